@@ -1,0 +1,137 @@
+"""The only place where a key of an AnnData is spelled."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+DEFAULT_KEY = "ace"
+
+#: scanpy's five records, in the dtypes that its plots and the h5ad format accept, and ours.
+RECORD_DTYPES: dict[str, str] = {
+    "names": "O",
+    "scores": "float32",
+    "logfoldchanges": "float32",
+    "pvals": "float64",
+    "pvals_adj": "float64",
+    "enriched": "bool",
+}
+
+#: Columns of ``uns[key]["diagnostics"]``, one row a group (or a pair of groups).
+DIAGNOSTICS: tuple[str, ...] = (
+    "fidelity",
+    "n_cells",
+    "n_reference",
+    "panel_size",
+    "flip_rate",
+    "l1",
+    "n_features",
+    "delta",
+    "seconds",
+)
+
+
+def pair_name(source: str, reference: str) -> str:
+    """Name of the record field that holds an ordered pair of groups."""
+    return f"{source} vs {reference}"
+
+
+@dataclass(frozen=True)
+class ExplanationKeys:
+    """Where the explanation called ``key`` lies in an AnnData.
+
+    Parameters
+    ----------
+    key
+        The name that the explanation was stored under (``key_added``).
+    """
+
+    key: str = DEFAULT_KEY
+
+    @property
+    def uns(self) -> str:
+        """``uns``: scanpy's ranking structure, with ``enriched`` and ``diagnostics`` besides."""
+        return self.key
+
+    @property
+    def scores(self) -> str:
+        """``varm``: genes × groups, signed scores."""
+        return f"{self.key}_scores"
+
+    @property
+    def cells(self) -> str:
+        """``layers``: signed attributions of single cells, on request."""
+        return f"{self.key}_cells"
+
+    def read(self, adata: AnnData) -> dict[str, Any]:
+        """Give the stored ranking structure.
+
+        Raises
+        ------
+        KeyError
+            If there is none under this key, with the call that makes one.
+        """
+        stored = adata.uns.get(self.uns)
+        if not isinstance(stored, dict) or "params" not in stored or "enriched" not in stored:
+            found = [
+                k for k, v in adata.uns.items() if isinstance(v, dict) and {"params", "enriched"} <= v.keys()
+            ]
+            hint = f" Explanations that are there: {found}." if found else ""
+            raise KeyError(
+                f"no explanation in adata.uns[{self.uns!r}].{hint} Make one with "
+                f"ace.tl.explain(adata, groupby=..., key_added={self.key!r})."
+            )
+        return stored
+
+    def write(
+        self,
+        adata: AnnData,
+        *,
+        params: dict[str, Any],
+        records: dict[str, pd.DataFrame],
+        scores: pd.DataFrame,
+        frames: dict[str, pd.DataFrame],
+        per_cell: Any | None = None,
+    ) -> list[str]:
+        """Write an explanation; what lay under the same key is replaced.
+
+        Parameters
+        ----------
+        adata
+            The object written to.
+        params
+            How the explanation was made.
+        records
+            A frame (ranks × groups) for each name of :data:`RECORD_DTYPES`.
+        scores
+            Signed scores, genes × groups.
+        frames
+            Further frames of ``uns[key]``: ``diagnostics``, ``pts``, ``pts_rest``.
+        per_cell
+            Matrix cells × genes of single cells' attributions, or ``None``.
+
+        Returns
+        -------
+        The places written, as a user would type them.
+        """
+        structure: dict[str, Any] = {"params": params}
+        for name, dtype in RECORD_DTYPES.items():
+            structure[name] = records[name].to_records(
+                index=False, column_dtypes=dict.fromkeys(records[name].columns, dtype)
+            )
+        adata.uns[self.uns] = structure | frames
+        adata.varm[self.scores] = scores.astype(np.float32)
+        written = [f".uns[{self.uns!r}]", f".varm[{self.scores!r}]"]
+        if per_cell is not None:
+            adata.layers[self.cells] = per_cell
+            written.append(f".layers[{self.cells!r}]")
+        elif self.cells in adata.layers:
+            # Attributions of an earlier call would no longer belong to the scores beside them.
+            del adata.layers[self.cells]
+        return written
