@@ -1,0 +1,6 @@
+"""Building blocks: tensors in, tensors out."""
+
+from ace.nn._log_odds import log_odds
+from ace.nn._neuralized_clustering import NeuralizedClustering
+
+__all__ = ["NeuralizedClustering", "log_odds"]

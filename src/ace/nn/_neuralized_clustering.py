@@ -1,0 +1,129 @@
+"""A clustering as a two-layer network."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from ace.nn._log_odds import log_odds
+
+
+class NeuralizedClustering(nn.Module):
+    r"""A clustering by nearest prototypes, rewritten as a differentiable network.
+
+    Each group :math:`c` owns one or several prototypes :math:`\mu_j` in a latent space. With the
+    outlierness :math:`o_j(z) = \lVert z - \mu_j \rVert^2` the group's soft distance is
+
+    .. math::
+        D_c(z) = -\tfrac{1}{\beta} \log \sum_{j \in c} \exp(-\beta\, o_j(z)) ,
+        \qquad p_c(z) = \mathrm{softmax}_c(-\beta D_c(z)) ,
+
+    and the module returns the log-odds :math:`m_c = \log p_c / (1 - p_c)`: with one prototype a
+    group, exactly Eq. 4 and 5 of :cite:t:`lu2021ace`, the neuralised k-means of
+    :cite:t:`kauffmann2022clustering`.
+
+    Parameters
+    ----------
+    prototypes
+        Tensor of shape ``(n_prototypes, n_latent)``.
+    group_of
+        Integer tensor of shape ``(n_prototypes,)``: the group that owns each prototype, codes
+        ``0 … n_groups - 1``, each used at least once.
+    beta
+        Stiffness :math:`\beta > 0`, in one over squared latent units: the larger, the harder the
+        assignment.
+
+    Raises
+    ------
+    ValueError
+        If shapes do not match, a group has no prototype, there are fewer than two groups, a
+        prototype is not finite or ``beta`` is not a positive number.
+
+    Notes
+    -----
+    The term :math:`\lVert z \rVert^2` is the same for every prototype and cancels, so the first
+    layer is linear in :math:`z` (Eq. 6): :math:`-\beta o_j` becomes
+    :math:`2\beta\, \mu_j^\top z - \beta \lVert \mu_j \rVert^2`, and no difference of large squared
+    distances is ever taken. Prototypes are centred first, which changes no distance.
+
+    Examples
+    --------
+    >>> import torch
+    >>> clustering = NeuralizedClustering(torch.tensor([[0.0], [2.0]]), torch.tensor([0, 1]), 1.0)
+    >>> clustering(torch.tensor([[0.0], [1.0]]))  # at one centroid, and half way
+    tensor([[ 4., -4.],
+            [ 0.,  0.]])
+    """
+
+    prototypes: Tensor
+    group_of: Tensor
+    _center: Tensor
+    _members: Tensor
+    _is_padding: Tensor
+
+    def __init__(self, prototypes: Tensor, group_of: Tensor, beta: float) -> None:
+        super().__init__()
+        if prototypes.ndim != 2 or group_of.shape != prototypes.shape[:1]:
+            raise ValueError(
+                "expected prototypes of shape (n_prototypes, n_latent) and one group for each, got "
+                f"shapes {tuple(prototypes.shape)} and {tuple(group_of.shape)}."
+            )
+        sizes = torch.bincount(group_of)
+        if len(sizes) < 2 or bool((sizes == 0).any()):
+            raise ValueError(
+                "expected at least two groups, each with a prototype, got "
+                f"{sizes.tolist()} prototypes in the groups."
+            )
+        if not bool(torch.isfinite(prototypes).all()):
+            raise ValueError("prototypes must be finite.")
+        if not 0 < beta < float("inf"):
+            raise ValueError(f"beta must be a positive number, got {beta}.")
+        self.beta = float(beta)
+        self.register_buffer("prototypes", prototypes)
+        self.register_buffer("group_of", group_of)
+        self.register_buffer("_center", prototypes.mean(0))
+        # Row c lists the prototypes of group c, padded to the largest group.
+        members = torch.zeros(len(sizes), int(sizes.max()), dtype=torch.long)
+        is_padding = torch.ones_like(members, dtype=torch.bool)
+        for group, size in enumerate(sizes.tolist()):
+            members[group, :size] = torch.nonzero(group_of == group).flatten()
+            is_padding[group, :size] = False
+        self.register_buffer("_members", members)
+        self.register_buffer("_is_padding", is_padding)
+
+    @property
+    def n_groups(self) -> int:
+        """Number of groups."""
+        return len(self._members)
+
+    def group_logits(self, z: Tensor) -> Tensor:
+        r"""Softmax logits :math:`-\beta D_c(z)`, up to a term that is the same for all groups.
+
+        Parameters
+        ----------
+        z
+            Tensor of shape ``(n_cells, n_latent)``.
+
+        Returns
+        -------
+        Tensor of shape ``(n_cells, n_groups)``.
+        """
+        mu = self.prototypes - self._center
+        negative_outlierness = self.beta * (2 * (z - self._center) @ mu.T - mu.square().sum(1))
+        own = negative_outlierness[:, self._members].masked_fill(self._is_padding, -torch.inf)
+        return torch.logsumexp(own, dim=-1)
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Log-odds of each group against all others.
+
+        Parameters
+        ----------
+        z
+            Tensor of shape ``(n_cells, n_latent)``.
+
+        Returns
+        -------
+        Tensor of shape ``(n_cells, n_groups)``; its argmax is the group of the (softly) nearest
+        prototypes.
+        """
+        return log_odds(self.group_logits(z))
