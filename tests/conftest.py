@@ -45,13 +45,13 @@ def _pbmc_original() -> AnnData:
 
 @pytest.fixture
 def pbmc(_pbmc_original: AnnData) -> AnnData:
-    """700 real blood cells with counts, log-normalised X, PCA and Leiden-ready graphs; a copy per test."""
+    """700 real blood cells with counts and log-normalised X; a copy for each test."""
     return _pbmc_original.copy()
 
 
 @pytest.fixture(scope="session")
 def data_dir() -> Path:
-    """The folder of real data sets named by ``ACE_DATA_DIR``; tests that need it skip without it."""
+    """The folder of real data named by ``ACE_DATA_DIR``; tests that need it skip without it."""
     value = os.environ.get("ACE_DATA_DIR")
     if not value:
         pytest.skip("needs real data: set ACE_DATA_DIR to the folder that holds it")
