@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from ace._keys import DEFAULT_KEY, ExplanationKeys
+from ace.get._groups import select_groups
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from anndata import AnnData
+
+
+def explain_df(
+    adata: AnnData,
+    group: str | Iterable[str] | None = None,
+    *,
+    key: str = DEFAULT_KEY,
+    gene_symbols: str | None = None,
+) -> pd.DataFrame:
+    """Get an explanation as one tidy frame, a row for each gene of each group.
+
+    Parameters
+    ----------
+    adata
+        Annotated data with the result of :func:`ace.tl.explain`.
+    group
+        A group or several, in the order wanted; ``None`` takes all as they are stored. With
+        ``reference="each"`` the names are those of the ordered pairs, ``"A vs B"``.
+    key
+        The ``key_added`` that the explanation was stored under.
+    gene_symbols
+        Column of ``adata.var`` with names for people to read. Adds the column ``symbol``; a gene
+        without one keeps its name there.
+
+    Returns
+    -------
+    Frame with the columns
+
+    ``group``
+        Categorical, the categories in the order of the rows.
+    ``rank``
+        Place of the gene in its group by decreasing absolute score, from 1 (int64).
+    ``gene``
+        Name of the gene in ``adata.var_names``.
+    ``symbol``
+        Only with ``gene_symbols``.
+    ``score``
+        Signed: positive where the gene is enriched in the group (float32).
+    ``enriched``
+        Whether the gene is enriched in the group (bool).
+    ``logfoldchange``
+        Log₂ fold change of the group against its reference by scanpy's formula, NaN where the
+        data were not log-normalised (float32).
+    ``pct_in``, ``pct_out``
+        Fractions of the cells of the group and of its reference with non-zero expression of the
+        gene, between 0 and 1 (float64).
+
+    Raises
+    ------
+    KeyError
+        If there is no such explanation, group or column.
+
+    See Also
+    --------
+    ace.get.read_explain_csv : reads the table back as it was.
+
+    Examples
+    --------
+    >>> import ace
+    >>> adata = ace.datasets.pbmc68k()
+    >>> ace.tl.explain(adata, groupby="bulk_labels")
+    >>> df = ace.get.explain_df(adata, "CD19+ B")
+    >>> df.head(5)[["gene", "score", "enriched"]].shape
+    (5, 3)
+    >>> df.to_csv("b_cells.csv", index=False)  # doctest: +SKIP
+    """
+    stored = ExplanationKeys(key).read(adata)
+    groups = select_groups(group, stored["names"].dtype.names, key=key)
+    n_ranks = len(stored["names"])
+
+    # One long column per record, group after group: no reshaping of frames, so that a hundred
+    # thousand rows cost milliseconds.
+    names = _stack(stored["names"], groups)
+    columns: dict[str, Any] = {
+        "group": pd.Categorical.from_codes(
+            np.repeat(np.arange(len(groups)), n_ranks), categories=groups
+        ),
+        "rank": np.tile(np.arange(1, n_ranks + 1), len(groups)),
+        "gene": names,
+    }
+    if gene_symbols is not None:
+        columns["symbol"] = _symbols(adata, names, gene_symbols)
+    columns |= {
+        "score": _stack(stored["scores"], groups),
+        "enriched": _stack(stored["enriched"], groups),
+        "logfoldchange": _stack(stored["logfoldchanges"], groups),
+        "pct_in": _lookup(stored.get("pts"), names, groups),
+        "pct_out": _lookup(stored.get("pts_rest"), names, groups),
+    }
+    df = pd.DataFrame(columns)
+    # scanpy.tl.filter_rank_genes_groups puts NaN in the place of the genes it removes.
+    kept = df["gene"].notna()
+    return df if kept.all() else df[kept].reset_index(drop=True)
+
+
+def _stack(records: np.ndarray, groups: list[str]) -> np.ndarray:
+    return np.concatenate([np.asarray(records[g]) for g in groups])
+
+
+def _lookup(frame: pd.DataFrame | None, names: np.ndarray, groups: list[str]) -> np.ndarray:
+    """Values of a genes × groups frame in the order of the stacked names."""
+    values = np.full(len(names), np.nan)
+    if frame is not None:
+        row = frame.index.get_indexer(names)
+        column = np.repeat(frame.columns.get_indexer(groups), len(names) // len(groups))
+        found = (row >= 0) & (column >= 0)
+        values[found] = frame.to_numpy(dtype=np.float64)[row[found], column[found]]
+    return values
+
+
+def _symbols(adata: AnnData, names: np.ndarray, gene_symbols: str) -> np.ndarray:
+    if gene_symbols not in adata.var.columns:
+        raise KeyError(
+            f"gene_symbols={gene_symbols!r} is no column of adata.var; there are "
+            f"{list(adata.var.columns)}."
+        )
+    row = adata.var_names.get_indexer(names)
+    symbols = adata.var[gene_symbols].astype(object).to_numpy()[row]
+    nameless = (row < 0) | pd.isna(symbols) | (symbols == "")
+    return np.where(nameless, names, symbols)

@@ -1,0 +1,39 @@
+"""Colours: of the two directions, and of groups."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ace._keys import ExplanationKeys, pair_name
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+# Vermillion and blue of Okabe & Ito's palette: told apart with every common kind of colour
+# vision, and warm for more, cold for less, as in the colour map of the heatmap.
+ENRICHED = "#D55E00"
+DEPLETED = "#0072B2"
+
+
+def group_colors(adata: AnnData, *, key: str) -> dict[str, str]:
+    """Give each explained group the colour that it has in scanpy's plots; a pair, its source's.
+
+    Colours that scanpy has stored are read; none are written.
+    """
+    import scanpy as sc
+
+    stored = ExplanationKeys(key).read(adata)
+    groupby, fields = stored["params"]["groupby"], stored["names"].dtype.names
+    labels = adata.obs[groupby].astype("category") if groupby in adata.obs else None
+    groups = list(fields) if labels is None else [str(c) for c in labels.cat.categories]
+
+    palette = list(adata.uns.get(f"{groupby}_colors", ()))
+    if len(palette) < len(groups):
+        palettes = sc.pl.palettes
+        palette = next(
+            (p for p in (palettes.default_20, palettes.default_28) if len(p) >= len(groups)),
+            palettes.default_102,
+        )
+    color = {g: str(palette[i % len(palette)]) for i, g in enumerate(groups)}
+    pairs = {pair_name(a, b): color[a] for a in groups for b in groups if a != b}
+    return {field: color.get(field, pairs.get(field, "lightgrey")) for field in fields}

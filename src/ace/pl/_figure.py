@@ -1,0 +1,115 @@
+"""What every plot shares: where it is drawn, what becomes of it, and how names are written."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import TYPE_CHECKING, TypeVar
+
+from matplotlib.axes import Axes
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from os import PathLike
+
+    from matplotlib.figure import Figure
+
+T = TypeVar("T")
+
+
+def grid_of_axes(
+    n: int, *, ncols: int, panel_size: tuple[float, float], margin: tuple[float, float] = (0, 0)
+) -> tuple[Figure, list[Axes]]:
+    """Make a figure that grows with its number of panels, so that 30 are as readable as 2.
+
+    Parameters
+    ----------
+    n
+        Number of panels.
+    ncols
+        Panels in a row, at most.
+    panel_size
+        Width and height of a panel in inches.
+    margin
+        Width and height in inches of what stands outside the panels.
+    """
+    from matplotlib import pyplot as plt
+
+    if ncols < 1:
+        raise ValueError(f"ncols={ncols} leaves no room for a panel; pass ncols=1 or more.")
+    ncols = min(n, ncols)
+    nrows = -(-n // ncols)
+    size = (ncols * panel_size[0] + margin[0], nrows * panel_size[1] + margin[1])
+    fig = plt.figure(figsize=size, layout=ConstrainedLayoutEngine(h_pad=0.07, w_pad=0.05))
+    grid = fig.add_gridspec(nrows, ncols)
+    return fig, [fig.add_subplot(grid[i // ncols, i % ncols]) for i in range(n)]
+
+
+def given_axes(ax: Axes | Sequence[Axes], n: int, *, what: str) -> list[Axes]:
+    """Check that as many axes were given as there are panels to draw.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer or more.
+    """
+    axes = [ax] if isinstance(ax, Axes) else list(ax)
+    if len(axes) != n:
+        raise ValueError(
+            f"{n} panels ({what}) need as many axes, but ax holds {len(axes)}; pass a list of "
+            f"{n}, for example list(plt.subplots(1, {n})[1].flat), or leave ax out."
+        )
+    return axes
+
+
+def figure_of(ax: Axes) -> Figure:
+    """Give the whole figure, also of axes in a subfigure."""
+    fig = ax.get_figure(root=True)
+    assert fig is not None  # only axes that were removed have none
+    return fig
+
+
+def finish(
+    fig: Figure,
+    axes: T,
+    *,
+    show: bool | None,
+    save: str | PathLike[str] | None,
+    return_fig: bool,
+) -> Figure | T | None:
+    """Save, show or hand back a finished plot as scanpy's plots do.
+
+    scanpy's own machinery for this is private, and its ``save`` deprecated: it writes to a folder
+    and under a name that the caller did not choose.
+    """
+    if save is not None:
+        fig.savefig(save, bbox_inches="tight")
+    if return_fig:
+        return fig
+    if show is None:
+        import scanpy as sc
+
+        show = sc.settings.autoshow
+    if not show:
+        return axes
+    from matplotlib import pyplot as plt
+
+    plt.show()
+    return None
+
+
+def wrap(name: str, width: int) -> str:
+    """Break a long group name into lines of at most ``width`` characters."""
+    return textwrap.fill(name, width)
+
+
+def check_n_genes(n_genes: int) -> None:
+    """Refuse to draw fewer genes than one.
+
+    Raises
+    ------
+    ValueError
+        If ``n_genes`` is not positive.
+    """
+    if n_genes < 1:
+        raise ValueError(f"n_genes={n_genes} draws nothing; pass n_genes=1 or more.")
