@@ -75,7 +75,8 @@ pip_install() {
         "Then run the same command again: what is already there is kept."
 }
 
-if [ ! -x "$dir/bin/python" ]; then
+# pip is asked for as well: an interrupted start leaves an interpreter without it.
+if ! "$dir/bin/python" -m pip --version >/dev/null 2>&1; then
     find_python
     say "Making $dir with Python $(version_of "$python") ..."
     rm -rf "$dir"

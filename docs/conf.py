@@ -1,0 +1,122 @@
+"""How the documentation is built. `make docs` does it, with warnings as errors and without a network."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from importlib.metadata import metadata
+from pathlib import Path
+
+HERE = Path(__file__).parent
+ROOT = HERE.parent
+GENERATED = HERE / "generated"
+
+_info = metadata("ace-sc")
+project = "ace"
+author = "the ace developers"
+copyright = f"2026, {author}"  # noqa: A001 (the name that sphinx reads)
+version = release = _info["Version"]
+_source = next(
+    url.split(", ")[1] for url in _info.get_all("Project-URL") if url.startswith("Source")
+)
+
+extensions = [
+    "myst_nb",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.mathjax",
+    "sphinx.ext.napoleon",
+    "sphinx_autodoc_typehints",
+    "sphinx_copybutton",
+    "sphinx_design",
+    "sphinxcontrib.bibtex",
+    "scanpydoc.definition_list_typed_field",
+    "scanpydoc.elegant_typehints",
+    "scanpydoc.theme",
+]
+templates_path = ["_templates"]
+exclude_patterns = ["_build", "**.ipynb_checkpoints", "generated/tables"]
+nitpicky = False
+suppress_warnings = [
+    # Imports for type checkers only: the names are shown as they are written.
+    "sphinx_autodoc_typehints.forward_reference",
+    "sphinx_autodoc_typehints.guarded_import",
+]
+
+# Links into other projects need their inventories from the network; without it they stay plain names.
+if os.environ.get("READTHEDOCS"):
+    extensions.append("sphinx.ext.intersphinx")
+intersphinx_mapping = {
+    "anndata": ("https://anndata.readthedocs.io/en/stable", None),
+    "captum": ("https://captum.ai/api", None),
+    "matplotlib": ("https://matplotlib.org/stable", None),
+    "numpy": ("https://numpy.org/doc/stable", None),
+    "pandas": ("https://pandas.pydata.org/docs", None),
+    "python": ("https://docs.python.org/3", None),
+    "scanpy": ("https://scanpy.readthedocs.io/en/stable", None),
+    "scvi": ("https://docs.scvi-tools.org/en/stable", None),
+    "torch": ("https://docs.pytorch.org/docs/stable", None),
+}
+
+# API pages list what each package's __all__ names, so that nothing public can be forgotten.
+autosummary_generate = True
+autosummary_ignore_module_all = False
+autosummary_imported_members = True
+autodoc_member_order = "bysource"
+autodoc_default_options = {"members": True, "show-inheritance": True}
+napoleon_google_docstring = False
+napoleon_use_rtype = True
+always_use_bars_union = True
+typehints_defaults = "braces"
+
+bibtex_bibfiles = ["references.bib"]
+bibtex_reference_style = "author_year"
+
+source_suffix = {".rst": "restructuredtext", ".md": "myst-nb", ".ipynb": "myst-nb"}
+myst_enable_extensions = ["amsmath", "colon_fence", "deflist", "dollarmath"]
+myst_heading_anchors = 3
+# The tutorials come here executed: `make tutorials`.
+nb_execution_mode = "off"
+
+html_theme = "scanpydoc"
+html_title = "ace"
+html_static_path = ["_static"]
+html_theme_options = {
+    "repository_url": _source,
+    "repository_branch": "main",
+    "use_repository_button": True,
+    "path_to_docs": "docs",
+}
+
+
+def _write_methods_table() -> None:
+    """Write the table of methods from the records that the methods themselves carry."""
+    import ace
+
+    table = ace.explain.methods().reset_index()
+    table = table.drop(columns="index", errors="ignore")
+    lines = [
+        " | ".join(str(name).replace("_", " ") for name in table.columns),
+        " | ".join("---" for _ in table.columns),
+    ]
+    words = {True: "yes", False: "no"}
+    lines += [
+        " | ".join(str(words.get(v, v) if isinstance(v, bool) else v) for v in row)
+        for row in table.itertuples(index=False)
+    ]
+    GENERATED.mkdir(exist_ok=True)
+    tables = GENERATED / "tables"
+    tables.mkdir(exist_ok=True)
+    (tables / "methods.md").write_text("".join(f"| {line} |\n" for line in lines))
+
+
+def _render_benchmarks() -> None:
+    """Turn the kept numbers of the benchmarks into tables (the page is docs/benchmarks.md)."""
+    spec = importlib.util.spec_from_file_location("render", ROOT / "benchmarks" / "render.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    module.render(ROOT / "benchmarks" / "results", GENERATED / "tables")
+
+
+_write_methods_table()
+_render_benchmarks()
