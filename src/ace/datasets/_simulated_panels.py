@@ -293,7 +293,7 @@ def _draw_cells(
 
 def _check_integers(**arguments: tuple[int, int]) -> None:
     for name, (value, smallest) in arguments.items():
-        if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < smallest:
+        if not isinstance(value, (int, np.integer)) or value < smallest:
             msg = f"{name} must be an integer of at least {smallest}, got {value!r}."
             raise ValueError(msg)
 

@@ -1,0 +1,8 @@
+"""How panels are judged. Arrays in, numbers or frames out."""
+
+from ace.metrics._causal_recovery import causal_recovery
+from ace.metrics._knn_jaccard import knn_jaccard
+from ace.metrics._panel_auroc import panel_auroc
+from ace.metrics._panel_redundancy import panel_redundancy
+
+__all__ = ["causal_recovery", "knn_jaccard", "panel_auroc", "panel_redundancy"]

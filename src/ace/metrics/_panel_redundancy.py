@@ -1,0 +1,103 @@
+"""Redundancy: whether the genes of a panel say the same."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from ace.metrics._inputs import (
+    Matrix,
+    Panels,
+    check_matrix,
+    check_n_top,
+    check_panels,
+    dense_columns,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+
+def panel_redundancy(
+    X: Matrix,
+    panels: Panels,
+    n_top: int | Sequence[int] = 18,
+    *,
+    absolute: bool = False,
+) -> pd.DataFrame:
+    r"""Mean correlation between the top genes of each panel.
+
+    .. math:: R_c(k) = \frac{2}{k(k-1)} \sum_{i<j} r(x_i, x_j)
+
+    with Pearson's :math:`r` over all cells of ``X`` and :math:`i, j` among the first :math:`k`
+    genes of group :math:`c`. The papers report the mean over groups.
+
+    A panel that joins enriched with depleted genes has negative correlations in it, which lower
+    the mean; ``absolute=True`` does not let signs cancel.
+
+    Parameters
+    ----------
+    X
+        Cells × genes, sparse or dense. Only the columns of a panel are made dense.
+    panels
+        For each group, column indices of its genes, best first.
+    n_top
+        Number of genes, at least two; or several numbers.
+    absolute
+        Take absolute correlations.
+
+    Returns
+    -------
+    redundancies
+        One row for each group and number of genes: ``group``, ``n_top``, ``redundancy``. Pairs
+        with a gene that is constant have no correlation and are left out; if no pair is left, the
+        value is NaN.
+
+    Raises
+    ------
+    ValueError
+        If a panel is shorter than asked for or names columns that do not exist, or if values are
+        not finite.
+
+    Examples
+    --------
+    >>> import ace
+    >>> import numpy as np
+    >>> x = np.array([[1.0, 2.0, 4.0], [2.0, 4.0, 3.0], [3.0, 6.0, 2.0]])
+    >>> ace.metrics.panel_redundancy(x, {"a": [0, 1, 2]}, n_top=(2, 3))
+      group  n_top  redundancy
+    0     a      2    1.000000
+    1     a      3   -0.333333
+    """
+    X = check_matrix(X)
+    sizes = check_n_top(n_top)
+    if sizes[0] < 2:
+        msg = "n_top must be at least 2: one gene has no pair."
+        raise ValueError(msg)
+    rows = []
+    for group, columns in check_panels(panels, X.shape[1], sizes[-1]).items():
+        correlation = _correlation(dense_columns(X, columns))
+        if absolute:
+            correlation = np.abs(correlation)
+        for size in sizes:
+            pairs = correlation[:size, :size][np.triu_indices(size, 1)]
+            defined = pairs[np.isfinite(pairs)]
+            rows.append((group, size, defined.mean() if len(defined) else np.nan))
+    return pd.DataFrame(rows, columns=["group", "n_top", "redundancy"])
+
+
+def _correlation(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Pearson correlations, NaN where a column is constant."""
+    constant = np.ptp(values, axis=0) == 0
+    centred = values - values.mean(axis=0)
+    norm = np.sqrt((centred**2).sum(axis=0))
+    norm[constant] = 1
+    centred /= norm
+    correlation = centred.T @ centred
+    correlation[constant] = np.nan
+    correlation[:, constant] = np.nan
+    return correlation
