@@ -1,0 +1,41 @@
+"""The only place that knows versions of scvi-tools and names it does not promise to keep."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from scvi.model._utils import get_max_epochs_heuristic
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+    from mudata import MuData
+    from scvi.model.base import BaseModelClass
+
+__all__ = [
+    "get_max_epochs_heuristic",
+    "is_copy_of_registered",
+    "new_identity",
+    "var_names_warning",
+]
+
+#: Where scvi-tools keeps the identity of an object that was set up.
+_UUID_KEY = "_scvi_uuid"
+
+#: How the warning of ``load`` about gene order begins (it compares positions; we go by name).
+var_names_warning = "`var_names` for the loaded `model` does not match"
+
+
+def is_copy_of_registered(model_cls: type[BaseModelClass], adata: AnnData | MuData) -> bool:
+    """Whether ``adata`` carries the identity of another object that was set up for the model.
+
+    ``AnnData.copy`` copies ``uns`` and the identity in it, and the registrations of a model class
+    are looked up by identity: two objects with one identity overwrite each other's registration.
+    """
+    manager: Any = model_cls._setup_adata_manager_store.get(adata.uns.get(_UUID_KEY))
+    return manager is not None and manager.adata is not adata
+
+
+def new_identity(adata: AnnData | MuData) -> None:
+    """Give ``adata`` an identity of its own, so that setting it up leaves its original alone."""
+    adata.uns[_UUID_KEY] = str(uuid4())

@@ -1,0 +1,5 @@
+"""The published methods as scvi-tools models."""
+
+from ace.model.kratos import KRATOS
+
+__all__ = ["KRATOS"]

@@ -1,0 +1,219 @@
+"""What the models share: genes known by name, other cells read without being changed."""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+import torch
+from anndata import AnnData
+from mudata import MuData
+from scvi import REGISTRY_KEYS, settings
+from scvi.data import AnnDataManager
+from scvi.model.base import BaseModelClass
+
+from ace import _compat
+from ace.model._counts import looks_like_counts
+from ace.model._reader import MatrixReader
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from typing import Self
+
+    from scvi.data.fields import AnnDataField
+
+
+class GeneModel(BaseModelClass):
+    """Base of the models: a :class:`~scvi.model.base.BaseModelClass` that knows genes by name.
+
+    Every public method that takes ``adata`` accepts any AnnData that has the model's genes: in
+    any order, beside other genes, with or without labels, sparse, dense, on disk or a view. It is
+    read, never registered or changed.
+
+    Parameters
+    ----------
+    adata
+        AnnData that was set up with ``setup_anndata`` (or MuData with ``setup_mudata``).
+    registry
+        Registry of a saved model that is loaded without an AnnData.
+    """
+
+    #: Models of counts set this; the others warn when they are given counts.
+    _expects_counts: ClassVar[bool] = False
+
+    def __init__(
+        self, adata: AnnData | MuData | None = None, registry: dict[str, Any] | None = None
+    ) -> None:
+        if adata is not None and _compat.is_copy_of_registered(type(self), adata):
+            raise ValueError(
+                "this AnnData is a copy of the one that was set up. Set up the copy too: "
+                f"{self._setup_call()}."
+            )
+        super().__init__(adata, registry)
+
+    @classmethod
+    def _setup_call(cls) -> str:
+        return f"{cls.__name__}.setup_anndata(adata, ...)"
+
+    @classmethod
+    def _register(
+        cls,
+        adata: AnnData | MuData,
+        fields: Sequence[AnnDataField],
+        setup_method_args: dict[str, Any],
+        **kwargs: Any,
+    ) -> None:
+        """Register fields: the common end of ``setup_anndata`` and ``setup_mudata``."""
+        parts = adata.mod.values() if isinstance(adata, MuData) else ()
+        if any(part.is_view for part in (adata, *parts)):
+            raise ValueError(
+                "adata is a view of another AnnData, and the set-up writes the codes of its "
+                "categories into it. Run `adata = adata.copy()` first."
+            )
+        if _compat.is_copy_of_registered(cls, adata):
+            _compat.new_identity(adata)
+        manager = AnnDataManager(fields=list(fields), setup_method_args=setup_method_args)
+        manager.register_fields(adata, **kwargs)
+        cls.register_manager(manager)
+
+    # -- genes ---------------------------------------------------------------------------------
+
+    @property
+    def var_names(self) -> np.ndarray:
+        """Genes of the model, in its order."""
+        return self.registry_["field_registries"][REGISTRY_KEYS.X_KEY]["state_registry"][
+            "column_names"
+        ]
+
+    def get_var_names(self, legacy_mudata_format: bool = False) -> Any:
+        """Genes of the model as they are saved: by modality if it was set up with a MuData."""
+        if self._modality is None or legacy_mudata_format:
+            return self.var_names
+        return {self._modality: self.var_names}
+
+    @property
+    def input_layer(self) -> str | None:
+        """Layer that the model reads, ``None`` for ``X``."""
+        return self._x_location.get("attr_key")
+
+    @property
+    def _modality(self) -> str | None:
+        return self._x_location.get("mod_key")
+
+    @property
+    def _x_location(self) -> dict[str, Any]:
+        return self.registry_["field_registries"][REGISTRY_KEYS.X_KEY]["data_registry"]
+
+    # -- reading cells -------------------------------------------------------------------------
+
+    def _cells(self, adata: AnnData | MuData | None) -> AnnData:
+        """Give the AnnData whose matrix is meant: that of a modality, or the model's own."""
+        if adata is None:
+            adata = self.adata
+            if adata is None:
+                raise ValueError(
+                    "the model was loaded without an AnnData: pass the cells, `adata=...`."
+                )
+        if isinstance(adata, MuData):
+            if self._modality not in adata.mod:
+                raise ValueError(
+                    f"the model reads modality {self._modality!r}; the MuData has "
+                    f"{list(adata.mod)}."
+                    if self._modality
+                    else "the model was set up with an AnnData: pass `mdata.mod[...]` of it."
+                )
+            adata = adata.mod[self._modality]
+        if not isinstance(adata, AnnData):
+            raise TypeError(f"adata must be an AnnData or MuData, got {type(adata).__name__}.")
+        return adata
+
+    def _reader(self, adata: AnnData | MuData | None = None) -> MatrixReader:
+        """Read the cells in the model's gene order; other cells are checked to be of its kind."""
+        cells = self._cells(adata)
+        reader = MatrixReader(cells, self.input_layer, self.var_names)
+        if adata is not None and adata is not self.adata:
+            self._warn_about_counts(reader)
+        return reader
+
+    @classmethod
+    def _warn_about_counts(cls, reader: MatrixReader) -> None:
+        if not cls._expects_counts and looks_like_counts(reader):
+            layer = "" if reader.layer is None else f", layer={reader.layer!r}"
+            warnings.warn(
+                f"the matrix holds integer counts, but {cls.__name__} expects log-normalised "
+                "values. Normalise first:\n"
+                f"    sc.pp.normalize_total(adata, target_sum=1e4{layer})\n"
+                f"    sc.pp.log1p(adata{layer})",
+                UserWarning,
+                stacklevel=settings.warnings_stacklevel,
+            )
+
+    @staticmethod
+    def _rows(indices: Sequence[int] | np.ndarray | None, n_obs: int) -> np.ndarray:
+        """Row numbers from row numbers, a Boolean mask or nothing."""
+        if indices is None:
+            return np.arange(n_obs)
+        rows = np.asarray(indices)
+        if rows.dtype == bool:
+            if len(rows) != n_obs:
+                raise ValueError(f"the mask has {len(rows)} values for {n_obs} cells.")
+            return np.flatnonzero(rows)
+        rows = rows.astype(np.int64)
+        if len(rows) and (rows.min() < -n_obs or rows.max() >= n_obs):
+            raise ValueError(f"indices must be rows of adata, which has {n_obs} cells.")
+        return np.where(rows < 0, rows + n_obs, rows)
+
+    def _minibatches(
+        self, reader: MatrixReader, rows: np.ndarray, batch_size: int | None
+    ) -> Iterator[torch.Tensor]:
+        """Cells as dense tensors on the model's device, a minibatch at a time."""
+        batch_size = settings.batch_size if batch_size is None else batch_size
+        if batch_size < 1:
+            raise ValueError(f"batch_size must be at least 1, got {batch_size}.")
+        for start in range(0, len(rows), batch_size):
+            x = reader.dense(rows[start : start + batch_size])
+            # A sum is NaN or infinite if a value is, and costs no memory.
+            with np.errstate(invalid="ignore"):
+                finite = np.isfinite(x.sum())
+            if not finite:
+                raise ValueError("the matrix holds NaN or infinite values.")
+            yield torch.from_numpy(x).to(self.device)
+
+    def _require_trained(self) -> None:
+        if not self.is_trained_:
+            raise RuntimeError(f"this {type(self).__name__} is not trained: call train() first.")
+
+    @staticmethod
+    def _fingerprint(adata: AnnData | MuData) -> str:
+        """Tell whether row numbers of one AnnData mean the same cells in another."""
+        return hashlib.sha256("\n".join(map(str, adata.obs_names)).encode()).hexdigest()
+
+    # -- saving --------------------------------------------------------------------------------
+
+    @classmethod
+    def load(
+        cls, dir_path: str, adata: AnnData | MuData | bool | None = None, **kwargs: Any
+    ) -> Self:
+        """Load a saved model.
+
+        Parameters
+        ----------
+        dir_path
+            Folder that :meth:`save` wrote.
+        adata
+            AnnData to attach to the model: it needs the model's genes, in any order; labels are
+            optional. ``None`` takes the one saved with the model; ``False`` attaches none.
+        **kwargs
+            Passed on to :meth:`scvi.model.base.BaseModelClass.load`.
+
+        Raises
+        ------
+        ValueError
+            If ``adata`` lacks genes of the model.
+        """
+        with warnings.catch_warnings():
+            # It compares positions, while registration and reading go by name.
+            warnings.filterwarnings("ignore", message=_compat.var_names_warning)
+            return super().load(dir_path, adata, **kwargs)

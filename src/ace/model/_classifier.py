@@ -1,0 +1,360 @@
+"""A model that predicts labels: what its user can do with it once it is trained."""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import pandas as pd
+import torch
+from scvi import REGISTRY_KEYS
+
+from ace import explain
+from ace.explain import ClassifierScorer, EmbeddingScorer
+from ace.model._base import GeneModel
+from ace.model._evaluation import evaluate_classifier
+from ace.model._loaders import given_split, split_cells
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from anndata import AnnData
+    from mudata import MuData
+
+    from ace.explain import GroupScorer
+    from ace.model._reader import MatrixReader
+
+SPLITS = ("train", "validation", "test")
+
+
+class _Part(torch.nn.Module):
+    """One output of the network as a module of its own, for the scorers."""
+
+    def __init__(self, network: torch.nn.Module, output: Literal["embed", "classify"]) -> None:
+        super().__init__()
+        self.network = network
+        self._output = output
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return getattr(self.network, self._output)(x)
+
+
+class ClassifierModel(GeneModel):
+    """Base of the models that learn the labels of cells.
+
+    A subclass registers :class:`~ace.model._fields.LabelsField` under ``"labels"``; its module has
+    ``classify`` (softmax logits of unscaled expression) and ``embed`` (the latent space).
+    """
+
+    #: Set once the model is trained: which cells the rows of the split are.
+    split_fingerprint_: str | None = None
+
+    # -- labels --------------------------------------------------------------------------------
+
+    @property
+    def _labels_state(self) -> dict[str, Any]:
+        return self.registry_["field_registries"][REGISTRY_KEYS.LABELS_KEY]["state_registry"]
+
+    @property
+    def labels_key(self) -> str:
+        """Column of ``obs`` that the model learned."""
+        return self._labels_state["original_key"]
+
+    @property
+    def unlabeled_category(self) -> Any:
+        """Value of cells without a label, ``None`` if there is none."""
+        return self._labels_state["unlabeled_category"]
+
+    @property
+    def labels(self) -> np.ndarray:
+        """Classes, in the order of the network's outputs; without the unlabelled category."""
+        mapping = self._labels_state["categorical_mapping"]
+        return mapping if self.unlabeled_category is None else mapping[:-1]
+
+    def _codes(self, adata: AnnData | MuData) -> np.ndarray:
+        """Class of each cell, -1 for cells that have none."""
+        if self.labels_key not in adata.obs:
+            raise KeyError(f"no labels: there is no column {self.labels_key!r} in adata.obs.")
+        values = adata.obs[self.labels_key]
+        codes = pd.Index(self.labels).get_indexer(values.to_numpy())
+        unlabelled = values.isna().to_numpy() | (values == self.unlabeled_category).to_numpy()
+        unknown = values[(codes < 0) & ~unlabelled]
+        if len(unknown):
+            raise ValueError(
+                f"the model does not know the labels {unknown.unique().tolist()} of "
+                f"adata.obs[{self.labels_key!r}]; it knows {self.labels.tolist()}. Leave these "
+                "cells out."
+            )
+        return codes.astype(np.int64)
+
+    def _labelled(self, adata: AnnData | MuData | None) -> AnnData | MuData:
+        """Give the object whose ``obs`` holds the labels."""
+        adata = self.adata if adata is None else adata
+        location = self.registry_["field_registries"][REGISTRY_KEYS.LABELS_KEY]["data_registry"]
+        modality = location.get("mod_key")
+        return adata if modality is None or not hasattr(adata, "mod") else adata.mod[modality]
+
+    # -- which cells are for what --------------------------------------------------------------
+
+    @property
+    def _n_epochs_trained(self) -> int:
+        history = self.history_ if isinstance(self.history_, dict) else {}
+        return len(history.get("train_loss", ()))
+
+    def _split(
+        self,
+        codes: np.ndarray,
+        train_size: float | None,
+        validation_size: float | None,
+        external_indexing: Sequence[Sequence[int] | np.ndarray | None] | None,
+        rng: np.random.Generator,
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        if external_indexing is not None:
+            if train_size is not None or validation_size is not None:
+                raise ValueError("give either external_indexing or sizes, not both.")
+            return given_split(external_indexing, codes)
+        if train_size is None and validation_size is None and self._split_is_of(self.adata):
+            return self.train_indices_, self.validation_indices_, self.test_indices_
+        return split_cells(codes, train_size, validation_size, rng)
+
+    def _split_is_of(self, adata: AnnData | MuData | None) -> bool:
+        """Whether the rows of the split are rows of ``adata``."""
+        return (
+            adata is not None
+            and self.split_fingerprint_ is not None
+            and self.split_fingerprint_ == self._fingerprint(adata)
+        )
+
+    # -- using it ------------------------------------------------------------------------------
+
+    @torch.inference_mode()
+    def _logits(
+        self, reader: MatrixReader, rows: np.ndarray, batch_size: int | None
+    ) -> torch.Tensor:
+        self.module.eval()
+        parts = [
+            self.module.classify(x).cpu() for x in self._minibatches(reader, rows, batch_size)
+        ]
+        return torch.cat([torch.empty(0, len(self.labels)), *parts])
+
+    def predict(
+        self,
+        adata: AnnData | MuData | None = None,
+        indices: Sequence[int] | np.ndarray | None = None,
+        *,
+        soft: bool = False,
+        batch_size: int | None = None,
+    ) -> np.ndarray | pd.DataFrame:
+        """Predict the label of each cell.
+
+        Parameters
+        ----------
+        adata
+            Cells to classify; ``None`` for those of the model. Genes are matched by name, labels
+            are not needed, and nothing is written.
+        indices
+            Rows (or a Boolean mask) to predict; ``None`` for all.
+        soft
+            Give probabilities instead of labels.
+        batch_size
+            Cells in a minibatch; ``None`` for ``scvi.settings.batch_size``.
+
+        Returns
+        -------
+        Labels, shape ``(n_cells,)``, or with ``soft=True`` a frame cells × classes of softmax
+        probabilities.
+
+        Raises
+        ------
+        RuntimeError
+            If the model is not trained.
+        ValueError
+            If genes are missing, or the matrix holds NaN or infinite values.
+        """
+        self._require_trained()
+        cells = self._cells(adata)
+        rows = self._rows(indices, cells.n_obs)
+        logits = self._logits(self._reader(adata), rows, batch_size)
+        if soft:
+            return pd.DataFrame(
+                torch.softmax(logits, dim=1).numpy(),
+                index=cells.obs_names[rows],
+                columns=self.labels,
+            )
+        return self.labels[logits.argmax(dim=1).numpy()]
+
+    @torch.inference_mode()
+    def get_latent_representation(
+        self,
+        adata: AnnData | MuData | None = None,
+        indices: Sequence[int] | np.ndarray | None = None,
+        *,
+        batch_size: int | None = None,
+    ) -> np.ndarray:
+        """Embed cells in the last hidden layer.
+
+        Parameters
+        ----------
+        adata
+            Cells to embed; ``None`` for those of the model.
+        indices
+            Rows (or a Boolean mask) to embed; ``None`` for all.
+        batch_size
+            Cells in a minibatch; ``None`` for ``scvi.settings.batch_size``.
+
+        Returns
+        -------
+        Activations after the ReLU, float32, shape ``(n_cells, n_hidden[-1])``.
+
+        Raises
+        ------
+        RuntimeError
+            If the model is not trained.
+        ValueError
+            If genes are missing, or the matrix holds NaN or infinite values.
+        """
+        self._require_trained()
+        self.module.eval()
+        reader = self._reader(adata)
+        batches = self._minibatches(reader, self._rows(indices, len(reader)), batch_size)
+        parts = [self.module.embed(x).cpu() for x in batches]
+        return torch.cat([torch.empty(0, self.module.n_latent), *parts]).numpy()
+
+    def evaluate(
+        self,
+        adata: AnnData | MuData | None = None,
+        *,
+        split: Literal["train", "validation", "test"] | None = None,
+        batch_size: int | None = None,
+    ) -> dict[str, Any]:
+        """Compare predictions with the given labels.
+
+        Parameters
+        ----------
+        adata
+            Labelled cells; ``None`` for those of the model.
+        split
+            Which of the model's cells: ``"train"``, ``"validation"`` or ``"test"``. ``None`` is
+            the test split, or, where ``adata`` is given, all of its labelled cells.
+        batch_size
+            Cells in a minibatch; ``None`` for ``scvi.settings.batch_size``.
+
+        Returns
+        -------
+        ``accuracy``, ``balanced_accuracy`` (mean recall of the classes that occur), ``macro_f1``
+        (over the classes that occur or are predicted), ``ece`` (expected calibration error, 15
+        bins), ``n_cells``, and ``confusion``, a frame of cell numbers (rows: given labels,
+        columns: predicted ones).
+
+        Raises
+        ------
+        RuntimeError
+            If the model is not trained.
+        ValueError
+            If the split is empty or not of these cells, or labels are unknown to the model.
+        """
+        self._require_trained()
+        own = adata is None or adata is self.adata
+        reader = self._reader(adata)
+        codes = self._codes(self._labelled(adata))
+        if adata is None and split is None:
+            split = "test"
+        if split is None:
+            rows = np.flatnonzero(codes >= 0)
+        else:
+            if split not in SPLITS:
+                raise ValueError(f"split must be one of {SPLITS}, got {split!r}.")
+            if not own or not self._split_is_of(self.adata):
+                raise ValueError(
+                    "split is about the cells that the model was trained with, and these are "
+                    "others. Leave it out to use all labelled cells of adata=..."
+                )
+            indices = {
+                "train": self.train_indices_,
+                "validation": self.validation_indices_,
+                "test": self.test_indices_,
+            }[split]
+            rows = indices[codes[indices] >= 0]
+        if not len(rows):
+            raise ValueError(
+                "no labelled cell to evaluate"
+                + (f" in the {split} split: train with other sizes." if split else ".")
+            )
+        probabilities = torch.softmax(self._logits(reader, rows, batch_size), dim=1)
+        return evaluate_classifier(probabilities, torch.from_numpy(codes[rows]), self.labels)
+
+    def group_scorer(
+        self,
+        adata: AnnData | MuData | None = None,
+        groupby: str | None = None,
+        *,
+        n_prototypes: int = 10,
+        batch_size: int | None = None,
+        random_state: int = 0,
+    ) -> GroupScorer:
+        """Give a differentiable score of each group: what :func:`ace.tl.explain` explains.
+
+        The scorer takes expression as it is in the matrix (the scaling is inside), works on a
+        copy of the weights, and is in evaluation mode on the model's device.
+
+        Parameters
+        ----------
+        adata
+            Cells with the grouping; ``None`` for those of the model.
+        groupby
+            Column of ``obs``. ``None``, or the model's own labels with the same categories: the
+            classifier itself. Any other grouping: prototypes in the model's embedding.
+        n_prototypes
+            Prototypes for each group, where the grouping is not the model's own.
+        batch_size
+            Cells in a minibatch; ``None`` for ``scvi.settings.batch_size``.
+        random_state
+            Seed of the prototypes.
+
+        Returns
+        -------
+        A scorer whose ``feature_names`` are the model's genes, in the model's order.
+
+        Raises
+        ------
+        RuntimeError
+            If the model is not trained.
+        KeyError
+            If the column does not exist.
+        ValueError
+            If the grouping has missing values or fewer than two groups.
+        """
+        self._require_trained()
+        network = copy.deepcopy(self.module).eval().requires_grad_(False)
+        genes = tuple(str(gene) for gene in self.var_names)
+        classes = tuple(str(label) for label in self.labels)
+        if groupby is None:
+            return ClassifierScorer(_Part(network, "classify"), classes, genes).eval()
+        cells = self._cells(adata)
+        obs = self._grouped(adata, cells, groupby).obs
+        values = pd.Categorical(obs[groupby]).remove_unused_categories()
+        groups = [str(c) for c in values.categories if c != self.unlabeled_category]
+        if groupby == self.labels_key and set(groups) == set(classes):
+            return ClassifierScorer(_Part(network, "classify"), classes, genes).eval()
+        if (values.codes < 0).any():
+            raise ValueError(
+                f"adata.obs[{groupby!r}] is missing for {(values.codes < 0).sum()} cells: leave "
+                "them out or give them a category."
+            )
+        embedding = self.get_latent_representation(adata, batch_size=batch_size)
+        clustering = explain.fit_clustering(
+            embedding, values.codes.astype(np.int64), n_prototypes, random_state=random_state
+        )
+        names = tuple(str(c) for c in values.categories)
+        scorer = EmbeddingScorer(_Part(network, "embed"), clustering, names, genes)
+        return scorer.to(self.device).eval().requires_grad_(False)
+
+    def _grouped(
+        self, adata: AnnData | MuData | None, cells: AnnData, groupby: str
+    ) -> AnnData | MuData:
+        """Give the object whose ``obs`` has the column: the modality, or the MuData itself."""
+        for candidate in (cells, self._labelled(adata), self.adata if adata is None else adata):
+            if groupby in candidate.obs:
+                return candidate
+        raise KeyError(f"no column {groupby!r} in adata.obs; its columns are {list(cells.obs)}.")

@@ -1,0 +1,136 @@
+"""What a model registers of an AnnData: genes by name, labels with or without an unknown."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from scvi.data.fields import LabelsWithUnlabeledObsField, LayerField, MuDataWrapper
+
+from ace.model._genes import gene_positions
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+
+class GenesField(LayerField):
+    """The matrix that a model reads, its genes known by name.
+
+    :class:`~scvi.data.fields.LayerField` compares only the *number* of genes when another AnnData
+    is registered for a trained model. Here the names decide: any order and further genes are
+    fine, and the registry keeps the order that the model was made for.
+
+    Parameters
+    ----------
+    registry_key
+        Key of the field in the registry.
+    layer
+        Layer to read, ``None`` for ``X``.
+    """
+
+    def __init__(self, registry_key: str, layer: str | None) -> None:
+        # The matrix of the user is left as it is: the reader copes with every format.
+        super().__init__(registry_key, layer, is_count_data=False, correct_data_format=False)
+
+    def transfer_field(
+        self, state_registry: dict[str, Any], adata_target: AnnData, **kwargs: Any
+    ) -> dict[str, Any]:
+        """Register another AnnData for a model that exists.
+
+        Raises
+        ------
+        ValueError
+            If the AnnData lacks genes of the model.
+        """
+        genes = state_registry[self.COLUMN_NAMES_KEY]
+        gene_positions(adata_target.var_names, genes)
+        return self.register_field(adata_target) | {
+            self.N_VARS_KEY: len(genes),
+            self.COLUMN_NAMES_KEY: genes,
+        }
+
+
+class LabelsField(LabelsWithUnlabeledObsField):
+    """Cell labels as codes, in which classes come first and the unlabelled category last.
+
+    In contrast to its parent the unlabelled category is optional, other categories keep their
+    order, categories without a cell are no classes, and an AnnData that is registered for a model
+    that exists may lack the column or hold labels unknown to the model: such cells get the code
+    of the unlabelled category, or -1 where the model has none.
+
+    Parameters
+    ----------
+    registry_key
+        Key of the field in the registry.
+    labels_key
+        Column of ``obs``.
+    unlabeled_category
+        Value of cells without a label, ``None`` if all have one.
+    """
+
+    def __init__(
+        self, registry_key: str, labels_key: str, unlabeled_category: str | int | float | None
+    ) -> None:
+        super().__init__(registry_key, labels_key, unlabeled_category)
+
+    def register_field(self, adata: AnnData) -> dict[str, Any]:
+        """Write the codes, and give the categories in their order.
+
+        Raises
+        ------
+        KeyError
+            If the column does not exist.
+        ValueError
+            If a cell has a missing label, or fewer than two categories have cells.
+        """
+        key = self._original_attr_key
+        if key not in adata.obs:
+            raise KeyError(f"no column {key!r} in adata.obs; its columns are {list(adata.obs)}.")
+        values = pd.Categorical(adata.obs[key]).remove_unused_categories()
+        if (values.codes < 0).any():
+            raise ValueError(
+                f"adata.obs[{key!r}] is missing for {(values.codes < 0).sum()} cells. Give them a "
+                f"category, `adata.obs[{key!r}] = adata.obs[{key!r}].astype(str)"
+                '.replace("nan", "Unknown")`, and pass unlabeled_category="Unknown".'
+            )
+        unlabeled = self._unlabeled_category
+        classes = [c for c in values.categories if unlabeled is None or c != unlabeled]
+        if len(classes) < 2:
+            raise ValueError(
+                f"a classifier needs at least two classes, but adata.obs[{key!r}] holds {classes}."
+            )
+        mapping = np.empty(len(classes) + (unlabeled is not None), dtype=object)
+        mapping[: len(classes)] = classes
+        mapping[len(classes) :] = unlabeled
+        return self._write_codes(adata, mapping)
+
+    def transfer_field(
+        self, state_registry: dict[str, Any], adata_target: AnnData, **kwargs: Any
+    ) -> dict[str, Any]:
+        """Write the codes of another AnnData by the categories of the model."""
+        return self._write_codes(adata_target, state_registry[self.CATEGORICAL_MAPPING_KEY])
+
+    def get_summary_stats(self, state_registry: dict[str, Any]) -> dict[str, Any]:
+        """Count the categories, the unlabelled one included."""
+        return {self.count_stat_key: len(state_registry[self.CATEGORICAL_MAPPING_KEY])}
+
+    def _write_codes(self, adata: AnnData, mapping: np.ndarray) -> dict[str, Any]:
+        adata.obs[self.attr_key] = self.codes(adata, mapping)
+        return {
+            self.CATEGORICAL_MAPPING_KEY: mapping,
+            self.ORIGINAL_ATTR_KEY: self._original_attr_key,
+            self.UNLABELED_CATEGORY: self._unlabeled_category,
+        }
+
+    def codes(self, adata: AnnData, mapping: np.ndarray) -> np.ndarray:
+        """Position of each cell's label in ``mapping``; read only."""
+        unknown = -1 if self._unlabeled_category is None else len(mapping) - 1
+        if self._original_attr_key not in adata.obs:
+            return np.full(adata.n_obs, unknown)
+        codes = pd.Index(mapping).get_indexer(adata.obs[self._original_attr_key].to_numpy())
+        return np.where(codes < 0, unknown, codes)
+
+
+MuDataGenesField = MuDataWrapper(GenesField)
+MuDataLabelsField = MuDataWrapper(LabelsField)

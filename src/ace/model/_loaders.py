@@ -1,0 +1,186 @@
+"""Which cells are trained on, and how they come in minibatches."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from lightning.pytorch import LightningDataModule
+from scvi import REGISTRY_KEYS
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from ace.model._reader import MatrixReader
+
+
+class _Minibatches(Sampler[np.ndarray]):
+    """Cells of each minibatch, as arrays: one slice of the matrix fetches them all."""
+
+    def __init__(
+        self, cells: np.ndarray, batch_size: int, rng: np.random.Generator | None
+    ) -> None:
+        self._cells = cells
+        self._batch_size = batch_size
+        self._rng = rng  # None: in order
+
+    def __len__(self) -> int:
+        return -(-len(self._cells) // self._batch_size)
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        cells = self._cells if self._rng is None else self._rng.permutation(self._cells)
+        for start in range(0, len(cells), self._batch_size):
+            yield cells[start : start + self._batch_size]
+
+
+class _Cells(Dataset[dict[str, torch.Tensor]]):
+    def __init__(self, reader: MatrixReader, codes: np.ndarray) -> None:
+        self._reader = reader
+        self._codes = codes
+
+    def __len__(self) -> int:
+        return len(self._reader)
+
+    def __getitem__(self, cells: np.ndarray) -> dict[str, torch.Tensor]:
+        return {
+            REGISTRY_KEYS.X_KEY: torch.from_numpy(self._reader.dense(cells)),
+            REGISTRY_KEYS.LABELS_KEY: torch.from_numpy(self._codes[cells]),
+        }
+
+
+class LabelledCells(LightningDataModule):
+    """Minibatches of labelled cells, split into training, validation and test cells.
+
+    Parameters
+    ----------
+    reader
+        The matrix.
+    codes
+        Class of each cell, int64; cells of the split must have one (code ≥ 0).
+    split
+        Row numbers of the training, validation and test cells.
+    batch_size
+        Cells in a minibatch; the last of an epoch may be smaller.
+    rng
+        Orders the training cells anew in each epoch.
+    """
+
+    def __init__(
+        self,
+        reader: MatrixReader,
+        codes: np.ndarray,
+        split: tuple[np.ndarray, np.ndarray, np.ndarray],
+        batch_size: int,
+        rng: np.random.Generator,
+    ) -> None:
+        super().__init__()
+        self._dataset = _Cells(reader, codes)
+        # The names by which scvi-tools' runner finds the split.
+        self.train_idx, self.val_idx, self.test_idx = split
+        self.n_train, self.n_val = len(self.train_idx), len(self.val_idx)
+        self._batch_size = batch_size
+        self._rng = rng
+
+    def _loader(self, cells: np.ndarray, rng: np.random.Generator | None) -> DataLoader:
+        sampler = _Minibatches(cells, self._batch_size, rng)
+        # batch_size=None hands each array of rows to the dataset as one item.
+        return DataLoader(self._dataset, sampler=sampler, batch_size=None)
+
+    def train_dataloader(self) -> DataLoader:
+        """Give the training cells, in a new random order each time."""
+        return self._loader(self.train_idx, self._rng)
+
+    def val_dataloader(self) -> DataLoader | list[DataLoader]:
+        """Give the validation cells, in order."""
+        return self._loader(self.val_idx, None) if self.n_val else []
+
+
+def split_cells(
+    codes: np.ndarray,
+    train_size: float | None,
+    validation_size: float | None,
+    rng: np.random.Generator,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Split labelled cells at random, each class by itself.
+
+    Each class gives its share to each part, rounded at random so that the shares are exact on
+    average, and at least one cell for training.
+
+    Parameters
+    ----------
+    codes
+        Class of each cell; cells with a negative code belong to no part.
+    train_size
+        Fraction of the cells to train on; ``None`` for 0.63.
+    validation_size
+        Fraction to validate on. ``None`` for 0.07, or for all the rest if ``train_size`` is given.
+        What is left is for testing.
+    rng
+        Source of randomness.
+
+    Returns
+    -------
+    Sorted row numbers of the training, validation and test cells.
+
+    Raises
+    ------
+    ValueError
+        If the fractions are not fractions of a whole.
+    """
+    if validation_size is None:
+        validation_size = 0.07 if train_size is None else max(0.0, 1 - train_size)
+    train_size = 0.63 if train_size is None else train_size
+    if not (
+        0 < train_size <= 1 and validation_size >= 0 and train_size + validation_size < 1 + 1e-9
+    ):
+        raise ValueError(
+            f"train_size={train_size} and validation_size={validation_size} must be fractions of "
+            "the labelled cells: train_size above 0, and the two together at most 1."
+        )
+    parts: tuple[list[np.ndarray], ...] = ([], [], [])
+    for code in np.unique(codes[codes >= 0]):
+        cells = rng.permutation(np.flatnonzero(codes == code))
+        bounds = np.array([train_size, train_size + validation_size]) * len(cells)
+        first, second = np.floor(bounds + rng.random() - 1e-9).astype(int)
+        first = max(1, first)
+        for part, chosen in zip(parts, np.split(cells, [first, max(first, second)]), strict=True):
+            part.append(chosen)
+    train, validation, test = (np.sort(np.concatenate(part)) for part in parts)
+    return train, validation, test
+
+
+def given_split(
+    parts: Sequence[Sequence[int] | np.ndarray | None], codes: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Check a split that the user made; cells without a label are left out of it.
+
+    Parameters
+    ----------
+    parts
+        Row numbers for training and, optionally, for validation and for testing.
+    codes
+        Class of each cell, negative for none.
+
+    Raises
+    ------
+    ValueError
+        If a cell occurs twice or does not exist, or there is nothing to train on.
+    """
+    arrays = [np.asarray([] if p is None else p, dtype=np.int64) for p in parts]
+    if not 1 <= len(arrays) <= 3:
+        raise ValueError("external_indexing takes the rows of [training, validation, test] cells.")
+    cells = np.concatenate(arrays)
+    if len(cells) and (cells.min() < 0 or cells.max() >= len(codes)):
+        raise ValueError(f"external_indexing has rows outside 0 … {len(codes) - 1}.")
+    if len(np.unique(cells)) < len(cells):
+        raise ValueError(
+            "external_indexing has a cell more than once; the parts must be disjoint."
+        )
+    labelled = [a[codes[a] >= 0] for a in arrays]
+    if len(labelled[0]) == 0:
+        raise ValueError("external_indexing gives no labelled cell to train on.")
+    none = np.empty(0, dtype=np.int64)
+    train, validation, test = (*labelled, none, none)[:3]
+    return train, validation, test

@@ -1,0 +1,86 @@
+"""Rows of a matrix as dense minibatches, whatever holds the matrix."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy.sparse import issparse
+
+from ace.model._genes import gene_positions
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from anndata import AnnData
+
+
+class MatrixReader:
+    """Read cells of an AnnData in the gene order of a model.
+
+    The matrix stays as it is (CSR, dense, on disk, a view, dask) until the rows of one minibatch
+    are asked for; only those become dense. An in-memory CSC matrix is the exception: its rows
+    cannot be sliced without a pass over the whole, so it is read through a CSR copy.
+
+    Parameters
+    ----------
+    adata
+        The cells. Only read.
+    layer
+        Layer to read, ``None`` for ``X``.
+    genes
+        Genes of the model, in its order.
+
+    Raises
+    ------
+    ValueError
+        If genes are missing or ambiguous, or the matrix does not exist.
+    """
+
+    def __init__(
+        self, adata: AnnData, layer: str | None, genes: Sequence[str] | np.ndarray
+    ) -> None:
+        self._adata = adata
+        self.layer = layer
+        self._columns = gene_positions(adata.var_names, genes)
+        self.n_genes = len(genes)
+        # The matrix of a view is a copy made at each access: take views row by row instead.
+        matrix: Any = None if adata.is_view else self._stored(adata)
+        self._matrix = matrix.tocsr() if issparse(matrix) and matrix.format != "csr" else matrix
+
+    def __len__(self) -> int:
+        return self._adata.n_obs
+
+    def _stored(self, adata: AnnData) -> Any:
+        matrix = adata.X if self.layer is None else adata.layers.get(self.layer)
+        if matrix is None:
+            where = "adata.X is empty" if self.layer is None else f"no layer {self.layer!r}"
+            raise ValueError(f"{where}; the layers are {list(adata.layers)}.")
+        return matrix
+
+    def rows(self, rows: np.ndarray) -> Any:
+        """Rows as they are stored (sparse or dense), columns in the order of the model."""
+        # On disk, rows can only be read in increasing order, and each once.
+        unique, inverse = (rows, None) if self._in_memory else np.unique(rows, return_inverse=True)
+        part = self._stored(self._adata[unique]) if self._matrix is None else self._matrix[unique]
+        if hasattr(part, "compute"):  # dask
+            part = part.compute()
+        if inverse is not None:
+            part = part[inverse]
+        return part if self._columns is None else part[:, self._columns]
+
+    @property
+    def _in_memory(self) -> bool:
+        return issparse(self._matrix) or isinstance(self._matrix, np.ndarray)
+
+    def dense(self, rows: np.ndarray) -> np.ndarray:
+        """Rows as a float32 array of shape ``(len(rows), n_genes)``."""
+        part = self.rows(rows)
+        if issparse(part):
+            part = part.toarray()
+        return np.ascontiguousarray(part, dtype=np.float32)
+
+    def chunks(self, rows: np.ndarray, size: int = 1024) -> Iterator[Any]:
+        """Walk over rows, ``size`` at a time, as they are stored."""
+        for start in range(0, len(rows), size):
+            yield self.rows(rows[start : start + size])

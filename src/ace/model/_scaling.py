@@ -1,0 +1,85 @@
+"""How a model scales its genes, learned from the training cells."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.sparse import issparse
+
+if TYPE_CHECKING:
+    from ace.model._reader import MatrixReader
+
+SCALES = ("minmax", "zscore", None)
+
+
+def learn_scale(
+    reader: MatrixReader, cells: np.ndarray, scale: str | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Offset and factor of each gene, in one pass over the training cells.
+
+    Sparse rows stay sparse: only sums, squares and extremes of a gene are needed.
+
+    Parameters
+    ----------
+    reader
+        The matrix.
+    cells
+        Rows to learn from.
+    scale
+        ``"minmax"`` maps the observed range of a gene to [0, 1], ``"zscore"`` gives mean 0 and
+        standard deviation 1, ``None`` leaves the genes as they are.
+
+    Returns
+    -------
+    ``offset`` and ``factor`` (float32) such that the scaled value is ``(x - offset) * factor``.
+    A gene that is constant in these cells has factor 0: nothing was learned about it, so what it
+    does in other cells must not matter.
+
+    Raises
+    ------
+    ValueError
+        If a value is NaN or infinite.
+    """
+    lowest = np.full(reader.n_genes, np.inf)
+    highest = np.full(reader.n_genes, -np.inf)
+    total = np.zeros(reader.n_genes)
+    squares = np.zeros(reader.n_genes)
+    shift: np.ndarray | None = None
+    for chunk in reader.chunks(cells):
+        if issparse(chunk):
+            low, high = (m.toarray().ravel() for m in (chunk.min(axis=0), chunk.max(axis=0)))
+        else:
+            low, high = chunk.min(axis=0), chunk.max(axis=0)
+        if not (np.isfinite(low).all() and np.isfinite(high).all()):
+            n_bad = int((~np.isfinite(low) | ~np.isfinite(high)).sum())
+            raise ValueError(
+                f"the matrix holds NaN or infinite values in {n_bad} genes. Remove these genes or "
+                "cells, or normalise again from the counts."
+            )
+        lowest, highest = np.minimum(lowest, low), np.maximum(highest, high)
+        if scale == "zscore":
+            if issparse(chunk):
+                values = chunk.astype(np.float64)
+                total += np.asarray(values.sum(axis=0)).ravel()
+                squares += np.asarray(values.multiply(values).sum(axis=0)).ravel()
+            else:
+                # Against a value of the same size: squares of large offsets would cancel.
+                shift = np.asarray(low, dtype=np.float64) if shift is None else shift
+                values = np.asarray(chunk, dtype=np.float64) - shift
+                total += values.sum(axis=0)
+                squares += np.square(values).sum(axis=0)
+    varies = highest > lowest
+    if scale == "minmax":
+        offset, spread = lowest, highest - lowest
+    elif scale == "zscore":
+        mean = total / len(cells)
+        spread = np.sqrt(np.maximum(squares / len(cells) - mean**2, 0.0))
+        offset = mean if shift is None else mean + shift
+    else:
+        return (
+            np.zeros(reader.n_genes, dtype=np.float32),
+            np.ones(reader.n_genes, dtype=np.float32),
+        )
+    factor = np.divide(1.0, spread, out=np.zeros_like(spread), where=varies & (spread > 0))
+    return offset.astype(np.float32), factor.astype(np.float32)

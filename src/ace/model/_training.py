@@ -1,0 +1,98 @@
+"""What training needs around the trainer: seeds, floating-point mode, best weights."""
+
+from __future__ import annotations
+
+import warnings
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import torch
+from lightning.pytorch import Callback
+from scvi import settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from lightning.pytorch import LightningModule, Trainer
+
+
+def resolve_seed(random_state: int | None) -> int:
+    """Give the seed of an argument, else of ``scvi.settings.seed``, else 0."""
+    if random_state is not None:
+        return int(random_state)
+    return 0 if settings.seed is None else int(settings.seed)
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Seed torch inside, and leave its global state as it was."""
+    devices = list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []
+    with torch.random.fork_rng(devices=devices):
+        torch.default_generator.manual_seed(seed)
+        if devices:
+            torch.cuda.manual_seed_all(seed)
+        yield
+
+
+@contextmanager
+def flushed_denormals() -> Iterator[None]:
+    """Treat denormal floats as zero inside.
+
+    Adam's moments of genes that are rarely expressed decay into the denormal range, where a CPU
+    is an order of magnitude slower, and values that small change no weight.
+    """
+    # torch has no getter: a denormal that survives a multiplication shows the state.
+    was_flushed = (torch.tensor([1e-310], dtype=torch.float64) * 1.0).item() == 0.0
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(was_flushed)
+
+
+@contextmanager
+def quiet_trainer() -> Iterator[None]:
+    """Silence what Lightning advises about choices that are ours, not the user's."""
+    with warnings.catch_warnings():
+        # Workers would each pickle the matrix; slicing rows is cheap.
+        warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+        # torch's own notes to Lightning (pytree and scheduler names that were renamed).
+        warnings.filterwarnings("ignore", category=FutureWarning, module="lightning.*")
+        warnings.filterwarnings("ignore", category=DeprecationWarning, module="lightning.*")
+        yield
+
+
+class BestWeights(Callback):
+    """Keep the weights of the best validation epoch, and put them back at the end.
+
+    Parameters
+    ----------
+    monitor
+        Metric logged in validation.
+    mode
+        Whether the best is the smallest (``"min"``) or the largest (``"max"``).
+    """
+
+    def __init__(self, monitor: str, mode: str) -> None:
+        self.monitor = monitor
+        self._sign = 1.0 if mode == "min" else -1.0
+        self._best = float("inf")
+        self._weights: dict[str, torch.Tensor] | None = None
+        self.best_epoch: int | None = None
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Compare this epoch with the best so far."""
+        metrics: dict[str, Any] = trainer.callback_metrics
+        if trainer.sanity_checking or self.monitor not in metrics:
+            return
+        value = self._sign * float(metrics[self.monitor])
+        if value < self._best:
+            self._best = value
+            self.best_epoch = trainer.current_epoch
+            self._weights = {k: v.detach().clone() for k, v in pl_module.state_dict().items()}
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Restore the best epoch's weights."""
+        if self._weights is not None:
+            pl_module.load_state_dict(self._weights)
+            self._weights = None

@@ -1,0 +1,376 @@
+"""The user's side of Kratos."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from scvi import REGISTRY_KEYS
+from scvi.train import TrainRunner
+from scvi.utils import setup_anndata_dsp
+
+from ace import _compat
+from ace.model._classifier import ClassifierModel
+from ace.model._fields import GenesField, LabelsField, MuDataGenesField, MuDataLabelsField
+from ace.model._loaders import LabelledCells
+from ace.model._reader import MatrixReader
+from ace.model._scaling import SCALES, learn_scale
+from ace.model._training import (
+    BestWeights,
+    flushed_denormals,
+    quiet_trainer,
+    resolve_seed,
+    seeded,
+)
+from ace.model.kratos._module import LOSSES, KratosModule
+from ace.model.kratos._plan import KratosTrainingPlan
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from anndata import AnnData
+    from mudata import MuData
+
+
+MONITORS = {"validation_loss": "min", "validation_accuracy": "max"}
+PUBLISHED_EPOCHS = 100
+
+
+class KRATOS(ClassifierModel):
+    """A small classifier of cells, made to be explained :cite:p:`zhou2022kratos`.
+
+    A fully connected network (genes – 256 – 64 – classes, ReLU) on log-normalised expression
+    learns the labels; its last hidden layer is an embedding, and any method of
+    :func:`ace.explain.methods` explains it through :meth:`group_scorer`.
+
+    Parameters
+    ----------
+    adata
+        AnnData set up with :meth:`setup_anndata`, or MuData set up with :meth:`setup_mudata`.
+    registry
+        Registry of a saved model; used by :meth:`load`.
+    n_hidden
+        Units of each hidden layer; the last is the embedding.
+    dropout_rate
+        Fraction of hidden units dropped in training.
+    loss
+        ``"bce"``, the paper's Eq. 11 (binary cross-entropy of each softmax output), or
+        ``"cross_entropy"``.
+    scale
+        Scaling of each gene, learned from the training cells and saved with the weights:
+        ``"minmax"`` to [0, 1] as published, ``"zscore"``, or ``None``. A gene that is constant in
+        the training cells is ignored afterwards.
+    random_state
+        Seed of the initial weights, and of :meth:`train` unless it is given its own. ``None``
+        takes ``scvi.settings.seed``, or 0 if that is not set.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not one of the choices, or ``adata`` was not set up.
+
+    Examples
+    --------
+    >>> import ace
+    >>> adata = ace.datasets.pbmc68k()
+    >>> ace.model.KRATOS.setup_anndata(adata, labels_key="bulk_labels")
+    >>> model = ace.model.KRATOS(adata)
+    >>> model.train(max_epochs=5, enable_progress_bar=False)
+    >>> model.predict().shape
+    (700,)
+    """
+
+    _module_cls = KratosModule
+    _training_plan_cls = KratosTrainingPlan
+    _train_runner_cls = TrainRunner
+
+    def __init__(
+        self,
+        adata: AnnData | MuData | None = None,
+        registry: dict[str, Any] | None = None,
+        *,
+        n_hidden: Sequence[int] = (256, 64),
+        dropout_rate: float = 0.0,
+        loss: Literal["bce", "cross_entropy"] = "bce",
+        scale: Literal["minmax", "zscore"] | None = "minmax",
+        random_state: int | None = None,
+    ) -> None:
+        if loss not in LOSSES:
+            raise ValueError(f"loss must be one of {LOSSES}, got {loss!r}.")
+        if scale not in SCALES:
+            raise ValueError(f"scale must be one of {SCALES}, got {scale!r}.")
+        n_hidden = tuple(int(n) for n in n_hidden)
+        if not n_hidden or min(n_hidden) < 1:
+            raise ValueError(f"n_hidden needs at least one layer of one unit, got {n_hidden}.")
+        if not 0 <= dropout_rate < 1:
+            raise ValueError(f"dropout_rate must lie in [0, 1), got {dropout_rate}.")
+        super().__init__(adata, registry)
+        self.scale_ = scale
+        self.random_state_ = resolve_seed(random_state)
+        self.split_fingerprint_: str | None = None
+        with seeded(self.random_state_):
+            self.module = self._module_cls(
+                n_input=len(self.var_names),
+                n_labels=len(self.labels),
+                n_hidden=n_hidden,
+                dropout_rate=dropout_rate,
+                loss=loss,
+            )
+        units = "-".join(str(n) for n in (len(self.var_names), *n_hidden, len(self.labels)))
+        self._model_summary_string = (
+            f"KRATOS model: {units} units, dropout_rate {dropout_rate}, loss {loss}, "
+            f"scale {scale}, labels {self.labels_key!r}"
+        )
+        self.init_params_ = self._get_init_params(locals())
+
+    # -- set-up --------------------------------------------------------------------------------
+
+    @classmethod
+    def _setup_call(cls) -> str:
+        return f"{cls.__name__}.setup_anndata(adata, labels_key=...)"
+
+    @classmethod
+    @setup_anndata_dsp.dedent
+    def setup_anndata(
+        cls,
+        adata: AnnData,
+        labels_key: str,
+        *,
+        layer: str | None = None,
+        unlabeled_category: str | int | float | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """%(summary)s.
+
+        Parameters
+        ----------
+        %(param_adata)s
+        labels_key
+            Column of ``adata.obs`` with the class of each cell.
+        layer
+            Layer with log-normalised expression, ``None`` for ``X``.
+        unlabeled_category
+            Value of ``labels_key`` in cells without a label; they are not trained on.
+        **kwargs
+            Used when a saved model is loaded.
+
+        Raises
+        ------
+        KeyError
+            If the column does not exist.
+        ValueError
+            If labels are missing, there are fewer than two classes, gene names are not unique, the
+            layer does not exist, or ``adata`` is a view.
+
+        Warns
+        -----
+        UserWarning
+            If the matrix holds integer counts.
+        """
+        setup_method_args = cls._get_setup_method_args(**locals())
+        cls._check_matrix(adata, layer, **kwargs)
+        fields = [
+            GenesField(REGISTRY_KEYS.X_KEY, layer),
+            LabelsField(REGISTRY_KEYS.LABELS_KEY, labels_key, unlabeled_category),
+        ]
+        cls._register(adata, fields, setup_method_args, **kwargs)
+
+    @classmethod
+    @setup_anndata_dsp.dedent
+    def setup_mudata(
+        cls,
+        mdata: MuData,
+        labels_key: str,
+        *,
+        modalities: dict[str, str],
+        layer: str | None = None,
+        unlabeled_category: str | int | float | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """%(summary_mdata)s.
+
+        Parameters
+        ----------
+        %(param_mdata)s
+        labels_key
+            Column with the class of each cell.
+        modalities
+            Modality of each argument: ``{"layer": "rna"}`` names the modality whose matrix is
+            read; add ``"labels_key": "rna"`` if the labels are in that modality's ``obs`` rather
+            than in ``mdata.obs``.
+        layer
+            Layer with log-normalised expression, ``None`` for ``X``.
+        unlabeled_category
+            Value of ``labels_key`` in cells without a label; they are not trained on.
+        **kwargs
+            Used when a saved model is loaded.
+
+        Raises
+        ------
+        ValueError
+            If ``modalities`` does not name the modality of ``layer``, and as for
+            :meth:`setup_anndata`.
+
+        Examples
+        --------
+        >>> KRATOS.setup_mudata(mdata, "cell_type", modalities={"layer": "rna"})  # doctest: +SKIP
+        """
+        setup_method_args = cls._get_setup_method_args(**locals())
+        location = cls._create_modalities_attr_dict(modalities, setup_method_args)
+        if location.layer not in mdata.mod:
+            raise ValueError(
+                'name the modality to read, modalities={"layer": ...}: one of '
+                f"{list(mdata.mod)}, got {location.layer!r}."
+            )
+        cls._check_matrix(mdata.mod[location.layer], layer, **kwargs)
+        fields = [
+            MuDataGenesField(
+                REGISTRY_KEYS.X_KEY, layer, mod_key=location.layer, mod_required=True
+            ),
+            MuDataLabelsField(
+                REGISTRY_KEYS.LABELS_KEY,
+                labels_key,
+                unlabeled_category,
+                mod_key=location.labels_key,
+            ),
+        ]
+        cls._register(mdata, fields, setup_method_args, **kwargs)
+
+    @classmethod
+    def _check_matrix(
+        cls, adata: AnnData, layer: str | None, source_registry: Any = None, **kwargs: Any
+    ) -> None:
+        """Judge the matrix before anything is written into the object."""
+        if source_registry is None:
+            genes = adata.var_names
+        else:
+            field = source_registry["field_registries"][REGISTRY_KEYS.X_KEY]
+            genes = field["state_registry"]["column_names"]
+        cls._warn_about_counts(MatrixReader(adata, layer, genes))
+
+    # -- training ------------------------------------------------------------------------------
+
+    def train(
+        self,
+        max_epochs: int | None = None,
+        *,
+        accelerator: str = "auto",
+        devices: int | list[int] | str = "auto",
+        train_size: float | None = None,
+        validation_size: float | None = None,
+        external_indexing: Sequence[Sequence[int] | np.ndarray | None] | None = None,
+        batch_size: int = 64,
+        lr: float = 1e-3,
+        weight_decay: float = 0.0,
+        early_stopping: bool = True,
+        early_stopping_monitor: Literal[
+            "validation_loss", "validation_accuracy"
+        ] = "validation_loss",
+        early_stopping_patience: int = 20,
+        random_state: int | None = None,
+        plan_kwargs: dict[str, Any] | None = None,
+        **trainer_kwargs: Any,
+    ) -> None:
+        """Train the classifier; the weights of the best validation epoch are kept.
+
+        Called again, it continues with the same scaling and, unless another split is asked for,
+        with the same split: test cells stay unseen.
+
+        Parameters
+        ----------
+        max_epochs
+            Passes over the training cells. ``None``: 100 as published, fewer above 20 000 cells
+            (100 · 20 000 / n).
+        accelerator
+            Lightning's name of the hardware.
+        devices
+            Lightning's choice of device; one device is used.
+        train_size
+            Fraction of the labelled cells to train on; ``None`` for 0.63 (70 % of the cells, of
+            which a tenth is for validation, as published). Each class is split by itself.
+        validation_size
+            Fraction to validate on; ``None`` for 0.07, or for the rest if ``train_size`` is given.
+            What is left is the test split.
+        external_indexing
+            A split of your own: rows of the training, validation and test cells. Cells may be
+            left out of it.
+        batch_size
+            Cells in a minibatch.
+        lr
+            Learning rate of Adam.
+        weight_decay
+            Weight decay of Adam.
+        early_stopping
+            Stop when the monitored metric no longer improves.
+        early_stopping_monitor
+            ``"validation_loss"`` or ``"validation_accuracy"``; also decides which epoch is best.
+        early_stopping_patience
+            Epochs without improvement to wait for.
+        random_state
+            Seed of the split, the order of the cells and dropout; ``None`` for that of the model.
+        plan_kwargs
+            Further arguments of :class:`~ace.model.kratos.KratosTrainingPlan`.
+        **trainer_kwargs
+            Passed on to :class:`scvi.train.Trainer`: ``enable_progress_bar``, ``callbacks``,
+            ``early_stopping_min_delta``, ``logger``, …
+
+        Raises
+        ------
+        ValueError
+            If an argument is out of range, the matrix holds NaN or infinite values, or early
+            stopping is asked for without validation cells.
+        """
+        if early_stopping_monitor not in MONITORS:
+            raise ValueError(
+                f"early_stopping_monitor must be one of {tuple(MONITORS)}, "
+                f"got {early_stopping_monitor!r}."
+            )
+        if batch_size < 1 or (max_epochs is not None and max_epochs < 1):
+            raise ValueError(
+                f"batch_size and max_epochs must be at least 1, got {batch_size} and {max_epochs}."
+            )
+        reader = self._reader()
+        codes = self._codes(self._labelled(None))
+        seed = self.random_state_ if random_state is None else int(random_state)
+        # A second training goes on with other numbers, not with the same ones again.
+        rng = np.random.default_rng([seed, self._n_epochs_trained])
+        split = self._split(codes, train_size, validation_size, external_indexing, rng)
+        if early_stopping and not len(split[1]):
+            raise ValueError(
+                "early stopping needs validation cells: pass early_stopping=False, or leave room "
+                "for them (validation_size=0.1)."
+            )
+        if not self.is_trained_:
+            self.module.set_scale(*learn_scale(reader, split[0], self.scale_))
+        if max_epochs is None:
+            max_epochs = _compat.get_max_epochs_heuristic(
+                len(split[0]), epochs_cap=PUBLISHED_EPOCHS
+            )
+
+        data = LabelledCells(reader, codes, split, batch_size, rng)
+        plan = self._training_plan_cls(
+            self.module, **{"lr": lr, "weight_decay": weight_decay} | (plan_kwargs or {})
+        )
+        callbacks = list(trainer_kwargs.pop("callbacks", None) or [])
+        if len(split[1]):
+            callbacks.append(BestWeights(early_stopping_monitor, MONITORS[early_stopping_monitor]))
+            trainer_kwargs.setdefault("check_val_every_n_epoch", 1)
+        # Everything is logged once an epoch: never look for something to log at a step.
+        trainer_kwargs.setdefault("log_every_n_steps", -(-len(split[0]) // batch_size))
+        with seeded(int(rng.integers(2**31))), flushed_denormals(), quiet_trainer():
+            runner = self._train_runner_cls(
+                self,
+                training_plan=plan,
+                data_splitter=data,
+                max_epochs=max_epochs,
+                accelerator=accelerator,
+                devices=devices,
+                early_stopping=early_stopping,
+                early_stopping_monitor=early_stopping_monitor,
+                early_stopping_mode=MONITORS[early_stopping_monitor],
+                early_stopping_patience=early_stopping_patience,
+                callbacks=callbacks,
+                **trainer_kwargs,
+            )
+            runner()
+        self.split_fingerprint_ = self._fingerprint(self.adata)
