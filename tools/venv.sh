@@ -80,6 +80,7 @@ if ! "$dir/bin/python" -m pip --version >/dev/null 2>&1; then
     find_python
     say "Making $dir with Python $(version_of "$python") ..."
     rm -rf "$dir"
+    say "  (installing takes some minutes the first time: PyTorch is large)"
     "$python" -m venv "$dir" || fail "$python could not make a virtual environment in $dir."
 fi
 
@@ -98,8 +99,7 @@ for name in "$@"; do
     esac
 done
 
-say "Installing ace${extras:+ with $extras}${groups:+ and what$(printf %s "$groups" | sed 's/ --group/,/g; s/^,//') needs} into $dir"
-say "  (the first time this downloads PyTorch and takes some minutes) ..."
+say "Installing ace${*:+, and what is needed for: $*,} into $dir ..."
 # Dependency groups need a newer pip than Python 3.11 and 3.12 bring along.
 pip_install "pip>=25.1"
 # shellcheck disable=SC2086 (one word per group is meant)
