@@ -260,7 +260,7 @@ def _draw_design(
 def _draw_effects(
     rng: np.random.Generator, n_groups: int, n_causal: int, log2_fold_change: float
 ) -> np.ndarray:
-    """Groups × causal genes, each gene differing between some pair of groups."""
+    """Draw log2 effects, groups × causal genes; some pair of groups differs in each gene."""
     effect = rng.normal(0, log2_fold_change, (n_groups, n_causal))
     effect -= effect.mean(axis=0)
     stretch = 1.01 * _SMALLEST_LOG2_RANGE / np.ptp(effect, axis=0)
@@ -291,7 +291,7 @@ def _draw_cells(
     return counts + placed
 
 
-def _check_integers(**arguments: tuple[int, int]) -> None:
+def _check_integers(**arguments: tuple[object, int]) -> None:
     for name, (value, smallest) in arguments.items():
         if not isinstance(value, (int, np.integer)) or value < smallest:
             msg = f"{name} must be an integer of at least {smallest}, got {value!r}."

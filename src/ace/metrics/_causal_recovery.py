@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from ace.metrics._inputs import Panels, check_panels
+from ace.metrics._inputs import Panels, check_n_top, check_panels
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -50,16 +50,14 @@ def causal_recovery(panels: Panels, kind: ArrayLike, n_top: int = 20) -> pd.Data
     a           1          0      1
     b           2          0      0
     """
-    if not isinstance(n_top, int | np.integer) or n_top < 1:
-        msg = f"n_top must be a positive integer, got {n_top!r}."
-        raise ValueError(msg)
+    size = check_n_top(n_top)[-1]
     kinds = pd.Categorical(kind)
     if (kinds.codes < 0).any():
         msg = f"{int((kinds.codes < 0).sum())} genes have no kind."
         raise ValueError(msg)
     counts = {
         group: np.bincount(kinds.codes[columns], minlength=len(kinds.categories))
-        for group, columns in check_panels(panels, len(kinds), n_top).items()
+        for group, columns in check_panels(panels, len(kinds), size).items()
     }
     frame = pd.DataFrame.from_dict(counts, orient="index", columns=list(kinds.categories))
     return frame.rename_axis(index="group", columns="kind")
