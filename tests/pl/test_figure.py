@@ -1,0 +1,119 @@
+"""What every plot promises: scanpy's ``show`` and ``return_fig``, and hands off AnnData."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import scanpy as sc
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+import ace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from anndata import AnnData
+
+PLOTS = [ace.pl.panels, ace.pl.heatmap, ace.pl.diagnostics]
+every_plot = pytest.mark.parametrize("plot", PLOTS, ids=lambda plot: plot.__name__)
+
+
+@pytest.fixture
+def shown(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
+    """The figures that were shown."""
+    figures: list[Figure] = []
+    monkeypatch.setattr(plt, "show", lambda: figures.append(plt.gcf()))
+    return figures
+
+
+@pytest.fixture(params=[True, False])
+def autoshow(request: pytest.FixtureRequest) -> Iterator[bool]:
+    """Set scanpy's setting for a test (no attribute that monkeypatch could put back)."""
+    before = sc.settings.autoshow
+    sc.settings.autoshow = request.param
+    yield request.param
+    sc.settings.autoshow = before
+
+
+@every_plot
+def test_show_follows_scanpys_setting(
+    plot: Callable[..., Any],
+    autoshow: bool,
+    explained: Callable[..., AnnData],
+    shown: list[Figure],
+) -> None:
+    adata = explained(2)
+    result = plot(adata)
+    assert len(shown) == autoshow
+    assert (result is None) == autoshow
+
+    assert plot(adata, show=True) is None
+    assert len(shown) == autoshow + 1
+    assert plot(adata, show=False) is not None
+    assert isinstance(plot(adata, return_fig=True), Figure)
+    assert len(shown) == autoshow + 1
+
+
+@every_plot
+def test_axes_are_given_back(
+    plot: Callable[..., Any], explained: Callable[..., AnnData], shown: list[Figure]
+) -> None:
+    adata = explained(2)
+    result = plot(adata, show=False)
+    axes = [result] if isinstance(result, Axes) else result
+    assert all(isinstance(ax, Axes) for ax in axes)
+    one = {"columns": "fidelity"} if plot is ace.pl.diagnostics else {}
+    assert isinstance(plot(adata, groups="T/NK", show=False, **one), Axes)
+    assert shown == []
+
+
+@every_plot
+def test_save_writes_the_file_that_was_named(
+    plot: Callable[..., Any],
+    explained: Callable[..., AnnData],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    plot(explained(2), show=False, save=tmp_path / "plot.png")
+    plot(explained(2), show=False, save="plot.pdf")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["plot.pdf", "plot.png"]
+    assert (tmp_path / "plot.pdf").read_bytes().startswith(b"%PDF")
+    image = plt.imread(tmp_path / "plot.png")
+    assert len(np.unique(image.reshape(-1, image.shape[2]), axis=0)) > 10  # not an empty page
+
+
+def snapshot(value: Any) -> Any:
+    """A deep copy that compares equal only if nothing was added, removed or changed."""
+    if isinstance(value, dict):
+        return {k: snapshot(v) for k, v in value.items()}
+    if isinstance(value, pd.DataFrame):
+        return value.to_dict("split"), [str(t) for t in value.dtypes]
+    if isinstance(value, np.ndarray):
+        return value.tolist(), str(value.dtype)
+    return value
+
+
+@every_plot
+def test_the_data_are_left_as_they_were(
+    plot: Callable[..., Any], explained: Callable[..., AnnData]
+) -> None:
+    adata = explained(8)
+    x = adata.X.copy()
+
+    def state() -> str:
+        frames = {"obs": adata.obs, "var": adata.var, "scores": adata.varm["ace_scores"]}
+        keys = {name: list(getattr(adata, name)) for name in ("layers", "obsm", "varm", "obsp")}
+        return repr(snapshot(dict(adata.uns) | frames | keys))
+
+    before = state()
+    more = {"dendrogram": True} if plot is ace.pl.heatmap else {}
+    plot(adata, show=False, **more)
+    assert state() == before
+    assert abs(adata.X - x).sum() == 0
