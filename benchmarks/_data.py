@@ -1,0 +1,164 @@
+"""The data of the benchmarks, prepared as the papers did; real sets through ACE_DATA_DIR."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+import scanpy as sc
+from scipy import sparse
+
+import ace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+GROUP = "group"
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a data set comes from, and what may be asked of it."""
+
+    title: str
+    make: Callable[[int], ad.AnnData]
+    file: str | None = None
+    truth: bool = False  # var["kind"] is known
+    published: bool = False  # the papers judged panels on it, in sample
+
+
+def available(name: str) -> str | None:
+    """Give the reason why a data set cannot be had, or None."""
+    file = SOURCES[name].file
+    if file is None:
+        return None
+    folder = os.environ.get("ACE_DATA_DIR")
+    if not folder:
+        return "ACE_DATA_DIR is not set"
+    return None if (Path(folder) / file).is_file() else f"{file} is not in ACE_DATA_DIR"
+
+
+def load(name: str, seed: int = 0) -> ad.AnnData:
+    """Normalised cells × genes with groups in ``obs["group"]``.
+
+    The seed shuffles the columns of simulated sets, whose causal genes come first, and does
+    nothing else.
+    """
+    adata = SOURCES[name].make(seed)
+    adata.obs[GROUP] = adata.obs[GROUP].astype(str).astype("category")
+    return adata
+
+
+def _path(file: str) -> Path:
+    return Path(os.environ["ACE_DATA_DIR"]) / file
+
+
+def _variable_genes(file: str, groupby: str, n_genes: int, min_cells: int = 0) -> ad.AnnData:
+    """log1p of counts scaled to 10⁴; the most variable genes, groups of at least `min_cells`."""
+    adata = ad.read_h5ad(_path(file))
+    size = adata.obs[groupby].map(adata.obs[groupby].value_counts()).astype(int)
+    adata = adata[(size >= min_cells).to_numpy()].copy()
+    adata.X = sparse.csr_matrix(adata.X, dtype=np.float32)
+    sc.pp.normalize_total(adata, target_sum=1e4)
+    sc.pp.log1p(adata)
+    sc.pp.highly_variable_genes(adata, n_top_genes=n_genes)
+    chosen = adata.var["highly_variable"].to_numpy()
+    return _bare(adata.X[:, chosen], adata.obs[groupby], adata.var_names[chosen])
+
+
+def _bare(X, groups, genes) -> ad.AnnData:
+    adata = ad.AnnData(
+        X,
+        obs=pd.DataFrame(
+            {GROUP: np.asarray(groups).astype(str)}, index=_names("cell", X.shape[0])
+        ),
+        var=pd.DataFrame(index=pd.Index(np.asarray(genes).astype(str))),
+    )
+    adata.uns["log1p"] = {}
+    return adata
+
+
+def _names(prefix: str, n: int) -> list[str]:
+    return [f"{prefix}{i}" for i in range(n)]
+
+
+def _pbmc3k_processed() -> ad.AnnData:
+    """Regressed and scaled values, as scanpy's tutorial makes them, with their own PCA."""
+    adata = ad.read_h5ad(_path("pbmc3k_processed.h5ad"))
+    result = _bare(np.asarray(adata.X, dtype=np.float32), adata.obs["louvain"], adata.var_names)
+    del result.uns["log1p"]
+    result.obsm["X_pca"] = adata.obsm["X_pca"]
+    result.varm["PCs"] = adata.varm["PCs"]
+    return result
+
+
+def _symsim(file: str, seed: int) -> ad.AnnData:
+    """SymSim counts of the papers, columns shuffled, log-normalised."""
+    table = pd.read_csv(_path(file), index_col=0)
+    table = table.iloc[:, np.random.default_rng(seed).permutation(table.shape[1])]
+    counts = ad.AnnData(sparse.csr_matrix(table.to_numpy(dtype=np.float32)))
+    sc.pp.normalize_total(counts, target_sum=1e4)
+    sc.pp.log1p(counts)
+    groups = table.index.astype(str).str.split("_").str[1]
+    # Names that say nothing: no method shall profit from an order of names either.
+    adata = _bare(counts.X, groups, _names("gene", table.shape[1]))
+    kind = table.columns.str.extract(r"^([a-z]+)", expand=False)
+    kind = kind.map({"causal": "causal", "dep": "dependent", "useless": "noise"})
+    adata.var["kind"] = pd.Categorical(kind, ["causal", "dependent", "noise"])
+    return adata
+
+
+def _pbmc68k() -> ad.AnnData:
+    adata = ace.datasets.pbmc68k()
+    return _bare(adata.X, adata.obs["bulk_labels"], adata.var_names)
+
+
+def _simulated(seed: int) -> ad.AnnData:
+    """As large as the ACE paper's sets, noisier, two batches; new data for each seed."""
+    adata = ace.datasets.simulated_panels(
+        n_dependent=100, mean_counts=5.0, dropout=0.2, n_batches=2, seed=seed
+    )
+    sc.pp.normalize_total(adata, target_sum=1e4)
+    sc.pp.log1p(adata)
+    result = _bare(adata.X, adata.obs["group"], adata.var_names)
+    result.var["kind"] = adata.var["kind"].to_numpy()
+    return result
+
+
+def _symsim_source(title: str, file: str) -> Source:
+    return Source(title, lambda seed: _symsim(file, seed), file, truth=True)
+
+
+SOURCES = {
+    "pbmc3k": Source(
+        "PBMC3k, log1p(CP10k) of the counts, 2000 variable genes",
+        lambda _: _variable_genes("pbmc3k_counts_2638.h5ad", "louvain", 2000),
+        "pbmc3k_counts_2638.h5ad",
+    ),
+    "baron_mouse": Source(
+        "Baron mouse pancreas, 3000 variable genes, types of at least 10 cells",
+        lambda _: _variable_genes("baron_mouse.h5ad", "cell_type", 3000, min_cells=10),
+        "baron_mouse.h5ad",
+        published=True,
+    ),
+    "pbmc3k_processed": Source(
+        "PBMC3k, regressed and scaled values of the published 1838 genes",
+        lambda _: _pbmc3k_processed(),
+        "pbmc3k_processed.h5ad",
+        published=True,
+    ),
+    "pbmc68k": Source(
+        "PBMC68k, 700 cells and 765 genes bundled with scanpy", lambda _: _pbmc68k()
+    ),
+    "symsim_140_clean": _symsim_source("SymSim, Kratos' set", "symsim_140_clean.csv"),
+    "symsim_220_clean": _symsim_source("SymSim, ACE's clean set", "symsim_220_clean.csv"),
+    "symsim_220_complex": _symsim_source("SymSim, ACE's complex set", "symsim_220_complex.csv"),
+    "simulated": Source(
+        "ace.datasets.simulated_panels, dropout and two batches", _simulated, truth=True
+    ),
+}

@@ -1,0 +1,150 @@
+"""Ways to rank genes for each group, ours and what people use, behind one call."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass, field
+from functools import partial
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import scanpy as sc
+from _data import GROUP
+from _measure import Cost, measure
+from _results import code_key
+
+import ace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import anndata as ad
+
+Panels = dict[str, np.ndarray]
+KEY = "ranking"
+
+
+@dataclass
+class Cells:
+    """The cells that panels are chosen on, with models that several methods explain."""
+
+    adata: ad.AnnData
+    seed: int
+    models: dict[str, tuple[Any, Cost]] = field(default_factory=dict)
+
+    def kratos(self) -> tuple[Any, Cost]:
+        """Give the classifier trained on these cells, and what that took."""
+        if "KRATOS" not in self.models:
+            self.models["KRATOS"] = measure(partial(_train_kratos, self.adata, self.seed))
+        return self.models["KRATOS"]
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """A named way to rank genes.
+
+    ``prepare`` does what is not counted as ranking (training a model), ``rank`` what is.
+    """
+
+    name: str
+    rank: Callable[[Cells], Panels]
+    code: str
+    prepare: Callable[[Cells], Any] | None = None
+    default: bool = False
+    model: str | None = None
+    slow: bool = False
+
+
+def rankings() -> dict[str, Ranking]:
+    """All rankings that can be run here, by name."""
+    ours = code_key("explain", "nn", "tl", files=("_rankings.py",))
+    theirs = code_key(files=("_rankings.py",))
+    with_model = code_key("explain", "nn", "tl", "model", files=("_rankings.py",))
+    found = [
+        Ranking("Wilcoxon, abs", partial(_scanpy, method="wilcoxon", rankby_abs=True), theirs),
+        Ranking("Wilcoxon, by score", partial(_scanpy, method="wilcoxon"), theirs),
+        Ranking("t-test, abs", partial(_scanpy, method="t-test", rankby_abs=True), theirs),
+        Ranking(
+            "logistic regression, abs",
+            partial(_scanpy, method="logreg", rankby_abs=True, max_iter=1000),
+            theirs,
+        ),
+    ]
+    if find_spec("cosg") is not None:
+        found.append(Ranking("COSG", _cosg, theirs))
+    default = _default_method()
+    for method in ace.explain.methods().index:
+        shared = {"default": method == default, "slow": method in _SLOW}
+        found.append(Ranking(f"ace {method}", partial(_ace, method=method), ours, **shared))
+        found.append(
+            Ranking(
+                f"KRATOS + {method}",
+                partial(_ace, method=method, kratos=True),
+                with_model,
+                prepare=Cells.kratos,
+                model="KRATOS",
+                **shared,
+            )
+        )
+    return {ranking.name: ranking for ranking in found}
+
+
+#: Perturbs genes one by one: minutes for each group of a real data set.
+_SLOW = {"shap"}
+
+
+def _default_method() -> str:
+    from inspect import signature
+
+    return signature(ace.tl.explain).parameters["method"].default
+
+
+def _ace(cells: Cells, method: str, kratos: bool = False) -> Panels:
+    model = cells.kratos()[0] if kratos else None
+    ace.tl.explain(
+        cells.adata, GROUP, model=model, method=method, key_added=KEY, random_state=cells.seed
+    )
+    return _panels(cells.adata, cells.adata.uns[KEY]["names"])
+
+
+def _train_kratos(adata: ad.AnnData, seed: int) -> Any:
+    import scvi
+
+    scvi.settings.seed = seed
+    # The model keeps the object it was set up with: give it one of its own.
+    own = adata.copy()
+    ace.model.KRATOS.setup_anndata(own, labels_key=GROUP)
+    model = ace.model.KRATOS(own)
+    model.train()
+    return model
+
+
+def _scanpy(cells: Cells, method: str, **options: Any) -> Panels:
+    with warnings.catch_warnings():
+        # Fold changes of scaled values, fragmented frames: of no matter for the ranking.
+        warnings.simplefilter("ignore")
+        sc.tl.rank_genes_groups(
+            cells.adata, GROUP, method=method, use_raw=False, key_added=KEY, **options
+        )
+    return _panels(cells.adata, cells.adata.uns[KEY]["names"])
+
+
+def _cosg(cells: Cells) -> Panels:
+    import cosg
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        cosg.cosg(
+            cells.adata, groupby=GROUP, key_added=KEY, n_genes_user=min(50, cells.adata.n_vars)
+        )
+    return _panels(cells.adata, cells.adata.uns[KEY]["names"])
+
+
+def _panels(adata: ad.AnnData, names: Any) -> Panels:
+    frame = pd.DataFrame(names)
+    return {
+        str(group): adata.var_names.get_indexer(frame[group].astype(str))
+        for group in frame.columns
+    }

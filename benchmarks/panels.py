@@ -1,0 +1,208 @@
+"""Panels of every ranking method, judged on held-out cells, in sample and against the truth.
+
+    python benchmarks/panels.py --help
+
+Three protocols:
+
+held-out
+    Panels are chosen on a random half of the cells (stratified) and judged on the other half:
+    AUROC of an RBF-SVM (C = 1, balanced, z-scored, 3-fold) with the top 3, 5, 10 and 18 genes,
+    mean over groups with at least 25 judged cells; redundancy is the mean Pearson correlation of
+    the top 18 there. Which genes are variable belongs to the definition of a data set; PCA, scorer
+    and model see the choosing half only.
+in-sample
+    Panels are chosen and judged on all cells, as published, on the sets of the papers: nested
+    cross-validation over C, groups of at least 50 cells. ``in-sample fixed`` is the same with
+    C = 1 and balanced weights, on all sets.
+truth
+    Simulated sets: causal, dependent and noise genes among the top 20, mean over groups, and the
+    Jaccard distance of neighbourhoods with 5, 10 and 20 genes (ACE, Eq. 9).
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import scanpy as sc
+from _data import GROUP, SOURCES, available, load
+from _measure import measure
+from _rankings import Cells, Ranking, rankings
+from _results import RESULTS, Results, Row, code_key
+from sklearn.model_selection import train_test_split
+
+from ace.metrics import causal_recovery, knn_jaccard, panel_auroc, panel_redundancy
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+TOP = (3, 5, 10, 18)
+TOP_STRUCTURE = (5, 10, 20)
+KEYS = ("data", "protocol", "seed", "method")
+QUICK_METHODS = (
+    "ace expected_gradients",
+    "Wilcoxon, abs",
+    "t-test, abs",
+    "logistic regression, abs",
+)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    options = _parse(arguments)
+    results = Results(options.out, KEYS)
+    methods = _chosen_methods(options)
+    tasks = list(_tasks(options, list(methods)))
+    print(f"{len(tasks)} runs; results in {options.out}", flush=True)
+    start, done = time.perf_counter(), 0
+    judging = code_key("metrics", files=("_data.py", "panels.py"))
+    previous, cells, judged = None, None, None
+    for number, (data, protocol, seed, name) in enumerate(tasks, 1):
+        method = methods[name]
+        row = {"data": data, "protocol": protocol, "seed": seed, "method": name}
+        row["code"] = f"{judging}-{method.code}"
+        if results.get(row):
+            continue
+        if previous != (data, protocol, seed):
+            cells, judged = _prepare(data, protocol, seed)
+            previous = (data, protocol, seed)
+        try:
+            row |= _run(method, cells, judged, protocol, options.jobs)
+        except Exception as error:  # noqa: BLE001 (one failing method must not cost the others)
+            print(f"FAILED {data}, {protocol}, seed {seed}, {name}: {error!r}", file=sys.stderr)
+            continue
+        results.add(row)
+        done += 1
+        elapsed = time.perf_counter() - start
+        print(f"[{number}/{len(tasks)}, {elapsed:.0f} s] {_line(row)}", flush=True)
+    print(f"{done} runs done, {len(tasks) - done} kept or skipped.")
+
+
+def _tasks(options: argparse.Namespace, methods: list[str]) -> Iterator[tuple[str, str, int, str]]:
+    for data in options.data:
+        reason = available(data)
+        if reason:
+            print(f"skipped {data}: {reason}", flush=True)
+            continue
+        for protocol in options.protocols:
+            if (protocol == "truth") != SOURCES[data].truth:
+                continue
+            if protocol == "in-sample" and not SOURCES[data].published:
+                continue
+            # Nested cross-validation costs a minute for each method: one seed.
+            for seed in options.seeds[:1] if protocol == "in-sample" else options.seeds:
+                for method in methods:
+                    yield data, protocol, seed, method
+
+
+def _chosen_methods(options: argparse.Namespace) -> dict[str, Ranking]:
+    known = rankings()
+    if options.methods:
+        unknown = sorted(set(options.methods) - set(known))
+        if unknown:
+            sys.exit(f"unknown methods {unknown}; there are {sorted(known)}")
+        return {name: known[name] for name in options.methods}
+    if options.quick:
+        return {
+            name: method
+            for name, method in known.items()
+            if name in QUICK_METHODS or method.default
+        }
+    return {name: method for name, method in known.items() if options.slow or not method.slow}
+
+
+def _prepare(data: str, protocol: str, seed: int) -> tuple[Cells, sc.AnnData]:
+    """Cells to choose panels on, with a PCA of their own, and cells to judge them on."""
+    adata = load(data, seed)
+    chosen = judged = adata
+    if protocol == "held-out":
+        first, second = train_test_split(
+            np.arange(adata.n_obs), test_size=0.5, stratify=adata.obs[GROUP], random_state=seed
+        )
+        chosen, judged = adata[first].copy(), adata[second].copy()
+        # A PCA that came with the data has seen the other half.
+        chosen.obsm.clear()
+        chosen.varm.clear()
+    if "PCs" not in chosen.varm:
+        sc.pp.pca(chosen, n_comps=min(50, min(chosen.shape) - 1), random_state=seed)
+    return Cells(chosen, seed), judged
+
+
+def _run(
+    method: Ranking, cells: Cells, judged: sc.AnnData, protocol: str, n_jobs: int
+) -> dict[str, object]:
+    """Rank, measure and judge."""
+    row: dict[str, object] = {"default": method.default}
+    if method.prepare:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            model, training = method.prepare(cells)
+        row |= {"train_seconds": training.seconds, "train_peak_mb": training.peak_mb}
+        if protocol == "held-out":
+            predicted = np.asarray(model.predict(judged.copy())).astype(str)
+            row["accuracy"] = float((predicted == judged.obs[GROUP].to_numpy().astype(str)).mean())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        panels, cost = measure(lambda: method.rank(cells))
+    row |= {"seconds": cost.seconds, "peak_mb": cost.peak_mb}
+    groups = judged.obs[GROUP].to_numpy().astype(str)
+    if protocol == "truth":
+        counts = causal_recovery(panels, judged.var["kind"]).mean()
+        distance = knn_jaccard(judged.X, groups, panels, TOP_STRUCTURE, n_jobs=n_jobs)
+        return row | counts.to_dict() | {f"jaccard@{k}": float(distance[k]) for k in TOP_STRUCTURE}
+    aurocs = panel_auroc(
+        judged.X,
+        groups,
+        panels,
+        TOP,
+        protocol="nested" if protocol == "in-sample" else "fixed",
+        min_cells=25 if protocol == "held-out" else 50,
+        n_jobs=n_jobs,
+        random_state=cells.seed,
+    )
+    mean = aurocs.groupby("n_top")["auroc"].mean()
+    row |= {f"auroc@{k}": float(mean[k]) for k in TOP}
+    kept = {group: panels[group] for group in aurocs["group"].unique()}
+    row["redundancy"] = _redundancy(judged.X, kept)
+    row["redundancy_abs"] = _redundancy(judged.X, kept, absolute=True)
+    return row
+
+
+def _redundancy(X: object, panels: dict, *, absolute: bool = False) -> float:
+    return float(panel_redundancy(X, panels, 18, absolute=absolute)["redundancy"].mean())
+
+
+def _line(row: Row) -> str:
+    shown = [k for k in row if "@" in k or k in ("causal", "noise", "redundancy", "seconds")]
+    numbers = ", ".join(f"{k} {row[k]:.3g}" for k in shown)
+    return f"{row['data']}, {row['protocol']}, seed {row['seed']}, {row['method']}: {numbers}"
+
+
+def _parse(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    protocols = ("held-out", "in-sample fixed", "in-sample", "truth")
+    parser.add_argument("--quick", action="store_true", help="few methods, one seed, no nesting")
+    parser.add_argument("--data", nargs="+", choices=SOURCES, default=list(SOURCES))
+    parser.add_argument("--protocols", nargs="+", choices=protocols)
+    parser.add_argument("--methods", nargs="+", help="by name; all but slow ones if left out")
+    parser.add_argument("--slow", action="store_true", help="slow methods too")
+    parser.add_argument("--seeds", nargs="+", type=int)
+    parser.add_argument("--jobs", type=int, default=-1, help="processes of the judge")
+    parser.add_argument("--out", type=Path, help="JSON file; runs that it has are not repeated")
+    options = parser.parse_args(arguments)
+    options.seeds = options.seeds or ([0] if options.quick else [0, 1, 2])
+    options.protocols = options.protocols or (
+        ["held-out", "truth"] if options.quick else list(protocols)
+    )
+    options.out = options.out or RESULTS / ("quick" if options.quick else "") / "panels.json"
+    return options
+
+
+if __name__ == "__main__":
+    main()
