@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from scvi.model._utils import get_max_epochs_heuristic
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from anndata import AnnData
     from mudata import MuData
     from scvi.model.base import BaseModelClass
@@ -15,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = [
     "get_max_epochs_heuristic",
     "is_copy_of_registered",
-    "new_identity",
+    "own_identity",
     "var_names_warning",
 ]
 
@@ -36,6 +39,16 @@ def is_copy_of_registered(model_cls: type[BaseModelClass], adata: AnnData | MuDa
     return manager is not None and manager.adata is not adata
 
 
-def new_identity(adata: AnnData | MuData) -> None:
-    """Give ``adata`` an identity of its own, so that setting it up leaves its original alone."""
+@contextmanager
+def own_identity(model_cls: type[BaseModelClass], adata: AnnData | MuData) -> Iterator[None]:
+    """Set ``adata`` up inside: a copy gets an identity of its own, unless the set-up fails."""
+    if not is_copy_of_registered(model_cls, adata):
+        yield
+        return
+    identity = adata.uns[_UUID_KEY]
     adata.uns[_UUID_KEY] = str(uuid4())
+    try:
+        yield
+    except Exception:
+        adata.uns[_UUID_KEY] = identity
+        raise

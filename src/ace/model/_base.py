@@ -72,10 +72,9 @@ class GeneModel(BaseModelClass):
                 "adata is a view of another AnnData, and the set-up writes the codes of its "
                 "categories into it. Run `adata = adata.copy()` first."
             )
-        if _compat.is_copy_of_registered(cls, adata):
-            _compat.new_identity(adata)
         manager = AnnDataManager(fields=list(fields), setup_method_args=setup_method_args)
-        manager.register_fields(adata, **kwargs)
+        with _compat.own_identity(cls, adata):
+            manager.register_fields(adata, **kwargs)
         cls.register_manager(manager)
 
     # -- genes ---------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class MatrixReader:
     """Read cells of an AnnData in the gene order of a model.
 
-    The matrix stays as it is (CSR, dense, on disk, a view, dask) until the rows of one minibatch
+    The matrix stays as it is (CSR, dense, on disk, dask) until the rows of one minibatch
     are asked for; only those become dense. An in-memory CSC matrix is the exception: its rows
     cannot be sliced without a pass over the whole, so it is read through a CSR copy.
 
@@ -34,7 +34,8 @@ class MatrixReader:
     Raises
     ------
     ValueError
-        If genes are missing or ambiguous, or the matrix does not exist.
+        If genes are missing or ambiguous, the matrix does not exist, or ``adata`` is a view of
+        an AnnData on disk.
     """
 
     def __init__(
@@ -44,8 +45,14 @@ class MatrixReader:
         self.layer = layer
         self._columns = gene_positions(adata.var_names, genes)
         self.n_genes = len(genes)
-        # The matrix of a view is a copy made at each access: take views row by row instead.
-        matrix: Any = None if adata.is_view else self._stored(adata)
+        if adata.is_view and adata.isbacked:
+            # anndata cannot slice such a view, and its matrix would be read as a whole.
+            raise ValueError(
+                "adata is a view of an AnnData on disk. Pass the whole one and choose its cells "
+                "with indices=..., or read the view with `adata.to_memory()`."
+            )
+        # Held on to: the matrix of a view or of a file is made anew at each access.
+        matrix = self._stored(adata)
         self._matrix = matrix.tocsr() if issparse(matrix) and matrix.format != "csr" else matrix
 
     def __len__(self) -> int:
@@ -62,7 +69,7 @@ class MatrixReader:
         """Rows as they are stored (sparse or dense), columns in the order of the model."""
         # On disk, rows can only be read in increasing order, and each once.
         unique, inverse = (rows, None) if self._in_memory else np.unique(rows, return_inverse=True)
-        part = self._stored(self._adata[unique]) if self._matrix is None else self._matrix[unique]
+        part = self._matrix[unique]
         if hasattr(part, "compute"):  # dask
             part = part.compute()
         if inverse is not None:

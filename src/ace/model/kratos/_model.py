@@ -357,6 +357,7 @@ class KRATOS(ClassifierModel):
             trainer_kwargs.setdefault("check_val_every_n_epoch", 1)
         # Everything is logged once an epoch: never look for something to log at a step.
         trainer_kwargs.setdefault("log_every_n_steps", -(-len(split[0]) // batch_size))
+        self.module.train()  # a trained module comes in evaluation mode, and would stay in it
         with seeded(int(rng.integers(2**31))), flushed_denormals(), quiet_trainer():
             runner = self._train_runner_cls(
                 self,

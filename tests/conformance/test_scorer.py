@@ -1,0 +1,91 @@
+"""The group scorer of a model: what explanations are made of."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+import torch
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+    from tests.conformance.conftest import ModelCase
+
+
+def _tensor(adata: AnnData) -> torch.Tensor:
+    return torch.from_numpy(adata.X.toarray())
+
+
+def test_scorer_names_genes_and_groups(case: ModelCase, model: Any) -> None:
+    scorer = model.group_scorer()
+    assert scorer.feature_names == tuple(model.var_names)
+    assert all(isinstance(name, str) for name in (*scorer.groups, *scorer.feature_names))
+    assert scorer.device == model.device
+    assert not any(part.training for part in scorer.modules())
+
+
+def test_scores_agree_with_predictions(case: ModelCase, model: Any, query: AnnData) -> None:
+    if not case.classifies:
+        pytest.skip("not a classifier")
+    scorer = model.group_scorer()
+    scores = scorer(_tensor(query)).detach().numpy()
+    assert scores.shape == (90, len(scorer.groups))
+    np.testing.assert_array_equal(np.array(scorer.groups)[scores.argmax(1)], model.predict(query))
+    probabilities = model.predict(query, soft=True).to_numpy()
+    np.testing.assert_allclose(1 / (1 + np.exp(-scores)), probabilities, rtol=1e-3, atol=1e-6)
+
+
+def test_own_labels_give_the_model_itself(case: ModelCase, model: Any, query: AnnData) -> None:
+    if not case.classifies:
+        pytest.skip("not a classifier")
+    x = _tensor(query)
+    named = model.group_scorer(groupby=case.setup["labels_key"])
+    torch.testing.assert_close(named(x), model.group_scorer()(x), rtol=0, atol=0)
+
+
+def test_other_grouping_goes_through_the_embedding(
+    case: ModelCase, model: Any, adata: AnnData
+) -> None:
+    adata.obs["group"] = (
+        adata.obs["bulk_labels"].astype(str).where(adata.obs["bulk_labels"] == "CD19+ B", "other")
+    )
+    scorer = model.group_scorer(adata, "group", n_prototypes=4)
+    assert scorer.groups == ("CD19+ B", "other")
+    assert scorer.feature_names == tuple(model.var_names)
+    scores = scorer(_tensor(adata))
+    given = (adata.obs["group"] == "other").to_numpy().astype(int)
+    assert (scores.argmax(1).numpy() == given).mean() > 0.9
+    again = model.group_scorer(adata, "group", n_prototypes=4)
+    torch.testing.assert_close(again(_tensor(adata)), scores, rtol=0, atol=0)
+    assert not any(part.training for part in scorer.modules())
+
+
+def test_gradients_stay_out_of_the_model(case: ModelCase, model: Any, query: AnnData) -> None:
+    scorer = model.group_scorer()
+    x = _tensor(query).requires_grad_()
+    scorer(x)[:, 0].sum().backward()
+    assert x.grad is not None
+    assert x.grad.abs().sum() > 0
+    assert all(p.grad is None for p in model.module.parameters())
+    assert all(p.grad is None for p in scorer.parameters())
+
+
+def test_scorer_outlives_further_training(case: ModelCase, adata: AnnData, query: AnnData) -> None:
+    model = case.trained(adata)
+    scorer = model.group_scorer()
+    before = scorer(_tensor(query))
+    case.fit(model)
+    torch.testing.assert_close(scorer(_tensor(query)), before, rtol=0, atol=0)
+    assert (model.group_scorer()(_tensor(query)) - before).abs().max() > 0
+
+
+def test_bad_groupings_are_refused(case: ModelCase, model: Any, adata: AnnData) -> None:
+    with pytest.raises(KeyError, match="no column 'nowhere'"):
+        model.group_scorer(adata, "nowhere")
+    adata.obs["holes"] = adata.obs["bulk_labels"].where(adata.obs["bulk_labels"] != "CD56+ NK")
+    with pytest.raises(ValueError, match="missing for 31 cells"):
+        model.group_scorer(adata, "holes")
+    adata.obs["one"] = "same"
+    with pytest.raises(ValueError, match="two"):
+        model.group_scorer(adata, "one")
