@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 AWKWARD = {
     0: "T/NK",
     1: "γδ T cells of the intestinal epithelium, naïve",
-    2: "CD4+/CD45RA+/CD25- Naive T",
+    2: "CD4+/CD45RA+/CD25- naive T cells of cord blood",
     3: "costs $5 or $6",
 }
 
