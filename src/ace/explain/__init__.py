@@ -1,9 +1,37 @@
 """The engine: group scorers and explanation methods. Torch only, no AnnData."""
 
+from ace.explain._adversarial import Adversarial
+from ace.explain._cells import GroupedCells, Rows
+from ace.explain._embedding import LinearEmbedding, fit_clustering
+from ace.explain._expected_gradients import ExpectedGradients
+from ace.explain._guided_backprop import GuidedBackprop
+from ace.explain._integrated_gradients import IntegratedGradients
+from ace.explain._method import Attribution, Method, MethodInfo, fidelity, methods
+from ace.explain._panel import Panel
+from ace.explain._saliency import Saliency
 from ace.explain._scorer import ClassifierScorer, EmbeddingScorer, GroupScorer
+from ace.explain._shap import Shap
+from ace.explain._smoothgrad import SmoothGrad
 
 __all__ = [
+    "Adversarial",
+    "Attribution",
     "ClassifierScorer",
     "EmbeddingScorer",
+    "ExpectedGradients",
     "GroupScorer",
+    "GroupedCells",
+    "GuidedBackprop",
+    "IntegratedGradients",
+    "LinearEmbedding",
+    "Method",
+    "MethodInfo",
+    "Panel",
+    "Rows",
+    "Saliency",
+    "Shap",
+    "SmoothGrad",
+    "fidelity",
+    "fit_clustering",
+    "methods",
 ]

@@ -1,0 +1,175 @@
+"""Cells as methods see them: grouped, sampled, dense only in minibatches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+import torch
+from torch import Tensor
+
+#: Rows that are made dense at once. 256 × 20 000 float32 features are 20 MB.
+BATCH_SIZE = 256
+
+
+class Rows:
+    """Rows of a dense or sparse matrix, handed out as dense float32 tensors.
+
+    Parameters
+    ----------
+    matrix
+        NumPy array, SciPy sparse matrix or array, or tensor, of shape ``(n_cells, n_features)``.
+        It is kept as it is.
+    """
+
+    def __init__(self, matrix: Any) -> None:
+        self._matrix = matrix.tocsr() if sp.issparse(matrix) else matrix
+
+    def __len__(self) -> int:
+        return self._matrix.shape[0]
+
+    @property
+    def n_features(self) -> int:
+        """Number of columns."""
+        return self._matrix.shape[1]
+
+    def __getitem__(self, index: np.ndarray | slice) -> Tensor:
+        rows = self._matrix[index]
+        if isinstance(rows, Tensor):
+            return rows.float()
+        dense = rows.toarray() if sp.issparse(rows) else np.asarray(rows)
+        return torch.from_numpy(np.ascontiguousarray(dense, dtype=np.float32))
+
+    def batches(self, batch_size: int = BATCH_SIZE) -> Iterator[Tensor]:
+        """Yield all rows in order, ``batch_size`` at a time."""
+        for start in range(0, len(self), batch_size):
+            yield self[slice(start, start + batch_size)]
+
+
+class GroupedCells:
+    """The cells that an explanation is computed from, group by group.
+
+    Parameters
+    ----------
+    matrices
+        For each group of the scorer, in its order, a matrix ``(n_cells, n_features)`` of (a
+        sample of) its cells.
+    sizes
+        How many cells each group has in the data; by default the numbers given. A reference that
+        is "the rest" is drawn in these proportions.
+
+    Raises
+    ------
+    ValueError
+        If matrices differ in their number of features or a group has no cell.
+    """
+
+    def __init__(self, matrices: Sequence[Any], sizes: Sequence[int] | None = None) -> None:
+        self.groups = [m if isinstance(m, Rows) else Rows(m) for m in matrices]
+        widths = {rows.n_features for rows in self.groups}
+        if len(widths) != 1:
+            raise ValueError(f"groups must share their features, got widths {sorted(widths)}.")
+        if any(len(rows) == 0 for rows in self.groups):
+            raise ValueError("every group needs at least one cell.")
+        self.n_features = widths.pop()
+        self.sizes = np.asarray(sizes if sizes is not None else [len(g) for g in self.groups])
+
+    def __len__(self) -> int:
+        return len(self.groups)
+
+    def __getitem__(self, group: int) -> Rows:
+        return self.groups[group]
+
+    def others(self, source: int, reference: int | None) -> list[int]:
+        """Groups that ``source`` is compared with."""
+        if reference is not None:
+            return [reference]
+        return [g for g in range(len(self)) if g != source]
+
+    def n_reference(self, source: int, reference: int | None) -> int:
+        """Number of cells that stand for the reference."""
+        return sum(len(self.groups[g]) for g in self.others(source, reference))
+
+    def draw_reference(
+        self, source: int, reference: int | None, n: int, rng: np.random.Generator, *, balanced: bool
+    ) -> tuple[Tensor, np.ndarray]:
+        """Draw reference cells.
+
+        Parameters
+        ----------
+        source, reference
+            Codes of the two groups; ``None`` is the rest.
+        n
+            How many to draw.
+        rng
+            Source of randomness.
+        balanced
+            Give every group of the rest the same weight, not its share of the cells.
+
+        Returns
+        -------
+        The cells, shape ``(n, n_features)``, and the group that each one is of.
+        """
+        others = np.array(self.others(source, reference))
+        weights = np.ones(len(others)) if balanced else self.sizes[others].astype(float)
+        # Systematic sampling: the share of every group is as exact as n allows.
+        edges = np.cumsum(weights) / weights.sum()
+        group_of = others[
+            np.minimum(np.searchsorted(edges, (np.arange(n) + rng.random()) / n), len(others) - 1)
+        ]
+        drawn = torch.empty(n, self.n_features)
+        for group in np.unique(group_of):
+            where = np.flatnonzero(group_of == group)
+            drawn[torch.from_numpy(where)] = self[group][draw(len(self[group]), len(where), rng)]
+        return drawn, group_of
+
+    @cached_property
+    def _moments(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Mean, variance, minimum and maximum of each feature in each group."""
+        shape = (len(self), self.n_features)
+        mean, var = np.zeros(shape), np.zeros(shape)
+        low, high = np.full(shape, np.inf), np.full(shape, -np.inf)
+        for g, rows in enumerate(self.groups):
+            for batch in rows.batches():
+                x = batch.double()
+                mean[g] += x.sum(0).cpu().numpy()
+                var[g] += x.square().sum(0).cpu().numpy()
+                low[g] = np.minimum(low[g], x.amin(0).cpu().numpy())
+                high[g] = np.maximum(high[g], x.amax(0).cpu().numpy())
+            mean[g] /= len(rows)
+            var[g] = np.maximum(var[g] / len(rows) - mean[g] ** 2, 0)
+        return mean, var, low, high
+
+    @property
+    def feature_range(self) -> tuple[Tensor, Tensor]:
+        """Smallest and largest value of each feature over all cells."""
+        _, _, low, high = self._moments
+        return torch.from_numpy(low.min(0)).float(), torch.from_numpy(high.max(0)).float()
+
+    def difference(self, source: int, reference: int | None) -> np.ndarray:
+        """Standardised mean difference of every feature, source minus reference.
+
+        The difference of the means over the root of the mean of the two variances: it tells the
+        direction of a feature and breaks ties among features that a method scores alike.
+
+        Returns
+        -------
+        Array of shape ``(n_features,)``.
+        """
+        mean, var, _, _ = self._moments
+        others = self.others(source, reference)
+        share = self.sizes[others] / self.sizes[others].sum()
+        other_mean = share @ mean[others]
+        other_var = share @ (var[others] + (mean[others] - other_mean) ** 2)
+        sd = np.sqrt((var[source] + other_var) / 2)
+        gap = mean[source] - other_mean
+        return np.divide(gap, sd, out=np.zeros_like(gap), where=sd > 1e-12)
+
+
+def draw(n_available: int, n: int, rng: np.random.Generator) -> np.ndarray:
+    """``n`` row numbers, each row as often as the others before any is used again."""
+    rounds = -(-n // n_available)
+    return np.concatenate([rng.permutation(n_available) for _ in range(rounds)])[:n]

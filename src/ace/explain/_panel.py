@@ -1,0 +1,212 @@
+"""Jointly chosen panels."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from ace.explain._cells import GroupedCells, draw
+from ace.explain._expected_gradients import path_attributions
+from ace.explain._gradient import rows_at_once
+from ace.explain._method import Attribution, Contrast, Method, MethodInfo, score_cells
+from ace.explain._pursuit import panel_size, pursue
+from ace.explain._scorer import GroupScorer
+
+
+class Panel(Method):
+    r"""A small panel, chosen jointly: relevant, adding something, and not redundant.
+
+    Scores of single genes rank five markers of the same programme first. Here genes enter one at a
+    time, each time the one with the largest
+
+    .. math::
+        \underbrace{\sqrt{r_i}}_{\text{relevance}} \cdot
+        \underbrace{\lvert \rho(t, x_i \mid x_S) \rvert}_{\text{what it adds}} \cdot
+        \underbrace{\bigl(1 - \max_{j \in S} \lvert \rho(x_i, x_j) \rvert\bigr)}_{\text{not redundant}}
+
+    where :math:`S` are the genes already in and
+
+    - :math:`r_i` is the mean over the other groups :math:`t` of the absolute expected gradient of
+      the group's log-odds from cells of :math:`t`, so that a gene that is up against one
+      neighbour and down against another does not cancel;
+    - :math:`\rho(t, x_i \mid x_S)` is the correlation of the gene, made orthogonal to the panel,
+      with what the panel leaves unexplained of the target :math:`t = \tanh(m_s / \mathrm{median}
+      \lvert m_s \rvert)`: orthogonal least squares for a sparse linear surrogate of the scorer;
+    - all correlations are taken over cells weighted such that source and reference count equally.
+
+    Candidates are the fewest genes that carry a share ``mass`` of the attribution of all groups
+    together (of both groups, when one is compared with another): a gene that matters to no group
+    is not a candidate for any, however it may differ by chance or by normalisation. What does not
+    enter is ranked after the panel by its relevance. The score is the criterion at entry, relative
+    to the first gene's; the sign is the gene's direction in the source.
+
+    ``panel_size`` of the diagnostics is the smallest number of genes whose surrogate's
+    cross-validated error is within one standard error of the best.
+
+    Parameters
+    ----------
+    scorer, cells, seed, per_cell
+        See :class:`~ace.explain.Method`; single cells get their expected gradients.
+    n_pairs
+        Pairs of a source and a reference cell that the relevance of a group is estimated from.
+    mass
+        Share of the attribution that the candidates carry, in (0, 1].
+    max_candidates
+        Candidates at most.
+    max_panel
+        Genes that enter jointly, at most.
+    """
+
+    info = MethodInfo(
+        name="panel",
+        computes="jointly sparse, non-redundant panel that reproduces the scorer",
+        paper="ours, on expected gradients (Erion et al. 2021)",
+        signed=True,
+        needs_reference=True,
+    )
+
+    def __init__(
+        self,
+        scorer: GroupScorer,
+        cells: GroupedCells,
+        *,
+        seed: int = 0,
+        per_cell: bool = False,
+        n_pairs: int = 2000,
+        mass: float = 0.75,
+        max_candidates: int = 300,
+        max_panel: int = 40,
+    ) -> None:
+        super().__init__(scorer, cells, seed=seed, per_cell=per_cell)
+        if not 0 < mass <= 1:
+            raise ValueError(f"mass must lie in (0, 1], got {mass}.")
+        self.n_pairs = n_pairs
+        self.mass = mass
+        self.max_candidates = max_candidates
+        self.max_panel = max_panel
+        self._log_odds = score_cells(scorer, cells)
+        self._relevance: dict[tuple[int, int], np.ndarray] = {}
+        self._dense: dict[int, np.ndarray] = {}
+        self._rest_candidates: np.ndarray | None = None
+
+    def explain(self, source: int, reference: int | None) -> Attribution:
+        """Choose the panel of one group."""
+        relevance = self.relevance(source, reference)
+        candidates = self.candidates(source, reference)
+        x, weights, target = self.design(source, reference, candidates)
+        order, entry = pursue(
+            x, weights, target, np.sqrt(relevance[candidates]), max_steps=self.max_panel
+        )
+        entered = candidates[order]
+        size = panel_size(
+            x[:, order], weights, target, np.random.default_rng(self.seed_of(source, reference))
+        )
+        # Partial correlations may rise when a suppressor enters; scores must follow the ranking.
+        magnitude = self._below(relevance, entered, np.minimum.accumulate(entry / entry[0]))
+        per_cell = self._per_cell(source, reference) if self.per_cell else None
+        result = self.attribution(
+            magnitude,
+            self.cells.difference(source, reference),
+            source,
+            reference,
+            per_cell=per_cell,
+            diagnostics={"panel_size": float(size)},
+        )
+        # Genes that entered with the same stored score keep their order of entry.
+        followers = result.ranking[~np.isin(result.ranking, entered)]
+        return Attribution(
+            result.scores, np.concatenate([entered, followers]), per_cell, result.diagnostics
+        )
+
+    def relevance(self, source: int, reference: int | None) -> np.ndarray:
+        """Mean absolute expected gradient against each other group, shape ``(n_features,)``."""
+        others = self.cells.others(source, reference)
+        for other in others:
+            if (source, other) not in self._relevance:
+                self._relevance[source, other] = self._against(source, other)
+        return np.mean([np.abs(self._relevance[source, other]) for other in others], axis=0)
+
+    def _against(self, source: int, other: int) -> np.ndarray:
+        """Expected gradient of the source's log-odds from the cells of one other group."""
+        rng = np.random.default_rng(self.seed_of(source, other))
+        n = max(50, self.n_pairs // (len(self.cells) - 1))
+        own = draw(len(self.cells[source]), n, rng)
+        far = draw(len(self.cells[other]), n, rng)
+        alpha = torch.from_numpy(rng.random((n, 1), dtype=np.float32))
+        contrast = Contrast(self.scorer, source, None)
+        device = self.scorer.device
+        total = np.zeros(self.cells.n_features)
+        step = rows_at_once(self.cells.n_features, 1)
+        for i in range(0, n, step):
+            x = self.cells[source][own[i : i + step]].to(device)
+            baseline = self.cells[other][far[i : i + step]].to(device)
+            total += (
+                path_attributions(contrast, x, baseline, alpha[i : i + step].to(device))
+                .sum(0)
+                .double()
+                .cpu()
+                .numpy()
+            )
+        return total / n
+
+    def candidates(self, source: int, reference: int | None) -> np.ndarray:
+        """Features that carry the share ``mass`` of the attribution, most relevant first."""
+        if reference is not None:
+            return self._carriers([self.relevance(source, reference), self.relevance(reference, source)])
+        if self._rest_candidates is None:
+            every = [self.relevance(g, None) for g in range(len(self.cells))]
+            self._rest_candidates = self._carriers(every)
+        return self._rest_candidates
+
+    def _carriers(self, relevances: list[np.ndarray]) -> np.ndarray:
+        shares = np.sum([r / max(r.sum(), 1e-30) for r in relevances], axis=0)
+        order = np.lexsort((-np.max(relevances, axis=0), -shares))
+        carried = np.cumsum(shares[order]) / max(shares.sum(), 1e-30)
+        n = int(np.searchsorted(carried, self.mass)) + 1
+        return order[: min(n, self.max_candidates)]
+
+    def design(
+        self, source: int, reference: int | None, candidates: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Candidates' values, cell weights and target, source cells first."""
+        groups = [source, *self.cells.others(source, reference)]
+        x = np.concatenate([self._columns(g, candidates, reference) for g in groups])
+        share = np.array([0.5, *(0.5 * self._reference_share(source, reference))])
+        counts = np.array([len(self.cells[g]) for g in groups])
+        m = [self._log_odds[g] for g in groups]
+        contrast = np.concatenate(
+            [s[:, source] - (0 if reference is None else s[:, reference]) for s in m]
+        ).astype(float)
+        scale = max(float(np.median(np.abs(contrast))), 1e-12)
+        return x, np.repeat(share / counts, counts), np.tanh(contrast / scale)
+
+    def _reference_share(self, source: int, reference: int | None) -> np.ndarray:
+        sizes = self.cells.sizes[self.cells.others(source, reference)]
+        return sizes / sizes.sum()
+
+    def _columns(self, group: int, candidates: np.ndarray, reference: int | None) -> np.ndarray:
+        """Candidates of all cells of a group; kept where every comparison has the same ones."""
+        if reference is None and group in self._dense:
+            return self._dense[group]
+        columns = torch.from_numpy(candidates)
+        dense = np.concatenate([b[:, columns].cpu().numpy() for b in self.cells[group].batches()])
+        if reference is None:
+            self._dense[group] = dense
+        return dense
+
+    @staticmethod
+    def _below(relevance: np.ndarray, entered: np.ndarray, entry: np.ndarray) -> np.ndarray:
+        """Scores of all features: those that entered, then the rest scaled below the last."""
+        magnitude = relevance.copy()
+        magnitude[entered] = 0
+        magnitude *= 0.99 * entry[-1] / max(magnitude.max(), 1e-30)
+        magnitude[entered] = entry
+        return magnitude
+
+    def _per_cell(self, source: int, reference: int | None) -> np.ndarray | None:
+        from ace.explain._expected_gradients import ExpectedGradients
+
+        method = ExpectedGradients(
+            self.scorer, self.cells, seed=self.seed, per_cell=True, balanced=True
+        )
+        return method.explain(source, reference).per_cell

@@ -1,0 +1,122 @@
+"""Forward selection for a sparse linear surrogate."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.linalg import solve_triangular
+
+#: A feature of which less than this share of the variance is left adds nothing.
+NEGLIGIBLE = 1e-3
+
+
+def pursue(
+    x: np.ndarray, weights: np.ndarray, target: np.ndarray, prior: np.ndarray, *, max_steps: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Let features enter one at a time, as :class:`~ace.explain.Panel` describes.
+
+    All is done on the weighted correlation matrix: when a feature enters, it is swept out of the
+    matrix and of the target (orthogonal least squares), so a step costs ``n_features ** 2``,
+    whatever the number of cells.
+
+    Parameters
+    ----------
+    x
+        Values, shape ``(n_cells, n_features)``.
+    weights
+        Weight of each cell, summing to 1, shape ``(n_cells,)``.
+    target
+        What the surrogate fits, shape ``(n_cells,)``.
+    prior
+        Factor of each feature in the criterion, shape ``(n_features,)``.
+    max_steps
+        Features that enter, at most.
+
+    Returns
+    -------
+    The features in the order of entry, and the criterion of each at its entry.
+    """
+    correlation, partial = _correlations(x, weights, target)
+    absolute = np.abs(correlation)
+    redundancy = np.zeros(len(prior))
+    order: list[int] = []
+    entry: list[float] = []
+    for _ in range(min(max_steps, len(prior))):
+        left = np.diag(correlation)
+        adds = np.where(left > NEGLIGIBLE, np.abs(partial) / np.sqrt(np.maximum(left, NEGLIGIBLE)), 0)
+        criterion = prior * adds * np.maximum(1 - redundancy, 0)
+        criterion[order] = -1
+        best = int(np.argmax(criterion))
+        if criterion[best] <= 0 and order:
+            break
+        order.append(best)
+        entry.append(max(float(criterion[best]), 1e-30))
+        redundancy = np.maximum(redundancy, absolute[:, best])
+        swept = correlation[:, best] / max(correlation[best, best], NEGLIGIBLE)
+        partial = partial - swept * partial[best]
+        correlation = correlation - np.outer(swept, correlation[best])
+    return np.array(order), np.array(entry)
+
+
+def _correlations(
+    x: np.ndarray, weights: np.ndarray, target: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Weighted correlations among features and with the target; 0 for constant features."""
+    root = np.sqrt(weights)[:, None].astype(np.float32)
+    centered = (x - weights.astype(np.float32) @ x) * root
+    t = (target - weights @ target) * root[:, 0]
+    norm = np.sqrt(np.einsum("ij,ij->j", centered, centered, dtype=np.float64))
+    scale = np.divide(1.0, norm, out=np.zeros_like(norm), where=norm > 1e-6)
+    gram = (centered.T @ centered).astype(np.float64) * np.outer(scale, scale)
+    return gram, (centered.T @ t) * scale / max(float(np.linalg.norm(t)), 1e-12)
+
+
+def panel_size(
+    x: np.ndarray,
+    weights: np.ndarray,
+    target: np.ndarray,
+    rng: np.random.Generator,
+    *,
+    n_folds: int = 5,
+) -> int:
+    """How many of the leading features a cross-validated linear surrogate has use for.
+
+    Parameters
+    ----------
+    x
+        Values of the features in the order of entry, shape ``(n_cells, n_features)``.
+    weights, target
+        As for :func:`pursue`.
+    rng
+        Assigns cells to folds.
+    n_folds
+        Number of folds.
+
+    Returns
+    -------
+    The smallest number of features whose weighted squared error on the left-out cells is within
+    one standard error of the smallest (the one-standard-error rule).
+    """
+    n_cells, n_features = x.shape
+    n_folds = min(n_folds, n_cells)
+    fold = rng.permutation(np.arange(n_cells) % n_folds)
+    design = np.column_stack([np.ones(n_cells), x]).astype(float)
+    root = np.sqrt(weights)
+    error = np.zeros((n_folds, n_features))
+    for k in range(n_folds):
+        held = fold == k
+        q, r = np.linalg.qr(design[~held] * root[~held, None])
+        projected = q.T @ (target[~held] * root[~held])
+        # A feature that is constant on these cells leaves a zero on the diagonal.
+        r[np.diag_indices_from(r)] += 1e-8 * np.abs(np.diag(r)).max()
+        for size in range(1, n_features + 1):
+            used = size + 1
+            if used > len(r):
+                error[k, size - 1] = error[k, size - 2]
+                continue
+            coefficients = solve_triangular(r[:used, :used], projected[:used])
+            residual = target[held] - design[held, :used] @ coefficients
+            error[k, size - 1] = weights[held] @ residual**2 / weights[held].sum()
+    mean = error.mean(0)
+    best = int(mean.argmin())
+    allowed = mean[best] + error[:, best].std(ddof=1) / np.sqrt(n_folds) if n_folds > 1 else mean[best]
+    return int(np.flatnonzero(mean <= allowed)[0]) + 1
