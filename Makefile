@@ -49,7 +49,7 @@ docs: $(VENV)/.installed-docs tutorials  ## build the documentation into docs/_b
 	@echo "Open docs/_build/html/index.html"
 
 bench: $(VENV)/.installed-bench  ## run the benchmarks and keep their numbers in benchmarks/results
-	@for script in $(if $(ONLY),benchmarks/$(ONLY).py,$(wildcard benchmarks/[a-z]*.py)); do \
+	@for script in $(if $(ONLY),benchmarks/$(ONLY).py,$(filter-out %/render.py,$(wildcard benchmarks/[a-z]*.py))); do \
 		echo "Running $$script ..."; $(RUN) $$script || exit 1; done
 
 setup-latest: $(LATEST)/.installed-test

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
+import sys
 import warnings
 from importlib.metadata import metadata
 from pathlib import Path
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
-GENERATED = HERE / "generated"
+TABLES = HERE / "generated" / "tables"
 
 _info = metadata("ace-sc")
 project = "ace"
@@ -106,19 +106,17 @@ def _write_methods_table() -> None:
         " | ".join(str(words.get(v, v) if isinstance(v, bool) else v) for v in row)
         for row in table.itertuples(index=False)
     ]
-    GENERATED.mkdir(exist_ok=True)
-    tables = GENERATED / "tables"
-    tables.mkdir(exist_ok=True)
-    (tables / "methods.md").write_text("".join(f"| {line} |\n" for line in lines))
+    (TABLES / "methods.md").write_text("".join(f"| {line} |\n" for line in lines))
 
 
 def _render_benchmarks() -> None:
     """Turn the kept numbers of the benchmarks into tables (the page is docs/benchmarks.md)."""
-    spec = importlib.util.spec_from_file_location("render", ROOT / "benchmarks" / "render.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    module.render(ROOT / "benchmarks" / "results", GENERATED / "tables")
+    sys.path.insert(0, str(ROOT / "benchmarks"))
+    from render import render
+
+    render(ROOT / "benchmarks" / "results", TABLES)
 
 
+TABLES.mkdir(parents=True, exist_ok=True)
 _write_methods_table()
 _render_benchmarks()
