@@ -88,6 +88,7 @@ html_theme_options = {
     "repository_branch": "main",
     "use_repository_button": True,
     "path_to_docs": "docs",
+    "navbar_persistent": [],  # the sidebar has the search already
 }
 
 
