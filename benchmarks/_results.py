@@ -8,7 +8,10 @@ import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 HERE = Path(__file__).parent
 SOURCE = HERE.parent / "src" / "ace"
@@ -45,6 +48,10 @@ class Results:
         """Give the row with these keys if it was made by the same code."""
         found = self._rows.get(self._key(row))
         return found if found and found.get("code") == row.get("code") else None
+
+    def keep_only(self, field: str, known: Collection[str]) -> None:
+        """Forget rows of what no longer exists; written with the next row."""
+        self._rows = {key: row for key, row in self._rows.items() if row.get(field) in known}
 
     def add(self, row: Row) -> None:
         """Keep a row, on disk at once."""

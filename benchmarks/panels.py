@@ -55,7 +55,9 @@ QUICK_METHODS = (
 def main(arguments: list[str] | None = None) -> None:
     options = _parse(arguments)
     results = Results(options.out, KEYS)
-    methods = _chosen_methods(options)
+    known = rankings()
+    results.keep_only("method", known)
+    methods = _chosen_methods(options, known)
     tasks = list(_tasks(options, list(methods)))
     print(f"{len(tasks)} runs; results in {options.out}", flush=True)
     start, done = time.perf_counter(), 0
@@ -99,8 +101,7 @@ def _tasks(options: argparse.Namespace, methods: list[str]) -> Iterator[tuple[st
                     yield data, protocol, seed, method
 
 
-def _chosen_methods(options: argparse.Namespace) -> dict[str, Ranking]:
-    known = rankings()
+def _chosen_methods(options: argparse.Namespace, known: dict[str, Ranking]) -> dict[str, Ranking]:
     if options.methods:
         unknown = sorted(set(options.methods) - set(known))
         if unknown:

@@ -1,0 +1,63 @@
+"""Run all benchmarks.
+
+    python benchmarks/run.py --quick     a small form of all, some minutes
+    python benchmarks/run.py             what the documentation shows, some hours
+
+The full form keeps its results in benchmarks/results, which the documentation is made from;
+the quick one in benchmarks/results/quick. Both continue where they were stopped. Real data are
+read from the folder that ACE_DATA_DIR names; without it, only bundled and simulated sets are run.
+Each script can be run alone, with more options: see --help of each.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+HERE = Path(__file__).parent
+FULL = "python benchmarks/run.py"
+
+
+def scripts() -> list[Path]:
+    """Every script here but this one, and what turns results into tables."""
+    return [
+        path
+        for path in sorted(HERE.glob("[a-z]*.py"))
+        if path.name not in (Path(__file__).name, "render.py")
+    ]
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the scripts one after the other; give the number of those that failed."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--quick", action="store_true", help="a small form of all")
+    options = parser.parse_args(arguments)
+    failed = []
+    for script in scripts():
+        print(f"=== {script.name}", flush=True)
+        start = time.perf_counter()
+        command = [sys.executable, str(script)] + (["--quick"] if options.quick else [])
+        if subprocess.run(command).returncode:
+            failed.append(script.name)
+        print(f"=== {script.name}: {time.perf_counter() - start:.0f} s", flush=True)
+    folder = HERE / "results" / ("quick" if options.quick else "")
+    tables = HERE / "results" / "quick" / "tables"
+    sys.path.insert(0, str(HERE))
+    from render import render
+
+    render(folder, tables)
+    print(f"Results: {folder}\nTables: {tables}")
+    if options.quick:
+        print(f"This was the quick form. All methods, seeds and sizes, in some hours: {FULL}")
+    if failed:
+        print(f"Failed: {', '.join(failed)}", file=sys.stderr)
+    return len(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
