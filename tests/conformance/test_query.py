@@ -1,4 +1,4 @@
-"""A trained model meets other cells: genes go by name, formats do not matter, nothing is written."""
+"""A trained model meets other cells: genes go by name, and nothing is written."""
 
 from __future__ import annotations
 

@@ -215,4 +215,7 @@ class GeneModel(BaseModelClass):
         with warnings.catch_warnings():
             # It compares positions, while registration and reading go by name.
             warnings.filterwarnings("ignore", message=_compat.var_names_warning)
+            if isinstance(adata, MuData):
+                # scvi-tools' own use of a name that mudata renamed.
+                warnings.filterwarnings("ignore", message=".*mod_names", category=FutureWarning)
             return super().load(dir_path, adata, **kwargs)

@@ -10,8 +10,7 @@ import pandas as pd
 import torch
 from scvi import REGISTRY_KEYS
 
-from ace import explain
-from ace.explain import ClassifierScorer, EmbeddingScorer
+from ace.explain import ClassifierScorer, EmbeddingScorer, fit_clustering
 from ace.model._base import GeneModel
 from ace.model._evaluation import evaluate_classifier
 from ace.model._loaders import given_split, split_cells
@@ -69,8 +68,9 @@ class ClassifierModel(GeneModel):
     @property
     def labels(self) -> np.ndarray:
         """Classes, in the order of the network's outputs; without the unlabelled category."""
-        mapping = self._labels_state["categorical_mapping"]
-        return mapping if self.unlabeled_category is None else mapping[:-1]
+        mapping = self._labels_state["categorical_mapping"].tolist()
+        classes = mapping if self.unlabeled_category is None else mapping[:-1]
+        return pd.Index(classes).to_numpy()  # numbers stay numbers, names are objects
 
     def _codes(self, adata: AnnData | MuData) -> np.ndarray:
         """Class of each cell, -1 for cells that have none."""
@@ -289,7 +289,7 @@ class ClassifierModel(GeneModel):
         adata: AnnData | MuData | None = None,
         groupby: str | None = None,
         *,
-        n_prototypes: int = 10,
+        n_prototypes: int = 3,
         batch_size: int | None = None,
         random_state: int = 0,
     ) -> GroupScorer:
@@ -306,7 +306,8 @@ class ClassifierModel(GeneModel):
             Column of ``obs``. ``None``, or the model's own labels with the same categories: the
             classifier itself. Any other grouping: prototypes in the model's embedding.
         n_prototypes
-            Prototypes for each group, where the grouping is not the model's own.
+            Prototypes of each group, where the grouping is not the model's own; see
+        :func:`ace.explain.fit_clustering`.
         batch_size
             Cells in a minibatch; ``None`` for ``scvi.settings.batch_size``.
         random_state
@@ -343,8 +344,11 @@ class ClassifierModel(GeneModel):
                 "them out or give them a category."
             )
         embedding = self.get_latent_representation(adata, batch_size=batch_size)
-        clustering = explain.fit_clustering(
-            embedding, values.codes.astype(np.int64), n_prototypes, random_state=random_state
+        clustering = fit_clustering(
+            embedding,
+            values.codes.astype(np.int64),
+            n_prototypes=n_prototypes,
+            seed=random_state,
         )
         names = tuple(str(c) for c in values.categories)
         scorer = EmbeddingScorer(_Part(network, "embed"), clustering, names, genes)

@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+import pytest
+import scvi
+import torch
+
+from ace.model._training import flushed_denormals, resolve_seed, seeded
+
+
+def _flushed() -> bool:
+    return (torch.tensor([1e-310], dtype=torch.float64) * 1.0).item() == 0.0
+
+
+@pytest.mark.parametrize("before", [False, True])
+def test_denormals_are_flushed_inside_only(before: bool) -> None:
+    torch.set_flush_denormal(before)
+    try:
+        with pytest.raises(ZeroDivisionError), flushed_denormals():
+            1 / (not _flushed())  # fails inside, as it should be flushed
+        assert _flushed() is before
+    finally:
+        torch.set_flush_denormal(False)
+
+
+def test_seeded_is_scoped_and_reproducible() -> None:
+    state = torch.get_rng_state()
+    with seeded(3):
+        first = torch.rand(4)
+    with seeded(3):
+        again = torch.rand(4)
+    assert torch.equal(first, again)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_seed_of_an_argument_of_scvi_or_zero(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scvi.settings, "_seed", None)
+    assert resolve_seed(None) == 0
+    monkeypatch.setattr(scvi.settings, "_seed", 5)
+    assert resolve_seed(None) == 5
+    assert resolve_seed(0) == 0
