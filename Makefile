@@ -48,9 +48,11 @@ docs: $(VENV)/.installed-docs tutorials  ## build the documentation into docs/_b
 	@$(RUN) -m sphinx --fail-on-warning --keep-going --quiet -b html docs docs/_build/html
 	@echo "Open docs/_build/html/index.html"
 
-bench: $(VENV)/.installed-bench  ## run the benchmarks and keep their numbers in benchmarks/results
-	@for script in $(if $(ONLY),benchmarks/$(ONLY).py,$(filter-out %/render.py,$(wildcard benchmarks/[a-z]*.py))); do \
-		echo "Running $$script ..."; $(RUN) $$script || exit 1; done
+bench: $(VENV)/.installed-bench  ## run the benchmarks (a small form of them; ARGS= for all, some hours)
+	@echo "Running the benchmarks ..."
+	@$(RUN) benchmarks/run.py $(ARGS)
+
+bench: ARGS = --quick
 
 setup-latest: $(LATEST)/.installed-test
 
