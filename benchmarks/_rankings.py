@@ -106,7 +106,7 @@ def _ace(cells: Cells, method: str, kratos: bool = False) -> Panels:
     ace.tl.explain(
         cells.adata, GROUP, model=model, method=method, key_added=KEY, random_state=cells.seed
     )
-    return _panels(cells.adata, cells.adata.uns[KEY]["names"])
+    return to_panels(cells.adata, cells.adata.uns[KEY]["names"])
 
 
 def _train_kratos(adata: ad.AnnData, seed: int) -> Any:
@@ -128,7 +128,7 @@ def _scanpy(cells: Cells, method: str, **options: Any) -> Panels:
         sc.tl.rank_genes_groups(
             cells.adata, GROUP, method=method, use_raw=False, key_added=KEY, **options
         )
-    return _panels(cells.adata, cells.adata.uns[KEY]["names"])
+    return to_panels(cells.adata, cells.adata.uns[KEY]["names"])
 
 
 def _cosg(cells: Cells) -> Panels:
@@ -139,10 +139,11 @@ def _cosg(cells: Cells) -> Panels:
         cosg.cosg(
             cells.adata, groupby=GROUP, key_added=KEY, n_genes_user=min(50, cells.adata.n_vars)
         )
-    return _panels(cells.adata, cells.adata.uns[KEY]["names"])
+    return to_panels(cells.adata, cells.adata.uns[KEY]["names"])
 
 
-def _panels(adata: ad.AnnData, names: Any) -> Panels:
+def to_panels(adata: ad.AnnData, names: Any) -> Panels:
+    """Give the column numbers of ranked names."""
     frame = pd.DataFrame(names)
     return {
         str(group): adata.var_names.get_indexer(frame[group].astype(str))

@@ -188,7 +188,7 @@ def _seeds(rows: pd.DataFrame) -> str:
 
 
 def _table(rows: pd.DataFrame, by: str, columns: tuple[Column, ...]) -> str:
-    """A line for each value of `by`, ours first, with mean ± sd."""
+    """Give a line for each value of `by`, ours first, with mean ± sd."""
     columns = tuple(c for c in columns if c.field in rows and rows[c.field].notna().any())
     grouped = rows.groupby(by, sort=False)
     fields = [c.field for c in columns]
@@ -212,7 +212,7 @@ def _table(rows: pd.DataFrame, by: str, columns: tuple[Column, ...]) -> str:
 
 
 def _plain(rows: pd.DataFrame) -> str:
-    """A table of a file that this script knows nothing about."""
+    """Give a table of a file that this script knows nothing about."""
     fields = [
         name
         for name in rows
@@ -257,7 +257,8 @@ def _environment(paths: list[Path]) -> str:
         if not found:
             continue
         packages = ", ".join(f"{k} {v}" for k, v in found.get("packages", {}).items())
-        line = f"Python {found.get('python')}, {found.get('system')}, {found.get('cpus')} CPUs; {packages}"
+        machine = f"{found.get('system')}, {found.get('cpus')} CPUs"
+        line = f"Python {found.get('python')}, {machine}; {packages}"
         lines.setdefault(line, []).append(path.stem)
     return "".join(f"- {', '.join(names)}: {line}\n" for line, names in lines.items())
 

@@ -34,17 +34,22 @@ import numpy as np
 import scanpy as sc
 from _data import GROUP, available, load
 from _measure import measure
+from _rankings import to_panels
 from _results import RESULTS, Results, code_key
+from panels import judge, prepare
 
 import ace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from _rankings import Cells
+
 KEYS = ("comparison", "subject", "size", "seed")
 N_GENES = 2000
 SCALES = (10_000, 100_000)
 SUBGRADIENT_STEPS = 5000
+CHILDREN = {"explain": "ace.tl.explain", "wilcoxon": "scanpy Wilcoxon"}
 
 Row = dict[str, Any]
 
@@ -118,10 +123,7 @@ def compare_scale(results: Results, code: str, options: argparse.Namespace) -> N
         for size in options.sizes:
             rows = {
                 child: {"comparison": "scale", "subject": subject, "size": size, "code": code}
-                for child, subject in {
-                    "explain": "ace.tl.explain",
-                    "wilcoxon": "scanpy Wilcoxon",
-                }.items()
+                for child, subject in CHILDREN.items()
                 if child == "explain" or not options.quick
             }
             if all(results.get(row) for row in rows.values()):
@@ -164,8 +166,6 @@ def _child(child: str, file: Path, size: int, repeats: int) -> Row:
 
 def compare_adversarial(results: Results, code: str, options: argparse.Namespace) -> None:
     """Both solvers on the same half of the cells, judged on the other."""
-    from panels import TOP, _prepare, _redundancy
-
     reason = available("pbmc3k")
     if reason:
         print(f"  skipped: {reason}")
@@ -175,42 +175,29 @@ def compare_adversarial(results: Results, code: str, options: argparse.Namespace
         "subgradient": {"solver": "subgradient", "max_steps": options.steps},
     }
     for seed in options.seeds:
-        cells, judged = _prepare("pbmc3k", "held-out", seed)
-        groups = judged.obs[GROUP].to_numpy().astype(str)
-
-        def run(
-            solver: dict[str, Any], cells=cells, judged=judged, groups=groups, seed=seed
-        ) -> Row:
-            call = partial(
-                _explain, cells.adata, method="adversarial", random_state=seed, **solver
-            )
-            _, cost = measure(call)
-            result = cells.adata.uns["speed"]
-            names = {g: result["names"][g].astype(str) for g in result["names"].dtype.names}
-            panels = {g: cells.adata.var_names.get_indexer(n) for g, n in names.items()}
-            aurocs = ace.metrics.panel_auroc(
-                judged.X, groups, panels, TOP, min_cells=25, n_jobs=options.jobs, random_state=seed
-            )
-            kept = {g: panels[g] for g in aurocs["group"].unique()}
-            mean = aurocs.groupby("n_top")["auroc"].mean()
-            frame = result["diagnostics"]
-            # Over cells, not over groups.
-            flipped = np.average(frame["flip_rate"], weights=frame["n_cells"])
-            return {
-                "steps": solver.get("max_steps"),
-                "seconds": cost.seconds,
-                "peak_mb": cost.peak_mb,
-                "flip_rate": float(flipped),
-                "l1": float(frame["l1"].mean()),
-                "n_features": float(frame["n_features"].mean()),
-                **{f"auroc@{k}": float(mean[k]) for k in TOP},
-                "redundancy": _redundancy(judged.X, kept),
-            }
-
+        cells, judged = prepare("pbmc3k", "held-out", seed)
         for name, solver in solvers.items():
             row = {"comparison": "adversarial", "subject": name, "seed": seed}
             row["code"] = f"{code}-{options.steps}"
-            _keep(results, row, partial(run, solver))
+            _keep(results, row, partial(_judge_solver, cells, judged, solver, options.jobs))
+
+
+def _judge_solver(cells: Cells, judged: ad.AnnData, solver: dict[str, Any], n_jobs: int) -> Row:
+    call = partial(_explain, cells.adata, method="adversarial", random_state=cells.seed, **solver)
+    _, cost = measure(call)
+    result = cells.adata.uns["speed"]
+    diagnostics = result["diagnostics"]
+    # Over cells, not over groups.
+    flipped = np.average(diagnostics["flip_rate"], weights=diagnostics["n_cells"])
+    return {
+        "steps": solver.get("max_steps"),
+        "seconds": cost.seconds,
+        "peak_mb": cost.peak_mb,
+        "flip_rate": float(flipped),
+        "l1": float(diagnostics["l1"].mean()),
+        "n_features": float(diagnostics["n_features"].mean()),
+        **judge(judged, to_panels(cells.adata, result["names"]), 25, n_jobs, cells.seed),
+    }
 
 
 COMPARISONS = {
@@ -232,9 +219,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--sizes", nargs="+", type=int, help="numbers of cells")
     parser.add_argument("--jobs", type=int, default=-1, help="processes of the judge")
     parser.add_argument("--out", type=Path, help="JSON file; runs that it has are not repeated")
-    parser.add_argument(
-        "--child", choices=("prepare", "explain", "wilcoxon"), help=argparse.SUPPRESS
-    )
+    parser.add_argument("--child", choices=("prepare", *CHILDREN), help=argparse.SUPPRESS)
     parser.add_argument("--file", help=argparse.SUPPRESS)
     parser.add_argument("--size", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
