@@ -88,12 +88,14 @@ def _names(prefix: str, n: int) -> list[str]:
 
 
 def _pbmc3k_processed() -> ad.AnnData:
-    """Regressed and scaled values, as scanpy's tutorial makes them, with their own PCA."""
+    """Regressed and scaled values, as scanpy's tutorial makes them.
+
+    The components that come with them have the opposite sign of the coordinates beside them, so
+    neither is taken over.
+    """
     adata = ad.read_h5ad(_path("pbmc3k_processed.h5ad"))
     result = _bare(np.asarray(adata.X, dtype=np.float32), adata.obs["louvain"], adata.var_names)
     del result.uns["log1p"]
-    result.obsm["X_pca"] = adata.obsm["X_pca"]
-    result.varm["PCs"] = adata.varm["PCs"]
     return result
 
 

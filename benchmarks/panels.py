@@ -127,11 +127,7 @@ def prepare(data: str, protocol: str, seed: int) -> tuple[Cells, sc.AnnData]:
             np.arange(adata.n_obs), test_size=0.5, stratify=adata.obs[GROUP], random_state=seed
         )
         chosen, judged = adata[first].copy(), adata[second].copy()
-        # A PCA that came with the data has seen the other half.
-        chosen.obsm.clear()
-        chosen.varm.clear()
-    if "PCs" not in chosen.varm:
-        sc.pp.pca(chosen, n_comps=min(50, min(chosen.shape) - 1), random_state=seed)
+    sc.pp.pca(chosen, n_comps=min(50, min(chosen.shape) - 1), random_state=seed)
     return Cells(chosen, seed), judged
 
 

@@ -106,6 +106,7 @@ def compare_wilcoxon(results: Results, code: str, options: argparse.Namespace) -
     if all(results.get(row) for row in rows):
         return
     adata = load("pbmc3k_processed")
+    sc.pp.pca(adata, random_state=0)
     costs: dict[str, list[Any]] = {s: [] for s in subjects}
     with warnings.catch_warnings():
         # Fold changes of scaled values.
