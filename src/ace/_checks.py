@@ -1,0 +1,240 @@
+"""The only place where input is judged: what was wrong, what was expected, how to mend it."""
+
+from __future__ import annotations
+
+import difflib
+import warnings
+from collections.abc import Collection, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import pandas as pd
+import scipy.sparse as sp
+
+from ace._matrix import read_rows
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+#: Cells looked at to tell counts from normalised values.
+N_CELLS_LOOKED_AT = 200
+
+#: Agreement of a scorer with the given groups under which its explanation is doubtful.
+MIN_FIDELITY = 0.9
+
+InputKind = Literal["counts", "log", "scaled", "other"]
+
+
+def one_of(value: Any, name: str, allowed: Collection[Any]) -> None:
+    """Raise a ``ValueError`` with the nearest allowed values if ``value`` is not one of them."""
+    if value in allowed:
+        return
+    near = difflib.get_close_matches(str(value), [str(a) for a in allowed], n=3)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    shown = list(allowed) if len(allowed) <= 30 else [*list(allowed)[:30], "..."]
+    raise ValueError(f"{name}={value!r} is not one of {shown}.{hint}")
+
+
+def positive(value: int | None, name: str, *, optional: bool = True) -> None:
+    """Raise unless ``value`` is a positive whole number (or ``None``, if optional)."""
+    if value is None and optional:
+        return
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
+        either = "a positive whole number or None" if optional else "a positive whole number"
+        raise ValueError(f"{name} must be {either}, got {value!r}.")
+
+
+def matrix_of(adata: AnnData, layer: str | None) -> Any:
+    """Give the matrix of a layer, or ``X``.
+
+    Raises
+    ------
+    KeyError
+        If there is no such layer.
+    ValueError
+        If ``X`` is empty or there are no cells.
+    """
+    if adata.n_obs == 0 or adata.n_vars == 0:
+        raise ValueError(f"adata is empty: {adata.n_obs} cells x {adata.n_vars} genes.")
+    if layer is not None:
+        if layer not in adata.layers:
+            raise KeyError(
+                f"there is no layer {layer!r}; adata.layers has {list(adata.layers)}, and "
+                "layer=None takes adata.X."
+            )
+        return adata.layers[layer]
+    if adata.X is None:
+        raise ValueError(f"adata.X is empty; name one of the layers {list(adata.layers)}.")
+    return adata.X
+
+
+def unique_genes(adata: AnnData) -> None:
+    """Raise if a gene name occurs twice."""
+    if not adata.var_names.is_unique:
+        twice = adata.var_names[adata.var_names.duplicated()].unique()
+        raise ValueError(
+            f"{len(twice)} gene names occur more than once, such as {list(twice[:3])}. Make them "
+            "unique with `adata.var_names_make_unique()`."
+        )
+
+
+def groups_of(adata: AnnData, groupby: str) -> tuple[np.ndarray, list[str]]:
+    """Give the code of each cell's group and the names of the groups, at least two.
+
+    Raises
+    ------
+    KeyError
+        If there is no such column.
+    ValueError
+        If a cell has no group, there is one group only, names coincide as text, or the column
+        holds measurements.
+    """
+    if groupby not in adata.obs:
+        near = difflib.get_close_matches(str(groupby), list(map(str, adata.obs.columns)), n=3)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise KeyError(
+            f"there is no column {groupby!r} in adata.obs, which has {list(adata.obs.columns)}.{hint}"
+        )
+    column = adata.obs[groupby]
+    if pd.api.types.is_float_dtype(column.dtype):
+        raise ValueError(
+            f"adata.obs[{groupby!r}] holds measurements ({column.dtype}), not groups. If they are "
+            f"groups, say so: adata.obs[{groupby!r}] = adata.obs[{groupby!r}].astype('category')."
+        )
+    n_missing = int(column.isna().sum())
+    if n_missing:
+        raise ValueError(
+            f"{n_missing} cells have no group in adata.obs[{groupby!r}]. Leave them out with "
+            f"`adata = adata[adata.obs[{groupby!r}].notna()].copy()`, or name their group."
+        )
+    category = column if isinstance(column.dtype, pd.CategoricalDtype) else column.astype("category")
+    unused = [c for c in category.cat.categories if not (category == c).any()]
+    if unused:
+        warnings.warn(
+            f"categories of adata.obs[{groupby!r}] without a cell are left out: {unused}. Drop them "
+            f"with `adata.obs[{groupby!r}] = adata.obs[{groupby!r}].cat.remove_unused_categories()`.",
+            UserWarning,
+            stacklevel=3,
+        )
+        category = category.cat.remove_unused_categories()
+    names = [str(c) for c in category.cat.categories]
+    if len(set(names)) < len(names):
+        raise ValueError(f"names of groups in adata.obs[{groupby!r}] coincide as text: {names}.")
+    if len(names) < 2:
+        raise ValueError(
+            f"adata.obs[{groupby!r}] has one group only, {names}: there is nothing to tell it from."
+        )
+    return category.cat.codes.to_numpy().astype(np.int64), names
+
+
+def chosen_groups(groups: Literal["all"] | Iterable[str], names: Sequence[str]) -> list[int]:
+    """Codes of the groups that were asked for, in the order of ``names``."""
+    if isinstance(groups, str):
+        if groups == "all":
+            return list(range(len(names)))
+        raise ValueError(f"groups must be 'all' or a list, such as [{groups!r}], got {groups!r}.")
+    wanted = [str(g) for g in groups]
+    if not wanted:
+        raise ValueError("groups is empty; give at least one group, or 'all'.")
+    for group in wanted:
+        one_of(group, "groups", names)
+    return [code for code, name in enumerate(names) if name in set(wanted)]
+
+
+def input_kind(matrix: Any) -> InputKind:
+    """Tell counts, log-normalised and scaled values apart, from the first cells.
+
+    Returns
+    -------
+    ``"counts"``: whole numbers, not only 0 and 1; ``"scaled"``: some negative; ``"log"``: neither,
+    and none above 20 (the logarithm of 5e8); else ``"other"``.
+    """
+    part = read_rows(matrix, slice(0, min(matrix.shape[0], N_CELLS_LOOKED_AT)))
+    values = part.data if sp.issparse(part) else np.asarray(part).ravel()
+    values = values[np.isfinite(values)]
+    if values.size == 0:
+        return "other"
+    if values.min() < 0:
+        return "scaled"
+    if values.max() > 1 and (values == np.rint(values)).all():
+        return "counts"
+    return "log" if values.max() <= 20 else "other"
+
+
+def warn_of_counts(kind: InputKind, layer: str | None) -> None:
+    """Warn where counts came and normalised values are expected."""
+    if kind != "counts":
+        return
+    where = "adata.X" if layer is None else f"adata.layers[{layer!r}]"
+    warnings.warn(
+        f"{where} holds counts, and equal steps of a count do not mean the same for every gene. "
+        "Normalise first, and keep the counts in a layer:\n"
+        "    sc.pp.normalize_total(adata, target_sum=1e4)\n"
+        "    sc.pp.log1p(adata)",
+        UserWarning,
+        stacklevel=3,
+    )
+
+
+def warn_of_single_cells(counts: np.ndarray, names: Sequence[str]) -> None:
+    """Warn of groups of one cell."""
+    single = [name for name, count in zip(names, counts, strict=True) if count == 1]
+    if single:
+        warnings.warn(
+            f"groups of a single cell: {single}. Their panels describe that cell, not a type.",
+            UserWarning,
+            stacklevel=3,
+        )
+
+
+def finite(means: np.ndarray, genes: pd.Index, layer: str | None) -> None:
+    """Raise if the mean of a gene shows that it has NaN or infinite values."""
+    bad = ~np.isfinite(means).all(0)
+    if bad.any():
+        where = "adata.X" if layer is None else f"adata.layers[{layer!r}]"
+        raise ValueError(
+            f"{where} has NaN or infinite values in {int(bad.sum())} genes, such as "
+            f"{list(genes[bad][:3])}. Leave these genes out, or mend the values."
+        )
+
+
+def gene_positions(have: pd.Index, want: Sequence[str], owner: str) -> np.ndarray:
+    """Positions of genes by name, never by position.
+
+    Parameters
+    ----------
+    have
+        Genes of the data, unique.
+    want
+        Genes that are needed, in their order.
+    owner
+        Who needs them, for the message.
+
+    Raises
+    ------
+    ValueError
+        If some are missing.
+    """
+    positions = have.get_indexer(pd.Index(want))
+    missing = [gene for gene, i in zip(want, positions, strict=True) if i < 0]
+    if missing:
+        raise ValueError(
+            f"{len(missing)} of the {len(want)} genes of {owner} are not in adata, such as "
+            f"{missing[:3]}. Give it the genes that it was trained on; their order does not matter."
+        )
+    return positions
+
+
+def warn_of_low_fidelity(overall: float, by_group: np.ndarray, names: Sequence[str]) -> None:
+    """Warn if the scorer does not reproduce the groups that it should explain."""
+    if overall >= MIN_FIDELITY:
+        return
+    worst = [f"{names[i]} ({by_group[i]:.2f})" for i in np.argsort(by_group)[:5] if by_group[i] < 0.9]
+    warnings.warn(
+        f"the scorer gives only {overall:.0%} of the cells to their own group, least of all "
+        f"{', '.join(worst)}: what is explained are not quite these groups. Try more prototypes "
+        "(n_prototypes=5 or 10), a model trained on these labels "
+        "(ace.model.KRATOS), or another embedding.",
+        UserWarning,
+        stacklevel=3,
+    )

@@ -1,0 +1,109 @@
+"""Read a cells × genes matrix without making it dense, whatever holds it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+
+#: Values read at once from a matrix of any kind: about 80 MB of sparse or dense float64.
+CHUNK_VALUES = 10_000_000
+
+
+def in_memory(matrix: Any) -> bool:
+    """Whether a matrix is a NumPy array or SciPy sparse, not on disk or lazy."""
+    return sp.issparse(matrix) or isinstance(matrix, np.ndarray)
+
+
+def read_rows(matrix: Any, rows: np.ndarray | slice, columns: np.ndarray | None = None) -> Any:
+    """Rows of a matrix as they are stored: CSR if sparse, else a NumPy array.
+
+    Parameters
+    ----------
+    matrix
+        SciPy sparse, NumPy, dask, or a matrix of an AnnData on disk.
+    rows
+        Row numbers in increasing order (files can be read in no other), or a slice.
+    columns
+        Column numbers in any order; ``None`` for all as they are.
+    """
+    part = matrix[rows]
+    if hasattr(part, "compute"):  # dask
+        part = part.compute()
+    if sp.issparse(part):
+        part = part.tocsr()
+    return part if columns is None else part[:, columns]
+
+
+@dataclass(frozen=True)
+class GroupSummary:
+    """Summary of every gene in every group, arrays of shape ``(n_groups, n_genes)``."""
+
+    mean: np.ndarray
+    fraction: np.ndarray
+    counts: np.ndarray
+
+    def of_rest(self, others: list[int]) -> tuple[np.ndarray, np.ndarray]:
+        """Mean of each gene and fraction of expressing cells over several groups together."""
+        share = self.counts[others] / self.counts[others].sum()
+        return share @ self.mean[others], share @ self.fraction[others]
+
+
+def summarise(matrix: Any, codes: np.ndarray, n_groups: int) -> GroupSummary:
+    """Mean of each gene, and fraction of cells with a value other than 0, group by group.
+
+    Parameters
+    ----------
+    matrix
+        The whole matrix; read once, in chunks.
+    codes
+        Group of each cell; -1 leaves it out.
+    n_groups
+        Number of groups.
+
+    Returns
+    -------
+    The summary; a NaN or infinite value anywhere in a group makes its gene's mean not finite.
+    """
+    cells = np.flatnonzero(codes >= 0)
+    ones = np.ones(len(cells))
+    member = sp.csr_array((ones, (codes[cells], cells)), shape=(n_groups, matrix.shape[0]))
+    total = np.zeros((n_groups, matrix.shape[1]))
+    nonzero = np.zeros_like(total)
+    for rows, columns, part in _chunks(matrix):
+        members = member[:, rows]
+        total[:, columns] += _dense(members @ part)
+        if sp.issparse(part):
+            part = part.copy()
+            part.data = (part.data != 0).astype(np.float32)
+        else:
+            part = part != 0
+        nonzero[:, columns] += _dense(members @ part)
+    counts = np.bincount(codes[cells], minlength=n_groups)
+    per_cell = 1.0 / np.maximum(counts, 1)[:, None]
+    return GroupSummary(mean=total * per_cell, fraction=nonzero * per_cell, counts=counts)
+
+
+def _chunks(matrix: Any) -> Iterator[tuple[slice, slice, Any]]:
+    """Blocks of a matrix along the axis that it is stored by."""
+    n_rows, n_columns = matrix.shape
+    whole = slice(None)
+    if sp.issparse(matrix) and matrix.format == "csc":
+        width = max(1, n_columns * CHUNK_VALUES // max(matrix.nnz, 1))
+        for start in range(0, n_columns, width):
+            columns = slice(start, start + width)
+            yield whole, columns, matrix[:, columns]
+        return
+    height = max(1, CHUNK_VALUES // max(n_columns, 1))
+    if sp.issparse(matrix):
+        height = max(1, n_rows * CHUNK_VALUES // max(matrix.nnz, 1))
+    for start in range(0, n_rows, height):
+        rows = slice(start, start + height)
+        yield rows, whole, read_rows(matrix, rows)
+
+
+def _dense(product: Any) -> np.ndarray:
+    return product.toarray() if sp.issparse(product) else np.asarray(product)

@@ -1,0 +1,5 @@
+"""Tools: read AnnData, call the engine or a model, write AnnData."""
+
+from ace.tl._explain import explain
+
+__all__ = ["explain"]

@@ -1,0 +1,316 @@
+"""The main job: explain any grouping of cells."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import scipy.sparse as sp
+
+from ace import _checks
+from ace._keys import DEFAULT_KEY, ExplanationKeys, pair_name
+from ace._matrix import read_rows, summarise
+from ace.explain import GroupedCells, Method, fidelity
+from ace.explain._method import options as options_of
+from ace.tl._scorers import layer_of_model, scorer_of_model, scorer_of_pca
+from ace.tl._tables import ExplanationTables
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+logger = logging.getLogger(__name__)
+
+#: A progress bar appears where the first comparison lets expect at least so many seconds.
+LONG_WORK = 10.0
+
+
+def explain(
+    adata: AnnData,
+    groupby: str,
+    *,
+    model: Any | None = None,
+    method: str = "panel",
+    groups: Literal["all"] | Iterable[str] = "all",
+    reference: str = "rest",
+    layer: str | None = None,
+    n_cells: int | None = 1000,
+    n_prototypes: int | None = None,
+    per_cell: bool = False,
+    key_added: str = DEFAULT_KEY,
+    copy: bool = False,
+    random_state: int = 0,
+    progress: bool | None = None,
+    **method_options: Any,
+) -> AnnData | None:
+    """Explain groups of cells by signed panels of genes.
+
+    Takes any grouping (Leiden, k-means, annotated types) and tells which genes make each group
+    what it is, ranked such that the first few together tell it apart. Without a model it explains
+    through the principal components, with prototypes for each group; scanpy's
+    ``sc.pl.rank_genes_groups*`` draw the result with ``key="ace"``.
+
+    Parameters
+    ----------
+    adata
+        Annotated data, log-normalised (or scaled). Nothing of it changes but the keys below.
+    groupby
+        Column of ``adata.obs`` with the groups.
+    model
+        A trained model, such as :class:`ace.model.KRATOS`: anything with ``group_scorer``.
+        ``None``: adata's own principal components if ``varm["PCs"]`` and ``obsm["X_pca"]`` are of
+        this matrix, else components computed on the side, of ``var["highly_variable"]`` genes if
+        there is such a column. Genes that the scorer does not see get score 0 and rank last.
+    method
+        One of :func:`ace.explain.methods`:
+
+        {methods}
+    groups
+        Groups to explain, or ``"all"``.
+    reference
+        ``"rest"``, the name of a group, or ``"each"``: every ordered pair of the groups, in fields
+        named ``"A vs B"``.
+    layer
+        Layer to read instead of ``adata.X``. With a model: the model's own.
+    n_cells
+        Cells drawn from each group, so that the cost does not grow with the data; ``None``: all.
+    n_prototypes
+        Prototypes of each group in the embedding, by default 3. More follow a group of odd shape
+        more closely; see ``fidelity`` below.
+    per_cell
+        Write the attributions of the single cells that were drawn to a layer (0 elsewhere).
+    key_added
+        Name of the result. What lies under it is overwritten.
+    copy
+        Return a changed copy and leave ``adata`` as it is.
+    random_state
+        Seed. The same call gives the same bits.
+    progress
+        Show a progress bar; ``None``: only if the work takes long.
+    **method_options
+        Options of the method; :func:`ace.explain.methods` lists them.
+
+    Returns
+    -------
+    ``None``, or the copy. Written are
+
+    ``adata.uns[key_added]``
+        scanpy's ranking structure: records ``names``, ``scores`` (signed: positive = enriched in
+        the group; ordered by size), ``logfoldchanges`` (scanpy's formula; NaN unless the values
+        are log-normalised), ``pvals`` and ``pvals_adj`` (NaN: the methods give none), and
+        ``enriched`` (Boolean); frames ``pts`` and ``pts_rest`` (fraction of cells with a value
+        other than 0 in the group and in its reference); ``params``; and ``diagnostics``, a row a
+        group: ``fidelity`` (share of the group's cells that the scorer gives to it), ``n_cells``,
+        ``n_reference``, ``panel_size`` (genes that a cross-validated surrogate has use for),
+        ``flip_rate``, ``l1`` and ``n_features`` (of perturbations), ``delta`` (relative gap of
+        attributions that should sum to a known number), ``seconds``.
+    ``adata.varm[key_added + "_scores"]``
+        Signed scores, genes × groups.
+    ``adata.layers[key_added + "_cells"]``
+        Attributions of single cells, with ``per_cell=True``.
+
+    Raises
+    ------
+    KeyError
+        If the column or the layer does not exist.
+    ValueError
+        If a group, method, option or number is not allowed, there is one group only, gene names
+        repeat, a gene of the model is missing, or values are NaN or infinite.
+
+    Warns
+    -----
+    UserWarning
+        If the values are counts, a group has a single cell, or the scorer does not reproduce the
+        groups (fidelity below 0.9).
+
+    Examples
+    --------
+    >>> import ace
+    >>> adata = ace.datasets.pbmc68k()
+    >>> ace.tl.explain(adata, groupby="bulk_labels")
+    >>> table = ace.get.explain_df(adata)
+    >>> bool(table.query("group == 'CD19+ B' and gene == 'CD79A'")["enriched"].item())
+    True
+    """
+    _checks.one_of(method, "method", list(Method.registry))
+    kind = Method.registry[method]
+    for option in method_options:
+        _checks.one_of(option, f"option of method {method!r}", list(options_of(kind)))
+    _checks.positive(n_cells, "n_cells")
+    _checks.positive(n_prototypes, "n_prototypes")
+    _checks.unique_genes(adata)
+    codes, names = _checks.groups_of(adata, groupby)
+    _checks.one_of(reference, "reference", ["rest", "each", *names])
+    pairs = _pairs(_checks.chosen_groups(groups, names), names, reference)
+    if per_cell and reference == "each":
+        raise ValueError("per_cell=True needs one reference, 'rest' or a group, not 'each'.")
+    if model is not None:
+        layer = layer_of_model(model, layer)
+    matrix = _checks.matrix_of(adata, layer)
+    values = _checks.input_kind(matrix)
+    if model is None:
+        _checks.warn_of_counts(values, layer)
+    summary = summarise(matrix, codes, len(names))
+    _checks.finite(summary.mean, adata.var_names, layer)
+    _checks.warn_of_single_cells(summary.counts, names)
+
+    if model is None:
+        scored = scorer_of_pca(adata, matrix, codes, names, n_prototypes, random_state)
+    else:
+        scored = scorer_of_model(model, adata, groupby, names, n_prototypes)
+    # The engine counts groups as the scorer does: `at` goes from our codes to its codes.
+    at = [scored.scorer.groups.index(name) for name in names]
+    ours = np.argsort(at)
+    drawn = [_draw(codes, g, n_cells, random_state) for g in range(len(names))]
+    cells = _cells(matrix, [drawn[g] for g in ours], summary.counts[ours], scored.columns)
+    agreement = fidelity(scored.scorer, cells)[at]
+    overall = float(summary.counts @ agreement / summary.counts.sum())
+    _checks.warn_of_low_fidelity(overall, agreement, names)
+
+    explainer = kind(scored.scorer, cells, seed=random_state, per_cell=per_cell, **method_options)
+    tables = ExplanationTables(
+        adata.var_names,
+        scored.columns,
+        summary,
+        # scanpy's formula turns means of logarithms back: it holds for nothing else.
+        log_base=_log_base(adata) if values == "log" else None,
+    )
+    per_cell_rows: list[tuple[np.ndarray, np.ndarray]] = []
+    for source, other in _watched(pairs, progress):
+        began = time.perf_counter()
+        found = explainer(at[source], None if other is None else at[other])
+        others = [other] if other is not None else [g for g in range(len(names)) if g != source]
+        tables.add(
+            names[source] if reference != "each" else pair_name(names[source], names[others[0]]),
+            found,
+            source,
+            others,
+            {
+                "fidelity": agreement[source],
+                "n_cells": len(drawn[source]),
+                "n_reference": sum(len(drawn[g]) for g in others),
+                **found.diagnostics,
+                "seconds": time.perf_counter() - began,
+            },
+        )
+        if found.per_cell is not None:
+            per_cell_rows.append((drawn[source], found.per_cell))
+
+    if copy:
+        adata = adata.copy()
+    written = ExplanationKeys(key_added).write(
+        adata,
+        params={
+            "groupby": groupby,
+            "reference": reference,
+            "method": method,
+            "use_raw": False,
+            "layer": layer,
+            "corr_method": None,
+            "options": {k: list(v) if isinstance(v, tuple) else v for k, v in method_options.items()},
+            "embedding": "pca" if model is None else type(model).__name__,
+            "fidelity": overall,
+            "values": values,
+            "n_cells": n_cells,
+            "n_prototypes": n_prototypes,
+            "random_state": random_state,
+        },
+        records=tables.records(),
+        scores=tables.scores(),
+        frames=tables.frames(),
+        per_cell=_layer(per_cell_rows, adata.shape, scored.columns) if per_cell else None,
+    )
+    logger.info("explained %d comparisons by %r; added %s", len(pairs), method, ", ".join(written))
+    return adata if copy else None
+
+
+if explain.__doc__:
+    explain.__doc__ = explain.__doc__.replace(
+        "{methods}",
+        "\n        ".join(
+            f"- ``{cls.info.name!r}``: {cls.info.computes} ({cls.info.paper})"
+            for cls in Method.registry.values()
+        ),
+    )
+
+
+def _pairs(
+    chosen: list[int], names: list[str], reference: str
+) -> list[tuple[int, int | None]]:
+    """Comparisons to make: codes of source and reference, ``None`` for the rest."""
+    if reference == "rest":
+        return [(source, None) for source in chosen]
+    if reference == "each":
+        if len(chosen) < 2:
+            raise ValueError("reference='each' compares pairs of groups: choose at least two.")
+        return [(s, t) for s in chosen for t in chosen if s != t]
+    other = names.index(reference)
+    pairs: list[tuple[int, int | None]] = [(source, other) for source in chosen if source != other]
+    if not pairs:
+        raise ValueError(f"{reference!r} is the only group chosen and the reference: nothing to compare.")
+    return pairs
+
+
+def _draw(codes: np.ndarray, group: int, n_cells: int | None, random_state: int) -> np.ndarray:
+    """Cells of a group, at most ``n_cells`` at random, in increasing order."""
+    own = np.flatnonzero(codes == group)
+    if n_cells is None or len(own) <= n_cells:
+        return own
+    rng = np.random.default_rng([random_state, 0, group])
+    return np.sort(rng.choice(own, n_cells, replace=False))
+
+
+def _cells(
+    matrix: Any, drawn: list[np.ndarray], sizes: np.ndarray, columns: np.ndarray
+) -> GroupedCells:
+    """Read the drawn cells once, in the order of the matrix, and hand them out by group."""
+    every = np.concatenate(drawn)
+    order = np.argsort(every)
+    in_order = columns.size == matrix.shape[1] and bool((np.diff(columns) == 1).all())
+    part = read_rows(matrix, every[order], None if in_order else columns)
+    position = np.argsort(order)
+    ends = np.cumsum([len(d) for d in drawn])
+    return GroupedCells(
+        [part[position[end - len(d) : end]] for d, end in zip(drawn, ends, strict=True)], sizes
+    )
+
+
+def _log_base(adata: AnnData) -> float:
+    """Base of the logarithm, where ``sc.pp.log1p`` noted one."""
+    return adata.uns.get("log1p", {}).get("base") or np.e
+
+
+def _layer(
+    rows: list[tuple[np.ndarray, np.ndarray]], shape: tuple[int, int], columns: np.ndarray
+) -> sp.csr_matrix:
+    """Sparse cells × genes matrix of the attributions of single cells."""
+    cells = np.concatenate([index for index, _ in rows])
+    values = np.nan_to_num(np.concatenate([v for _, v in rows]))
+    spread = sp.csr_matrix(values) @ sp.csr_matrix(
+        (np.ones(len(columns), np.float32), (np.arange(len(columns)), columns)),
+        shape=(len(columns), shape[1]),
+    )
+    placed = sp.csr_matrix(
+        (np.ones(len(cells), np.float32), (cells, np.arange(len(cells)))), shape=(shape[0], len(cells))
+    )
+    return sp.csr_matrix(placed @ spread, dtype=np.float32)
+
+
+def _watched(
+    pairs: Sequence[tuple[int, int | None]], progress: bool | None
+) -> Iterator[tuple[int, int | None]]:
+    """Yield the comparisons, behind a progress bar if it is wanted or the work takes long."""
+    first, rest = pairs[:1], pairs[1:]
+    began = time.perf_counter()
+    if progress:
+        first, rest = pairs[:0], pairs
+    yield from first
+    expected = (time.perf_counter() - began) * len(rest)
+    if rest and (progress or (progress is None and expected > LONG_WORK)):
+        # scvi-tools takes seconds to import: only work that takes longer waits for it.
+        from scvi.utils import track
+
+        rest = track(rest, description="Explaining groups")
+    yield from rest

@@ -1,0 +1,147 @@
+"""From an AnnData to a group scorer."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import scanpy as sc
+import scipy.sparse as sp
+
+from ace import _checks
+from ace._matrix import read_rows
+from ace.explain import EmbeddingScorer, LinearEmbedding, fit_clustering
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+    from ace.explain import GroupScorer
+
+logger = logging.getLogger(__name__)
+
+#: Cells that prototypes are fitted to, in each group.
+N_CELLS_FIT = 2000
+#: Cells that a principal component analysis on the side is fitted to.
+N_CELLS_PCA = 20_000
+N_COMPONENTS = 50
+#: Cells on which stored principal components are compared with the matrix.
+N_CELLS_COMPARED = 100
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A scorer, and which columns of the matrix are its features."""
+
+    scorer: GroupScorer
+    columns: np.ndarray
+
+
+def scorer_of_pca(
+    adata: AnnData,
+    matrix: Any,
+    codes: np.ndarray,
+    names: list[str],
+    n_prototypes: int | None,
+    random_state: int,
+) -> Scored:
+    """Explain through the principal components of this matrix, adata's own if they are."""
+    rng = np.random.default_rng([random_state, 1])
+    loadings, columns, offset = _own_pca(adata, matrix, rng) or _pca(adata, matrix, rng, random_state)
+    fit = np.sort(
+        np.concatenate(
+            [_sample(np.flatnonzero(codes == g), N_CELLS_FIT, rng) for g in range(len(names))]
+        )
+    )
+    z = _project(read_rows(matrix, fit, columns), loadings) + offset
+    clustering = fit_clustering(
+        z, codes[fit], n_prototypes=3 if n_prototypes is None else n_prototypes, seed=random_state
+    )
+    genes = adata.var_names[columns]
+    scorer = EmbeddingScorer(LinearEmbedding(loadings, offset), clustering, names, genes)
+    return Scored(scorer, columns)
+
+
+def _own_pca(
+    adata: AnnData, matrix: Any, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+    """Stored loadings, their genes and offset, if ``obsm["X_pca"]`` really is this matrix's.
+
+    Whether data were centred or not, cells' stored coordinates and their projection differ by one
+    constant vector, which is the offset.
+    """
+    if "PCs" not in adata.varm or "X_pca" not in adata.obsm:
+        return None
+    loadings = np.asarray(adata.varm["PCs"], dtype=np.float64)
+    stored = np.asarray(adata.obsm["X_pca"])
+    columns = np.flatnonzero(np.abs(loadings).sum(1) > 0)
+    if stored.shape[1] != loadings.shape[1] or len(columns) == 0:
+        return None
+    cells = np.sort(_sample(np.arange(adata.n_obs), N_CELLS_COMPARED, rng))
+    loadings = loadings[columns]
+    offsets = stored[cells] - _project(read_rows(matrix, cells, columns), loadings)
+    offset = offsets.mean(0)
+    spread = np.abs(offsets - offset).max()
+    if not spread <= 1e-2 * np.abs(stored[cells]).max():
+        logger.info("adata.obsm['X_pca'] is not of this matrix; computing components on the side")
+        return None
+    return loadings, columns, offset
+
+
+def _pca(
+    adata: AnnData, matrix: Any, rng: np.random.Generator, random_state: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Principal components of the highly variable genes (of all, if none are marked)."""
+    marked = adata.var.get("highly_variable")
+    columns = np.arange(adata.n_vars) if marked is None else np.flatnonzero(marked.to_numpy(bool))
+    cells = np.sort(_sample(np.arange(adata.n_obs), N_CELLS_PCA, rng))
+    part = read_rows(matrix, cells, columns).astype(np.float32)
+    n_components = min(N_COMPONENTS, min(part.shape) - 1)
+    if n_components < 1:
+        raise ValueError(f"no principal components of {part.shape[0]} cells x {part.shape[1]} genes.")
+    _, components, _, _ = sc.pp.pca(
+        part, n_comps=n_components, return_info=True, random_state=random_state
+    )
+    loadings = np.ascontiguousarray(components.T, dtype=np.float64)
+    mean = np.asarray(part.mean(0), dtype=np.float64).ravel()
+    return loadings, columns, -mean @ loadings
+
+
+def _project(part: Any, loadings: np.ndarray) -> np.ndarray:
+    product = part @ loadings
+    return product.toarray() if sp.issparse(product) else np.asarray(product)
+
+
+def _sample(rows: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
+    return rows if len(rows) <= n else rng.choice(rows, n, replace=False)
+
+
+def layer_of_model(model: Any, layer: str | None) -> str | None:
+    """Layer that a model reads; ``layer`` is what the user asked for, if anything."""
+    if not hasattr(model, "group_scorer"):
+        raise TypeError(
+            "model must be a trained model with a group_scorer method, such as ace.model.KRATOS, or "
+            f"None for adata's own principal components, got {type(model).__name__}."
+        )
+    if layer is not None and layer != model.input_layer:
+        own = "adata.X" if model.input_layer is None else f"layer {model.input_layer!r}"
+        raise ValueError(
+            f"layer={layer!r}, but the model was trained on {own}, which is what it is explained "
+            "on: leave layer out."
+        )
+    return model.input_layer
+
+
+def scorer_of_model(
+    model: Any, adata: AnnData, groupby: str, names: list[str], n_prototypes: int | None
+) -> Scored:
+    """Explain through a model of this package: anything with ``group_scorer``."""
+    options = {} if n_prototypes is None else {"n_prototypes": n_prototypes}
+    scorer = model.group_scorer(adata, groupby, **options)
+    if set(scorer.groups) != set(names):
+        raise ValueError(
+            f"the model scores the groups {list(scorer.groups)}, but adata.obs[{groupby!r}] has "
+            f"{names}."
+        )
+    return Scored(scorer, _checks.gene_positions(adata.var_names, scorer.feature_names, "the model"))
