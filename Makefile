@@ -14,6 +14,10 @@ RECIPE := pyproject.toml tools/venv.sh $(wildcard constraints/*.txt)
 # Nothing here opens a window.
 export MPLBACKEND := Agg
 
+# One worker of pytest for each core, and one thread for each worker: more of them wait for each other. numba is named
+# because its first parallel function sets the threads of everything else.
+ONE_THREAD := env OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1
+
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
@@ -23,7 +27,7 @@ demo: $(VENV)/.installed-demo  ## run examples/quickstart.py on real blood cells
 
 test: $(VENV)/.installed-test  ## run the test suite (with ACE_DATA_DIR set, on real data too)
 	@echo "Running the tests ..."
-	@$(RUN) -m pytest -n auto $(ARGS)
+	@$(ONE_THREAD) $(RUN) -m pytest -n auto $(ARGS)
 
 lint: $(VENV)/.installed-lint  ## ruff, mypy and the directions of imports
 	@echo "Checking style ..."
@@ -58,7 +62,7 @@ setup-latest: $(LATEST)/.installed-test
 
 test-latest: setup-latest  ## run the test suite with the newest releases (needs Python 3.12 or newer)
 	@echo "Running the tests with the newest releases ..."
-	@$(LATEST)/bin/python -m pytest -n auto $(ARGS)
+	@$(ONE_THREAD) $(LATEST)/bin/python -m pytest -n auto $(ARGS)
 
 clean:  ## remove the environments and everything that was made
 	rm -rf $(VENV) $(LATEST) docs/_build docs/tutorials docs/generated quickstart_output

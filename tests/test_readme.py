@@ -1,0 +1,26 @@
+"""What the README shows must run as it stands."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import scanpy as sc
+
+README = Path(__file__).parents[1] / "README.md"
+
+
+def test_its_code_runs(monkeypatch):
+    monkeypatch.setattr(sc.settings, "autoshow", False)
+    blocks = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), flags=re.S)
+    assert len(blocks) == 2
+
+    namespace: dict = {}
+    for block in blocks:
+        exec(compile(block, README.name, "exec"), namespace)
+
+    # The second block explains the model over the result of the first.
+    adata = namespace["adata"]
+    assert adata.uns["ace"]["params"]["groupby"] == "bulk_labels"
+    assert adata.uns["ace"]["params"]["method"] == "expected_gradients"
+    assert set(adata.uns["ace"]["names"].dtype.names) == set(adata.obs["bulk_labels"].unique())
