@@ -21,6 +21,8 @@ RECORD_DTYPES: dict[str, str] = {
     "pvals": "float64",
     "pvals_adj": "float64",
     "enriched": "bool",
+    "pct_in": "float32",
+    "pct_out": "float32",
 }
 
 #: Columns of ``uns[key]["diagnostics"]``, one row a group (or a pair of groups).
@@ -35,6 +37,15 @@ DIAGNOSTICS: tuple[str, ...] = (
     "delta",
     "seconds",
 )
+
+
+def storable(name: str) -> str:
+    """Give a group's name as a column of a stored frame.
+
+    From version 0.13 anndata writes no frame with a ``/`` in a column's name, because HDF5 and
+    Zarr would take it for a path. (Fields of structured arrays, such as the records, are safe.)
+    """
+    return name.replace("/", "|")
 
 
 def pair_name(source: str, reference: str) -> str:
@@ -61,7 +72,7 @@ class ExplanationKeys:
 
     @property
     def scores(self) -> str:
-        """``varm``: genes × groups, signed scores."""
+        """``varm``: genes × groups, signed scores; columns are :func:`storable` names."""
         return f"{self.key}_scores"
 
     @property
@@ -80,7 +91,9 @@ class ExplanationKeys:
         stored = adata.uns.get(self.uns)
         if not isinstance(stored, dict) or "params" not in stored or "enriched" not in stored:
             found = [
-                k for k, v in adata.uns.items() if isinstance(v, dict) and {"params", "enriched"} <= v.keys()
+                name
+                for name, value in adata.uns.items()
+                if isinstance(value, dict) and {"params", "enriched"} <= value.keys()
             ]
             hint = f" Explanations that are there: {found}." if found else ""
             raise KeyError(
@@ -112,7 +125,7 @@ class ExplanationKeys:
         scores
             Signed scores, genes × groups.
         frames
-            Further frames of ``uns[key]``: ``diagnostics``, ``pts``, ``pts_rest``.
+            Further frames of ``uns[key]``: ``diagnostics``.
         per_cell
             Matrix cells × genes of single cells' attributions, or ``None``.
 
@@ -126,7 +139,7 @@ class ExplanationKeys:
                 index=False, column_dtypes=dict.fromkeys(records[name].columns, dtype)
             )
         adata.uns[self.uns] = structure | frames
-        adata.varm[self.scores] = scores.astype(np.float32)
+        adata.varm[self.scores] = scores.rename(columns=storable).astype(np.float32)
         written = [f".uns[{self.uns!r}]", f".varm[{self.scores!r}]"]
         if per_cell is not None:
             adata.layers[self.cells] = per_cell

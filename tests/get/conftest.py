@@ -46,9 +46,11 @@ def store(adata: ad.AnnData, key: str = "ace") -> None:
             "pvals": record(lambda g, n, s: np.nan),
             "pvals_adj": record(lambda g, n, s: np.nan),
             "enriched": record(lambda g, n, s: s > 0),
+            "pct_in": record(lambda g, n, s: fractions.loc[n, g]),
+            "pct_out": record(lambda g, n, s: 1 - fractions.loc[n, g]),
         },
         scores=pd.DataFrame({g: dict(RANKED[g]) for g in GROUPS}).loc[genes],
-        frames={"diagnostics": diagnostics, "pts": fractions, "pts_rest": 1 - fractions},
+        frames={"diagnostics": diagnostics},
     )
 
 

@@ -57,7 +57,7 @@ def explain_df(
         data were not log-normalised (float32).
     ``pct_in``, ``pct_out``
         Fractions of the cells of the group and of its reference with non-zero expression of the
-        gene, between 0 and 1 (float64).
+        gene, between 0 and 1 (float32).
 
     Raises
     ------
@@ -98,8 +98,8 @@ def explain_df(
         "score": _stack(stored["scores"], groups),
         "enriched": _stack(stored["enriched"], groups),
         "logfoldchange": _stack(stored["logfoldchanges"], groups),
-        "pct_in": _lookup(stored.get("pts"), names, groups),
-        "pct_out": _lookup(stored.get("pts_rest"), names, groups),
+        "pct_in": _stack(stored["pct_in"], groups),
+        "pct_out": _stack(stored["pct_out"], groups),
     }
     df = pd.DataFrame(columns)
     # scanpy.tl.filter_rank_genes_groups puts NaN in the place of the genes it removes.
@@ -109,17 +109,6 @@ def explain_df(
 
 def _stack(records: np.ndarray, groups: list[str]) -> np.ndarray:
     return np.concatenate([np.asarray(records[g]) for g in groups])
-
-
-def _lookup(frame: pd.DataFrame | None, names: np.ndarray, groups: list[str]) -> np.ndarray:
-    """Values of a genes × groups frame in the order of the stacked names."""
-    values = np.full(len(names), np.nan)
-    if frame is not None:
-        row = frame.index.get_indexer(names)
-        column = np.repeat(frame.columns.get_indexer(groups), len(names) // len(groups))
-        found = (row >= 0) & (column >= 0)
-        values[found] = frame.to_numpy(dtype=np.float64)[row[found], column[found]]
-    return values
 
 
 def _symbols(adata: AnnData, names: np.ndarray, gene_symbols: str) -> np.ndarray:

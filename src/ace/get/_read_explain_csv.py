@@ -15,8 +15,8 @@ _DTYPES = {
     "score": "float32",
     "enriched": "bool",
     "logfoldchange": "float32",
-    "pct_in": "float64",
-    "pct_out": "float64",
+    "pct_in": "float32",
+    "pct_out": "float32",
 }
 
 

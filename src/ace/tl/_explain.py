@@ -99,15 +99,16 @@ def explain(
     ``adata.uns[key_added]``
         scanpy's ranking structure: records ``names``, ``scores`` (signed: positive = enriched in
         the group; ordered by size), ``logfoldchanges`` (scanpy's formula; NaN unless the values
-        are log-normalised), ``pvals`` and ``pvals_adj`` (NaN: the methods give none), and
-        ``enriched`` (Boolean); frames ``pts`` and ``pts_rest`` (fraction of cells with a value
-        other than 0 in the group and in its reference); ``params``; and ``diagnostics``, a row a
-        group: ``fidelity`` (share of the group's cells that the scorer gives to it), ``n_cells``,
+        are log-normalised), ``pvals`` and ``pvals_adj`` (NaN: the methods give none), and ours:
+        ``enriched`` (Boolean), ``pct_in`` and ``pct_out`` (fraction of cells with a value other
+        than 0 in the group and in its reference); ``params``; and ``diagnostics``, a row a group:
+        ``fidelity`` (share of the group's cells that the scorer gives to it), ``n_cells``,
         ``n_reference``, ``panel_size`` (genes that a cross-validated surrogate has use for),
         ``flip_rate``, ``l1`` and ``n_features`` (of perturbations), ``delta`` (relative gap of
         attributions that should sum to a known number), ``seconds``.
     ``adata.varm[key_added + "_scores"]``
-        Signed scores, genes × groups.
+        Signed scores, genes × groups. A ``/`` in a group's name becomes ``|`` in the column's:
+        anndata ≥ 0.13 stores no other.
     ``adata.layers[key_added + "_cells"]``
         Attributions of single cells, with ``per_cell=True``.
 
@@ -219,7 +220,7 @@ def explain(
         },
         records=tables.records(),
         scores=tables.scores(),
-        frames=tables.frames(),
+        frames={"diagnostics": tables.diagnostics()},
         per_cell=_layer(per_cell_rows, adata.shape, scored.columns) if per_cell else None,
     )
     logger.info("explained %d comparisons by %r; added %s", len(pairs), method, ", ".join(written))

@@ -43,7 +43,7 @@ class ExplanationTables:
         self._summary = summary
         self._log_base = log_base
         self._records: dict[str, dict[str, np.ndarray]] = {name: {} for name in RECORD_DTYPES}
-        self._frames: dict[str, dict[str, np.ndarray]] = {"scores": {}, "pts": {}, "pts_rest": {}}
+        self._scores: dict[str, np.ndarray] = {}
         self._diagnostics: dict[str, dict[str, float]] = {}
 
     def add(
@@ -86,12 +86,12 @@ class ExplanationTables:
             "pvals": nothing,
             "pvals_adj": nothing,
             "enriched": enriched,
+            "pct_in": self._summary.fraction[source],
+            "pct_out": rest_fraction,
         }
         for record, values in columns.items():
             self._records[record][name] = values[order]
-        self._frames["scores"][name] = scores
-        self._frames["pts"][name] = self._summary.fraction[source]
-        self._frames["pts_rest"][name] = rest_fraction
+        self._scores[name] = scores
         self._diagnostics[name] = diagnostics
 
     def _log2_fold_change(self, mean: np.ndarray, rest: np.ndarray) -> np.ndarray:
@@ -108,14 +108,11 @@ class ExplanationTables:
 
     def scores(self) -> pd.DataFrame:
         """Signed scores, genes × fields."""
-        return pd.DataFrame(self._frames["scores"], index=self._genes)
+        return pd.DataFrame(self._scores, index=self._genes)
 
-    def frames(self) -> dict[str, pd.DataFrame]:
-        """Fractions of expressing cells (genes × fields), and the diagnostics (a row a field)."""
-        return {
-            "pts": pd.DataFrame(self._frames["pts"], index=self._genes),
-            "pts_rest": pd.DataFrame(self._frames["pts_rest"], index=self._genes),
-            "diagnostics": pd.DataFrame.from_dict(
-                self._diagnostics, orient="index", columns=list(DIAGNOSTICS)
-            ).astype(float),
-        }
+    def diagnostics(self) -> pd.DataFrame:
+        """Diagnostics, a row a field."""
+        frame = pd.DataFrame.from_dict(
+            self._diagnostics, orient="index", columns=list(DIAGNOSTICS)
+        )
+        return frame.astype(float)
