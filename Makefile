@@ -45,7 +45,7 @@ tutorials: $(TUTORIALS)  ## execute the tutorials
 docs/tutorials/%.ipynb: tutorials/%.md $(shell find src -name '*.py') | $(VENV)/.installed-docs
 	@echo "Executing $< ..."
 	@mkdir -p $(@D)
-	@$(RUN) -m jupytext --quiet --to ipynb --set-kernel python3 --execute --output $@ $<
+	@MPLBACKEND=module://matplotlib_inline.backend_inline $(RUN) -m jupytext --quiet --to ipynb --set-kernel python3 --execute --output $@ $<
 
 docs: $(VENV)/.installed-docs tutorials  ## build the documentation into docs/_build/html
 	@echo "Building the documentation ..."

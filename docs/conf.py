@@ -96,16 +96,12 @@ def _write_methods_table() -> None:
     """Write the table of methods from the records that the methods themselves carry."""
     import ace
 
-    table = ace.explain.methods().reset_index()
-    table = table.drop(columns="index", errors="ignore")
-    lines = [
-        " | ".join(str(name).replace("_", " ") for name in table.columns),
-        " | ".join("---" for _ in table.columns),
-    ]
-    words = {True: "yes", False: "no"}
+    table = ace.explain.methods().reset_index(names="name")
+    columns = ["name", "computes", "paper", "needs_reference"]
+    lines = [" | ".join(c.replace("_", " ") for c in columns), " | ".join("---" for _ in columns)]
     lines += [
-        " | ".join(str(words.get(v, v) if isinstance(v, bool) else v) for v in row)
-        for row in table.itertuples(index=False)
+        f"`{name}` | {computes} | {paper} | {'yes' if needs_reference else 'no'}"
+        for name, computes, paper, needs_reference in table[columns].itertuples(index=False)
     ]
     (TABLES / "methods.md").write_text("".join(f"| {line} |\n" for line in lines))
 
