@@ -4,7 +4,13 @@ import pytest
 import scvi
 import torch
 
-from ace.model._training import flushed_denormals, resolve_seed, seeded
+from ace.model._training import (
+    TINY_MOMENT,
+    drop_tiny_moments,
+    flushed_denormals,
+    resolve_seed,
+    seeded,
+)
 
 
 def _flushed() -> bool:
@@ -38,3 +44,25 @@ def test_seed_of_an_argument_of_scvi_or_zero(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(scvi.settings, "_seed", 5)
     assert resolve_seed(None) == 5
     assert resolve_seed(0) == 0
+
+
+@pytest.mark.parametrize("fused", [False, True])
+def test_dead_gradients_leave_no_denormals_and_the_weights_alone(fused: bool) -> None:
+    def train(clean: bool) -> tuple[torch.Tensor, torch.Tensor]:
+        weights = torch.linspace(-1, 1, 50).requires_grad_()
+        optimizer = torch.optim.Adam([weights], fused=fused)
+        for step in range(1500):
+            alive = torch.arange(50) < (50 if step < 20 else 10)  # most die after 20 steps
+            weights.grad = torch.where(alive, torch.sin(weights.detach() + step), 0.0)
+            optimizer.step()
+            if clean and step % 100 == 0:
+                drop_tiny_moments(optimizer)
+        return weights.detach(), optimizer.state[weights]["exp_avg"]
+
+    weights, moments = train(clean=False)
+    denormal = (moments != 0) & (moments.abs() < torch.finfo(torch.float32).tiny)
+    assert denormal.sum() == 40
+    cleaned_weights, cleaned = train(clean=True)
+    assert torch.equal(cleaned_weights, weights)
+    assert (cleaned[10:] == 0).all()
+    assert (cleaned[:10].abs() > TINY_MOMENT).all()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import anndata as ad
@@ -7,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from mudata import MuData, set_options
+from mudata import MuData
 from scipy import sparse
 
 from ace.model import KRATOS
@@ -324,7 +325,9 @@ def mdata(cells: AnnData) -> MuData:
         obs=pd.DataFrame(index=cells.obs_names),
         var=pd.DataFrame(index=[f"protein{i}" for i in range(4)]),
     )
-    with set_options(pull_on_update=False):
+    with warnings.catch_warnings():
+        # What mudata says of itself and does with pandas differs between its versions.
+        warnings.simplefilter("ignore")
         mdata = MuData({"protein": protein, "rna": cells.copy()})
     mdata.obs["annotation"] = cells.obs["type"].to_numpy()
     return mdata
