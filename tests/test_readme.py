@@ -5,13 +5,23 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
 import scanpy as sc
 
 README = Path(__file__).parents[1] / "README.md"
 
 
-def test_its_code_runs(monkeypatch):
-    monkeypatch.setattr(sc.settings, "autoshow", False)
+@pytest.fixture
+def _nothing_shown():
+    # Not by monkeypatch: what holds scanpy's settings cannot be put back by deleting.
+    before = sc.settings.autoshow
+    sc.settings.autoshow = False
+    yield
+    sc.settings.autoshow = before
+
+
+@pytest.mark.usefixtures("_nothing_shown")
+def test_its_code_runs():
     blocks = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), flags=re.S)
     assert len(blocks) == 2
 
