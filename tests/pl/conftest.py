@@ -55,6 +55,7 @@ def _store(adata: AnnData, groupby: str, *, reference: str) -> None:
         for k in ("names", "scores", "logfoldchanges", "pvals", "pvals_adj")
     }
     records["enriched"] = records["scores"] > 0
+    records["pct_in"] = records["pct_out"] = records["scores"] * 0
     scores = {g: dict(zip(test["names"][g], test["scores"][g], strict=True)) for g in groups}
     diagnostics = pd.DataFrame(np.nan, index=groups, columns=list(DIAGNOSTICS))
     diagnostics["fidelity"] = np.linspace(0.7, 1.0, len(groups))

@@ -11,6 +11,7 @@ from matplotlib import pyplot as plt
 from matplotlib.colors import to_hex
 
 import ace
+from ace._keys import storable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,7 +33,8 @@ def drawn(ax: Axes) -> pd.DataFrame:
 
 def stored(adata: AnnData, groups: list[str], n_genes: int) -> pd.DataFrame:
     genes = [name for g in groups for name in adata.uns["ace"]["names"][g][:n_genes]]
-    return adata.varm["ace_scores"].loc[genes, groups]
+    scores = adata.varm["ace_scores"].loc[genes, [storable(group) for group in groups]]
+    return scores.set_axis(groups, axis=1)
 
 
 def inset(ax: Axes, label: str) -> Axes:
@@ -66,7 +68,7 @@ def test_scaled_by_the_largest_score_of_each_group(explained: Callable[..., AnnD
     groups = list(adata.uns["ace"]["names"].dtype.names)
     scores = stored(adata, groups, 5)
     ax = ace.pl.heatmap(adata, show=False)
-    expected = scores / adata.varm["ace_scores"].abs().max()
+    expected = scores.to_numpy() / adata.varm["ace_scores"].abs().max().to_numpy()
     np.testing.assert_allclose(drawn(ax), expected, rtol=1e-6)
     assert ax.images[0].get_clim() == (-1, 1)
     # The first gene of a block is the largest of its group.

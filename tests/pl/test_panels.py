@@ -24,6 +24,8 @@ def drawn(ax: Axes) -> list[tuple[str, float, str]]:
     """Label, length and colour of each bar from top to bottom, as a reader sees them."""
     bars = sorted(ax.patches, key=lambda bar: bar.get_y())
     labels = [label.get_text() for label in ax.get_yticklabels()]
+    colors = [to_hex(label.get_color()) for label in ax.get_yticklabels()]
+    assert colors == [to_hex(bar.get_facecolor()) for bar in bars]
     centres = [bar.get_y() + bar.get_height() / 2 for bar in bars]
     np.testing.assert_allclose(centres, ax.get_yticks())
     assert ax.yaxis_inverted()

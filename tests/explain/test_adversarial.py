@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from ace.explain import Adversarial, ClassifierScorer, GroupedCells, Method
+
+
+@pytest.fixture
+def two(values):
+    return GroupedCells(values[:2])
+
+
+def test_smallest_perturbation_of_a_linear_scorer(classifier, two, values):
+    """Without bounds the cheapest way is along the one feature of largest weight."""
+    found = Adversarial(classifier, two, bounds=None, margin=0.5, per_cell=True, tol=1e-4)(0)
+    log_odds = values[0] @ np.array([2, -1, -0.5] + [0] * 9)
+    correct = log_odds > 0
+    # The gap is 2 m, for both groups' log-odds move: 2 (m - 2 d) = -margin.
+    expected = (2 * log_odds + 0.5) / 4
+    np.testing.assert_allclose(found.per_cell[correct, 0], expected[correct], rtol=0.02)
+    assert np.abs(found.per_cell[:, 1:]).max() == 0
+    assert found.diagnostics["flip_rate"] == 1
+    assert found.diagnostics["n_features"] == 1
+    assert found.diagnostics["n_cells"] == correct.sum()
+
+
+def test_bounds_are_kept_exactly_and_push_on_to_the_next_feature(classifier, two, values):
+    x = np.concatenate(values[:2])
+    found = Adversarial(classifier, two, per_cell=True)(0)
+    moved = values[0] - found.per_cell
+    assert (moved >= x.min(0) - 1e-6).all()
+    assert (moved <= x.max(0) + 1e-6).all()
+    fixed = Adversarial(classifier, two, bounds=(0.0, 1.0), per_cell=True)(0)
+    moved = values[0] - fixed.per_cell
+    changed = fixed.per_cell != 0
+    assert changed[:, 1].any()
+    assert ((moved >= -1e-6) & (moved <= 1 + 1e-6))[changed].all()
+
+
+def test_zeros_are_exact(scorer, cells):
+    found = Adversarial(scorer, cells)(0)
+    assert (found.scores == 0).sum() >= 3
+    assert found.diagnostics["n_features"] < 9
+
+
+@pytest.mark.parametrize("reference", [None, 1])
+def test_proximal_is_no_larger_than_the_published_solver(scorer, cells, reference):
+    proximal = Adversarial(scorer, cells)(0, reference).diagnostics
+    published = Adversarial(scorer, cells, solver="subgradient", max_steps=3000)(
+        0, reference
+    ).diagnostics
+    assert proximal["flip_rate"] >= published["flip_rate"]
+    assert proximal["l1"] <= 1.02 * published["l1"]
+
+
+def test_shared_perturbation_flips_the_group(scorer, cells):
+    found = Adversarial(scorer, cells, shared=True, bounds=None, per_cell=True)(0)
+    assert np.ptp(found.per_cell[np.abs(found.per_cell).sum(1) > 0], axis=0).max() < 1e-6
+    assert found.diagnostics["flip_rate"] > 0.9
+    bounded = Adversarial(scorer, cells, shared=True)(0)
+    assert bounded.ranking[0] == 0
+
+
+def test_only_correct_cells_are_explained(classifier, two, values):
+    wrong = (values[0] @ np.array([2, -1, -0.5] + [0] * 9)) <= 0
+    cells = GroupedCells([np.concatenate([values[0], values[1]]), values[1]])
+    found = Adversarial(classifier, cells, per_cell=True)(0)
+    assert found.diagnostics["n_cells"] < 105
+    everyone = Adversarial(classifier, cells, only_correct=False)(0)
+    assert everyone.diagnostics["n_cells"] == 105
+    assert not wrong.all()
+
+
+def test_no_correct_cell_is_said(values):
+    linear = torch.nn.Linear(12, 2, bias=True)
+    with torch.no_grad():
+        linear.weight.fill_(0.01)
+        linear.bias.copy_(torch.tensor([-100.0, 100.0]))
+    scorer = ClassifierScorer(linear, ["x", "y"])
+    with pytest.warns(UserWarning, match="gives no cell of 'x' to it"):
+        Adversarial(scorer, GroupedCells(values[:2]), max_steps=2)(0)
+
+
+def test_probabilities_on_request(classifier, two):
+    """Where the classifier is sure the gradient of a probability vanishes, as published."""
+    sure = ClassifierScorer(torch.nn.Sequential(classifier.module, Scale(30.0)), ["x", "y"])
+    logit = Adversarial(sure, two)(0).diagnostics
+    probability = Adversarial(sure, two, output="probability", solver="subgradient", max_steps=300)(0)
+    assert logit["flip_rate"] == 1
+    assert probability.diagnostics["flip_rate"] < 0.5
+
+
+class Scale(torch.nn.Module):
+    def __init__(self, factor: float) -> None:
+        super().__init__()
+        self.factor = factor
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.factor * x
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"solver": "newton"}, "solver must be"),
+        ({"output": "odds"}, "output must be"),
+        ({"penalty": 0}, "penalty must be positive"),
+        ({"margin": -1}, "margin not negative"),
+    ],
+)
+def test_bad_options(classifier, two, options, message):
+    with pytest.raises(ValueError, match=message):
+        Method.registry["adversarial"](classifier, two, **options)

@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from ace.explain import GroupedCells, Panel
+from ace.explain._method import rank
+from ace.explain._pursuit import panel_size, pursue
+
+from .conftest import embedding_scorer
+
+
+def test_first_step_is_the_best_single_feature_and_later_ones_are_swept():
+    """Orthogonal least squares by hand: regress what is in out of target and candidate."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(400, 6)).astype(np.float32)
+    x[:, 1] = x[:, 0] + 0.6 * x[:, 1]
+    target = x[:, 0] + 0.7 * x[:, 1] + 0.5 * x[:, 2] + 0.1 * rng.normal(size=400)
+    weights = rng.uniform(0.5, 1.5, 400)
+    weights /= weights.sum()
+    order, entry = pursue(x, weights, target, np.ones(6), max_steps=6)
+
+    root = np.sqrt(weights)[:, None]
+    centered = (x - weights @ x) * root
+    residual = (target - weights @ target) * root[:, 0]
+    residual /= np.linalg.norm(residual)
+    chosen: list[int] = []
+    for step in range(3):
+        basis = np.linalg.qr(centered[:, chosen])[0] if chosen else np.zeros((400, 0))
+        left = centered - basis @ (basis.T @ centered)
+        r = residual - basis @ (basis.T @ residual)
+        norm = np.linalg.norm(centered, axis=0)
+        adds = np.abs(left.T @ r) / np.linalg.norm(left, axis=0).clip(1e-9)
+        together = np.abs((centered / norm).T @ (centered / norm))
+        redundancy = together[:, chosen].max(1) if chosen else np.zeros(6)
+        criterion = adds * (1 - redundancy)
+        criterion[chosen] = -1
+        assert order[step] == criterion.argmax()
+        np.testing.assert_allclose(entry[step], criterion.max(), rtol=1e-3)
+        chosen.append(int(order[step]))
+
+
+def test_a_copy_never_enters_twice():
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=(300, 4)).astype(np.float32)
+    x[:, 3] = x[:, 0]
+    target = 2 * x[:, 0] + x[:, 1] + 0.5 * x[:, 2]
+    order, _ = pursue(x, np.full(300, 1 / 300), target, np.ones(4), max_steps=4)
+    assert len(set(order[:3]) & {0, 3}) == 1
+    assert len(order) == 3
+
+
+def test_panel_size_counts_the_features_that_matter():
+    rng = np.random.default_rng(2)
+    x = rng.normal(size=(600, 10))
+    target = x[:, :3] @ [1.0, 0.8, 0.6] + 0.3 * rng.normal(size=600)
+    size = panel_size(x, np.full(600, 1 / 600), target, np.random.default_rng(0))
+    assert size == 3
+
+
+def test_redundant_markers_wait():
+    """Two copies with noise of the best marker rank first by attribution, not in the panel."""
+    rng = np.random.default_rng(3)
+    values = [rng.gamma(2.0, 0.3, (80, 12)).astype(np.float32) for _ in range(3)]
+    values[0][:, 0] += 4
+    for copy in (5, 6):
+        for group in values:
+            group[:, copy] = group[:, 0] + rng.normal(0, 0.05, 80)
+    values[1][:, 1] += 3
+    values[0][:, 2] += 1.5
+    cells = GroupedCells(values)
+    scorer = embedding_scorer(values)
+    panel = Panel(scorer, cells)
+    attributed = np.argsort(-panel.relevance(0, None))
+    assert set(attributed[:3]) == {0, 5, 6}
+    assert len(set(panel(0).ranking[:2]) & {0, 5, 6}) == 1
+
+
+def test_features_that_matter_to_no_group_are_no_candidates(scorer, cells):
+    panel = Panel(scorer, cells, mass=0.9)
+    assert set(panel.candidates(0, None)) <= {0, 1, 2}
+
+
+def test_scores_fall_from_one(scorer, cells):
+    found = Panel(scorer, cells)(0)
+    ranked = np.abs(found.scores[found.ranking])
+    assert ranked[0] == 1
+    assert (np.diff(ranked) <= 0).all()
+    assert 1 <= found.diagnostics["panel_size"] <= 12
+
+
+def test_a_feature_against_two_neighbours_does_not_cancel():
+    """Up against one group and down against another is relevant."""
+    rng = np.random.default_rng(4)
+    values = [rng.gamma(2.0, 0.2, (80, 12)).astype(np.float32) for _ in range(3)]
+    for group, level in zip(values, (3.0, 0.0, 6.0), strict=True):
+        group[:, 0] += level
+    panel = Panel(embedding_scorer(values), GroupedCells(values))
+    assert panel(0).ranking[0] == 0
+
+
+@pytest.mark.parametrize("mass", [0, 1.5])
+def test_bad_mass(scorer, cells, mass):
+    with pytest.raises(ValueError, match=r"mass must lie in \(0, 1\]"):
+        Panel(scorer, cells, mass=mass)
+
+
+def test_ties_are_broken_by_data_then_by_name():
+    order = rank(np.array([1.0, 0.0, 0.0, 0.0]), np.array([0.0, 0.1, 0.3, 0.1]), ("d", "c", "b", "a"))
+    np.testing.assert_array_equal(order, [0, 2, 3, 1])

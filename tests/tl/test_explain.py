@@ -1,0 +1,380 @@
+"""The main job, on real blood cells."""
+
+from __future__ import annotations
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+import pytest
+import scanpy as sc
+import scipy.sparse as sp
+
+import ace
+from ace.explain import Method
+
+GROUPBY = "louvain"
+
+
+@pytest.fixture(scope="module")
+def _cells(_pbmc_original: ad.AnnData) -> ad.AnnData:
+    adata = _pbmc_original.copy()
+    sc.pp.pca(adata, n_comps=20)
+    return adata
+
+
+@pytest.fixture
+def cells(_cells: ad.AnnData) -> ad.AnnData:
+    """Blood cells with principal components."""
+    return _cells.copy()
+
+
+def ranking(adata: ad.AnnData, key: str = "ace") -> pd.DataFrame:
+    return pd.DataFrame(adata.uns[key]["names"])
+
+
+def test_known_markers_of_real_cells(pbmc):
+    ace.tl.explain(pbmc, groupby="bulk_labels")
+    top = ace.get.explain_df(pbmc).query("rank <= 8 and enriched").groupby("group", observed=True)["gene"]
+    found = {group: set(genes) for group, genes in top}
+    assert "CD79A" in found["CD19+ B"]
+    assert {"GNLY", "NKG7", "GZMB", "PRF1"} & found["CD56+ NK"]
+    assert {"S100A8", "S100A9", "LYZ", "CST3", "FCN1", "TYROBP"} & found["CD14+ Monocyte"]
+
+
+def test_what_is_written_and_nothing_else(cells):
+    before = cells.copy()
+    ace.tl.explain(cells, GROUPBY)
+    assert set(cells.uns) - set(before.uns) == {"ace"}
+    assert set(cells.varm) - set(before.varm) == {"ace_scores"}
+    assert list(cells.layers) == list(before.layers)
+    pd.testing.assert_frame_equal(cells.obs, before.obs)
+    pd.testing.assert_frame_equal(cells.var, before.var)
+    assert (cells.X != before.X).nnz == 0
+    names = cells.uns["ace"]["names"]
+    assert names.dtype.names == tuple(cells.obs[GROUPBY].cat.categories)
+    for group in names.dtype.names:
+        assert sorted(names[group]) == sorted(cells.var_names)
+        scores = cells.uns["ace"]["scores"][group]
+        assert (np.diff(np.abs(scores)) <= 0).all()
+        stored = cells.varm["ace_scores"][group][names[group]]
+        np.testing.assert_array_equal(stored, scores)
+        np.testing.assert_array_equal(cells.uns["ace"]["enriched"][group][scores != 0], scores[scores != 0] > 0)
+        assert np.isnan(cells.uns["ace"]["pvals"][group]).all()
+
+
+def test_log_fold_changes_and_fractions_are_scanpys(cells):
+    ace.tl.explain(cells, GROUPBY)
+    sc.tl.rank_genes_groups(cells, GROUPBY, method="t-test", use_raw=False, pts=True)
+    for group in ranking(cells):
+        ours = ace.get.explain_df(cells, group).set_index("gene")
+        theirs = sc.get.rank_genes_groups_df(cells, group).set_index("names").loc[ours.index]
+        np.testing.assert_allclose(ours["logfoldchange"], theirs["logfoldchanges"], rtol=1e-3, atol=1e-3)
+        np.testing.assert_allclose(ours["pct_in"], theirs["pct_nz_group"], rtol=1e-6)
+        np.testing.assert_allclose(ours["pct_out"], theirs["pct_nz_reference"], rtol=1e-6)
+
+
+def test_same_call_same_bits_and_seeds_differ_little(cells):
+    ace.tl.explain(cells, GROUPBY)
+    ace.tl.explain(cells, GROUPBY, key_added="again")
+    pd.testing.assert_frame_equal(cells.varm["ace_scores"], cells.varm["again_scores"])
+    ace.tl.explain(cells, GROUPBY, key_added="other", random_state=1)
+    shared = [
+        len(set(ranking(cells)[g][:10]) & set(ranking(cells, "other")[g][:10])) for g in ranking(cells)
+    ]
+    assert np.mean(shared) >= 7
+
+
+@pytest.mark.parametrize("method", list(Method.registry))
+def test_every_method(cells, method):
+    options = {"n_samples": 1, "max_cells": 4} if method == "shap" else {}
+    chosen = ["0", "5"]
+    ace.tl.explain(cells, GROUPBY, method=method, groups=chosen, n_cells=50, **options)
+    assert list(ranking(cells)) == chosen
+    assert cells.uns["ace"]["params"]["method"] == method
+    assert cells.uns["ace"]["params"]["options"] == options
+
+
+def test_order_of_genes_and_cells_does_not_matter(cells):
+    rng = np.random.default_rng(0)
+    moved = cells[rng.permutation(cells.n_obs), rng.permutation(cells.n_vars)].copy()
+    ace.tl.explain(cells, GROUPBY, n_prototypes=1)
+    ace.tl.explain(moved, GROUPBY, n_prototypes=1)
+    # Other cells are paired, so scores move a little; nothing depends on position.
+    for group in ranking(cells):
+        ours = cells.varm["ace_scores"][group]
+        theirs = moved.varm["ace_scores"][group][cells.var_names]
+        assert np.corrcoef(ours, theirs)[0, 1] > 0.95
+
+
+def backed(adata, tmp_path):
+    adata.write_h5ad(tmp_path / "cells.h5ad")
+    return ad.read_h5ad(tmp_path / "cells.h5ad", backed="r")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda x: x.toarray(),
+        lambda x: x.tocsc(),
+        sp.csr_array,
+        lambda x: x.astype(np.float64),
+    ],
+    ids=["dense", "csc", "csr_array", "float64"],
+)
+def test_any_matrix_gives_the_same(cells, change):
+    ace.tl.explain(cells, GROUPBY)
+    other = cells.copy()
+    other.X = change(sp.csr_matrix(cells.X))
+    ace.tl.explain(other, GROUPBY)
+    np.testing.assert_allclose(other.varm["ace_scores"], cells.varm["ace_scores"], rtol=1e-3, atol=1e-4)
+
+
+def test_a_file_is_read_in_place(cells, tmp_path):
+    ace.tl.explain(cells, GROUPBY)
+    on_disk = backed(cells, tmp_path)
+    ace.tl.explain(on_disk, GROUPBY, key_added="backed")
+    assert on_disk.isbacked
+    np.testing.assert_allclose(
+        on_disk.varm["backed_scores"], cells.varm["ace_scores"], rtol=1e-3, atol=1e-4
+    )
+    on_disk.file.close()
+
+
+def test_own_components_are_used_only_if_they_are_of_this_matrix(cells):
+    ace.tl.explain(cells, GROUPBY)
+    cells.var["highly_variable"] = np.arange(cells.n_vars) < 300
+    ace.tl.explain(cells, GROUPBY, key_added="same")
+    pd.testing.assert_frame_equal(cells.varm["ace_scores"], cells.varm["same_scores"])
+    # Components of shuffled cells are of no use: the marked genes get components on the side.
+    cells.obsm["X_pca"] = cells.obsm["X_pca"][::-1].copy()
+    ace.tl.explain(cells, GROUPBY, key_added="side")
+    unmarked = cells.var_names[300:]
+    assert (cells.varm["side_scores"].loc[unmarked] == 0).all(axis=None)
+    for group in ranking(cells, "side"):
+        last = ranking(cells, "side")[group][300:]
+        assert set(last) == set(unmarked)
+        # They follow by their difference between the groups, not by position.
+        inside = (cells.obs[GROUPBY] == group).to_numpy()
+        gap = np.abs(cells[inside, last].X.mean(0) - cells[~inside, last].X.mean(0)).A1
+        assert (np.diff(gap) <= 1e-6).all()
+
+
+def test_components_of_masked_genes(cells):
+    cells.var["highly_variable"] = np.arange(cells.n_vars) % 2 == 0
+    sc.pp.pca(cells, n_comps=20, mask_var="highly_variable")
+    ace.tl.explain(cells, GROUPBY)
+    seen = (cells.varm["ace_scores"] != 0).any(axis=1)
+    assert not seen[~cells.var["highly_variable"]].any()
+    assert seen[cells.var["highly_variable"]].all()
+
+
+def test_reference_is_a_group_or_each(cells):
+    ace.tl.explain(cells, GROUPBY, groups=["0", "1", "2"], reference="1")
+    assert list(ranking(cells)) == ["0", "2"]
+    assert (cells.uns["ace"]["diagnostics"]["n_reference"] == (cells.obs[GROUPBY] == "1").sum()).all()
+    ace.tl.explain(cells, GROUPBY, groups=["0", "1", "2"], reference="each", key_added="each")
+    assert list(ranking(cells, "each")) == [f"{a} vs {b}" for a in "012" for b in "012" if a != b]
+    np.testing.assert_array_equal(ranking(cells, "each")["0 vs 1"], ranking(cells)["0"])
+
+
+def test_a_group_does_not_depend_on_the_others_asked_for(cells):
+    ace.tl.explain(cells, GROUPBY)
+    ace.tl.explain(cells, GROUPBY, groups=["3"], key_added="one")
+    np.testing.assert_array_equal(ranking(cells)["3"], ranking(cells, "one")["3"])
+
+
+def test_cost_is_bounded_by_n_cells(cells):
+    ace.tl.explain(cells, GROUPBY, n_cells=20)
+    assert (cells.uns["ace"]["diagnostics"]["n_cells"] <= 20).all()
+
+
+def test_per_cell(cells):
+    ace.tl.explain(cells, GROUPBY, per_cell=True, n_cells=10, method="integrated_gradients")
+    layer = cells.layers["ace_cells"]
+    assert layer.shape == cells.shape
+    sizes = np.minimum(cells.obs[GROUPBY].value_counts(), 10)
+    assert (np.diff(layer.indptr) > 0).sum() == sizes.sum()
+    ace.tl.explain(cells, GROUPBY)
+    assert "ace_cells" not in cells.layers
+
+
+def test_copy(cells):
+    other = ace.tl.explain(cells, GROUPBY, copy=True)
+    assert "ace" in other.uns
+    assert "ace" not in cells.uns
+    assert "ace_scores" not in cells.varm
+
+
+@pytest.mark.parametrize("suffix", ["h5ad", "zarr"])
+def test_survives_disk_with_awkward_names(cells, tmp_path, suffix):
+    cells.obs["type"] = cells.obs[GROUPBY].cat.rename_categories(
+        {"0": "T/NK", "1": "γδ T (naïve)", "2": "a  b"}
+    )
+    ace.tl.explain(cells, "type")
+    path = tmp_path / f"cells.{suffix}"
+    if suffix == "h5ad":
+        cells.write_h5ad(path)
+        again = ad.read_h5ad(path)
+    else:
+        cells.write_zarr(path)
+        again = ad.read_zarr(path)
+    pd.testing.assert_frame_equal(ace.get.explain_df(cells), ace.get.explain_df(again))
+    pd.testing.assert_frame_equal(again.varm["ace_scores"], cells.varm["ace_scores"], check_names=False)
+    assert again.varm["ace_scores"].columns[0] == "T|NK"
+    assert again.uns["ace"]["params"]["method"] == "panel"
+
+
+def test_numbers_and_flags_as_groups(cells):
+    cells.obs["number"] = cells.obs[GROUPBY].astype(int)
+    cells.obs["flag"] = cells.obs["number"] == 0
+    ace.tl.explain(cells, "number")
+    assert list(ranking(cells)) == [str(i) for i in range(11)][: len(ranking(cells).columns)]
+    ace.tl.explain(cells, "flag")
+    assert list(ranking(cells)) == ["False", "True"]
+
+
+def test_scaled_values_have_no_fold_changes(cells):
+    sc.pp.scale(cells, max_value=10)
+    sc.pp.pca(cells, n_comps=20)
+    ace.tl.explain(cells, GROUPBY)
+    assert np.isnan(cells.uns["ace"]["logfoldchanges"]["0"]).all()
+    assert cells.uns["ace"]["params"]["values"] == "scaled"
+
+
+def test_through_a_model(pbmc):
+    ace.model.KRATOS.setup_anndata(pbmc, labels_key="bulk_labels")
+    model = ace.model.KRATOS(pbmc)
+    model.train(max_epochs=20, enable_progress_bar=False)
+    shuffled = pbmc[:, np.random.default_rng(0).permutation(pbmc.n_vars)].copy()
+    ace.tl.explain(pbmc, "bulk_labels", model=model)
+    ace.tl.explain(shuffled, "bulk_labels", model=model)
+    for group in ranking(pbmc):
+        np.testing.assert_allclose(
+            shuffled.varm["ace_scores"][group.replace("/", "|")][pbmc.var_names],
+            pbmc.varm["ace_scores"][group.replace("/", "|")],
+            atol=1e-3,
+        )
+    assert pbmc.uns["ace"]["params"]["embedding"] == "KRATOS"
+    # Another grouping goes through the model's embedding.
+    ace.tl.explain(pbmc, "louvain", model=model, key_added="other")
+    assert list(ranking(pbmc, "other")) == list(pbmc.obs["louvain"].cat.categories)
+
+
+def test_a_view_becomes_an_object_of_its_own(cells):
+    view = cells[cells.obs[GROUPBY].isin(["0", "1", "2"])]
+    with pytest.warns(ad.ImplicitModificationWarning):
+        ace.tl.explain(view, GROUPBY)
+    assert list(ranking(view)) == ["0", "1", "2"]
+    assert "ace" not in cells.uns
+
+
+def test_log_names_what_was_written(cells, caplog):
+    with caplog.at_level("INFO", logger="ace"):
+        ace.tl.explain(cells, GROUPBY)
+    assert ".uns['ace'], .varm['ace_scores']" in caplog.text
+
+
+def test_progress_bar_on_request(cells, capsys):
+    ace.tl.explain(cells, GROUPBY, progress=True)
+    shown = capsys.readouterr()
+    assert "Explaining groups" in shown.out + shown.err
+
+
+def one_cell_group(adata):
+    adata.obs["few"] = np.where(np.arange(adata.n_obs) == 0, "single", adata.obs[GROUPBY].astype(str))
+
+
+def test_a_group_of_one_cell_is_explained_with_a_warning(cells):
+    one_cell_group(cells)
+    with pytest.warns(UserWarning, match=r"groups of a single cell: \['single'\]"):
+        ace.tl.explain(cells, "few")
+    assert np.isfinite(cells.varm["ace_scores"].to_numpy()).all()
+
+
+def test_unused_categories_are_left_out_with_a_warning(cells):
+    cells.obs["type"] = cells.obs[GROUPBY].cat.add_categories("nobody")
+    with pytest.warns(UserWarning, match="without a cell are left out.*nobody.*remove_unused_categories"):
+        ace.tl.explain(cells, "type")
+    assert "nobody" not in ranking(cells)
+
+
+def test_counts_are_warned_about(cells):
+    with pytest.warns(UserWarning, match=r"(?s)holds counts.*normalize_total.*log1p"):
+        ace.tl.explain(cells, GROUPBY, layer="counts")
+
+
+def test_low_fidelity_is_warned_about(cells):
+    cells.obs["random"] = np.random.default_rng(0).choice(["a", "b", "c"], cells.n_obs)
+    with pytest.warns(UserWarning, match="the scorer gives only .* of the cells to their own group"):
+        ace.tl.explain(cells, "random")
+
+
+def spoil(what):
+    def change(adata):
+        if what == "nan":
+            adata.X.data[5] = np.nan
+        elif what == "inf":
+            adata.X.data[5] = np.inf
+        elif what == "twice":
+            adata.var_names = ["same", "same", *adata.var_names[2:]]
+        elif what == "missing":
+            adata.obs.loc[adata.obs_names[:3], GROUPBY] = np.nan
+        elif what == "one":
+            adata.obs["one"] = "all"
+        elif what == "float":
+            adata.obs["float"] = np.linspace(0, 1, adata.n_obs)
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("what", "arguments", "error", "message"),
+    [
+        (None, {"groupby": "luovain"}, KeyError, "no column 'luovain'.*Did you mean 'louvain'"),
+        (None, {"groups": ["0", "zero"]}, ValueError, "groups='zero' is not one of"),
+        (None, {"groups": "0"}, ValueError, r"such as \['0'\]"),
+        (None, {"groups": []}, ValueError, "groups is empty"),
+        (None, {"reference": "other"}, ValueError, "reference='other' is not one of"),
+        (None, {"groups": ["1"], "reference": "1"}, ValueError, "nothing to compare"),
+        (None, {"groups": ["1"], "reference": "each"}, ValueError, "choose at least two"),
+        (None, {"layer": "logs"}, KeyError, "there is no layer 'logs'"),
+        (None, {"method": "panels"}, ValueError, "Did you mean 'panel'"),
+        (None, {"n_sample": 3}, ValueError, "option of method 'panel'='n_sample'"),
+        (None, {"n_cells": -5}, ValueError, "n_cells must be a positive whole number or None, got -5"),
+        (None, {"n_cells": 2.5}, ValueError, "n_cells must be"),
+        (None, {"n_prototypes": 0}, ValueError, "n_prototypes must be"),
+        (None, {"per_cell": True, "reference": "each"}, ValueError, "per_cell=True needs one reference"),
+        (None, {"model": "pca"}, TypeError, "model must be a trained model"),
+        ("nan", {}, ValueError, "NaN or infinite values in 1 genes"),
+        ("inf", {}, ValueError, "NaN or infinite values in 1 genes"),
+        ("twice", {}, ValueError, "var_names_make_unique"),
+        ("missing", {}, ValueError, r"3 cells have no group.*notna\(\)"),
+        ("one", {"groupby": "one"}, ValueError, "one group only"),
+        ("float", {"groupby": "float"}, ValueError, "holds measurements"),
+    ],
+)
+def test_bad_input_says_what_mends_it_and_changes_nothing(cells, what, arguments, error, message):
+    spoil(what)(cells)
+    before = cells.copy()
+    with pytest.raises(error, match=message):
+        ace.tl.explain(cells, **({"groupby": GROUPBY} | arguments))
+    assert set(cells.uns) == set(before.uns)
+    assert set(cells.varm) == set(before.varm)
+    pd.testing.assert_frame_equal(cells.obs, before.obs)
+    np.testing.assert_array_equal(cells.X.data, before.X.data)
+
+
+def test_a_model_of_other_genes_is_refused(pbmc):
+    ace.model.KRATOS.setup_anndata(pbmc, labels_key="bulk_labels")
+    model = ace.model.KRATOS(pbmc)
+    model.train(max_epochs=1, enable_progress_bar=False)
+    other = pbmc[:, 10:].copy()
+    with pytest.raises(ValueError, match=r"10 of the 765 genes"):
+        ace.tl.explain(other, "bulk_labels", model=model)
+    with pytest.raises(ValueError, match="leave layer out"):
+        ace.tl.explain(pbmc, "bulk_labels", model=model, layer="counts")
+
+
+def test_empty_objects(cells):
+    with pytest.raises(ValueError, match="adata is empty|one group only"):
+        ace.tl.explain(cells[:0].copy(), GROUPBY)
