@@ -43,7 +43,7 @@ single = st.floats(width=32, allow_nan=False)
             name | st.sampled_from(["NA", "MARCH1", "null"]),
             single,
             single | st.just(np.nan),
-            st.floats(0, 1) | st.just(np.nan),
+            st.floats(0, 1, width=32) | st.just(np.nan),
         ),
         min_size=1,
         max_size=5,
@@ -59,8 +59,8 @@ def test_no_name_or_number_is_changed(tmp_path: Path, groups: list[str], values:
             "score": np.array(scores, dtype=np.float32),
             "enriched": np.array(scores) > 0,
             "logfoldchange": np.array(changes, dtype=np.float32),
-            "pct_in": np.array(fractions),
-            "pct_out": np.array(fractions[::-1]),
+            "pct_in": np.array(fractions, dtype=np.float32),
+            "pct_out": np.array(fractions[::-1], dtype=np.float32),
         }
     )
     df.to_csv(tmp_path / "any.csv", index=False)

@@ -72,11 +72,11 @@ def explain_df(
     --------
     >>> import ace
     >>> adata = ace.datasets.pbmc68k()
-    >>> ace.tl.explain(adata, groupby="bulk_labels")
-    >>> df = ace.get.explain_df(adata, "CD19+ B")
+    >>> ace.tl.explain(adata, groupby="louvain")
+    >>> df = ace.get.explain_df(adata, "4")
     >>> df.head(5)[["gene", "score", "enriched"]].shape
     (5, 3)
-    >>> df.to_csv("b_cells.csv", index=False)  # doctest: +SKIP
+    >>> df.to_csv("cluster_4.csv", index=False)  # doctest: +SKIP
     """
     stored = ExplanationKeys(key).read(adata)
     groups = select_groups(group, stored["names"].dtype.names, key=key)

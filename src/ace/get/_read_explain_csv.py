@@ -47,7 +47,7 @@ def read_explain_csv(path: str | PathLike[str]) -> pd.DataFrame:
     --------
     >>> import ace, pandas as pd, tempfile
     >>> adata = ace.datasets.pbmc68k()
-    >>> ace.tl.explain(adata, groupby="bulk_labels")
+    >>> ace.tl.explain(adata, groupby="louvain")
     >>> df = ace.get.explain_df(adata)
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     df.to_csv(f"{folder}/panels.csv", index=False)

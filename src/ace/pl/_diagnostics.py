@@ -92,7 +92,7 @@ def diagnostics(
     --------
     >>> import ace
     >>> adata = ace.datasets.pbmc68k()
-    >>> ace.tl.explain(adata, groupby="bulk_labels")
+    >>> ace.tl.explain(adata, groupby="louvain")
     >>> ax = ace.pl.diagnostics(adata, columns="fidelity", show=False)
     >>> ax.get_title()
     'fidelity'

@@ -105,10 +105,10 @@ def heatmap(
     --------
     >>> import ace
     >>> adata = ace.datasets.pbmc68k()
-    >>> ace.tl.explain(adata, groupby="bulk_labels")
-    >>> ax = ace.pl.heatmap(adata, groups=["CD19+ B", "Dendritic"], n_genes=2, show=False)
+    >>> ace.tl.explain(adata, groupby="louvain")
+    >>> ax = ace.pl.heatmap(adata, groups=["0", "4"], n_genes=2, show=False)
     >>> [label.get_text() for label in ax.get_xticklabels()]
-    ['CD19+ B', 'Dendritic']
+    ['0', '4']
     """
     check_n_genes(n_genes)
     df = explain_df(adata, groups, key=key, gene_symbols=gene_symbols)

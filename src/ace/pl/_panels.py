@@ -41,8 +41,9 @@ def panels(
 
     A panel a group, the gene with the largest absolute score on top. Bars of genes that are
     enriched in the group go right of zero, bars of depleted ones left, in two colours that readers
-    with any kind of colour vision tell apart. Genes of score 0 take no part in the explanation and
-    are not drawn, so a panel may hold fewer genes than asked for.
+    with any kind of colour vision tell apart; the names are written in the same colours. Genes of
+    score 0 take no part in the explanation and are not drawn, so a panel may hold fewer genes than
+    asked for.
 
     Parameters
     ----------
@@ -87,10 +88,10 @@ def panels(
     --------
     >>> import ace
     >>> adata = ace.datasets.pbmc68k()
-    >>> ace.tl.explain(adata, groupby="bulk_labels")
-    >>> axes = ace.pl.panels(adata, groups=["CD19+ B", "Dendritic"], n_genes=5, show=False)
+    >>> ace.tl.explain(adata, groupby="louvain")
+    >>> axes = ace.pl.panels(adata, groups=["0", "4"], n_genes=5, show=False)
     >>> [ax.get_title() for ax in axes]
-    ['CD19+ B', 'Dendritic']
+    ['0', '4']
     """
     check_n_genes(n_genes)
     df = explain_df(adata, groups, key=key, gene_symbols=gene_symbols)
@@ -151,6 +152,9 @@ def _draw(ax: Axes, top: pd.DataFrame, *, label: str, n_rows: int) -> None:
     ax.axvline(0, color="black", linewidth=0.8)
     ax.set_ylim(n_rows - 0.4, -0.6)
     ax.set_yticks(rows, labels=top[label], fontsize="small", parse_math=False)
+    # A panel may fall off so fast that the colour of its last bars cannot be seen.
+    for text, sign in zip(ax.get_yticklabels(), top["enriched"], strict=True):
+        text.set_color(_COLORS[bool(sign)])
     ax.tick_params(axis="y", length=0)
     ax.tick_params(axis="x", labelsize="small")
     ax.locator_params(axis="x", nbins=4)
