@@ -78,7 +78,7 @@ def _keep(results: Results, row: Row, make: Callable[[], Row]) -> None:
 
 
 def _explain(adata: ad.AnnData, **options: Any) -> None:
-    ace.tl.explain(adata, GROUP, key_added="speed", **options)
+    ace.tl.explain(adata, GROUP, key_added="speed", progress=False, **options)
 
 
 def _wilcoxon(adata: ad.AnnData) -> None:
