@@ -95,7 +95,9 @@ def test_further_genes_are_dropped(case: ModelCase, model: Any, query: AnnData) 
 
 def test_missing_genes_are_named(model: Any, query: AnnData) -> None:
     lacking = query[:, 2:].copy()
-    with pytest.raises(ValueError, match=rf"lacks 2 of the 765 genes.*{query.var_names[0]}"):
+    with pytest.raises(
+        ValueError, match=rf"2 of the 765 genes of the model.*{query.var_names[0]}"
+    ):
         model.get_latent_representation(lacking)
 
 
@@ -187,7 +189,7 @@ def test_layer_must_exist(case: ModelCase, adata: AnnData, query: AnnData) -> No
     model = case.cls(adata, **case.init)
     case.fit(model)
     assert model.input_layer == "expression"
-    with pytest.raises(ValueError, match="no layer 'expression'"):
+    with pytest.raises(KeyError, match="no layer 'expression'"):
         model.get_latent_representation(query)
     query.layers["expression"] = query.X.copy()
     assert len(model.get_latent_representation(query)) == 90
@@ -212,3 +214,27 @@ def test_labels_are_not_needed(case: ModelCase, model: Any, query: AnnData) -> N
         probabilities.columns[probabilities.to_numpy().argmax(1)], labels
     )
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-5)
+
+
+def test_only_minibatches_become_dense(
+    case: ModelCase, adata: AnnData, query: AnnData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ace.model._reader import MatrixReader
+
+    sizes = []
+    dense = MatrixReader.dense
+    monkeypatch.setattr(
+        MatrixReader, "dense", lambda self, rows: sizes.append(len(rows)) or dense(self, rows)
+    )
+    for name in ("toarray", "todense"):  # of the matrix itself, not of its rows
+        original = getattr(sparse.csr_matrix, name)
+
+        def bounded(self: Any, *args: Any, _original: Any = original, **kwargs: Any) -> Any:
+            assert self.shape[0] <= 32, "more than a minibatch was made dense"
+            return _original(self, *args, **kwargs)
+
+        monkeypatch.setattr(sparse.csr_matrix, name, bounded)
+    model = case.trained(adata, batch_size=32)
+    case.outputs(model, query, batch_size=16)
+    assert max(sizes) == 32
+    assert sizes[-1] <= 16

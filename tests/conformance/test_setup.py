@@ -60,7 +60,7 @@ def test_failed_set_up_changes_nothing(case: ModelCase, adata: AnnData, copy_fir
     for key in [k for k in case.setup if k.endswith("_key")]:
         with pytest.raises(KeyError, match="nowhere"):
             case.cls.setup_anndata(adata, **case.setup | {key: "nowhere"})
-    with pytest.raises(ValueError, match="no layer 'nothing'"):
+    with pytest.raises(KeyError, match="no layer 'nothing'"):
         case.cls.setup_anndata(adata, **case.setup | {"layer": "nothing"})
     pd.testing.assert_frame_equal(adata.obs, before.obs)
     assert adata.uns.keys() == before.uns.keys()
@@ -76,9 +76,10 @@ def test_ambiguous_genes_are_refused(case: ModelCase, adata: AnnData) -> None:
 def test_counts_are_noticed(case: ModelCase, adata: AnnData) -> None:
     if case.cls._expects_counts:
         pytest.skip("a model of counts")
-    with pytest.warns(UserWarning, match=r"layer='counts'") as caught:
+    with pytest.warns(UserWarning, match=r"layers\['counts'\] holds counts") as caught:
         case.cls.setup_anndata(adata, **case.setup | {"layer": "counts"})
-    assert "sc.pp.normalize_total(adata, target_sum=1e4, layer='counts')" in str(caught[0].message)
+    assert "sc.pp.normalize_total(adata, target_sum=1e4)\n" in str(caught[0].message)
+    assert "sc.pp.log1p(adata)" in str(caught[0].message)
 
 
 def test_model_knows_its_genes_and_layer(case: ModelCase, adata: AnnData) -> None:

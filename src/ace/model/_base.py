@@ -14,8 +14,7 @@ from scvi import REGISTRY_KEYS, settings
 from scvi.data import AnnDataManager
 from scvi.model.base import BaseModelClass
 
-from ace import _compat
-from ace.model._counts import looks_like_counts
+from ace import _checks, _compat
 from ace.model._reader import MatrixReader
 
 if TYPE_CHECKING:
@@ -138,16 +137,8 @@ class GeneModel(BaseModelClass):
 
     @classmethod
     def _warn_about_counts(cls, reader: MatrixReader) -> None:
-        if not cls._expects_counts and looks_like_counts(reader):
-            layer = "" if reader.layer is None else f", layer={reader.layer!r}"
-            warnings.warn(
-                f"the matrix holds integer counts, but {cls.__name__} expects log-normalised "
-                "values. Normalise first:\n"
-                f"    sc.pp.normalize_total(adata, target_sum=1e4{layer})\n"
-                f"    sc.pp.log1p(adata{layer})",
-                UserWarning,
-                stacklevel=settings.warnings_stacklevel,
-            )
+        if not cls._expects_counts:
+            _checks.warn_of_counts(_checks.input_kind(reader.matrix), reader.layer)
 
     @staticmethod
     def _rows(indices: Sequence[int] | np.ndarray | None, n_obs: int) -> np.ndarray:

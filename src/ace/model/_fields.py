@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from scvi.data.fields import LabelsWithUnlabeledObsField, LayerField, MuDataWrapper
 
-from ace.model._genes import gene_positions
+from ace import _checks
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -44,7 +44,8 @@ class GenesField(LayerField):
             If the AnnData lacks genes of the model.
         """
         genes = state_registry[self.COLUMN_NAMES_KEY]
-        gene_positions(adata_target.var_names, genes)
+        _checks.unique_genes(adata_target)
+        _checks.gene_positions(adata_target.var_names, genes, "the model")
         return self.register_field(adata_target) | {
             self.N_VARS_KEY: len(genes),
             self.COLUMN_NAMES_KEY: genes,

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.sparse import issparse
 
-from ace.model._genes import gene_positions
+from ace import _checks
+from ace._matrix import in_memory, read_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -33,9 +34,11 @@ class MatrixReader:
 
     Raises
     ------
+    KeyError
+        If the layer does not exist.
     ValueError
-        If genes are missing or ambiguous, the matrix does not exist, or ``adata`` is a view of
-        an AnnData on disk.
+        If genes are missing or ambiguous, there is no matrix, or ``adata`` is a view of an
+        AnnData on disk.
     """
 
     def __init__(
@@ -43,7 +46,10 @@ class MatrixReader:
     ) -> None:
         self._adata = adata
         self.layer = layer
-        self._columns = gene_positions(adata.var_names, genes)
+        _checks.unique_genes(adata)
+        columns = _checks.gene_positions(adata.var_names, genes, "the model")
+        same = len(genes) == adata.n_vars and np.array_equal(columns, np.arange(adata.n_vars))
+        self._columns = None if same else columns
         self.n_genes = len(genes)
         if adata.is_view and adata.isbacked:
             # anndata cannot slice such a view, and its matrix would be read as a whole.
@@ -52,33 +58,19 @@ class MatrixReader:
                 "with indices=..., or read the view with `adata.to_memory()`."
             )
         # Held on to: the matrix of a view or of a file is made anew at each access.
-        matrix = self._stored(adata)
-        self._matrix = matrix.tocsr() if issparse(matrix) and matrix.format != "csr" else matrix
+        matrix = _checks.matrix_of(adata, layer)
+        self.matrix = matrix.tocsr() if issparse(matrix) and matrix.format != "csr" else matrix
 
     def __len__(self) -> int:
         return self._adata.n_obs
 
-    def _stored(self, adata: AnnData) -> Any:
-        matrix = adata.X if self.layer is None else adata.layers.get(self.layer)
-        if matrix is None:
-            where = "adata.X is empty" if self.layer is None else f"no layer {self.layer!r}"
-            raise ValueError(f"{where}; the layers are {list(adata.layers)}.")
-        return matrix
-
     def rows(self, rows: np.ndarray) -> Any:
         """Rows as they are stored (sparse or dense), columns in the order of the model."""
+        if in_memory(self.matrix):
+            return read_rows(self.matrix, rows, self._columns)
         # On disk, rows can only be read in increasing order, and each once.
-        unique, inverse = (rows, None) if self._in_memory else np.unique(rows, return_inverse=True)
-        part = self._matrix[unique]
-        if hasattr(part, "compute"):  # dask
-            part = part.compute()
-        if inverse is not None:
-            part = part[inverse]
-        return part if self._columns is None else part[:, self._columns]
-
-    @property
-    def _in_memory(self) -> bool:
-        return issparse(self._matrix) or isinstance(self._matrix, np.ndarray)
+        unique, inverse = np.unique(rows, return_inverse=True)
+        return read_rows(self.matrix, unique, self._columns)[inverse]
 
     def dense(self, rows: np.ndarray) -> np.ndarray:
         """Rows as a float32 array of shape ``(len(rows), n_genes)``."""

@@ -157,10 +157,10 @@ class KRATOS(ClassifierModel):
         Raises
         ------
         KeyError
-            If the column does not exist.
+            If the column or the layer does not exist.
         ValueError
-            If labels are missing, there are fewer than two classes, gene names are not unique, the
-            layer does not exist, or ``adata`` is a view.
+            If labels are missing, there are fewer than two classes, gene names are not unique, or
+            ``adata`` is a view.
 
         Warns
         -----
