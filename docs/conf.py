@@ -70,6 +70,7 @@ napoleon_google_docstring = False
 napoleon_use_rtype = True
 always_use_bars_union = True
 typehints_defaults = "braces"
+typehints_document_rtype_none = False
 
 bibtex_bibfiles = ["references.bib"]
 bibtex_reference_style = "author_year"
