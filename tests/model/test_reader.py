@@ -64,5 +64,5 @@ def test_sparse_rows_stay_sparse() -> None:
 def test_no_matrix() -> None:
     adata = _adata(X)
     adata.X = None
-    with pytest.raises(ValueError, match="adata.X is empty"):
+    with pytest.raises(ValueError, match=r"adata\.X is empty"):
         MatrixReader(adata, None, GENES)

@@ -47,7 +47,7 @@ class MatrixReader:
         self._adata = adata
         self.layer = layer
         _checks.unique_genes(adata)
-        columns = _checks.gene_positions(adata.var_names, genes, "the model")
+        columns = _checks.gene_positions(adata.var_names, list(genes), "the model")
         same = len(genes) == adata.n_vars and np.array_equal(columns, np.arange(adata.n_vars))
         self._columns = None if same else columns
         self.n_genes = len(genes)
