@@ -58,6 +58,13 @@ SOLVERS = (
     *AUROC,
     Column("redundancy", "redundancy", 3, -1),
 )
+TRAIN = (
+    Column("n_cells", "cells", 0),
+    Column("n_genes", "genes", 0),
+    Column("ms_kratos", "KRATOS.train, ms an epoch", 0),
+    Column("ms_bare", "bare loop, ms an epoch", 0),
+    Column("ratio", "ratio", 2),
+)
 #: Order and titles of the data sets; others follow under their own names.
 TITLES = {
     "pbmc3k": "PBMC3k, log1p(CP10k) of the counts, 2000 variable genes",
@@ -74,9 +81,9 @@ TITLES = {
 def render(results_dir: Path, out_dir: Path) -> list[Path]:
     """Write markdown tables of the results.
 
-    Writes ``panels_held_out.md``, ``panels_in_sample.md``, ``panels_truth.md``, ``speed.md`` and
-    ``environment.md``, and a table for each other JSON of rows, named as it is. A table whose
-    results are missing says how to make them.
+    Writes ``panels_held_out.md``, ``panels_in_sample.md``, ``panels_truth.md``, ``speed.md``,
+    ``train_speed.md`` and ``environment.md``, and a table for each other JSON of rows, named as it
+    is. A table whose results are missing says how to make them.
 
     Parameters
     ----------
@@ -92,6 +99,7 @@ def render(results_dir: Path, out_dir: Path) -> list[Path]:
     results_dir, out_dir = Path(results_dir), Path(out_dir)
     out_dir.mkdir(parents=True, exist_ok=True)
     panels, speed = _read(results_dir / "panels.json"), _read(results_dir / "speed.json")
+    training = _read(results_dir / "train_speed.json")
     tables = {
         "panels_held_out": _by_data(panels, ["held-out"], (*AUROC, *REDUNDANCY, *COST, *TRAINING)),
         "panels_in_sample": _by_data(
@@ -99,18 +107,19 @@ def render(results_dir: Path, out_dir: Path) -> list[Path]:
         ),
         "panels_truth": _by_data(panels, ["truth"], (*TRUTH, *COST)),
         "speed": _speed(speed),
+        "train_speed": _table(training, "matrix", TRAIN) if len(training) else "",
         "environment": _environment([*results_dir.glob("*.json")]),
     }
-    for name, script in (("panels", "panels"), ("speed", "speed")):
-        for table in tables:
-            if table.startswith(name) and not tables[table]:
-                tables[table] = f"*Not measured yet: `python benchmarks/{script}.py`.*\n"
-    # `train_speed` is named by the page, so there is always a file for it.
-    others = {p.stem for p in results_dir.glob("*.json")} - {"panels", "speed"} | {"train_speed"}
-    for stem in sorted(others):
-        rows = _read(results_dir / f"{stem}.json")
-        missing = f"*Not measured yet: `python benchmarks/{stem}.py`.*\n"
-        tables[stem] = _plain(rows) if len(rows) else missing
+    for table in tables:
+        if table != "environment" and not tables[table]:
+            script = next(
+                name for name in ("panels", "train_speed", "speed") if table.startswith(name)
+            )
+            tables[table] = f"*Not measured yet: `python benchmarks/{script}.py`.*\n"
+    known = {"panels", "speed", "train_speed"}
+    for path in sorted(results_dir.glob("*.json")):
+        if path.stem not in known:
+            tables[path.stem] = _plain(_read(path))
     written = []
     for name, text in tables.items():
         path = out_dir / f"{name}.md"

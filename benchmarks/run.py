@@ -19,6 +19,8 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 FULL = "python benchmarks/run.py"
+#: The small form of scripts that have no word for it.
+QUICK = {"train_speed": ["--seeds", "0", "--rounds", "2"]}
 
 
 def scripts() -> list[Path]:
@@ -37,15 +39,17 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--quick", action="store_true", help="a small form of all")
     options = parser.parse_args(arguments)
+    folder = HERE / "results" / ("quick" if options.quick else "")
     failed = []
     for script in scripts():
         print(f"=== {script.name}", flush=True)
         start = time.perf_counter()
-        command = [sys.executable, str(script)] + (["--quick"] if options.quick else [])
-        if subprocess.run(command).returncode:
+        arguments = ["--out", str(folder / f"{script.stem}.json")]
+        if options.quick:
+            arguments += QUICK.get(script.stem, ["--quick"])
+        if subprocess.run([sys.executable, str(script), *arguments]).returncode:
             failed.append(script.name)
         print(f"=== {script.name}: {time.perf_counter() - start:.0f} s", flush=True)
-    folder = HERE / "results" / ("quick" if options.quick else "")
     tables = HERE / "results" / "quick" / "tables"
     sys.path.insert(0, str(HERE))
     from render import render

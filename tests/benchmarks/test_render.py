@@ -72,13 +72,27 @@ def test_ratios_of_speed(tmp_path):
     assert "| ace.tl.explain, 100,000 cells | 3.00 |" in text
 
 
+def test_training_is_averaged_over_seeds(tmp_path):
+    from render import render
+
+    rows = [
+        {"matrix": m, "seed": s, "ms_kratos": 90.0 + s, "ms_bare": 60.0, "ratio": 1.5 + s}
+        for m in ("dense", "csr")
+        for s in (0, 1)
+    ]
+    (tmp_path / "train_speed.json").write_text(json.dumps({"rows": rows}))
+    render(tmp_path, tmp_path)
+    lines = (tmp_path / "train_speed.md").read_text().splitlines()
+    assert "| dense | 90 ± 1 | 60 | 2.00 ± 0.71 |" in lines
+
+
 def test_unknown_results_are_a_plain_table(tmp_path):
     from render import render
 
     rows = [{"name": "loop", "seconds": 1.23456, "all": [1, 2]}, {"name": "model", "seconds": 2.0}]
-    (tmp_path / "train_speed.json").write_text(json.dumps({"rows": rows}))
+    (tmp_path / "more.json").write_text(json.dumps({"rows": rows}))
     render(tmp_path, tmp_path)
-    assert (tmp_path / "train_speed.md").read_text().splitlines() == [
+    assert (tmp_path / "more.md").read_text().splitlines() == [
         "| name | seconds |",
         "| --- | ---: |",
         "| loop | 1.235 |",
