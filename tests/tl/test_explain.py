@@ -33,7 +33,8 @@ def ranking(adata: ad.AnnData, key: str = "ace") -> pd.DataFrame:
 
 
 def test_known_markers_of_real_cells(pbmc):
-    ace.tl.explain(pbmc, groupby="bulk_labels")
+    with pytest.warns(UserWarning, match="89% of the cells"):  # T cell subtypes by sorting overlap
+        ace.tl.explain(pbmc, groupby="bulk_labels")
     top = ace.get.explain_df(pbmc).query("rank <= 8 and enriched").groupby("group", observed=True)["gene"]
     found = {group: set(genes) for group, genes in top}
     assert "CD79A" in found["CD19+ B"]
@@ -94,16 +95,18 @@ def test_every_method(cells, method):
     assert cells.uns["ace"]["params"]["options"] == options
 
 
-def test_order_of_genes_and_cells_does_not_matter(cells):
-    rng = np.random.default_rng(0)
-    moved = cells[rng.permutation(cells.n_obs), rng.permutation(cells.n_vars)].copy()
-    ace.tl.explain(cells, GROUPBY, n_prototypes=1)
-    ace.tl.explain(moved, GROUPBY, n_prototypes=1)
-    # Other cells are paired, so scores move a little; nothing depends on position.
+def test_order_of_genes_does_not_matter(cells):
+    moved = cells[:, np.random.default_rng(0).permutation(cells.n_vars)].copy()
+    ace.tl.explain(cells, GROUPBY)
+    ace.tl.explain(moved, GROUPBY)
     for group in ranking(cells):
-        ours = cells.varm["ace_scores"][group]
-        theirs = moved.varm["ace_scores"][group][cells.var_names]
-        assert np.corrcoef(ours, theirs)[0, 1] > 0.95
+        np.testing.assert_array_equal(ranking(moved)[group][:20], ranking(cells)[group][:20])
+        np.testing.assert_allclose(
+            moved.varm["ace_scores"][group][cells.var_names],
+            cells.varm["ace_scores"][group],
+            rtol=1e-2,
+            atol=1e-3,
+        )
 
 
 def backed(adata, tmp_path):
@@ -205,6 +208,7 @@ def test_copy(cells):
     assert "ace_scores" not in cells.varm
 
 
+@pytest.mark.filterwarnings("ignore:Writing zarr v2 data:UserWarning")
 @pytest.mark.parametrize("suffix", ["h5ad", "zarr"])
 def test_survives_disk_with_awkward_names(cells, tmp_path, suffix):
     cells.obs["type"] = cells.obs[GROUPBY].cat.rename_categories(
@@ -234,6 +238,7 @@ def test_numbers_and_flags_as_groups(cells):
 
 
 def test_scaled_values_have_no_fold_changes(cells):
+    cells.X = cells.X.toarray()
     sc.pp.scale(cells, max_value=10)
     sc.pp.pca(cells, n_comps=20)
     ace.tl.explain(cells, GROUPBY)
@@ -255,8 +260,9 @@ def test_through_a_model(pbmc):
             atol=1e-3,
         )
     assert pbmc.uns["ace"]["params"]["embedding"] == "KRATOS"
-    # Another grouping goes through the model's embedding.
-    ace.tl.explain(pbmc, "louvain", model=model, key_added="other")
+    # Another grouping goes through the model's embedding, which was not made for it.
+    with pytest.warns(UserWarning, match="of the cells to their own group"):
+        ace.tl.explain(pbmc, "louvain", model=model, key_added="other")
     assert list(ranking(pbmc, "other")) == list(pbmc.obs["louvain"].cat.categories)
 
 
@@ -355,13 +361,13 @@ def spoil(what):
 )
 def test_bad_input_says_what_mends_it_and_changes_nothing(cells, what, arguments, error, message):
     spoil(what)(cells)
-    before = cells.copy()
+    keys = set(cells.uns), set(cells.varm), set(cells.layers)
+    obs, values = cells.obs.copy(), cells.X.data.copy()
     with pytest.raises(error, match=message):
         ace.tl.explain(cells, **({"groupby": GROUPBY} | arguments))
-    assert set(cells.uns) == set(before.uns)
-    assert set(cells.varm) == set(before.varm)
-    pd.testing.assert_frame_equal(cells.obs, before.obs)
-    np.testing.assert_array_equal(cells.X.data, before.X.data)
+    assert (set(cells.uns), set(cells.varm), set(cells.layers)) == keys
+    pd.testing.assert_frame_equal(cells.obs, obs)
+    np.testing.assert_array_equal(cells.X.data, values)
 
 
 def test_a_model_of_other_genes_is_refused(pbmc):

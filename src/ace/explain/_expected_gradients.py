@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from ace.explain._cells import GroupedCells
-from ace.explain._gradient import GradientMethod, input_gradient
+from ace.explain._gradient import GradientMethod
 from ace.explain._method import Contrast, MethodInfo
 from ace.explain._scorer import GroupScorer
 
@@ -16,7 +16,8 @@ def path_attributions(contrast: Contrast, x: Tensor, baseline: Tensor, alpha: Te
     r"""One draw of expected gradients: :math:`(x - x') \odot \nabla m(x' + \alpha (x - x'))`.
 
     captum's ``GradientShap`` estimates the same mean, but draws cells and :math:`\alpha` from
-    NumPy's global state; here the caller draws them.
+    NumPy's global state, and differentiates cell by cell; here the caller draws them, and one
+    pass differentiates all.
 
     Parameters
     ----------
@@ -32,7 +33,10 @@ def path_attributions(contrast: Contrast, x: Tensor, baseline: Tensor, alpha: Te
     Tensor of the shape of ``x``.
     """
     step = x - baseline
-    return step * input_gradient(contrast, baseline + alpha * step)
+    point = (baseline + alpha * step).requires_grad_()
+    # Cells do not mix, so the gradient of the sum is the gradient of each.
+    (gradient,) = torch.autograd.grad(contrast(point).sum(), point)
+    return step * gradient
 
 
 class ExpectedGradients(GradientMethod):

@@ -12,6 +12,9 @@ from ace.explain._method import Attribution, Contrast, Method, MethodInfo, score
 from ace.explain._pursuit import panel_size, pursue
 from ace.explain._scorer import GroupScorer
 
+#: Pairs of cells at least, for each two groups.
+MIN_PAIRS = 16
+
 
 class Panel(Method):
     r"""A small panel, chosen jointly: relevant, adding something, and not redundant.
@@ -37,8 +40,8 @@ class Panel(Method):
     Candidates are the fewest genes that carry a share ``mass`` of the attribution of all groups
     together (of both groups, when one is compared with another): a gene that matters to no group
     is not a candidate for any, however it may differ by chance or by normalisation. What does not
-    enter is ranked after the panel by its relevance. The score is the criterion at entry, relative
-    to the first gene's; the sign is the gene's direction in the source.
+    enter is ranked after the panel by its relevance. The score is the geometric mean of the three
+    factors at entry, relative to the first gene's; the sign is the gene's direction in the source.
 
     ``panel_size`` of the diagnostics is the smallest number of genes whose surrogate's
     cross-validated error is within one standard error of the best.
@@ -85,7 +88,7 @@ class Panel(Method):
         self.max_candidates = max_candidates
         self.max_panel = max_panel
         self._log_odds = score_cells(scorer, cells)
-        self._relevance: dict[tuple[int, int], np.ndarray] = {}
+        self._relevance: dict[tuple[int, int | None], np.ndarray] = {}
         self._dense: dict[int, np.ndarray] = {}
         self._rest_candidates: np.ndarray | None = None
 
@@ -102,7 +105,7 @@ class Panel(Method):
             x[:, order], weights, target, np.random.default_rng(self.seed_of(source, reference))
         )
         # Partial correlations may rise when a suppressor enters; scores must follow the ranking.
-        magnitude = self._below(relevance, entered, np.minimum.accumulate(entry / entry[0]))
+        magnitude = self._below(relevance, entered, np.minimum.accumulate(np.cbrt(entry / entry[0])))
         per_cell = self._per_cell(source, reference) if self.per_cell else None
         result = self.attribution(
             magnitude,
@@ -120,34 +123,30 @@ class Panel(Method):
 
     def relevance(self, source: int, reference: int | None) -> np.ndarray:
         """Mean absolute expected gradient against each other group, shape ``(n_features,)``."""
-        others = self.cells.others(source, reference)
-        for other in others:
-            if (source, other) not in self._relevance:
-                self._relevance[source, other] = self._against(source, other)
-        return np.mean([np.abs(self._relevance[source, other]) for other in others], axis=0)
+        if (source, reference) not in self._relevance:
+            against = self._against(source, self.cells.others(source, reference), reference)
+            self._relevance[source, reference] = np.abs(against).mean(0)
+        return self._relevance[source, reference]
 
-    def _against(self, source: int, other: int) -> np.ndarray:
-        """Expected gradient of the source's log-odds from the cells of one other group."""
-        rng = np.random.default_rng(self.seed_of(source, other))
-        n = max(50, self.n_pairs // (len(self.cells) - 1))
+    def _against(self, source: int, others: list[int], reference: int | None) -> np.ndarray:
+        """Expected gradients of the source's log-odds from each of some groups, one row each."""
+        n = max(self.n_pairs, MIN_PAIRS * len(others))
+        rng = np.random.default_rng(self.seed_of(source, reference))
+        baselines, other_of = self.cells.draw_reference(source, reference, n, rng, balanced=True)
         own = draw(len(self.cells[source]), n, rng)
-        far = draw(len(self.cells[other]), n, rng)
         alpha = torch.from_numpy(rng.random((n, 1), dtype=np.float32))
+        row_of = torch.from_numpy(np.searchsorted(others, other_of))
         contrast = Contrast(self.scorer, source, None)
         device = self.scorer.device
-        total = np.zeros(self.cells.n_features)
-        step = rows_at_once(self.cells.n_features, 1)
+        total = torch.zeros(len(others), self.cells.n_features, device=device)
+        step = rows_at_once(self.cells.n_features, 4)
         for i in range(0, n, step):
             x = self.cells[source][own[i : i + step]].to(device)
-            baseline = self.cells[other][far[i : i + step]].to(device)
-            total += (
-                path_attributions(contrast, x, baseline, alpha[i : i + step].to(device))
-                .sum(0)
-                .double()
-                .cpu()
-                .numpy()
-            )
-        return total / n
+            baseline, at = baselines[i : i + step].to(device), alpha[i : i + step].to(device)
+            by_pair = path_attributions(contrast, x, baseline, at)
+            total.index_add_(0, row_of[i : i + step].to(device), by_pair)
+        n_each = np.bincount(row_of.numpy(), minlength=len(others))
+        return total.double().cpu().numpy() / np.maximum(n_each, 1)[:, None]
 
     def candidates(self, source: int, reference: int | None) -> np.ndarray:
         """Features that carry the share ``mass`` of the attribution, most relevant first."""

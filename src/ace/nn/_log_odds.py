@@ -40,6 +40,10 @@ def log_odds(logits: Tensor) -> Tensor:
     n_groups = logits.shape[-1]
     if n_groups < 2:
         raise ValueError(f"log-odds need at least two groups, got {n_groups}.")
-    own = torch.eye(n_groups, dtype=torch.bool, device=logits.device)
-    others = logits.unsqueeze(-2).masked_fill(own, -torch.inf)
-    return logits - torch.logsumexp(others, dim=-1)
+    best = torch.nn.functional.one_hot(logits.argmax(-1), n_groups).bool()
+    # Without the largest, the sum is taken anew; without any other, it is the whole sum less at
+    # most a half. Neither subtracts two numbers that are nearly alike.
+    without_best = torch.logsumexp(logits.masked_fill(best, -torch.inf), -1, keepdim=True)
+    p = torch.softmax(logits, -1).masked_fill(best, 0.0)
+    without_other = torch.logsumexp(logits, -1, keepdim=True) + torch.log1p(-p)
+    return logits - torch.where(best, without_best, without_other)

@@ -79,14 +79,16 @@ def _own_pca(
     if stored.shape[1] != loadings.shape[1] or len(columns) == 0:
         return None
     cells = np.sort(_sample(np.arange(adata.n_obs), N_CELLS_COMPARED, rng))
-    loadings = loadings[columns]
-    offsets = stored[cells] - _project(read_rows(matrix, cells, columns), loadings)
+    loadings, stored = loadings[columns], stored[cells].astype(np.float64)
+    projected = _project(read_rows(matrix, cells, columns), loadings)
+    # A component's sign is arbitrary, and some files hold the two with opposite ones.
+    sign = np.where(((stored - stored.mean(0)) * (projected - projected.mean(0))).sum(0) < 0, -1, 1)
+    offsets = stored - projected * sign
     offset = offsets.mean(0)
-    spread = np.abs(offsets - offset).max()
-    if not spread <= 1e-2 * np.abs(stored[cells]).max():
+    if not np.abs(offsets - offset).max() <= 1e-2 * np.abs(stored).max():
         logger.info("adata.obsm['X_pca'] is not of this matrix; computing components on the side")
         return None
-    return loadings, columns, offset
+    return loadings * sign, columns, offset
 
 
 def _pca(
