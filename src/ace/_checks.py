@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import warnings
-from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -14,6 +13,8 @@ import scipy.sparse as sp
 from ace._matrix import read_rows
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Sequence
+
     from anndata import AnnData
 
 #: Cells looked at to tell counts from normalised values.
@@ -93,7 +94,8 @@ def groups_of(adata: AnnData, groupby: str) -> tuple[np.ndarray, list[str]]:
         near = difflib.get_close_matches(str(groupby), list(map(str, adata.obs.columns)), n=3)
         hint = f" Did you mean {near[0]!r}?" if near else ""
         raise KeyError(
-            f"there is no column {groupby!r} in adata.obs, which has {list(adata.obs.columns)}.{hint}"
+            f"there is no column {groupby!r} in adata.obs, which has "
+            f"{list(adata.obs.columns)}.{hint}"
         )
     column = adata.obs[groupby]
     if pd.api.types.is_float_dtype(column.dtype):
@@ -107,12 +109,15 @@ def groups_of(adata: AnnData, groupby: str) -> tuple[np.ndarray, list[str]]:
             f"{n_missing} cells have no group in adata.obs[{groupby!r}]. Leave them out with "
             f"`adata = adata[adata.obs[{groupby!r}].notna()].copy()`, or name their group."
         )
-    category = column if isinstance(column.dtype, pd.CategoricalDtype) else column.astype("category")
+    category = (
+        column if isinstance(column.dtype, pd.CategoricalDtype) else column.astype("category")
+    )
     unused = [c for c in category.cat.categories if not (category == c).any()]
     if unused:
         warnings.warn(
-            f"categories of adata.obs[{groupby!r}] without a cell are left out: {unused}. Drop them "
-            f"with `adata.obs[{groupby!r}] = adata.obs[{groupby!r}].cat.remove_unused_categories()`.",
+            f"categories of adata.obs[{groupby!r}] without a cell are left out: {unused}. Drop "
+            f"them with `adata.obs[{groupby!r}] = "
+            f"adata.obs[{groupby!r}].cat.remove_unused_categories()`.",
             UserWarning,
             stacklevel=3,
         )
@@ -122,7 +127,8 @@ def groups_of(adata: AnnData, groupby: str) -> tuple[np.ndarray, list[str]]:
         raise ValueError(f"names of groups in adata.obs[{groupby!r}] coincide as text: {names}.")
     if len(names) < 2:
         raise ValueError(
-            f"adata.obs[{groupby!r}] has one group only, {names}: there is nothing to tell it from."
+            f"adata.obs[{groupby!r}] has one group only, {names}: there is nothing to tell it "
+            "from."
         )
     return category.cat.codes.to_numpy().astype(np.int64), names
 
@@ -220,7 +226,8 @@ def gene_positions(have: pd.Index, want: Sequence[str], owner: str) -> np.ndarra
     if missing:
         raise ValueError(
             f"{len(missing)} of the {len(want)} genes of {owner} are not in adata, such as "
-            f"{missing[:3]}. Give it the genes that it was trained on; their order does not matter."
+            f"{missing[:3]}. Give it the genes that it was trained on; their order does not "
+            "matter."
         )
     return positions
 
@@ -229,7 +236,9 @@ def warn_of_low_fidelity(overall: float, by_group: np.ndarray, names: Sequence[s
     """Warn if the scorer does not reproduce the groups that it should explain."""
     if overall >= MIN_FIDELITY:
         return
-    worst = [f"{names[i]} ({by_group[i]:.2f})" for i in np.argsort(by_group)[:5] if by_group[i] < 0.9]
+    worst = [
+        f"{names[i]} ({by_group[i]:.2f})" for i in np.argsort(by_group)[:5] if by_group[i] < 0.9
+    ]
     warnings.warn(
         f"the scorer gives only {overall:.0%} of the cells to their own group, least of all "
         f"{', '.join(worst)}: what is explained are not quite these groups. Try more prototypes "

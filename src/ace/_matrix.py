@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import scipy.sparse as sp
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 #: Values read at once from a matrix of any kind: about 80 MB of sparse or dense float64.
 CHUNK_VALUES = 10_000_000

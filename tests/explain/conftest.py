@@ -5,14 +5,20 @@ import pytest
 import scipy.sparse as sp
 import torch
 
-from ace.explain import ClassifierScorer, EmbeddingScorer, GroupedCells, LinearEmbedding, fit_clustering
+from ace.explain import (
+    ClassifierScorer,
+    EmbeddingScorer,
+    GroupedCells,
+    LinearEmbedding,
+    fit_clustering,
+)
 
 N_FEATURES = 12
 
 
 @pytest.fixture
 def values() -> list[np.ndarray]:
-    """Three groups: 0 is high in feature 0, 1 in feature 1, 2 lacks feature 2; the rest is noise."""
+    """Three groups: 0 is high in feature 0, 1 in feature 1, 2 lacks feature 2; else noise."""
     rng = np.random.default_rng(0)
     groups = [rng.gamma(2.0, 0.3, (n, N_FEATURES)).astype(np.float32) for n in (60, 45, 30)]
     groups[0][:, 0] += 4

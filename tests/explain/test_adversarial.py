@@ -87,7 +87,9 @@ def test_probabilities_on_request(classifier, two):
     """Where the classifier is sure the gradient of a probability vanishes, as published."""
     sure = ClassifierScorer(torch.nn.Sequential(classifier.module, Scale(30.0)), ["x", "y"])
     logit = Adversarial(sure, two)(0).diagnostics
-    probability = Adversarial(sure, two, output="probability", solver="subgradient", max_steps=300)(0)
+    probability = Adversarial(
+        sure, two, output="probability", solver="subgradient", max_steps=300
+    )(0)
     assert logit["flip_rate"] == 1
     assert probability.diagnostics["flip_rate"] < 0.5
 

@@ -44,7 +44,9 @@ def test_difference_methods_of_a_linear_scorer(method, classifier, two, values):
     explained = ~np.isnan(found.per_cell).any(1)
     # For a linear score both are w (x - x'), whatever the draws of steps and orders.
     gap = values[0][explained].mean(0)[:3] - values[1].mean(0)[:3]
-    np.testing.assert_allclose(np.nanmean(found.per_cell, 0)[:3], WEIGHTS * gap, rtol=0.15, atol=0.05)
+    np.testing.assert_allclose(
+        np.nanmean(found.per_cell, 0)[:3], WEIGHTS * gap, rtol=0.15, atol=0.05
+    )
     assert found.diagnostics["delta"] < 1e-4
 
 

@@ -6,8 +6,7 @@ import pytest
 from ace.explain import GroupedCells, Panel
 from ace.explain._method import rank
 from ace.explain._pursuit import panel_size, pursue
-
-from .conftest import embedding_scorer
+from explain.conftest import embedding_scorer
 
 
 def test_first_step_is_the_best_single_feature_and_later_ones_are_swept():
@@ -106,5 +105,7 @@ def test_bad_mass(scorer, cells, mass):
 
 
 def test_ties_are_broken_by_data_then_by_name():
-    order = rank(np.array([1.0, 0.0, 0.0, 0.0]), np.array([0.0, 0.1, 0.3, 0.1]), ("d", "c", "b", "a"))
+    order = rank(
+        np.array([1.0, 0.0, 0.0, 0.0]), np.array([0.0, 0.1, 0.3, 0.1]), ("d", "c", "b", "a")
+    )
     np.testing.assert_array_equal(order, [0, 2, 3, 1])

@@ -35,7 +35,11 @@ def ranking(adata: ad.AnnData, key: str = "ace") -> pd.DataFrame:
 def test_known_markers_of_real_cells(pbmc):
     with pytest.warns(UserWarning, match="89% of the cells"):  # T cell subtypes by sorting overlap
         ace.tl.explain(pbmc, groupby="bulk_labels")
-    top = ace.get.explain_df(pbmc).query("rank <= 8 and enriched").groupby("group", observed=True)["gene"]
+    top = (
+        ace.get.explain_df(pbmc)
+        .query("rank <= 8 and enriched")
+        .groupby("group", observed=True)["gene"]
+    )
     found = {group: set(genes) for group, genes in top}
     assert "CD79A" in found["CD19+ B"]
     assert {"GNLY", "NKG7", "GZMB", "PRF1"} & found["CD56+ NK"]
@@ -59,7 +63,9 @@ def test_what_is_written_and_nothing_else(cells):
         assert (np.diff(np.abs(scores)) <= 0).all()
         stored = cells.varm["ace_scores"][group][names[group]]
         np.testing.assert_array_equal(stored, scores)
-        np.testing.assert_array_equal(cells.uns["ace"]["enriched"][group][scores != 0], scores[scores != 0] > 0)
+        np.testing.assert_array_equal(
+            cells.uns["ace"]["enriched"][group][scores != 0], scores[scores != 0] > 0
+        )
         assert np.isnan(cells.uns["ace"]["pvals"][group]).all()
 
 
@@ -69,7 +75,9 @@ def test_log_fold_changes_and_fractions_are_scanpys(cells):
     for group in ranking(cells):
         ours = ace.get.explain_df(cells, group).set_index("gene")
         theirs = sc.get.rank_genes_groups_df(cells, group).set_index("names").loc[ours.index]
-        np.testing.assert_allclose(ours["logfoldchange"], theirs["logfoldchanges"], rtol=1e-3, atol=1e-3)
+        np.testing.assert_allclose(
+            ours["logfoldchange"], theirs["logfoldchanges"], rtol=1e-3, atol=1e-3
+        )
         np.testing.assert_allclose(ours["pct_in"], theirs["pct_nz_group"], rtol=1e-6)
         np.testing.assert_allclose(ours["pct_out"], theirs["pct_nz_reference"], rtol=1e-6)
 
@@ -80,7 +88,8 @@ def test_same_call_same_bits_and_seeds_differ_little(cells):
     pd.testing.assert_frame_equal(cells.varm["ace_scores"], cells.varm["again_scores"])
     ace.tl.explain(cells, GROUPBY, key_added="other", random_state=1)
     shared = [
-        len(set(ranking(cells)[g][:10]) & set(ranking(cells, "other")[g][:10])) for g in ranking(cells)
+        len(set(ranking(cells)[g][:10]) & set(ranking(cells, "other")[g][:10]))
+        for g in ranking(cells)
     ]
     assert np.mean(shared) >= 7
 
@@ -129,7 +138,9 @@ def test_any_matrix_gives_the_same(cells, change):
     other = cells.copy()
     other.X = change(sp.csr_matrix(cells.X))
     ace.tl.explain(other, GROUPBY)
-    np.testing.assert_allclose(other.varm["ace_scores"], cells.varm["ace_scores"], rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(
+        other.varm["ace_scores"], cells.varm["ace_scores"], rtol=1e-3, atol=1e-4
+    )
 
 
 def test_a_file_is_read_in_place(cells, tmp_path):
@@ -174,7 +185,9 @@ def test_components_of_masked_genes(cells):
 def test_reference_is_a_group_or_each(cells):
     ace.tl.explain(cells, GROUPBY, groups=["0", "1", "2"], reference="1")
     assert list(ranking(cells)) == ["0", "2"]
-    assert (cells.uns["ace"]["diagnostics"]["n_reference"] == (cells.obs[GROUPBY] == "1").sum()).all()
+    assert (
+        cells.uns["ace"]["diagnostics"]["n_reference"] == (cells.obs[GROUPBY] == "1").sum()
+    ).all()
     ace.tl.explain(cells, GROUPBY, groups=["0", "1", "2"], reference="each", key_added="each")
     assert list(ranking(cells, "each")) == [f"{a} vs {b}" for a in "012" for b in "012" if a != b]
     np.testing.assert_array_equal(ranking(cells, "each")["0 vs 1"], ranking(cells)["0"])
@@ -223,7 +236,9 @@ def test_survives_disk_with_awkward_names(cells, tmp_path, suffix):
         cells.write_zarr(path)
         again = ad.read_zarr(path)
     pd.testing.assert_frame_equal(ace.get.explain_df(cells), ace.get.explain_df(again))
-    pd.testing.assert_frame_equal(again.varm["ace_scores"], cells.varm["ace_scores"], check_names=False)
+    pd.testing.assert_frame_equal(
+        again.varm["ace_scores"], cells.varm["ace_scores"], check_names=False
+    )
     assert again.varm["ace_scores"].columns[0] == "T|NK"
     assert again.uns["ace"]["params"]["method"] == "panel"
 
@@ -287,7 +302,9 @@ def test_progress_bar_on_request(cells, capsys):
 
 
 def one_cell_group(adata):
-    adata.obs["few"] = np.where(np.arange(adata.n_obs) == 0, "single", adata.obs[GROUPBY].astype(str))
+    adata.obs["few"] = np.where(
+        np.arange(adata.n_obs) == 0, "single", adata.obs[GROUPBY].astype(str)
+    )
 
 
 def test_a_group_of_one_cell_is_explained_with_a_warning(cells):
@@ -299,7 +316,9 @@ def test_a_group_of_one_cell_is_explained_with_a_warning(cells):
 
 def test_unused_categories_are_left_out_with_a_warning(cells):
     cells.obs["type"] = cells.obs[GROUPBY].cat.add_categories("nobody")
-    with pytest.warns(UserWarning, match="without a cell are left out.*nobody.*remove_unused_categories"):
+    with pytest.warns(
+        UserWarning, match="without a cell are left out.*nobody.*remove_unused_categories"
+    ):
         ace.tl.explain(cells, "type")
     assert "nobody" not in ranking(cells)
 
@@ -311,7 +330,9 @@ def test_counts_are_warned_about(cells):
 
 def test_low_fidelity_is_warned_about(cells):
     cells.obs["random"] = np.random.default_rng(0).choice(["a", "b", "c"], cells.n_obs)
-    with pytest.warns(UserWarning, match="the scorer gives only .* of the cells to their own group"):
+    with pytest.warns(
+        UserWarning, match="the scorer gives only .* of the cells to their own group"
+    ):
         ace.tl.explain(cells, "random")
 
 
@@ -346,10 +367,20 @@ def spoil(what):
         (None, {"layer": "logs"}, KeyError, "there is no layer 'logs'"),
         (None, {"method": "panels"}, ValueError, "Did you mean 'panel'"),
         (None, {"n_sample": 3}, ValueError, "option of method 'panel'='n_sample'"),
-        (None, {"n_cells": -5}, ValueError, "n_cells must be a positive whole number or None, got -5"),
+        (
+            None,
+            {"n_cells": -5},
+            ValueError,
+            "n_cells must be a positive whole number or None, got -5",
+        ),
         (None, {"n_cells": 2.5}, ValueError, "n_cells must be"),
         (None, {"n_prototypes": 0}, ValueError, "n_prototypes must be"),
-        (None, {"per_cell": True, "reference": "each"}, ValueError, "per_cell=True needs one reference"),
+        (
+            None,
+            {"per_cell": True, "reference": "each"},
+            ValueError,
+            "per_cell=True needs one reference",
+        ),
         (None, {"model": "pca"}, TypeError, "model must be a trained model"),
         ("nan", {}, ValueError, "NaN or infinite values in 1 genes"),
         ("inf", {}, ValueError, "NaN or infinite values in 1 genes"),
@@ -382,5 +413,5 @@ def test_a_model_of_other_genes_is_refused(pbmc):
 
 
 def test_empty_objects(cells):
-    with pytest.raises(ValueError, match="adata is empty|one group only"):
+    with pytest.raises(ValueError, match=r"adata is empty|one group only"):
         ace.tl.explain(cells[:0].copy(), GROUPBY)

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ace.explain._cells import GroupedCells
 from ace.explain._method import Attribution, Method, MethodInfo
 from ace.explain._prox_linear import prox_linear
-from ace.explain._scorer import GroupScorer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ace.explain._cells import GroupedCells
+    from ace.explain._scorer import GroupScorer
+
+#: Values of the perturbations that are solved for at once: what stays in a core's cache.
+CACHED_VALUES = 2**18
 
 
 class Adversarial(Method):
@@ -33,8 +39,8 @@ class Adversarial(Method):
     scorer, cells, seed, per_cell
         See :class:`~ace.explain.Method`; single cells get :math:`-\delta`.
     solver
-        ``"proximal"``: a proximal-linear method, with exact zeros. ``"subgradient"``: the published
-        plain subgradient steps, for comparison.
+        ``"proximal"``: a proximal-linear method, with exact zeros. ``"subgradient"``: the
+        published plain subgradient steps, for comparison.
     penalty, margin
         :math:`\lambda` and :math:`\alpha`, as published 100 and 1.
     shared
@@ -44,14 +50,15 @@ class Adversarial(Method):
         ``"observed"``: perturbed values stay within each feature's range over the cells given;
         a pair of numbers: within these (images: ``(0, 1)``); ``None``: free.
     output
-        Explain the ``"logit"`` or, as Kratos' published code, the ``"probability"``, whose gradient
-        vanishes where the scorer is sure.
+        Explain the ``"logit"`` or, as Kratos' published code, the ``"probability"``, whose
+        gradient vanishes where the scorer is sure.
     only_correct
         Explain only cells that the scorer gives to their group (Kratos, Algorithm 1).
     max_steps
-        Steps of the solver at most; by default 200 proximal or the published 5000 subgradient ones.
+        Steps of the solver at most; by default 200 proximal or the published 5000 subgradient
+        ones.
     step_size
-        First step of the proximal solver in units of the features, by default 0.3; or of the
+        First step of the proximal solver in units of the features, by default 1; or of the
         subgradient one, as published 1e-3.
     tol
         Relative decrease of the norm over ten steps at which a cell rests.
@@ -81,7 +88,7 @@ class Adversarial(Method):
         only_correct: bool = True,
         max_steps: int | None = None,
         step_size: float | None = None,
-        tol: float = 0.01,
+        tol: float = 0.03,
     ) -> None:
         super().__init__(scorer, cells, seed=seed, per_cell=per_cell)
         if solver not in ("proximal", "subgradient"):
@@ -100,7 +107,7 @@ class Adversarial(Method):
         self.only_correct = only_correct
         proximal = solver == "proximal"
         self.max_steps = max_steps if max_steps is not None else (200 if proximal else 5000)
-        self.step_size = step_size if step_size is not None else (0.3 if proximal else 1e-3)
+        self.step_size = step_size if step_size is not None else (1.0 if proximal else 1e-3)
         self.tol = tol
         self._range = self._bounds(bounds)
 
@@ -118,7 +125,7 @@ class Adversarial(Method):
         correct = self._correct(source)
         delta = np.zeros((len(rows), rows.n_features), dtype=np.float32)
         margin_left = np.full(len(rows), np.inf)
-        n_rows = len(correct) if self.shared else max(1, 2**21 // rows.n_features)
+        n_rows = len(correct) if self.shared else max(1, CACHED_VALUES // rows.n_features)
         for start in range(0, len(correct), n_rows):
             index = correct[start : start + n_rows]
             x = rows[index].to(self.scorer.device)
@@ -152,8 +159,8 @@ class Adversarial(Method):
         correct = np.flatnonzero(torch.cat(given).numpy() == source)
         if len(correct) == 0:
             warnings.warn(
-                f"the scorer gives no cell of {self.scorer.groups[source]!r} to it, so all its cells "
-                "are explained; try more prototypes or another embedding.",
+                f"the scorer gives no cell of {self.scorer.groups[source]!r} to it, so all its "
+                "cells are explained; try more prototypes or another embedding.",
                 UserWarning,
                 stacklevel=2,
             )

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import scipy.sparse as sp
 import torch
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
 
 #: Rows that are made dense at once. 256 × 20 000 float32 features are 20 MB.
 BATCH_SIZE = 256
@@ -67,7 +69,9 @@ class GroupedCells:
         If matrices differ in their number of features or a group has no cell.
     """
 
-    def __init__(self, matrices: Sequence[Any], sizes: Sequence[int] | None = None) -> None:
+    def __init__(
+        self, matrices: Sequence[Any], sizes: Sequence[int] | np.ndarray | None = None
+    ) -> None:
         self.groups = [m if isinstance(m, Rows) else Rows(m) for m in matrices]
         widths = {rows.n_features for rows in self.groups}
         if len(widths) != 1:
@@ -75,6 +79,8 @@ class GroupedCells:
         if any(len(rows) == 0 for rows in self.groups):
             raise ValueError("every group needs at least one cell.")
         self.n_features = widths.pop()
+        #: The scorer that scored these cells last, and its log-odds of each group's cells.
+        self.scored: tuple[object, list[np.ndarray]] | None = None
         self.sizes = np.asarray(sizes if sizes is not None else [len(g) for g in self.groups])
 
     def __len__(self) -> int:
@@ -94,7 +100,13 @@ class GroupedCells:
         return sum(len(self.groups[g]) for g in self.others(source, reference))
 
     def draw_reference(
-        self, source: int, reference: int | None, n: int, rng: np.random.Generator, *, balanced: bool
+        self,
+        source: int,
+        reference: int | None,
+        n: int,
+        rng: np.random.Generator,
+        *,
+        balanced: bool,
     ) -> tuple[Tensor, np.ndarray]:
         """Draw reference cells.
 

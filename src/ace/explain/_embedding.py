@@ -62,7 +62,7 @@ def fit_clustering(
     """
     centroids, group_of, inertia = [], [], 0.0
     for group in range(codes.max() + 1):
-        own = np.ascontiguousarray(z[codes == group], dtype=np.float64)
+        own = np.ascontiguousarray(z[codes == group])
         k = max(1, min(n_prototypes, len(own) // 10))
         fitted = KMeans(k, n_init=3 if k > 1 else 1, random_state=seed).fit(own)
         centroids.append(fitted.cluster_centers_)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import torch
 from torch import Tensor
 
-from ace.explain._cells import GroupedCells
 from ace.explain._gradient import GradientMethod
 from ace.explain._method import Contrast, MethodInfo
-from ace.explain._scorer import GroupScorer
+
+if TYPE_CHECKING:
+    from ace.explain._cells import GroupedCells
+    from ace.explain._scorer import GroupScorer
 
 
 def path_attributions(contrast: Contrast, x: Tensor, baseline: Tensor, alpha: Tensor) -> Tensor:
@@ -32,11 +36,10 @@ def path_attributions(contrast: Contrast, x: Tensor, baseline: Tensor, alpha: Te
     -------
     Tensor of the shape of ``x``.
     """
-    step = x - baseline
-    point = (baseline + alpha * step).requires_grad_()
+    point = torch.lerp(baseline, x, alpha).requires_grad_()
     # Cells do not mix, so the gradient of the sum is the gradient of each.
     (gradient,) = torch.autograd.grad(contrast(point).sum(), point)
-    return step * gradient
+    return gradient.mul_(x - baseline)
 
 
 class ExpectedGradients(GradientMethod):
@@ -99,4 +102,6 @@ class ExpectedGradients(GradientMethod):
         with torch.no_grad():
             change = contrast(x) - contrast(baseline).view(len(x), -1).mean(1)
         gap = attributions.sum(1).mean() - change.mean()
-        return attributions, torch.stack([gap.expand_as(change), change.mean().expand_as(change)], 1)
+        return attributions, torch.stack(
+            [gap.expand_as(change), change.mean().expand_as(change)], 1
+        )

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from ace.explain._method import Attribution, Contrast, Method
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 #: Values that are dense at once, over all steps and samples of a minibatch: 64 MB of float32.
 MAX_VALUES = 2**24
@@ -69,7 +71,9 @@ class GradientMethod(Method):
         if self.max_cells is not None and self.max_cells < len(rows):
             rng = np.random.default_rng(self.seed_of(source, reference))
             explained = np.sort(rng.choice(len(rows), self.max_cells, replace=False))
-        per_cell = np.full((len(rows), rows.n_features), np.nan, np.float32) if self.per_cell else None
+        per_cell = (
+            np.full((len(rows), rows.n_features), np.nan, np.float32) if self.per_cell else None
+        )
         total = np.zeros(rows.n_features)
         gaps = []
         n_rows = rows_at_once(rows.n_features, self.n_copies)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import warnings
-
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from ace.explain._gradient import GradientMethod
 from ace.explain._method import Contrast, MethodInfo
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class GuidedBackprop(GradientMethod):

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor
 
-from ace.explain._cells import GroupedCells
 from ace.explain._gradient import GradientMethod
 from ace.explain._method import Contrast, MethodInfo
-from ace.explain._scorer import GroupScorer
+
+if TYPE_CHECKING:
+    from ace.explain._cells import GroupedCells
+    from ace.explain._scorer import GroupScorer
 
 
 class IntegratedGradients(GradientMethod):

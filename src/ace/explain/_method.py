@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from ace.explain._cells import GroupedCells
-from ace.explain._scorer import GroupScorer
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ace.explain._cells import GroupedCells
+    from ace.explain._scorer import GroupScorer
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,8 @@ class Method(ABC):
     ) -> None:
         if len(cells) != len(scorer.groups):
             raise ValueError(
-                f"the scorer has {len(scorer.groups)} groups, but cells of {len(cells)} were given."
+                f"the scorer has {len(scorer.groups)} groups, but cells of {len(cells)} were "
+                "given."
             )
         self.scorer = scorer
         self.cells = cells
@@ -210,12 +213,18 @@ def seeded(seed: int, device: torch.device) -> Iterator[None]:
 
 
 def score_cells(scorer: GroupScorer, cells: GroupedCells) -> list[np.ndarray]:
-    """Log-odds of the cells of each group, a list of arrays ``(n_cells, n_groups)``."""
-    with frozen(scorer), torch.no_grad():
-        return [
-            np.concatenate([scorer(x.to(scorer.device)).cpu().numpy() for x in rows.batches()])
-            for rows in cells.groups
-        ]
+    """Log-odds of the cells of each group, a list of arrays ``(n_cells, n_groups)``.
+
+    The cells remember the last answer: fidelity and the methods ask the same question.
+    """
+    if cells.scored is None or cells.scored[0] is not scorer:
+        with frozen(scorer), torch.no_grad():
+            answer = [
+                np.concatenate([scorer(x.to(scorer.device)).cpu().numpy() for x in rows.batches()])
+                for rows in cells.groups
+            ]
+        cells.scored = (scorer, answer)
+    return cells.scored[1]
 
 
 def fidelity(scorer: GroupScorer, cells: GroupedCells) -> np.ndarray:
@@ -263,4 +272,8 @@ def options(method: type[Method]) -> dict[str, Any]:
     """Options of a method with their defaults."""
     own = inspect.signature(method).parameters
     shared = inspect.signature(Method).parameters
-    return {name: p.default for name, p in own.items() if name not in shared and p.kind == p.KEYWORD_ONLY}
+    return {
+        name: p.default
+        for name, p in own.items()
+        if name not in shared and p.kind == p.KEYWORD_ONLY
+    }

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import torch
 
-from ace.explain._cells import GroupedCells, draw
+from ace.explain._cells import BATCH_SIZE, GroupedCells, draw
 from ace.explain._expected_gradients import path_attributions
 from ace.explain._gradient import rows_at_once
 from ace.explain._method import Attribution, Contrast, Method, MethodInfo, score_cells
 from ace.explain._pursuit import panel_size, pursue
-from ace.explain._scorer import GroupScorer
+
+if TYPE_CHECKING:
+    from ace.explain._scorer import GroupScorer
 
 #: Pairs of cells at least, for each two groups.
 MIN_PAIRS = 16
@@ -23,9 +27,10 @@ class Panel(Method):
     time, each time the one with the largest
 
     .. math::
-        \underbrace{\sqrt{r_i}}_{\text{relevance}} \cdot
+        \underbrace{r_i}_{\text{relevance}} \cdot
         \underbrace{\lvert \rho(t, x_i \mid x_S) \rvert}_{\text{what it adds}} \cdot
-        \underbrace{\bigl(1 - \max_{j \in S} \lvert \rho(x_i, x_j) \rvert\bigr)}_{\text{not redundant}}
+        \underbrace{\bigl(1 - \max_{j \in S} \lvert \rho(x_i, x_j) \rvert\bigr)}
+        _{\text{not redundant}}
 
     where :math:`S` are the genes already in and
 
@@ -75,7 +80,7 @@ class Panel(Method):
         *,
         seed: int = 0,
         per_cell: bool = False,
-        n_pairs: int = 2000,
+        n_pairs: int = 1000,
         mass: float = 0.75,
         max_candidates: int = 300,
         max_panel: int = 40,
@@ -97,15 +102,15 @@ class Panel(Method):
         relevance = self.relevance(source, reference)
         candidates = self.candidates(source, reference)
         x, weights, target = self.design(source, reference, candidates)
-        order, entry = pursue(
-            x, weights, target, np.sqrt(relevance[candidates]), max_steps=self.max_panel
-        )
+        order, entry = pursue(x, weights, target, relevance[candidates], max_steps=self.max_panel)
         entered = candidates[order]
         size = panel_size(
             x[:, order], weights, target, np.random.default_rng(self.seed_of(source, reference))
         )
         # Partial correlations may rise when a suppressor enters; scores must follow the ranking.
-        magnitude = self._below(relevance, entered, np.minimum.accumulate(np.cbrt(entry / entry[0])))
+        magnitude = self._below(
+            relevance, entered, np.minimum.accumulate(np.cbrt(entry / entry[0]))
+        )
         per_cell = self._per_cell(source, reference) if self.per_cell else None
         result = self.attribution(
             magnitude,
@@ -139,7 +144,7 @@ class Panel(Method):
         contrast = Contrast(self.scorer, source, None)
         device = self.scorer.device
         total = torch.zeros(len(others), self.cells.n_features, device=device)
-        step = rows_at_once(self.cells.n_features, 4)
+        step = min(BATCH_SIZE, rows_at_once(self.cells.n_features, 4))
         for i in range(0, n, step):
             x = self.cells[source][own[i : i + step]].to(device)
             baseline, at = baselines[i : i + step].to(device), alpha[i : i + step].to(device)
@@ -151,7 +156,9 @@ class Panel(Method):
     def candidates(self, source: int, reference: int | None) -> np.ndarray:
         """Features that carry the share ``mass`` of the attribution, most relevant first."""
         if reference is not None:
-            return self._carriers([self.relevance(source, reference), self.relevance(reference, source)])
+            return self._carriers(
+                [self.relevance(source, reference), self.relevance(reference, source)]
+            )
         if self._rest_candidates is None:
             every = [self.relevance(g, None) for g in range(len(self.cells))]
             self._rest_candidates = self._carriers(every)

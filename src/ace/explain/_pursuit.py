@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
 from scipy.linalg import solve_triangular
 
 #: A feature of which less than this share of the variance is left adds nothing.
@@ -42,7 +43,9 @@ def pursue(
     entry: list[float] = []
     for _ in range(min(max_steps, len(prior))):
         left = np.diag(correlation)
-        adds = np.where(left > NEGLIGIBLE, np.abs(partial) / np.sqrt(np.maximum(left, NEGLIGIBLE)), 0)
+        adds = np.where(
+            left > NEGLIGIBLE, np.abs(partial) / np.sqrt(np.maximum(left, NEGLIGIBLE)), 0
+        )
         criterion = prior * adds * np.maximum(1 - redundancy, 0)
         criterion[order] = -1
         best = int(np.argmax(criterion))
@@ -66,7 +69,7 @@ def _correlations(
     t = (target - weights @ target) * root[:, 0]
     norm = np.sqrt(np.einsum("ij,ij->j", centered, centered, dtype=np.float64))
     scale = np.divide(1.0, norm, out=np.zeros_like(norm), where=norm > 1e-6)
-    gram = (centered.T @ centered).astype(np.float64) * np.outer(scale, scale)
+    gram = _gram(centered) * np.outer(scale, scale)
     return gram, (centered.T @ t) * scale / max(float(np.linalg.norm(t)), 1e-12)
 
 
@@ -99,24 +102,42 @@ def panel_size(
     n_cells, n_features = x.shape
     n_folds = min(n_folds, n_cells)
     fold = rng.permutation(np.arange(n_cells) % n_folds)
-    design = np.column_stack([np.ones(n_cells), x]).astype(float)
-    root = np.sqrt(weights)
+    moments = np.stack([_moments(x[k], weights[k], target[k]) for k in _folds(fold, n_folds)])
+    everything = moments.sum(0)
+    used = n_features + 1
+    scale = 1 / np.sqrt(np.maximum(np.diag(everything), 1e-30))
     error = np.zeros((n_folds, n_features))
-    for k in range(n_folds):
-        held = fold == k
-        q, r = np.linalg.qr(design[~held] * root[~held, None])
-        projected = q.T @ (target[~held] * root[~held])
-        # A feature that is constant on these cells leaves a zero on the diagonal.
-        r[np.diag_indices_from(r)] += 1e-8 * np.abs(np.diag(r)).max()
-        for size in range(1, n_features + 1):
-            used = size + 1
-            if used > len(r):
-                error[k, size - 1] = error[k, size - 2]
-                continue
-            coefficients = solve_triangular(r[:used, :used], projected[:used])
-            residual = target[held] - design[held, :used] @ coefficients
-            error[k, size - 1] = weights[held] @ residual**2 / weights[held].sum()
+    for k, held in enumerate(moments):
+        rest = (everything - held) * np.outer(scale, scale)
+        # A feature that is constant on these cells must not make the matrix singular.
+        rest[np.diag_indices(used)] += 1e-8
+        lower = np.linalg.cholesky(rest[:used, :used])
+        projected = solve_triangular(lower, rest[:used, used], lower=True)
+        # The factor of the leading features is the leading part of the factor: one solve with a
+        # triangle of right-hand sides gives the coefficients of all sizes.
+        sizes = np.triu(np.repeat(projected[:, None], used, axis=1))
+        coefficients = solve_triangular(lower, sizes, lower=True, trans="T")
+        # Columns: (coefficients, -1), so that a quadratic form is the squared error.
+        forms = np.vstack([coefficients * scale[:used, None], np.full(used, -scale[used])])
+        squared = np.einsum("ij,ij->j", forms, held @ forms) / scale[used] ** 2
+        error[k] = squared[1:] / held[0, 0]
     mean = error.mean(0)
     best = int(mean.argmin())
-    allowed = mean[best] + error[:, best].std(ddof=1) / np.sqrt(n_folds) if n_folds > 1 else mean[best]
-    return int(np.flatnonzero(mean <= allowed)[0]) + 1
+    spread = error[:, best].std(ddof=1) / np.sqrt(n_folds) if n_folds > 1 else 0.0
+    return int(np.flatnonzero(mean <= mean[best] + spread)[0]) + 1
+
+
+def _folds(fold: np.ndarray, n_folds: int) -> list[np.ndarray]:
+    return [np.flatnonzero(fold == k) for k in range(n_folds)]
+
+
+def _moments(x: np.ndarray, weights: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Weighted second moments of a constant, the features and the target."""
+    columns = np.column_stack([np.ones(len(x)), x, target]) * np.sqrt(weights)[:, None]
+    return _gram(columns)
+
+
+def _gram(columns: np.ndarray) -> np.ndarray:
+    # By torch, whose threads are running anyway: two pools of threads would wait for each other.
+    tensor = torch.from_numpy(np.ascontiguousarray(columns))
+    return (tensor.T @ tensor).numpy().astype(np.float64)

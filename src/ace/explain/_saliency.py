@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from ace.explain._gradient import GradientMethod, input_gradient
 from ace.explain._method import Contrast, MethodInfo
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class Saliency(GradientMethod):

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
 from ace.nn import NeuralizedClustering, log_odds
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 class GroupScorer(nn.Module):
@@ -36,7 +39,9 @@ class GroupScorer(nn.Module):
         self.groups = tuple(str(g) for g in groups)
         self.feature_names = None if feature_names is None else tuple(feature_names)
         if len(self.groups) < 2 or len(set(self.groups)) < len(self.groups):
-            raise ValueError(f"expected two or more different group names, got {list(self.groups)}.")
+            raise ValueError(
+                f"expected two or more different group names, got {list(self.groups)}."
+            )
 
     @property
     def device(self) -> torch.device:

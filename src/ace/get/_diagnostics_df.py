@@ -61,7 +61,7 @@ def diagnostics_df(
     >>> import ace
     >>> adata = ace.datasets.pbmc68k()
     >>> ace.tl.explain(adata, groupby="louvain")
-    >>> ace.get.diagnostics_df(adata)["fidelity"].between(0, 1).all()
+    >>> bool(ace.get.diagnostics_df(adata)["fidelity"].between(0, 1).all())
     True
     """
     stored = ExplanationKeys(key).read(adata)

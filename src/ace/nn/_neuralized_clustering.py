@@ -65,8 +65,8 @@ class NeuralizedClustering(nn.Module):
         super().__init__()
         if prototypes.ndim != 2 or group_of.shape != prototypes.shape[:1]:
             raise ValueError(
-                "expected prototypes of shape (n_prototypes, n_latent) and one group for each, got "
-                f"shapes {tuple(prototypes.shape)} and {tuple(group_of.shape)}."
+                "expected prototypes of shape (n_prototypes, n_latent) and one group for each, "
+                f"got shapes {tuple(prototypes.shape)} and {tuple(group_of.shape)}."
             )
         sizes = torch.bincount(group_of)
         if len(sizes) < 2 or bool((sizes == 0).any()):

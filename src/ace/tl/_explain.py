@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -13,12 +12,15 @@ import scipy.sparse as sp
 from ace import _checks
 from ace._keys import DEFAULT_KEY, ExplanationKeys, pair_name
 from ace._matrix import read_rows, summarise
+from ace._threads import one_thread
 from ace.explain import GroupedCells, Method, fidelity
 from ace.explain._method import options as options_of
 from ace.tl._scorers import layer_of_model, scorer_of_model, scorer_of_pca
 from ace.tl._tables import ExplanationTables
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
     from anndata import AnnData
 
 logger = logging.getLogger(__name__)
@@ -27,6 +29,7 @@ logger = logging.getLogger(__name__)
 LONG_WORK = 10.0
 
 
+@one_thread()
 def explain(
     adata: AnnData,
     groupby: str,
@@ -209,7 +212,9 @@ def explain(
             "use_raw": False,
             "layer": layer,
             "corr_method": None,
-            "options": {k: list(v) if isinstance(v, tuple) else v for k, v in method_options.items()},
+            "options": {
+                k: list(v) if isinstance(v, tuple) else v for k, v in method_options.items()
+            },
             "embedding": "pca" if model is None else type(model).__name__,
             "fidelity": overall,
             "values": values,
@@ -236,9 +241,7 @@ if explain.__doc__:
     )
 
 
-def _pairs(
-    chosen: list[int], names: list[str], reference: str
-) -> list[tuple[int, int | None]]:
+def _pairs(chosen: list[int], names: list[str], reference: str) -> list[tuple[int, int | None]]:
     """Comparisons to make: codes of source and reference, ``None`` for the rest."""
     if reference == "rest":
         return [(source, None) for source in chosen]
@@ -249,7 +252,9 @@ def _pairs(
     other = names.index(reference)
     pairs: list[tuple[int, int | None]] = [(source, other) for source in chosen if source != other]
     if not pairs:
-        raise ValueError(f"{reference!r} is the only group chosen and the reference: nothing to compare.")
+        raise ValueError(
+            f"{reference!r} is the only group chosen and the reference: nothing to compare."
+        )
     return pairs
 
 
@@ -293,7 +298,8 @@ def _layer(
         shape=(len(columns), shape[1]),
     )
     placed = sp.csr_matrix(
-        (np.ones(len(cells), np.float32), (cells, np.arange(len(cells)))), shape=(shape[0], len(cells))
+        (np.ones(len(cells), np.float32), (cells, np.arange(len(cells)))),
+        shape=(shape[0], len(cells)),
     )
     return sp.csr_matrix(placed @ spread, dtype=np.float32)
 

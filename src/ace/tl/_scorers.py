@@ -48,13 +48,17 @@ def scorer_of_pca(
 ) -> Scored:
     """Explain through the principal components of this matrix, adata's own if they are."""
     rng = np.random.default_rng([random_state, 1])
-    loadings, columns, offset = _own_pca(adata, matrix, rng) or _pca(adata, matrix, rng, random_state)
+    own = _own_pca(adata, matrix, rng)
+    loadings, columns, offset = own or _pca(adata, matrix, rng, random_state)
     fit = np.sort(
         np.concatenate(
             [_sample(np.flatnonzero(codes == g), N_CELLS_FIT, rng) for g in range(len(names))]
         )
     )
-    z = _project(read_rows(matrix, fit, columns), loadings) + offset
+    if own is not None:  # the very coordinates, already there
+        z = np.asarray(adata.obsm["X_pca"])[fit]
+    else:
+        z = _project(read_rows(matrix, fit, columns), loadings) + offset
     clustering = fit_clustering(
         z, codes[fit], n_prototypes=3 if n_prototypes is None else n_prototypes, seed=random_state
     )
@@ -82,7 +86,9 @@ def _own_pca(
     loadings, stored = loadings[columns], stored[cells].astype(np.float64)
     projected = _project(read_rows(matrix, cells, columns), loadings)
     # A component's sign is arbitrary, and some files hold the two with opposite ones.
-    sign = np.where(((stored - stored.mean(0)) * (projected - projected.mean(0))).sum(0) < 0, -1, 1)
+    sign = np.where(
+        ((stored - stored.mean(0)) * (projected - projected.mean(0))).sum(0) < 0, -1, 1
+    )
     offsets = stored - projected * sign
     offset = offsets.mean(0)
     if not np.abs(offsets - offset).max() <= 1e-2 * np.abs(stored).max():
@@ -101,7 +107,9 @@ def _pca(
     part = read_rows(matrix, cells, columns).astype(np.float32)
     n_components = min(N_COMPONENTS, min(part.shape) - 1)
     if n_components < 1:
-        raise ValueError(f"no principal components of {part.shape[0]} cells x {part.shape[1]} genes.")
+        raise ValueError(
+            f"no principal components of {part.shape[0]} cells x {part.shape[1]} genes."
+        )
     _, components, _, _ = sc.pp.pca(
         part, n_comps=n_components, return_info=True, random_state=random_state
     )
@@ -123,8 +131,9 @@ def layer_of_model(model: Any, layer: str | None) -> str | None:
     """Layer that a model reads; ``layer`` is what the user asked for, if anything."""
     if not hasattr(model, "group_scorer"):
         raise TypeError(
-            "model must be a trained model with a group_scorer method, such as ace.model.KRATOS, or "
-            f"None for adata's own principal components, got {type(model).__name__}."
+            "model must be a trained model with a group_scorer method, such as "
+            "ace.model.KRATOS, or None for adata's own principal components, got "
+            f"{type(model).__name__}."
         )
     if layer is not None and layer != model.input_layer:
         own = "adata.X" if model.input_layer is None else f"layer {model.input_layer!r}"
@@ -146,4 +155,6 @@ def scorer_of_model(
             f"the model scores the groups {list(scorer.groups)}, but adata.obs[{groupby!r}] has "
             f"{names}."
         )
-    return Scored(scorer, _checks.gene_positions(adata.var_names, scorer.feature_names, "the model"))
+    return Scored(
+        scorer, _checks.gene_positions(adata.var_names, scorer.feature_names, "the model")
+    )

@@ -95,7 +95,7 @@ class ExplanationTables:
         self._diagnostics[name] = diagnostics
 
     def _log2_fold_change(self, mean: np.ndarray, rest: np.ndarray) -> np.ndarray:
-        """scanpy's log2 fold change: of the means of the logarithms, turned back."""
+        """Scanpy's log2 fold change: of the means of the logarithms, turned back."""
         if self._log_base is None:
             return np.full(len(mean), np.nan)
         scale = np.log(self._log_base)
