@@ -27,7 +27,7 @@ class Panel(Method):
     time, each time the one with the largest
 
     .. math::
-        \underbrace{r_i}_{\text{relevance}} \cdot
+        \underbrace{r_i^{\gamma}}_{\text{relevance}} \cdot
         \underbrace{\lvert \rho(t, x_i \mid x_S) \rvert}_{\text{what it adds}} \cdot
         \underbrace{\bigl(1 - \max_{j \in S} \lvert \rho(x_i, x_j) \rvert\bigr)}
         _{\text{not redundant}}
@@ -63,6 +63,8 @@ class Panel(Method):
         Candidates at most.
     max_panel
         Genes that enter jointly, at most.
+    relevance_power
+        :math:`\gamma`: larger values prefer single strong markers, smaller ones less redundancy.
     """
 
     info = MethodInfo(
@@ -84,6 +86,7 @@ class Panel(Method):
         mass: float = 0.75,
         max_candidates: int = 300,
         max_panel: int = 40,
+        relevance_power: float = 0.75,
     ) -> None:
         super().__init__(scorer, cells, seed=seed, per_cell=per_cell)
         if not 0 < mass <= 1:
@@ -92,6 +95,7 @@ class Panel(Method):
         self.mass = mass
         self.max_candidates = max_candidates
         self.max_panel = max_panel
+        self.relevance_power = relevance_power
         self._log_odds = score_cells(scorer, cells)
         self._relevance: dict[tuple[int, int | None], np.ndarray] = {}
         self._dense: dict[int, np.ndarray] = {}
@@ -102,7 +106,13 @@ class Panel(Method):
         relevance = self.relevance(source, reference)
         candidates = self.candidates(source, reference)
         x, weights, target = self.design(source, reference, candidates)
-        order, entry = pursue(x, weights, target, relevance[candidates], max_steps=self.max_panel)
+        order, entry = pursue(
+            x,
+            weights,
+            target,
+            relevance[candidates] ** self.relevance_power,
+            max_steps=self.max_panel,
+        )
         entered = candidates[order]
         size = panel_size(
             x[:, order], weights, target, np.random.default_rng(self.seed_of(source, reference))
