@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from pandas.api.types import is_numeric_dtype
 
 HERE = Path(__file__).parent
 
@@ -227,7 +228,7 @@ def _plain(rows: pd.DataFrame) -> str:
         for name in rows
         if name != "code" and not rows[name].map(lambda v: isinstance(v, (list, dict))).any()
     ]
-    lines = [fields, ["---" if rows[f].dtype == object else "---:" for f in fields]]
+    lines = [fields, ["---:" if is_numeric_dtype(rows[f]) else "---" for f in fields]]
     lines += [[_value(row[f]) for f in fields] for _, row in rows.iterrows()]
     return "".join("| " + " | ".join(line) + " |\n" for line in lines)
 

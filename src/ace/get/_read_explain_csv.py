@@ -26,8 +26,8 @@ def read_explain_csv(path: str | PathLike[str]) -> pd.DataFrame:
     The table is meant to be written with ``df.to_csv(path, index=False)``. A bare
     :func:`pandas.read_csv` reads the same numbers but guesses the rest: it makes integers of
     clusters called ``"0"``, ``"1"``, missing values of a gene or a group called ``"NA"``, and
-    doubles of the scores. What is passed here is ``dtype`` as the columns are documented,
-    ``float_precision="round_trip"``, and that only empty fields of numbers are missing values.
+    doubles of the scores. What is passed here is ``dtype`` as the columns are documented, and that
+    only empty fields of numbers are missing values.
 
     Parameters
     ----------
@@ -65,7 +65,6 @@ def read_explain_csv(path: str | PathLike[str]) -> pd.DataFrame:
         path,
         usecols=[c for c in header if c in _DTYPES],
         dtype={c: t for c, t in _DTYPES.items() if c in header},
-        float_precision="round_trip",
         keep_default_na=False,
         na_values={c: [""] for c, t in _DTYPES.items() if str(t).startswith("float")},
     )
