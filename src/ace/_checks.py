@@ -112,7 +112,8 @@ def groups_of(adata: AnnData, groupby: str) -> tuple[np.ndarray, list[str]]:
     category = (
         column if isinstance(column.dtype, pd.CategoricalDtype) else column.astype("category")
     )
-    unused = [c for c in category.cat.categories if not (category == c).any()]
+    used = np.bincount(category.cat.codes, minlength=len(category.cat.categories)) > 0
+    unused = list(category.cat.categories[~used])
     if unused:
         warnings.warn(
             f"categories of adata.obs[{groupby!r}] without a cell are left out: {unused}. Drop "

@@ -78,12 +78,7 @@ def summarise(matrix: Any, codes: np.ndarray, n_groups: int) -> GroupSummary:
     for rows, columns, part in _chunks(matrix):
         members = member[:, rows]
         total[:, columns] += _dense(members @ part)
-        if sp.issparse(part):
-            part = part.copy()
-            part.data = (part.data != 0).astype(np.float32)
-        else:
-            part = part != 0
-        nonzero[:, columns] += _dense(members @ part)
+        nonzero[:, columns] += _dense(members @ _is_nonzero(part))
     counts = np.bincount(codes[cells], minlength=n_groups)
     per_cell = 1.0 / np.maximum(counts, 1)[:, None]
     return GroupSummary(mean=total * per_cell, fraction=nonzero * per_cell, counts=counts)
@@ -105,6 +100,14 @@ def _chunks(matrix: Any) -> Iterator[tuple[slice, slice, Any]]:
     for start in range(0, n_rows, height):
         rows = slice(start, start + height)
         yield rows, whole, read_rows(matrix, rows)
+
+
+def _is_nonzero(part: Any) -> Any:
+    """1 where a value is not 0 (a sparse matrix may store zeros); shares the sparse structure."""
+    if not sp.issparse(part):
+        return (part != 0).astype(np.float32)
+    flags = (part.data != 0).astype(np.float32)
+    return type(part)((flags, part.indices, part.indptr), shape=part.shape, copy=False)
 
 
 def _dense(product: Any) -> np.ndarray:
