@@ -86,6 +86,8 @@ def environment() -> dict[str, Any]:
 def code_key(*folders: str, files: tuple[str, ...] = ()) -> str:
     """Fingerprint of the code that a result depends on: folders of ``ace``, files here."""
     paths = [HERE / name for name in files]
+    if folders:  # what all rooms use
+        paths += sorted(SOURCE.glob("_*.py"))
     for folder in folders:
         paths += sorted((SOURCE / folder).rglob("*.py"))
     digest = hashlib.sha256()

@@ -45,6 +45,12 @@ def positive(value: int | None, name: str, *, optional: bool = True) -> None:
         raise ValueError(f"{name} must be {either}, got {value!r}.")
 
 
+def seed(value: Any) -> None:
+    """Raise unless ``value`` can seed a random number generator."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 0:
+        raise ValueError(f"random_state must be a whole number from 0, got {value!r}.")
+
+
 def matrix_of(adata: AnnData, layer: str | None) -> Any:
     """Give the matrix of a layer, or ``X``.
 
@@ -79,8 +85,12 @@ def unique_genes(adata: AnnData) -> None:
         )
 
 
-def groups_of(adata: AnnData, groupby: str) -> tuple[np.ndarray, list[str]]:
+def groups_of(
+    adata: AnnData, groupby: str, *, leave_out: Any = None
+) -> tuple[np.ndarray, list[str]]:
     """Give the code of each cell's group and the names of the groups, at least two.
+
+    Cells of the category ``leave_out``, which is no group, have the code -1.
 
     Raises
     ------
@@ -112,7 +122,10 @@ def groups_of(adata: AnnData, groupby: str) -> tuple[np.ndarray, list[str]]:
     category = (
         column if isinstance(column.dtype, pd.CategoricalDtype) else column.astype("category")
     )
-    used = np.bincount(category.cat.codes, minlength=len(category.cat.categories)) > 0
+    if leave_out is not None and leave_out in category.cat.categories:
+        category = category.cat.remove_categories([leave_out])
+    codes = category.cat.codes.to_numpy()
+    used = np.bincount(codes[codes >= 0], minlength=len(category.cat.categories)) > 0
     unused = list(category.cat.categories[~used])
     if unused:
         warnings.warn(
@@ -120,7 +133,7 @@ def groups_of(adata: AnnData, groupby: str) -> tuple[np.ndarray, list[str]]:
             f"them with `adata.obs[{groupby!r}] = "
             f"adata.obs[{groupby!r}].cat.remove_unused_categories()`.",
             UserWarning,
-            stacklevel=3,
+            stacklevel=4,
         )
         category = category.cat.remove_unused_categories()
     names = [str(c) for c in category.cat.categories]
@@ -179,8 +192,17 @@ def warn_of_counts(kind: InputKind, layer: str | None) -> None:
         "    sc.pp.normalize_total(adata, target_sum=1e4)\n"
         "    sc.pp.log1p(adata)",
         UserWarning,
-        stacklevel=3,
+        stacklevel=4,
     )
+
+
+def distinct(stored: Sequence[str], names: Sequence[str]) -> None:
+    """Raise if names of groups or pairs of them could not be told apart where they are stored."""
+    if len(set(stored)) < len(stored):
+        raise ValueError(
+            f"names of groups cannot be told apart where they are stored: {list(names)}. Rename "
+            "them with adata.obs[...].cat.rename_categories."
+        )
 
 
 def warn_of_single_cells(counts: np.ndarray, names: Sequence[str]) -> None:
@@ -190,7 +212,7 @@ def warn_of_single_cells(counts: np.ndarray, names: Sequence[str]) -> None:
         warnings.warn(
             f"groups of a single cell: {single}. Their panels describe that cell, not a type.",
             UserWarning,
-            stacklevel=3,
+            stacklevel=4,
         )
 
 
@@ -238,7 +260,9 @@ def warn_of_low_fidelity(overall: float, by_group: np.ndarray, names: Sequence[s
     if overall >= MIN_FIDELITY:
         return
     worst = [
-        f"{names[i]} ({by_group[i]:.2f})" for i in np.argsort(by_group)[:5] if by_group[i] < 0.9
+        f"{names[i]} ({by_group[i]:.2f})"
+        for i in np.argsort(by_group)[:5]
+        if by_group[i] < MIN_FIDELITY
     ]
     warnings.warn(
         f"the scorer gives only {overall:.0%} of the cells to their own group, least of all "
@@ -246,5 +270,5 @@ def warn_of_low_fidelity(overall: float, by_group: np.ndarray, names: Sequence[s
         "(n_prototypes=5 or 10), a model trained on these labels "
         "(ace.model.KRATOS), or another embedding.",
         UserWarning,
-        stacklevel=3,
+        stacklevel=4,
     )

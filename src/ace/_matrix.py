@@ -32,6 +32,8 @@ def read_rows(matrix: Any, rows: np.ndarray | slice, columns: np.ndarray | None 
     columns
         Column numbers in any order; ``None`` for all as they are.
     """
+    if columns is not None and isinstance(matrix, np.ndarray) and not isinstance(rows, slice):
+        return matrix[np.ix_(rows, columns)]
     part = matrix[rows]
     if hasattr(part, "compute"):  # dask
         part = part.compute()
@@ -73,6 +75,9 @@ def summarise(matrix: Any, codes: np.ndarray, n_groups: int) -> GroupSummary:
     cells = np.flatnonzero(codes >= 0)
     ones = np.ones(len(cells))
     member = sp.csr_array((ones, (codes[cells], cells)), shape=(n_groups, matrix.shape[0]))
+    if sp.issparse(matrix) and not matrix.has_canonical_format:
+        matrix = matrix.copy()  # entries that are stored twice would count as two cells
+        matrix.sum_duplicates()
     total = np.zeros((n_groups, matrix.shape[1]))
     nonzero = np.zeros_like(total)
     for rows, columns, part in _chunks(matrix):
@@ -88,8 +93,9 @@ def _chunks(matrix: Any) -> Iterator[tuple[slice, slice, Any]]:
     """Blocks of a matrix along the axis that it is stored by."""
     n_rows, n_columns = matrix.shape
     whole = slice(None)
-    if sp.issparse(matrix) and matrix.format == "csc":
-        width = max(1, n_columns * CHUNK_VALUES // max(matrix.nnz, 1))
+    if getattr(matrix, "format", None) == "csc":  # in memory or on disk
+        n_values = matrix.nnz if sp.issparse(matrix) else n_rows * n_columns
+        width = max(1, n_columns * CHUNK_VALUES // max(n_values, 1))
         for start in range(0, n_columns, width):
             columns = slice(start, start + width)
             yield whole, columns, matrix[:, columns]

@@ -111,6 +111,13 @@ def test_per_cell(name, scorer, cells):
 
 
 @every_method
+def test_under_no_grad(name, scorer, cells):
+    expected = explain(name, scorer, cells).scores
+    with torch.no_grad():
+        np.testing.assert_array_equal(explain(name, scorer, cells).scores, expected)
+
+
+@every_method
 def test_unmatched_cells_are_refused(name, scorer, values):
     with pytest.raises(ValueError, match="3 groups, but cells of 2"):
         Method.registry[name](scorer, GroupedCells(values[:2]))

@@ -104,6 +104,14 @@ def test_bad_mass(scorer, cells, mass):
         Panel(scorer, cells, mass=mass)
 
 
+def test_a_feature_that_is_constant_on_both_sides_has_a_direction():
+    cells = GroupedCells([np.array([[1.0, 0, 2]] * 3), np.array([[0.0, 1, 2]] * 3)])
+    difference = cells.difference(0, None)
+    assert difference[0] > 1e5
+    assert difference[1] < -1e5
+    assert difference[2] == 0
+
+
 def test_ties_are_broken_by_data_then_by_name():
     order = rank(
         np.array([1.0, 0.0, 0.0, 0.0]), np.array([0.0, 0.1, 0.3, 0.1]), ("d", "c", "b", "a")

@@ -89,7 +89,7 @@ def _restore_counts(logged: sparse.csr_matrix, totals: np.ndarray) -> sparse.csr
         msg = (
             "The counts of pbmc68k_reduced cannot be restored: its raw values deviate from "
             f"log1p(1e4 * count / n_counts) by up to {deviation:.2g}, where rounding explains "
-            f"{_ROUNDING:.2g}. The installed scanpy ships another matrix; scanpy 1.10 and 1.11 "
+            f"{_ROUNDING:.2g}. The installed scanpy ships another matrix; scanpy 1.11 and 1.12 "
             "are known to work."
         )
         raise RuntimeError(msg)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ace.explain._method import Attribution, Method, MethodInfo
+from ace.explain._method import Attribution, Method, MethodInfo, at_least_one
 from ace.explain._prox_linear import prox_linear
 
 if TYPE_CHECKING:
@@ -99,6 +99,9 @@ class Adversarial(Method):
             raise ValueError(
                 f"penalty must be positive and margin not negative, got {penalty} and {margin}."
             )
+        at_least_one(max_steps=1 if max_steps is None else max_steps)
+        if step_size is not None and step_size <= 0:
+            raise ValueError(f"step_size must be positive, got {step_size}.")
         self.solver = solver
         self.penalty = penalty
         self.margin = margin
@@ -111,11 +114,13 @@ class Adversarial(Method):
         self.tol = tol
         self._range = self._bounds(bounds)
 
-    def _bounds(
-        self, bounds: Literal["observed"] | tuple[float, float] | None
-    ) -> tuple[Tensor, Tensor] | None:
+    def _bounds(self, bounds: Any) -> tuple[Tensor, Tensor] | None:
         if bounds is None:
             return None
+        if bounds != "observed" and (isinstance(bounds, str) or bounds[0] > bounds[1]):
+            raise ValueError(
+                f"bounds must be 'observed', None or a pair (lowest, highest), got {bounds!r}."
+            )
         low, high = self.cells.feature_range if bounds == "observed" else map(torch.tensor, bounds)
         return low.to(self.scorer.device).float(), high.to(self.scorer.device).float()
 
@@ -132,7 +137,9 @@ class Adversarial(Method):
             found = self._perturb(x, source, reference)
             delta[index] = found.cpu().numpy()
             with torch.no_grad():
-                margin_left[index] = self._gap(x + found, source, reference).cpu().numpy()
+                margin_left[index] = (
+                    self._gap(self._clip(x, found), source, reference).cpu().numpy()
+                )
         explained = delta[correct]
         size = np.abs(explained)
         diagnostics = {
@@ -209,13 +216,15 @@ class Adversarial(Method):
             tol=self.tol,
             device=x.device,
         )
-        return self._clip(x, found) - x if self.shared else found
+        return self._clip(x, found) - x
 
     def _clip(self, x: Tensor, delta: Tensor) -> Tensor:
         moved = x + delta
         if self._range is None:
             return moved
-        return torch.minimum(torch.maximum(moved, self._range[0]), self._range[1])
+        # Unlike minimum and maximum, clamp passes the whole gradient where a value is at its
+        # bound, as every gene is that a cell does not express.
+        return moved.clamp(self._range[0], self._range[1])
 
 
 def subgradient(

@@ -95,10 +95,6 @@ class GroupedCells:
             return [reference]
         return [g for g in range(len(self)) if g != source]
 
-    def n_reference(self, source: int, reference: int | None) -> int:
-        """Number of cells that stand for the reference."""
-        return sum(len(self.groups[g]) for g in self.others(source, reference))
-
     def draw_reference(
         self,
         source: int,
@@ -135,7 +131,8 @@ class GroupedCells:
         drawn = torch.empty(n, self.n_features)
         for group in np.unique(group_of):
             where = np.flatnonzero(group_of == group)
-            drawn[torch.from_numpy(where)] = self[group][draw(len(self[group]), len(where), rng)]
+            rows = self[group][draw(len(self[group]), len(where), rng)]
+            drawn[torch.from_numpy(where)] = rows.to(drawn.device)
         return drawn, group_of
 
     @cached_property
@@ -176,9 +173,11 @@ class GroupedCells:
         share = self.sizes[others] / self.sizes[others].sum()
         other_mean = share @ mean[others]
         other_var = share @ (var[others] + (mean[others] - other_mean) ** 2)
-        sd = np.sqrt((var[source] + other_var) / 2)
         gap = mean[source] - other_mean
-        return np.divide(gap, sd, out=np.zeros_like(gap), where=sd > 1e-12)
+        size = np.maximum(np.abs(mean[source]) + np.abs(other_mean), 1e-30)
+        gap[np.abs(gap) <= 1e-9 * size] = 0  # rounding is no difference
+        # A feature that is constant on both sides still differs, and as clearly as can be.
+        return gap / np.maximum(np.sqrt((var[source] + other_var) / 2), 1e-6 * size)
 
 
 def draw(n_available: int, n: int, rng: np.random.Generator) -> np.ndarray:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ace.explain._gradient import GradientMethod
-from ace.explain._method import Contrast, MethodInfo
+from ace.explain._method import Contrast, MethodInfo, at_least_one
 
 if TYPE_CHECKING:
     from ace.explain._cells import GroupedCells
@@ -82,6 +82,7 @@ class ExpectedGradients(GradientMethod):
         balanced: bool = False,
     ) -> None:
         super().__init__(scorer, cells, seed=seed, per_cell=per_cell)
+        at_least_one(n_samples=n_samples)
         self.n_copies = n_samples
         self.balanced = balanced
 

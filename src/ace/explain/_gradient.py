@@ -80,7 +80,7 @@ class GradientMethod(Method):
         for start in range(0, len(explained), n_rows):
             index = explained[start : start + n_rows]
             attributions, gap = self.attribute(contrast, rows[index].to(self.scorer.device))
-            total += attributions.sum(0).double().cpu().numpy()
+            total += attributions.sum(0).cpu().double().numpy()
             if per_cell is not None:
                 per_cell[index] = attributions.cpu().numpy()
             if gap is not None:

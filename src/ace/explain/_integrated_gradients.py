@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ace.explain._gradient import GradientMethod
-from ace.explain._method import Contrast, MethodInfo
+from ace.explain._method import Contrast, MethodInfo, at_least_one
 
 if TYPE_CHECKING:
     from ace.explain._cells import GroupedCells
@@ -52,6 +52,7 @@ class IntegratedGradients(GradientMethod):
         baseline: float = 0.0,
     ) -> None:
         super().__init__(scorer, cells, seed=seed, per_cell=per_cell)
+        at_least_one(n_steps=n_steps)
         self.n_copies = n_steps
         self.baseline = baseline
 

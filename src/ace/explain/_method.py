@@ -133,7 +133,8 @@ class Method(ABC):
         -------
         The attribution of every feature.
         """
-        with frozen(self.scorer), seeded(self.seed_of(source, reference), self.scorer.device):
+        seed = self.seed_of(source, reference)
+        with torch.enable_grad(), frozen(self.scorer), seeded(seed, self.scorer.device):
             return self.explain(source, reference)
 
     @abstractmethod
@@ -210,6 +211,13 @@ def seeded(seed: int, device: torch.device) -> Iterator[None]:
     with torch.random.fork_rng(devices):
         torch.manual_seed(seed)
         yield
+
+
+def at_least_one(**numbers: Any) -> None:
+    """Raise unless these options are whole numbers from 1."""
+    for name, value in numbers.items():
+        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
+            raise ValueError(f"{name} must be a whole number from 1, got {value!r}.")
 
 
 def score_cells(scorer: GroupScorer, cells: GroupedCells) -> list[np.ndarray]:

@@ -10,7 +10,14 @@ import torch
 from ace.explain._cells import BATCH_SIZE, GroupedCells, draw
 from ace.explain._expected_gradients import path_attributions
 from ace.explain._gradient import rows_at_once
-from ace.explain._method import Attribution, Contrast, Method, MethodInfo, score_cells
+from ace.explain._method import (
+    Attribution,
+    Contrast,
+    Method,
+    MethodInfo,
+    at_least_one,
+    score_cells,
+)
 from ace.explain._pursuit import panel_size, pursue
 
 if TYPE_CHECKING:
@@ -37,8 +44,8 @@ class Panel(Method):
     - :math:`r_i` is the mean over the other groups :math:`t` of the absolute expected gradient of
       the group's log-odds from cells of :math:`t`, so that a gene that is up against one
       neighbour and down against another does not cancel;
-    - :math:`\rho(t, x_i \mid x_S)` is the correlation of the gene, made orthogonal to the panel,
-      with what the panel leaves unexplained of the target :math:`t = \tanh(m_s / \mathrm{median}
+    - :math:`\rho(t, x_i \mid x_S)` is the correlation of the gene, made orthogonal to the panel
+      (a semi-partial correlation), with the target :math:`t = \tanh(m_s / \mathrm{median}
       \lvert m_s \rvert)`: orthogonal least squares for a sparse linear surrogate of the scorer;
     - all correlations are taken over cells weighted such that source and reference count equally.
 
@@ -91,6 +98,7 @@ class Panel(Method):
         super().__init__(scorer, cells, seed=seed, per_cell=per_cell)
         if not 0 < mass <= 1:
             raise ValueError(f"mass must lie in (0, 1], got {mass}.")
+        at_least_one(n_pairs=n_pairs, max_candidates=max_candidates, max_panel=max_panel)
         self.n_pairs = n_pairs
         self.mass = mass
         self.max_candidates = max_candidates
@@ -161,7 +169,7 @@ class Panel(Method):
             by_pair = path_attributions(contrast, x, baseline, at)
             total.index_add_(0, row_of[i : i + step].to(device), by_pair)
         n_each = np.bincount(row_of.numpy(), minlength=len(others))
-        return total.double().cpu().numpy() / np.maximum(n_each, 1)[:, None]
+        return total.cpu().double().numpy() / np.maximum(n_each, 1)[:, None]
 
     def candidates(self, source: int, reference: int | None) -> np.ndarray:
         """Features that carry the share ``mass`` of the attribution, most relevant first."""
@@ -176,7 +184,9 @@ class Panel(Method):
 
     def _carriers(self, relevances: list[np.ndarray]) -> np.ndarray:
         shares = np.sum([r / max(r.sum(), 1e-30) for r in relevances], axis=0)
-        order = np.lexsort((-np.max(relevances, axis=0), -shares))
+        names = self.scorer.feature_names
+        last = np.zeros(len(shares)) if names is None else np.argsort(np.argsort(np.array(names)))
+        order = np.lexsort((last, -np.max(relevances, axis=0), -shares))
         carried = np.cumsum(shares[order]) / max(shares.sum(), 1e-30)
         n = int(np.searchsorted(carried, self.mass)) + 1
         return order[: min(n, self.max_candidates)]

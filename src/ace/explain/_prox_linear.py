@@ -73,7 +73,7 @@ def prox_linear(
     delta = torch.zeros(shape, device=device)
     best = torch.zeros(shape, device=device)
     best_norm = torch.full((n_rows,), torch.inf, device=device)
-    eta = torch.full((n_rows, 1), step, device=device)
+    eta = torch.full((n_rows, 1), float(step), device=device)
     resting = torch.zeros(n_rows, dtype=torch.bool, device=device)
     multiplier = torch.zeros(n_rows, device=device)
     checked = best_norm.clone()

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ace.explain._gradient import GradientMethod, rows_at_once
-from ace.explain._method import Contrast, MethodInfo
+from ace.explain._method import Contrast, MethodInfo, at_least_one
 
 if TYPE_CHECKING:
     from ace.explain._cells import GroupedCells
@@ -53,6 +53,7 @@ class Shap(GradientMethod):
         max_cells: int = 50,
     ) -> None:
         super().__init__(scorer, cells, seed=seed, per_cell=per_cell)
+        at_least_one(n_samples=n_samples, max_cells=max_cells)
         self.n_samples = n_samples
         self.max_cells = max_cells
 

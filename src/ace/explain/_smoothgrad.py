@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ace.explain._gradient import GradientMethod, input_gradient
-from ace.explain._method import Contrast, MethodInfo
+from ace.explain._method import Contrast, MethodInfo, at_least_one
 
 if TYPE_CHECKING:
     from ace.explain._cells import GroupedCells
@@ -49,6 +49,7 @@ class SmoothGrad(GradientMethod):
         noise: float = 0.2,
     ) -> None:
         super().__init__(scorer, cells, seed=seed, per_cell=per_cell)
+        at_least_one(n_samples=n_samples)
         self.n_copies = n_samples
         self.noise = noise
 

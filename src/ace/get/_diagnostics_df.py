@@ -39,13 +39,13 @@ def diagnostics_df(
     ``n_cells``, ``n_reference``
         Cells explained, and cells they were compared with.
     ``panel_size``
-        Genes in the panel of the group.
+        Genes that a cross-validated surrogate of the scorer has use for.
     ``flip_rate``
         Fraction of the cells whose group the perturbation changes.
     ``l1``
-        Mean size of the perturbation, in the units of the explained matrix.
+        Median size of the perturbation, in the units of the explained matrix.
     ``n_features``
-        Mean number of genes perturbed.
+        Median number of genes perturbed.
     ``delta``
         How far attributions are from adding up to the difference that they explain.
     ``seconds``

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 def explain_df(
     adata: AnnData,
     group: str | Iterable[str] | None = None,
-    *,
     key: str = DEFAULT_KEY,
+    *,
     gene_symbols: str | None = None,
 ) -> pd.DataFrame:
     """Get an explanation as one tidy frame, a row for each gene of each group.

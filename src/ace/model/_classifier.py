@@ -307,7 +307,7 @@ class ClassifierModel(GeneModel):
             classifier itself. Any other grouping: prototypes in the model's embedding.
         n_prototypes
             Prototypes of each group, where the grouping is not the model's own; see
-        :func:`ace.explain.fit_clustering`.
+            :func:`ace.explain.fit_clustering`.
         batch_size
             Cells in a minibatch; ``None`` for ``scvi.settings.batch_size``.
         random_state

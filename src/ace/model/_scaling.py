@@ -28,7 +28,7 @@ def learn_scale(
         Rows to learn from.
     scale
         ``"minmax"`` maps the observed range of a gene to [0, 1], ``"zscore"`` gives mean 0 and
-        standard deviation 1, ``None`` leaves the genes as they are.
+        standard deviation 1, ``None`` leaves the genes that vary as they are.
 
     Returns
     -------
@@ -77,9 +77,6 @@ def learn_scale(
         spread = np.sqrt(np.maximum(squares / len(cells) - mean**2, 0.0))
         offset = mean if shift is None else mean + shift
     else:
-        return (
-            np.zeros(reader.n_genes, dtype=np.float32),
-            np.ones(reader.n_genes, dtype=np.float32),
-        )
+        offset, spread = np.zeros(reader.n_genes), np.ones(reader.n_genes)
     factor = np.divide(1.0, spread, out=np.zeros_like(spread), where=varies & (spread > 0))
     return offset.astype(np.float32), factor.astype(np.float32)

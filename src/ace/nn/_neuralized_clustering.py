@@ -80,10 +80,12 @@ class NeuralizedClustering(nn.Module):
             raise ValueError(f"beta must be a positive number, got {beta}.")
         self.beta = float(beta)
         self.register_buffer("prototypes", prototypes)
-        self.register_buffer("group_of", group_of)
+        self.register_buffer("group_of", group_of.to(prototypes.device))
         self.register_buffer("_center", prototypes.mean(0))
         # Row c lists the prototypes of group c, padded to the largest group.
-        members = torch.zeros(len(sizes), int(sizes.max()), dtype=torch.long)
+        members = torch.zeros(
+            len(sizes), int(sizes.max()), dtype=torch.long, device=prototypes.device
+        )
         is_padding = torch.ones_like(members, dtype=torch.bool)
         for group, size in enumerate(sizes.tolist()):
             members[group, :size] = torch.nonzero(group_of == group).flatten()

@@ -10,12 +10,12 @@ import numpy as np
 import scipy.sparse as sp
 
 from ace import _checks
-from ace._keys import DEFAULT_KEY, ExplanationKeys, pair_name
+from ace._keys import DEFAULT_KEY, ExplanationKeys, pair_name, storable
 from ace._matrix import read_rows, summarise
 from ace._threads import one_thread
 from ace.explain import GroupedCells, Method, fidelity
 from ace.explain._method import options as options_of
-from ace.tl._scorers import layer_of_model, scorer_of_model, scorer_of_pca
+from ace.tl._scorers import layer_of_model, scorer_of_model, scorer_of_pca, unlabelled_of
 from ace.tl._tables import ExplanationTables
 
 if TYPE_CHECKING:
@@ -29,7 +29,6 @@ logger = logging.getLogger(__name__)
 LONG_WORK = 10.0
 
 
-@one_thread()
 def explain(
     adata: AnnData,
     groupby: str,
@@ -62,7 +61,8 @@ def explain(
     groupby
         Column of ``adata.obs`` with the groups.
     model
-        A trained model, such as :class:`ace.model.KRATOS`: anything with ``group_scorer``.
+        A trained model of :mod:`ace.model`, such as :class:`~ace.model.KRATOS`. Cells of its
+        unlabelled category are left out where its own labels are explained.
         ``None``: adata's own principal components if ``varm["PCs"]`` and ``obsm["X_pca"]`` are of
         this matrix, else components computed on the side, of ``var["highly_variable"]`` genes if
         there is such a column. Genes that the scorer does not see get score 0 and rank last.
@@ -119,6 +119,10 @@ def explain(
     ------
     KeyError
         If the column or the layer does not exist.
+    TypeError
+        If the model is none.
+    RuntimeError
+        If the model is not trained.
     ValueError
         If a group, method, option or number is not allowed, there is one group only, gene names
         repeat, a gene of the model is missing, or values are NaN or infinite.
@@ -137,20 +141,78 @@ def explain(
     >>> adata.uns["ace"]["names"].dtype.names[:3]
     ('0', '1', '2')
     """
+    with one_thread():
+        return _explain(
+            adata,
+            groupby,
+            model=model,
+            method=method,
+            groups=groups,
+            reference=str(reference),
+            layer=layer,
+            n_cells=n_cells,
+            n_prototypes=n_prototypes,
+            per_cell=per_cell,
+            key_added=key_added,
+            copy=copy,
+            random_state=random_state,
+            progress=progress,
+            method_options=method_options,
+        )
+
+
+if explain.__doc__:
+    explain.__doc__ = explain.__doc__.replace(
+        "{methods}",
+        "\n        ".join(
+            f"- ``{cls.info.name!r}``: {cls.info.computes} ({cls.info.paper})"
+            for cls in Method.registry.values()
+        ),
+    )
+
+
+def _explain(
+    adata: AnnData,
+    groupby: str,
+    *,
+    model: Any | None,
+    method: str,
+    groups: Literal["all"] | Iterable[str],
+    reference: str,
+    layer: str | None,
+    n_cells: int | None,
+    n_prototypes: int | None,
+    per_cell: bool,
+    key_added: str,
+    copy: bool,
+    random_state: int,
+    progress: bool | None,
+    method_options: dict[str, Any],
+) -> AnnData | None:
+    """:func:`explain`, on the threads of the caller."""
     _checks.one_of(method, "method", list(Method.registry))
     kind = Method.registry[method]
     for option in method_options:
         _checks.one_of(option, f"option of method {method!r}", list(options_of(kind)))
     _checks.positive(n_cells, "n_cells")
     _checks.positive(n_prototypes, "n_prototypes")
+    _checks.seed(random_state)
     _checks.unique_genes(adata)
-    codes, names = _checks.groups_of(adata, groupby)
-    _checks.one_of(reference, "reference", ["rest", "each", *names])
-    pairs = _pairs(_checks.chosen_groups(groups, names), names, reference)
-    if per_cell and reference == "each":
-        raise ValueError("per_cell=True needs one reference, 'rest' or a group, not 'each'.")
     if model is not None:
         layer = layer_of_model(model, layer)
+    codes, names = _checks.groups_of(adata, groupby, leave_out=unlabelled_of(model, groupby))
+    _checks.one_of(reference, "reference", ["rest", "each", *names])
+    pairs = _pairs(_checks.chosen_groups(groups, names), names, reference)
+    fields = [
+        names[s] if reference != "each" else pair_name(names[s], names[t or 0]) for s, t in pairs
+    ]
+    _checks.distinct([storable(field) for field in fields], fields)
+    if copy and adata.isbacked:
+        raise ValueError(
+            "copy=True cannot copy an AnnData on disk: leave it out, or pass adata.to_memory()."
+        )
+    if per_cell and reference == "each":
+        raise ValueError("per_cell=True needs one reference, 'rest' or a group, not 'each'.")
     matrix = _checks.matrix_of(adata, layer)
     values = _checks.input_kind(matrix)
     if model is None:
@@ -162,7 +224,7 @@ def explain(
     if model is None:
         scored = scorer_of_pca(adata, matrix, codes, names, n_prototypes, random_state)
     else:
-        scored = scorer_of_model(model, adata, groupby, names, n_prototypes)
+        scored = scorer_of_model(model, adata, groupby, names, n_prototypes, random_state)
     # The engine counts groups as the scorer does: `at` goes from our codes to its codes.
     at = [scored.scorer.groups.index(name) for name in names]
     ours = np.argsort(at)
@@ -181,12 +243,12 @@ def explain(
         log_base=_log_base(adata) if values == "log" else None,
     )
     per_cell_rows: list[tuple[np.ndarray, np.ndarray]] = []
-    for source, other in _watched(pairs, progress):
+    for (source, other), field in zip(_watched(pairs, progress), fields, strict=True):
         began = time.perf_counter()
         found = explainer(at[source], None if other is None else at[other])
         others = [other] if other is not None else [g for g in range(len(names)) if g != source]
         tables.add(
-            names[source] if reference != "each" else pair_name(names[source], names[others[0]]),
+            field,
             found,
             source,
             others,
@@ -215,6 +277,7 @@ def explain(
             "options": {
                 k: list(v) if isinstance(v, tuple) else v for k, v in method_options.items()
             },
+            "scorer": type(scored.scorer).__name__,
             "embedding": "pca" if model is None else type(model).__name__,
             "fidelity": overall,
             "values": values,
@@ -229,16 +292,6 @@ def explain(
     )
     logger.info("explained %d comparisons by %r; added %s", len(pairs), method, ", ".join(written))
     return adata if copy else None
-
-
-if explain.__doc__:
-    explain.__doc__ = explain.__doc__.replace(
-        "{methods}",
-        "\n        ".join(
-            f"- ``{cls.info.name!r}``: {cls.info.computes} ({cls.info.paper})"
-            for cls in Method.registry.values()
-        ),
-    )
 
 
 def _pairs(chosen: list[int], names: list[str], reference: str) -> list[tuple[int, int | None]]:

@@ -102,7 +102,12 @@ def _pca(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Principal components of the highly variable genes (of all, if none are marked)."""
     marked = adata.var.get("highly_variable")
-    columns = np.arange(adata.n_vars) if marked is None else np.flatnonzero(marked.to_numpy(bool))
+    columns = np.arange(adata.n_vars) if marked is None else np.flatnonzero(marked == True)  # noqa: E712 (NaN is not True)
+    if len(columns) == 0:
+        raise ValueError(
+            "adata.var['highly_variable'] marks no gene, and there are no principal components of "
+            "this matrix. Run sc.pp.highly_variable_genes(adata) and sc.pp.pca(adata) again."
+        )
     cells = np.sort(_sample(np.arange(adata.n_obs), N_CELLS_PCA, rng))
     part = read_rows(matrix, cells, columns).astype(np.float32)
     n_components = min(N_COMPONENTS, min(part.shape) - 1)
@@ -135,21 +140,34 @@ def layer_of_model(model: Any, layer: str | None) -> str | None:
             "ace.model.KRATOS, or None for adata's own principal components, got "
             f"{type(model).__name__}."
         )
-    if layer is not None and layer != model.input_layer:
-        own = "adata.X" if model.input_layer is None else f"layer {model.input_layer!r}"
+    input_layer = getattr(model, "input_layer", None)
+    if layer is not None and layer != input_layer:
+        own = "adata.X" if input_layer is None else f"layer {input_layer!r}"
         raise ValueError(
             f"layer={layer!r}, but the model was trained on {own}, which is what it is explained "
             "on: leave layer out."
         )
-    return model.input_layer
+    return input_layer
+
+
+def unlabelled_of(model: Any, groupby: str) -> Any:
+    """Category of a model's own labels that is no group, ``None`` if there is none."""
+    if getattr(model, "labels_key", None) != groupby:
+        return None
+    return getattr(model, "unlabeled_category", None)
 
 
 def scorer_of_model(
-    model: Any, adata: AnnData, groupby: str, names: list[str], n_prototypes: int | None
+    model: Any,
+    adata: AnnData,
+    groupby: str,
+    names: list[str],
+    n_prototypes: int | None,
+    random_state: int,
 ) -> Scored:
     """Explain through a model of this package: anything with ``group_scorer``."""
     options = {} if n_prototypes is None else {"n_prototypes": n_prototypes}
-    scorer = model.group_scorer(adata, groupby, **options)
+    scorer = model.group_scorer(adata, groupby, random_state=random_state, **options)
     if set(scorer.groups) != set(names):
         raise ValueError(
             f"the model scores the groups {list(scorer.groups)}, but adata.obs[{groupby!r}] has "
