@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -85,11 +84,6 @@ class ExpectedGradients(GradientMethod):
         at_least_one(n_samples=n_samples)
         self.n_copies = n_samples
         self.balanced = balanced
-
-    def prepare(self, source: int, reference: int | None) -> None:
-        """Seed the draws of one comparison."""
-        self._pair = (source, reference)
-        self._rng = np.random.default_rng(self.seed_of(source, reference))
 
     def attribute(self, contrast: Contrast, x: Tensor) -> tuple[Tensor, Tensor]:
         """Expected gradient of each cell."""

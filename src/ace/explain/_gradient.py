@@ -59,13 +59,12 @@ class GradientMethod(Method):
         attributions should sum to, shape ``(n_cells, 2)``, where the method has such a property.
         """
 
-    def prepare(self, source: int, reference: int | None) -> None:
-        """Draw what all minibatches of one comparison share."""
-
     def explain(self, source: int, reference: int | None) -> Attribution:
         """Explain one group."""
         contrast = Contrast(self.scorer, source, reference)
-        self.prepare(source, reference)
+        # What the minibatches of one comparison draw, they draw from one stream.
+        self._pair = (source, reference)
+        self._rng = np.random.default_rng(self.seed_of(source, reference))
         rows = self.cells[source]
         explained = np.arange(len(rows))
         if self.max_cells is not None and self.max_cells < len(rows):

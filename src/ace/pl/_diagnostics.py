@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ace._checks import MIN_FIDELITY
 from ace._keys import DEFAULT_KEY
 from ace.get import diagnostics_df
 from ace.pl._colors import DEPLETED, ENRICHED
@@ -17,9 +18,6 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-#: Below this, what is explained is no longer the grouping that was asked about.
-FIDELITY_WANTED = 0.9
 
 _TITLES = {
     "fidelity": "fidelity",
@@ -142,9 +140,7 @@ def _columns(df: pd.DataFrame, columns: str | Sequence[str] | None, *, key: str)
 
 
 def _draw(ax: Axes, values: np.ndarray, column: str) -> None:
-    doubtful = (
-        values < FIDELITY_WANTED if column == "fidelity" else np.zeros(len(values), dtype=bool)
-    )
+    doubtful = values < MIN_FIDELITY if column == "fidelity" else np.zeros(len(values), dtype=bool)
     bars = ax.barh(
         np.arange(len(values)),
         np.nan_to_num(values),
@@ -178,7 +174,7 @@ def _draw(ax: Axes, values: np.ndarray, column: str) -> None:
     else:
         ax.margins(x=0.25)
     if column == "fidelity":
-        ax.axvline(FIDELITY_WANTED, color="black", linestyle="--", linewidth=0.8)
+        ax.axvline(MIN_FIDELITY, color="black", linestyle="--", linewidth=0.8)
 
 
 def _short(value: float) -> str:
