@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from ace.explain import GroupedCells, Method, methods
+from ace.explain import GroupedCells, GroupScorer, Method, fidelity, methods
 from explain.conftest import N_FEATURES, embedding_scorer
 
 every_method = pytest.mark.parametrize("name", list(Method.registry))
@@ -134,3 +134,85 @@ def test_permuted_features_permute_the_ranking(name, values):
     moved = explain(name, shuffled, GroupedCells(permuted))
     np.testing.assert_array_equal(order[moved.ranking], original.ranking)
     np.testing.assert_allclose(moved.scores, original.scores[order], rtol=1e-2, atol=1e-4)
+
+
+class Scaled(GroupScorer):
+    """Scores cells whose features are multiplied by their context, or by one number for all."""
+
+    def __init__(self, scorer, factor=None):
+        super().__init__(scorer.groups)
+        self.scorer = scorer
+        self.factor = factor
+        self.seen = set()
+
+    def forward(self, x, *context):
+        assert x.shape[1] == N_FEATURES
+        if self.factor is None:
+            self.seen.update(context[0].flatten().tolist())
+        return self.scorer(x * (context[0] if self.factor is None else self.factor))
+
+
+# All cells, so that which cells are explained does not depend on what is compared.
+every_cell = {"adversarial": {"only_correct": False}, "shap": {"max_cells": 60}}
+
+
+@every_method
+@pytest.mark.parametrize("reference", [None, 1])
+def test_context_that_all_cells_share_is_part_of_the_scorer(name, reference, scorer, values):
+    shared = [np.full((len(v), 1), 0.5) for v in values]
+    found = explain(
+        name, Scaled(scorer), GroupedCells(values, contexts=shared), 0, reference, per_cell=True
+    )
+    expected = explain(
+        name, Scaled(scorer, 0.5), GroupedCells(values), 0, reference, per_cell=True
+    )
+    np.testing.assert_array_equal(found.scores, expected.scores)
+    np.testing.assert_array_equal(found.ranking, expected.ranking)
+    np.testing.assert_array_equal(found.per_cell, expected.per_cell)
+    assert found.diagnostics == expected.diagnostics
+
+
+@every_method
+def test_each_cell_is_explained_in_its_own_context(name, scorer, values):
+    rng = np.random.default_rng(3)
+    factors = (0.75, 1.25)
+    contexts = [rng.choice(factors, (len(v), 1)) for v in values]
+    options = every_cell.get(name, {}) | {"per_cell": True}
+    found = explain(name, Scaled(scorer), GroupedCells(values, contexts=contexts), **options)
+    assert found.per_cell.shape == (60, N_FEATURES)
+    for factor in factors:
+        alone = explain(name, Scaled(scorer, factor), GroupedCells(values), **options)
+        here = contexts[0][:, 0] == factor
+        np.testing.assert_allclose(
+            found.per_cell[here], alone.per_cell[here], rtol=1e-3, atol=1e-4
+        )
+        assert np.abs(found.per_cell[~here] - alone.per_cell[~here]).max() > 1e-2
+
+
+@every_method
+def test_context_of_the_reference_is_never_used(name, scorer, values):
+    own = [np.full((len(v), 1), g + 1.0) for g, v in enumerate(values)]
+    scaled = Scaled(scorer)
+    cells = GroupedCells(values, contexts=own)
+    method = Method.registry[name](scaled, cells)
+    fidelity(scaled, cells)  # scores every cell in its own context, once
+    assert scaled.seen == {1.0, 2.0, 3.0}
+    scaled.seen.clear()
+    if name == "panel":  # its candidates are those of all groups
+        method.relevance(1, None)
+    else:
+        method(1)
+    assert scaled.seen == {2.0}
+
+
+def test_adversarial_in_context_shared_by_all_cells_of_a_group(scorer, values):
+    contexts = [np.linspace(0.9, 1.1, len(v))[:, None] for v in values]
+    cells = GroupedCells(values, contexts=contexts)
+    found = explain("adversarial", Scaled(scorer), cells, shared=True, bounds=(0, 20))
+    assert found.ranking[0] == 0
+    assert found.diagnostics["flip_rate"] > 0.9
+
+
+def test_context_needs_a_row_for_each_cell(values):
+    with pytest.raises(ValueError, match="60 cells need as many rows of context, got 59"):
+        GroupedCells(values, contexts=[v[1:, :1] for v in values])

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ace.explain._method import Attribution, Method, MethodInfo, at_least_one
+from ace.explain._method import Attribution, Method, MethodInfo, at_least_one, score_cells
 from ace.explain._prox_linear import prox_linear
 
 if TYPE_CHECKING:
@@ -134,11 +134,12 @@ class Adversarial(Method):
         for start in range(0, len(correct), n_rows):
             index = correct[start : start + n_rows]
             x = rows[index].to(self.scorer.device)
-            found = self._perturb(x, source, reference)
+            context = rows.context(index, self.scorer.device)
+            found = self._perturb(x, source, reference, *context)
             delta[index] = found.cpu().numpy()
             with torch.no_grad():
                 margin_left[index] = (
-                    self._gap(self._clip(x, found), source, reference).cpu().numpy()
+                    self._gap(self._clip(x, found), source, reference, *context).cpu().numpy()
                 )
         explained = delta[correct]
         size = np.abs(explained)
@@ -161,9 +162,8 @@ class Adversarial(Method):
         rows = self.cells[source]
         if not self.only_correct:
             return np.arange(len(rows))
-        with torch.no_grad():
-            given = [self.scorer(x.to(self.scorer.device)).argmax(1).cpu() for x in rows.batches()]
-        correct = np.flatnonzero(torch.cat(given).numpy() == source)
+        given = score_cells(self.scorer, self.cells)[source].argmax(1)
+        correct = np.flatnonzero(given == source)
         if len(correct) == 0:
             warnings.warn(
                 f"the scorer gives no cell of {self.scorer.groups[source]!r} to it, so all its "
@@ -174,9 +174,9 @@ class Adversarial(Method):
             return np.arange(len(rows))
         return correct
 
-    def _gap(self, x: Tensor, source: int, reference: int | None) -> Tensor:
+    def _gap(self, x: Tensor, source: int, reference: int | None, *context: Tensor) -> Tensor:
         """The difference that has to become negative, shape ``(n_cells,)``."""
-        m = self.scorer(x)
+        m = self.scorer(x, *context)
         if self.output == "probability":
             m = torch.sigmoid(m)
         if reference is not None:
@@ -185,7 +185,7 @@ class Adversarial(Method):
         own[:, source] = True
         return m[:, source] - m.masked_fill(own, -torch.inf).amax(1)
 
-    def _perturb(self, x: Tensor, source: int, reference: int | None) -> Tensor:
+    def _perturb(self, x: Tensor, source: int, reference: int | None, *context: Tensor) -> Tensor:
         lower = upper = None
         if self._range is not None:
             lower, upper = self._range[0] - x, self._range[1] - x
@@ -198,7 +198,9 @@ class Adversarial(Method):
         def gap(delta: Tensor, active: Tensor) -> tuple[Tensor, Tensor]:
             delta = delta.detach().requires_grad_()
             moved = self._clip(x if self.shared else x[active], delta)
-            hinge = self.margin + self._gap(moved, source, reference)
+            # What a cell is scored in stays its own.
+            own = context if self.shared else tuple(c[active] for c in context)
+            hinge = self.margin + self._gap(moved, source, reference, *own)
             if self.shared:
                 hinge = hinge.clamp_min(0).mean().unsqueeze(0)
             (gradient,) = torch.autograd.grad(hinge.sum(), delta)

@@ -25,10 +25,23 @@ class Rows:
     matrix
         NumPy array, SciPy sparse matrix or array, or tensor, of shape ``(n_cells, n_features)``.
         It is kept as it is.
+    context
+        What else the scorer has to know of each cell (its size, its batch), of shape
+        ``(n_cells, n_context)``; ``None``: nothing. It goes with the cell and is no feature.
+
+    Raises
+    ------
+    ValueError
+        If there is not one row of context for each cell.
     """
 
-    def __init__(self, matrix: Any) -> None:
+    def __init__(self, matrix: Any, context: np.ndarray | Tensor | None = None) -> None:
         self._matrix = matrix.tocsr() if sp.issparse(matrix) else matrix
+        self._context = None if context is None else torch.as_tensor(context).float()
+        if self._context is not None and len(self._context) != len(self):
+            raise ValueError(
+                f"{len(self)} cells need as many rows of context, got {len(self._context)}."
+            )
 
     def __len__(self) -> int:
         return self._matrix.shape[0]
@@ -44,6 +57,14 @@ class Rows:
             return rows.float()
         dense = rows.toarray() if sp.issparse(rows) else np.asarray(rows)
         return torch.from_numpy(np.ascontiguousarray(dense, dtype=np.float32))
+
+    def context(
+        self, index: np.ndarray | slice, device: torch.device | None = None
+    ) -> tuple[Tensor, ...]:
+        """Context of some rows, to be handed to the scorer behind them: one tensor, or none."""
+        if self._context is None:
+            return ()
+        return (self._context[index].to(device),)
 
     def batches(self, batch_size: int = BATCH_SIZE) -> Iterator[Tensor]:
         """Yield all rows in order, ``batch_size`` at a time."""
@@ -62,17 +83,27 @@ class GroupedCells:
     sizes
         How many cells each group has in the data; by default the numbers given. A reference that
         is "the rest" is drawn in these proportions.
+    contexts
+        For each group the context of its cells, where the scorer takes one: see
+        :class:`~ace.explain.GroupScorer`.
 
     Raises
     ------
     ValueError
-        If matrices differ in their number of features or a group has no cell.
+        If matrices differ in their number of features, a group has no cell, or contexts do not
+        match the matrices.
     """
 
     def __init__(
-        self, matrices: Sequence[Any], sizes: Sequence[int] | np.ndarray | None = None
+        self,
+        matrices: Sequence[Any],
+        sizes: Sequence[int] | np.ndarray | None = None,
+        contexts: Sequence[np.ndarray | Tensor] | None = None,
     ) -> None:
-        self.groups = [m if isinstance(m, Rows) else Rows(m) for m in matrices]
+        each = [None] * len(matrices) if contexts is None else contexts
+        self.groups = [
+            m if isinstance(m, Rows) else Rows(m, c) for m, c in zip(matrices, each, strict=True)
+        ]
         widths = {rows.n_features for rows in self.groups}
         if len(widths) != 1:
             raise ValueError(f"groups must share their features, got widths {sorted(widths)}.")

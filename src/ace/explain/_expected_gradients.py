@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from ace.explain._gradient import GradientMethod
+from ace.explain._gradient import GradientMethod, repeated
 from ace.explain._method import Contrast, MethodInfo, at_least_one
 
 if TYPE_CHECKING:
@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from ace.explain._scorer import GroupScorer
 
 
-def path_attributions(contrast: Contrast, x: Tensor, baseline: Tensor, alpha: Tensor) -> Tensor:
+def path_attributions(
+    contrast: Contrast, x: Tensor, baseline: Tensor, alpha: Tensor, *context: Tensor
+) -> Tensor:
     r"""One draw of expected gradients: :math:`(x - x') \odot \nabla m(x' + \alpha (x - x'))`.
 
     captum's ``GradientShap`` estimates the same mean, but draws cells and :math:`\alpha` from
@@ -30,6 +32,8 @@ def path_attributions(contrast: Contrast, x: Tensor, baseline: Tensor, alpha: Te
         Cells and their baselines, shape ``(n_cells, n_features)``.
     alpha
         Where on the line the gradient is taken, shape ``(n_cells, 1)``.
+    *context
+        Context of the cells, if the scorer takes one: the whole line lies in it.
 
     Returns
     -------
@@ -37,7 +41,7 @@ def path_attributions(contrast: Contrast, x: Tensor, baseline: Tensor, alpha: Te
     """
     point = torch.lerp(baseline, x, alpha).requires_grad_()
     # Cells do not mix, so the gradient of the sum is the gradient of each.
-    (gradient,) = torch.autograd.grad(contrast(point).sum(), point)
+    (gradient,) = torch.autograd.grad(contrast(point, *context).sum(), point)
     return gradient.mul_(x - baseline)
 
 
@@ -85,17 +89,19 @@ class ExpectedGradients(GradientMethod):
         self.n_copies = n_samples
         self.balanced = balanced
 
-    def attribute(self, contrast: Contrast, x: Tensor) -> tuple[Tensor, Tensor]:
+    def attribute(self, contrast: Contrast, x: Tensor, *context: Tensor) -> tuple[Tensor, Tensor]:
         """Expected gradient of each cell."""
         n = len(x) * self.n_copies
         drawn, _ = self.cells.draw_reference(*self._pair, n, self._rng, balanced=self.balanced)
         baseline = drawn[torch.from_numpy(self._rng.permutation(n))].to(x)
         alpha = torch.from_numpy(self._rng.random((n, 1))).to(x)
         copies = x.repeat_interleave(self.n_copies, 0)
-        by_draw = path_attributions(contrast, copies, baseline, alpha)
+        with_copies = repeated(context, self.n_copies)
+        by_draw = path_attributions(contrast, copies, baseline, alpha, *with_copies)
         attributions = by_draw.view(len(x), self.n_copies, -1).mean(1)
         with torch.no_grad():
-            change = contrast(x) - contrast(baseline).view(len(x), -1).mean(1)
+            at_baselines = contrast(baseline, *with_copies).view(len(x), -1).mean(1)
+            change = contrast(x, *context) - at_baselines
         gap = attributions.sum(1).mean() - change.mean()
         return attributions, torch.stack(
             [gap.expand_as(change), change.mean().expand_as(change)], 1

@@ -21,12 +21,19 @@ def rows_at_once(n_features: int, n_copies: int) -> int:
     return max(1, MAX_VALUES // (n_features * n_copies))
 
 
-def input_gradient(contrast: Contrast, x: Tensor) -> Tensor:
+def input_gradient(contrast: Contrast, x: Tensor, *context: Tensor) -> Tensor:
     """Gradient of the contrast with respect to the features, by captum, shape of ``x``."""
     from captum.attr import Saliency
 
     # captum warns about inputs that do not ask for a gradient yet.
-    return Saliency(contrast).attribute(x.detach().requires_grad_(), abs=False)
+    return Saliency(contrast).attribute(
+        x.detach().requires_grad_(), abs=False, additional_forward_args=context
+    )
+
+
+def repeated(context: tuple[Tensor, ...], n_copies: int) -> tuple[Tensor, ...]:
+    """Context of copies of each cell, which follow one another."""
+    return tuple(c.repeat_interleave(n_copies, 0) for c in context)
 
 
 class GradientMethod(Method):
@@ -43,7 +50,9 @@ class GradientMethod(Method):
     sign_is_direction: bool = True
 
     @abstractmethod
-    def attribute(self, contrast: Contrast, x: Tensor) -> tuple[Tensor, Tensor | None]:
+    def attribute(
+        self, contrast: Contrast, x: Tensor, *context: Tensor
+    ) -> tuple[Tensor, Tensor | None]:
         """Attribute a minibatch.
 
         Parameters
@@ -52,6 +61,9 @@ class GradientMethod(Method):
             What is explained.
         x
             Source cells, shape ``(n_cells, n_features)``.
+        *context
+            Their context, shape ``(n_cells, n_context)``, if the scorer takes one: what stands in
+            for a cell is scored in the cell's own.
 
         Returns
         -------
@@ -78,7 +90,10 @@ class GradientMethod(Method):
         n_rows = rows_at_once(rows.n_features, self.n_copies)
         for start in range(0, len(explained), n_rows):
             index = explained[start : start + n_rows]
-            attributions, gap = self.attribute(contrast, rows[index].to(self.scorer.device))
+            x, device = rows[index], self.scorer.device
+            attributions, gap = self.attribute(
+                contrast, x.to(device), *rows.context(index, device)
+            )
             total += attributions.sum(0).cpu().double().numpy()
             if per_cell is not None:
                 per_cell[index] = attributions.cpu().numpy()

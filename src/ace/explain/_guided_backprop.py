@@ -27,11 +27,13 @@ class GuidedBackprop(GradientMethod):
         needs_reference=False,
     )
 
-    def attribute(self, contrast: Contrast, x: Tensor) -> tuple[Tensor, None]:
+    def attribute(self, contrast: Contrast, x: Tensor, *context: Tensor) -> tuple[Tensor, None]:
         """Rectified gradient at each cell."""
         from captum.attr import GuidedBackprop as CaptumGuidedBackprop
 
         with warnings.catch_warnings():
             # captum announces its own hooks on every call and removes them afterwards.
             warnings.filterwarnings("ignore", message="Setting backward hooks on ReLU")
-            return CaptumGuidedBackprop(contrast).attribute(x.detach().requires_grad_()), None
+            return CaptumGuidedBackprop(contrast).attribute(
+                x.detach().requires_grad_(), additional_forward_args=context
+            ), None

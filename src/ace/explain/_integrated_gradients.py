@@ -56,14 +56,18 @@ class IntegratedGradients(GradientMethod):
         self.n_copies = n_steps
         self.baseline = baseline
 
-    def attribute(self, contrast: Contrast, x: Tensor) -> tuple[Tensor, Tensor]:
+    def attribute(self, contrast: Contrast, x: Tensor, *context: Tensor) -> tuple[Tensor, Tensor]:
         """Integrated gradient of each cell."""
         from captum.attr import IntegratedGradients as CaptumIntegratedGradients
 
         start = torch.full_like(x, self.baseline)
         attributions, gap = CaptumIntegratedGradients(contrast).attribute(
-            x, baselines=start, n_steps=self.n_copies, return_convergence_delta=True
+            x,
+            baselines=start,
+            additional_forward_args=context,
+            n_steps=self.n_copies,
+            return_convergence_delta=True,
         )
         with torch.no_grad():
-            change = contrast(x) - contrast(start)
+            change = contrast(x, *context) - contrast(start, *context)
         return attributions, torch.stack([gap, change], 1)

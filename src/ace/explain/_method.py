@@ -16,7 +16,7 @@ from torch import Tensor, nn
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ace.explain._cells import GroupedCells
+    from ace.explain._cells import GroupedCells, Rows
     from ace.explain._scorer import GroupScorer
 
 
@@ -65,9 +65,9 @@ class Contrast(nn.Module):
         self.source = source
         self.reference = reference
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, *context: Tensor) -> Tensor:
         """Shape ``(n_cells, n_features)`` → ``(n_cells,)``."""
-        m = self.scorer(x)
+        m = self.scorer(x, *context)
         if self.reference is None:
             return m[:, self.source]
         return m[:, self.source] - m[:, self.reference]
@@ -188,7 +188,7 @@ def rank(
 
 
 @contextmanager
-def frozen(scorer: GroupScorer) -> Iterator[None]:
+def frozen(scorer: nn.Module) -> Iterator[None]:
     """Evaluation mode and no gradients on parameters, as long as the block lasts."""
     modes = [(module, module.training) for module in scorer.modules()]
     wanted = [(parameter, parameter.requires_grad) for parameter in scorer.parameters()]
@@ -227,12 +227,18 @@ def score_cells(scorer: GroupScorer, cells: GroupedCells) -> list[np.ndarray]:
     """
     if cells.scored is None or cells.scored[0] is not scorer:
         with frozen(scorer), torch.no_grad():
-            answer = [
-                np.concatenate([scorer(x.to(scorer.device)).cpu().numpy() for x in rows.batches()])
-                for rows in cells.groups
-            ]
+            answer = [_score_rows(scorer, rows) for rows in cells.groups]
         cells.scored = (scorer, answer)
     return cells.scored[1]
+
+
+def _score_rows(scorer: GroupScorer, rows: Rows) -> np.ndarray:
+    scored, start = [], 0
+    for x in rows.batches():
+        here = slice(start, start := start + len(x))
+        log_odds = scorer(x.to(scorer.device), *rows.context(here, scorer.device))
+        scored.append(log_odds.cpu().numpy())
+    return np.concatenate(scored)
 
 
 def fidelity(scorer: GroupScorer, cells: GroupedCells) -> np.ndarray:

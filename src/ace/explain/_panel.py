@@ -164,9 +164,10 @@ class Panel(Method):
         total = torch.zeros(len(others), self.cells.n_features, device=device)
         step = min(BATCH_SIZE, rows_at_once(self.cells.n_features, 4))
         for i in range(0, n, step):
-            x = self.cells[source][own[i : i + step]].to(device)
+            here = own[i : i + step]
+            x, context = self.cells[source][here], self.cells[source].context(here, device)
             baseline, at = baselines[i : i + step].to(device), alpha[i : i + step].to(device)
-            by_pair = path_attributions(contrast, x, baseline, at)
+            by_pair = path_attributions(contrast, x.to(device), baseline, at, *context)
             total.index_add_(0, row_of[i : i + step].to(device), by_pair)
         n_each = np.bincount(row_of.numpy(), minlength=len(others))
         return total.cpu().double().numpy() / np.maximum(n_each, 1)[:, None]

@@ -26,6 +26,6 @@ class Saliency(GradientMethod):
         needs_reference=False,
     )
 
-    def attribute(self, contrast: Contrast, x: Tensor) -> tuple[Tensor, None]:
+    def attribute(self, contrast: Contrast, x: Tensor, *context: Tensor) -> tuple[Tensor, None]:
         """Gradient at each cell."""
-        return input_gradient(contrast, x), None
+        return input_gradient(contrast, x, *context), None

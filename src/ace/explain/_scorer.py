@@ -20,6 +20,12 @@ class GroupScorer(nn.Module):
     :math:`m_c = \log p_c / (1 - p_c)`, shape ``(n_cells, n_groups)``: the log-odds of each group
     against all others, the same quantity for every scorer. Subclass it to explain anything else.
 
+    A scorer may need to know more of a cell than its features, such as its batch or its size. Its
+    ``forward`` then takes a second tensor, the *context*, of shape ``(n_cells, n_context)``, and
+    the cells bring theirs: ``GroupedCells(matrices, contexts=...)``. A method changes features
+    only. Whatever it makes of a cell, a point on the way from a baseline or a perturbed copy, is
+    scored in the cell's own context, and nothing is attributed to that.
+
     Parameters
     ----------
     groups
@@ -57,8 +63,9 @@ class ClassifierScorer(GroupScorer):
     Parameters
     ----------
     module
-        Any module that maps ``(n_cells, n_features)`` to softmax logits ``(n_cells, n_groups)``
-        (not to probabilities: their gradient vanishes where the classifier is sure).
+        Any module that maps ``(n_cells, n_features)``, and the context if it takes one, to softmax
+        logits ``(n_cells, n_groups)`` (not to probabilities: their gradient vanishes where the
+        classifier is sure).
     groups
         Name of each of the module's outputs.
     feature_names
@@ -79,9 +86,9 @@ class ClassifierScorer(GroupScorer):
         super().__init__(groups, feature_names)
         self.module = module
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, *context: Tensor) -> Tensor:
         """Log-odds of each group, shape ``(n_cells, n_groups)``."""
-        return log_odds(self.module(x))
+        return log_odds(self.module(x, *context))
 
 
 class EmbeddingScorer(GroupScorer):
@@ -90,7 +97,8 @@ class EmbeddingScorer(GroupScorer):
     Parameters
     ----------
     embedding
-        Module that maps ``(n_cells, n_features)`` to ``(n_cells, n_latent)``.
+        Module that maps ``(n_cells, n_features)``, and the context if it takes one, to
+        ``(n_cells, n_latent)``.
     clustering
         The groups as prototypes in that latent space.
     groups
@@ -120,6 +128,6 @@ class EmbeddingScorer(GroupScorer):
         self.embedding = embedding
         self.clustering = clustering
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, *context: Tensor) -> Tensor:
         """Log-odds of each group, shape ``(n_cells, n_groups)``."""
-        return self.clustering(self.embedding(x))
+        return self.clustering(self.embedding(x, *context))

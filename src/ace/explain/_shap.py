@@ -56,7 +56,7 @@ class Shap(GradientMethod):
         self.n_samples = n_samples
         self.max_cells = max_cells
 
-    def attribute(self, contrast: Contrast, x: Tensor) -> tuple[Tensor, Tensor]:
+    def attribute(self, contrast: Contrast, x: Tensor, *context: Tensor) -> tuple[Tensor, Tensor]:
         """Sampled Shapley values of each cell."""
         from captum.attr import ShapleyValueSampling
 
@@ -66,8 +66,9 @@ class Shap(GradientMethod):
             attributions = ShapleyValueSampling(contrast).attribute(
                 x,
                 baselines=baseline,
+                additional_forward_args=context,
                 n_samples=self.n_samples,
                 perturbations_per_eval=min(64, rows_at_once(x.shape[1], len(x))),
             )
-            change = contrast(x) - contrast(baseline)
+            change = contrast(x, *context) - contrast(baseline, *context)
         return attributions, torch.stack([attributions.sum(1) - change, change], 1)

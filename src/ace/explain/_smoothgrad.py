@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from ace.explain._gradient import GradientMethod, input_gradient
+from ace.explain._gradient import GradientMethod, input_gradient, repeated
 from ace.explain._method import Contrast, MethodInfo, at_least_one
 
 if TYPE_CHECKING:
@@ -53,9 +53,10 @@ class SmoothGrad(GradientMethod):
         self.n_copies = n_samples
         self.noise = noise
 
-    def attribute(self, contrast: Contrast, x: Tensor) -> tuple[Tensor, None]:
+    def attribute(self, contrast: Contrast, x: Tensor, *context: Tensor) -> tuple[Tensor, None]:
         """Mean gradient of the noisy copies of each cell."""
         sigma = self.noise * x.std(1, keepdim=True).repeat_interleave(self.n_copies, 0)
         copies = x.repeat_interleave(self.n_copies, 0)
         noisy = copies + sigma * torch.randn_like(copies)
-        return input_gradient(contrast, noisy).view(len(x), self.n_copies, -1).mean(1), None
+        gradients = input_gradient(contrast, noisy, *repeated(context, self.n_copies))
+        return gradients.view(len(x), self.n_copies, -1).mean(1), None
