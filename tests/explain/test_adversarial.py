@@ -125,7 +125,7 @@ class Scale(torch.nn.Module):
         ({"solver": "newton"}, "solver must be"),
         ({"output": "odds"}, "output must be"),
         ({"penalty": 0}, "penalty must be positive"),
-        ({"margin": -1}, "margin not negative"),
+        ({"margin": -1}, "margin must not be negative"),
     ],
 )
 def test_bad_options(classifier, two, options, message):

@@ -9,12 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ace.explain._method import Attribution, Method, MethodInfo, at_least_one, score_cells
-from ace.explain._prox_linear import prox_linear
+from ace.explain._method import Attribution, Method, MethodInfo, score_cells
+from ace.explain._solver import Solver, SolverName
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from ace.explain._cells import GroupedCells
     from ace.explain._scorer import GroupScorer
 
@@ -79,7 +77,7 @@ class Adversarial(Method):
         *,
         seed: int = 0,
         per_cell: bool = False,
-        solver: Literal["proximal", "subgradient"] = "proximal",
+        solver: SolverName = "proximal",
         penalty: float = 100.0,
         margin: float = 1.0,
         shared: bool = False,
@@ -91,27 +89,17 @@ class Adversarial(Method):
         tol: float = 0.03,
     ) -> None:
         super().__init__(scorer, cells, seed=seed, per_cell=per_cell)
-        if solver not in ("proximal", "subgradient"):
-            raise ValueError(f"solver must be 'proximal' or 'subgradient', got {solver!r}.")
+        self.solver = Solver(
+            solver, penalty=penalty, max_steps=max_steps, step_size=step_size, tol=tol
+        )
         if output not in ("logit", "probability"):
             raise ValueError(f"output must be 'logit' or 'probability', got {output!r}.")
-        if penalty <= 0 or margin < 0:
-            raise ValueError(
-                f"penalty must be positive and margin not negative, got {penalty} and {margin}."
-            )
-        at_least_one(max_steps=1 if max_steps is None else max_steps)
-        if step_size is not None and step_size <= 0:
-            raise ValueError(f"step_size must be positive, got {step_size}.")
-        self.solver = solver
-        self.penalty = penalty
+        if margin < 0:
+            raise ValueError(f"margin must not be negative, got {margin}.")
         self.margin = margin
         self.shared = shared
         self.output = output
         self.only_correct = only_correct
-        proximal = solver == "proximal"
-        self.max_steps = max_steps if max_steps is not None else (200 if proximal else 5000)
-        self.step_size = step_size if step_size is not None else (1.0 if proximal else 1e-3)
-        self.tol = tol
         self._range = self._bounds(bounds)
 
     def _bounds(self, bounds: Any) -> tuple[Tensor, Tensor] | None:
@@ -206,18 +194,7 @@ class Adversarial(Method):
             (gradient,) = torch.autograd.grad(hinge.sum(), delta)
             return hinge.detach(), gradient
 
-        solve: Callable[..., Tensor] = prox_linear if self.solver == "proximal" else subgradient
-        found = solve(
-            gap,
-            (n_delta, x.shape[1]),
-            penalty=self.penalty,
-            lower=lower,
-            upper=upper,
-            step=self.step_size,
-            max_steps=self.max_steps,
-            tol=self.tol,
-            device=x.device,
-        )
+        found = self.solver(gap, (n_delta, x.shape[1]), lower=lower, upper=upper, device=x.device)
         return self._clip(x, found) - x
 
     def _clip(self, x: Tensor, delta: Tensor) -> Tensor:
@@ -227,32 +204,3 @@ class Adversarial(Method):
         # Unlike minimum and maximum, clamp passes the whole gradient where a value is at its
         # bound, as every gene is that a cell does not express.
         return moved.clamp(self._range[0], self._range[1])
-
-
-def subgradient(
-    gap: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]],
-    shape: tuple[int, int],
-    *,
-    penalty: float,
-    lower: Tensor | None,
-    upper: Tensor | None,
-    step: float,
-    max_steps: int,
-    tol: float,
-    device: torch.device,
-) -> Tensor:
-    """Published solver: fixed subgradient steps on every row, whether flipped or not.
-
-    Arguments as for :func:`~ace.explain._prox_linear.prox_linear`; ``tol`` is not used.
-    """
-    delta = torch.zeros(shape, device=device)
-    rows = torch.arange(shape[0], device=device)
-    for _ in range(max_steps):
-        value, gradient = gap(delta, rows)
-        open_ = (value > 0).unsqueeze(1)
-        delta = delta - step * (delta.sign() + penalty * gradient * open_)
-        if lower is not None:
-            delta = torch.maximum(delta, lower)
-        if upper is not None:
-            delta = torch.minimum(delta, upper)
-    return delta
