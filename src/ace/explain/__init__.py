@@ -2,6 +2,7 @@
 
 from ace.explain._adversarial import Adversarial
 from ace.explain._cells import GroupedCells, Rows
+from ace.explain._centroids import fit_centroids
 from ace.explain._embedding import LinearEmbedding, fit_clustering
 from ace.explain._expected_gradients import ExpectedGradients
 from ace.explain._guided_backprop import GuidedBackprop
@@ -12,6 +13,7 @@ from ace.explain._saliency import Saliency
 from ace.explain._scorer import ClassifierScorer, EmbeddingScorer, GroupScorer
 from ace.explain._shap import Shap
 from ace.explain._smoothgrad import SmoothGrad
+from ace.explain._transitions import Transitions, transitions
 
 __all__ = [
     "Adversarial",
@@ -31,7 +33,10 @@ __all__ = [
     "Saliency",
     "Shap",
     "SmoothGrad",
+    "Transitions",
     "fidelity",
+    "fit_centroids",
     "fit_clustering",
     "methods",
+    "transitions",
 ]

@@ -1,0 +1,240 @@
+"""What would make another of a single image: one smallest perturbation each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ace.explain._cells import BATCH_SIZE
+from ace.explain._method import frozen
+from ace.explain._solver import Solver, SolverName
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ace.explain._scorer import GroupScorer
+
+
+@dataclass(frozen=True)
+class Transitions:
+    """Images, and the nearest ones that are given to another group.
+
+    Attributes
+    ----------
+    images
+        As they were given, shape ``(n_images, height, width)`` or ``(n_images, n_pixels)``.
+    perturbed
+        What they became, of the same shape.
+    source
+        Group that the scorer gives each image to.
+    target
+        Group that each was to become.
+    assigned
+        Group that the scorer gives each perturbed image to. Between source and target a third
+        group may lie, so it need not be the target.
+    flipped
+        Whether the target scores higher than the source now, shape ``(n_images,)``.
+    """
+
+    images: np.ndarray
+    perturbed: np.ndarray
+    source: tuple[str, ...]
+    target: tuple[str, ...]
+    assigned: tuple[str, ...]
+    flipped: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    @property
+    def delta(self) -> np.ndarray:
+        """What was added (positive) and removed (negative), of the shape of the images."""
+        return self.perturbed - self.images
+
+    @property
+    def l1(self) -> np.ndarray:
+        """Sum of all changes of each image, shape ``(n_images,)``."""
+        size: np.ndarray = np.abs(self.delta).reshape(len(self), -1).sum(1)
+        return size
+
+    @property
+    def n_pixels(self) -> np.ndarray:
+        """Number of pixels changed in each image, shape ``(n_images,)``."""
+        number: np.ndarray = (self.delta != 0).reshape(len(self), -1).sum(1)
+        return number
+
+
+def transitions(
+    scorer: GroupScorer,
+    images: Any,
+    target: str | int | Sequence[str | int],
+    *,
+    bounds: tuple[float, float] = (0.0, 1.0),
+    solver: SolverName = "proximal",
+    penalty: float = 100.0,
+    margin: float = 1.0,
+    max_steps: int | None = None,
+    step_size: float | None = None,
+    tol: float = 0.03,
+) -> Transitions:
+    r"""Change single images as little as need be to make another group of each.
+
+    Every image gets a perturbation of its own, from the group :math:`s` that the scorer gives it
+    to towards a group :math:`t`,
+
+    .. math::
+        \min_\delta \lVert \delta \rVert_1
+        + \lambda \max\bigl(0, \alpha + m_s(x + \delta) - m_t(x + \delta)\bigr) ,
+
+    with all pixels of :math:`x + \delta` inside ``bounds`` (ACE Eq. 7 and §5.3, Kratos Eq. 13 and
+    §6.4). Few pixels change, the others not at all.
+
+    Parameters
+    ----------
+    scorer
+        What gives images to groups: :func:`fit_centroids` makes one from an embedding,
+        :class:`ClassifierScorer` from a classifier. It is handed flat images.
+    images
+        Array or tensor of shape ``(n_images, height, width)`` or ``(n_images, n_pixels)``.
+    target
+        Name of the group that the images shall become, or one name for each image.
+    bounds
+        Lowest and highest value of a pixel; never left.
+    solver
+        ``"proximal"``: a proximal-linear method, with exact zeros. ``"subgradient"``: the
+        published plain subgradient steps, for comparison.
+    penalty, margin
+        :math:`\lambda` and :math:`\alpha`, as published 100 and 1.
+    max_steps, step_size, tol
+        See :class:`Adversarial`.
+
+    Returns
+    -------
+    The images before and after, with the groups that they went from and to.
+
+    Raises
+    ------
+    ValueError
+        If the images are of another shape, hold values out of ``bounds``, the target is not one
+        known group for each image, an image is given to its target already, or an option is out
+        of its range.
+
+    Examples
+    --------
+    A classifier of two pixels, of which the first counts twice as much as the second:
+
+    >>> import torch
+    >>> import ace
+    >>> linear = torch.nn.Linear(2, 2, bias=False)
+    >>> linear.weight.data = torch.tensor([[2.0, 1.0], [-2.0, -1.0]])
+    >>> scorer = ace.explain.ClassifierScorer(linear, ["bright", "dark"])
+    >>> found = ace.explain.transitions(
+    ...     scorer, [[0.75, 0.25]], "dark", bounds=(-1.0, 1.0), margin=1.0
+    ... )
+    >>> found.source, found.assigned, found.delta.round(3)
+    (('bright',), ('dark',), array([[-1., 0.]], dtype=float32))
+    """
+    solve = Solver(solver, penalty=penalty, max_steps=max_steps, step_size=step_size, tol=tol)
+    if margin < 0:
+        raise ValueError(f"margin must not be negative, got {margin}.")
+    if isinstance(bounds, str) or len(bounds) != 2 or not bounds[0] < bounds[1]:
+        raise ValueError(f"bounds must be a pair (lowest, highest), got {bounds!r}.")
+    given = _as_images(images, bounds)
+    flat = torch.from_numpy(given.reshape(len(given), -1)).to(scorer.device)
+    to = _codes(target, scorer.groups, len(given)).to(scorer.device)
+
+    with torch.enable_grad(), frozen(scorer):
+        perturbed = torch.empty_like(flat)
+        before, after = torch.empty_like(to), torch.empty_like(to)
+        flipped = torch.empty(len(flat), dtype=torch.bool)
+        for start in range(0, len(flat), BATCH_SIZE):
+            part = slice(start, start + BATCH_SIZE)
+            before[part] = _assigned(scorer, flat[part])
+        there = torch.nonzero(before == to).flatten().tolist()
+        if there:
+            raise ValueError(
+                f"the scorer gives images {there[:5]}{' and more' if len(there) > 5 else ''} to "
+                "their target already; leave them out or name another target."
+            )
+        for start in range(0, len(flat), BATCH_SIZE):
+            part = slice(start, start + BATCH_SIZE)
+            pair = torch.stack([before[part], to[part]], 1)
+            perturbed[part] = _perturb(scorer, flat[part], pair, solve, margin, bounds)
+            after[part] = _assigned(scorer, perturbed[part])
+            with torch.no_grad():
+                flipped[part] = (_gap(scorer, perturbed[part], pair) < 0).cpu()
+    name = scorer.groups.__getitem__
+    return Transitions(
+        images=given,
+        perturbed=perturbed.cpu().numpy().reshape(given.shape),
+        source=tuple(map(name, before.tolist())),
+        target=tuple(map(name, to.tolist())),
+        assigned=tuple(map(name, after.tolist())),
+        flipped=flipped.numpy(),
+    )
+
+
+def _as_images(images: Any, bounds: tuple[float, float]) -> np.ndarray:
+    """Float32 array of at least one image, its values checked; always a copy."""
+    values = images.detach().cpu().numpy() if isinstance(images, Tensor) else np.asarray(images)
+    values = np.array(values, dtype=np.float32, order="C")
+    if values.ndim not in (2, 3) or 0 in values.shape:
+        raise ValueError(
+            "expected images of shape (n_images, height, width) or (n_images, n_pixels), got "
+            f"{values.shape}; a single image is images[None]."
+        )
+    low, high = values.min(), values.max()
+    if not (low >= bounds[0] and high <= bounds[1]):  # also where a value is not a number
+        raise ValueError(
+            f"images must lie within bounds={bounds}, but go from {low:g} to {high:g}; scale them "
+            "as the network was trained, or pass other bounds."
+        )
+    return values
+
+
+def _codes(target: str | int | Sequence[str | int], groups: tuple[str, ...], n: int) -> Tensor:
+    # Groups that are numbers are known by their digits.
+    single = isinstance(target, str) or np.ndim(target) == 0
+    names = [str(target)] * n if single else [str(t) for t in target]  # type: ignore[union-attr]
+    if len(names) != n:
+        raise ValueError(
+            f"target must be one group or one for each of {n} images, got {len(names)}."
+        )
+    unknown = sorted(set(names) - set(groups))
+    if unknown:
+        raise ValueError(f"target {unknown} is no group of the scorer; it has {list(groups)}.")
+    return torch.tensor([groups.index(name) for name in names])
+
+
+def _assigned(scorer: GroupScorer, x: Tensor) -> Tensor:
+    with torch.no_grad():
+        codes: Tensor = scorer(x).argmax(1)
+    return codes
+
+
+def _gap(scorer: GroupScorer, x: Tensor, pair: Tensor) -> Tensor:
+    """The difference that has to become negative, shape ``(n_images,)``."""
+    m = scorer(x).gather(1, pair)
+    return m[:, 0] - m[:, 1]
+
+
+def _perturb(
+    scorer: GroupScorer,
+    x: Tensor,
+    pair: Tensor,
+    solve: Solver,
+    margin: float,
+    bounds: tuple[float, float],
+) -> Tensor:
+    def hinge(delta: Tensor, active: Tensor) -> tuple[Tensor, Tensor]:
+        delta = delta.detach().requires_grad_()
+        value = margin + _gap(scorer, x[active] + delta, pair[active])
+        (gradient,) = torch.autograd.grad(value.sum(), delta)
+        return value.detach(), gradient
+
+    delta = solve(hinge, tuple(x.shape), lower=bounds[0] - x, upper=bounds[1] - x, device=x.device)
+    return (x + delta).clamp(*bounds)  # rounding may leave the box by a hair
