@@ -141,7 +141,7 @@ def test_callbacks_of_the_user_are_called(case: ModelCase, adata: AnnData) -> No
         ({"max_epochs": 0}, "at least 1"),
         ({"external_indexing": [[0, 1], [1, 2]]}, "more than once"),
         ({"external_indexing": [[0, 10**6]]}, "outside"),
-        ({"external_indexing": [[]]}, "no labelled cell"),
+        ({"external_indexing": [[]]}, "no cell to train on"),
         ({"external_indexing": [[0]], "train_size": 0.5}, "not both"),
     ],
 )

@@ -6,24 +6,28 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ace.model._loaders import LabelledCells, given_split, split_cells
+from ace.model._loaders import SplitCells, given_split, split_cells
 from ace.model._reader import MatrixReader
 
 N_CELLS = 130
 
 
 @pytest.fixture
-def cells() -> LabelledCells:
+def cells() -> SplitCells:
     x = np.repeat(np.arange(N_CELLS, dtype=np.float32)[:, None], 3, axis=1)
     adata = ad.AnnData(x)
     rows = np.arange(N_CELLS)
     split = rows[:65], rows[65:75], rows[75:]
-    return LabelledCells(
-        MatrixReader(adata, None, adata.var_names), rows % 4, split, 64, np.random.default_rng(0)
+    return SplitCells(
+        MatrixReader(adata, None, adata.var_names),
+        {"labels": rows % 4},
+        split,
+        64,
+        np.random.default_rng(0),
     )
 
 
-def test_minibatches_bring_each_cell_with_its_label(cells: LabelledCells) -> None:
+def test_minibatches_bring_each_cell_with_its_label(cells: SplitCells) -> None:
     batches = list(cells.train_dataloader())
     assert [len(b["X"]) for b in batches] == [64, 1]
     seen = np.concatenate([b["X"][:, 0].numpy() for b in batches]).astype(int)
@@ -32,14 +36,14 @@ def test_minibatches_bring_each_cell_with_its_label(cells: LabelledCells) -> Non
     np.testing.assert_array_equal(labels, seen % 4)
 
 
-def test_each_epoch_has_its_own_order(cells: LabelledCells) -> None:
+def test_each_epoch_has_its_own_order(cells: SplitCells) -> None:
     loader = cells.train_dataloader()
     first, second = (np.concatenate([b["X"][:, 0] for b in loader]) for _ in range(2))
     assert not np.array_equal(first, second)
     assert len(loader) == 2
 
 
-def test_validation_cells_come_in_order(cells: LabelledCells) -> None:
+def test_validation_cells_come_in_order(cells: SplitCells) -> None:
     (batch,) = cells.val_dataloader()
     np.testing.assert_array_equal(batch["X"][:, 0], np.arange(65, 75))
 

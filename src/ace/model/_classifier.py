@@ -10,10 +10,9 @@ import pandas as pd
 import torch
 from scvi import REGISTRY_KEYS
 
-from ace.explain import ClassifierScorer, EmbeddingScorer, fit_clustering
-from ace.model._base import GeneModel
+from ace.explain import ClassifierScorer
 from ace.model._evaluation import evaluate_classifier
-from ace.model._loaders import given_split, split_cells
+from ace.model._latent import LatentModel, Part
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,27 +26,12 @@ if TYPE_CHECKING:
 SPLITS = ("train", "validation", "test")
 
 
-class _Part(torch.nn.Module):
-    """One output of the network as a module of its own, for the scorers."""
-
-    def __init__(self, network: torch.nn.Module, output: Literal["embed", "classify"]) -> None:
-        super().__init__()
-        self.network = network
-        self._output = output
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return getattr(self.network, self._output)(x)
-
-
-class ClassifierModel(GeneModel):
+class ClassifierModel(LatentModel):
     """Base of the models that learn the labels of cells.
 
     A subclass registers :class:`~ace.model._fields.LabelsField` under ``"labels"``; its module has
     ``classify`` (softmax logits of unscaled expression) and ``embed`` (the latent space).
     """
-
-    #: Set once the model is trained: which cells the rows of the split are.
-    split_fingerprint_: str | None = None
 
     # -- labels --------------------------------------------------------------------------------
 
@@ -94,37 +78,6 @@ class ClassifierModel(GeneModel):
         location = self.registry_["field_registries"][REGISTRY_KEYS.LABELS_KEY]["data_registry"]
         modality = location.get("mod_key")
         return adata if modality is None or not hasattr(adata, "mod") else adata.mod[modality]
-
-    # -- which cells are for what --------------------------------------------------------------
-
-    @property
-    def _n_epochs_trained(self) -> int:
-        history = self.history_ if isinstance(self.history_, dict) else {}
-        return len(history.get("train_loss", ()))
-
-    def _split(
-        self,
-        codes: np.ndarray,
-        train_size: float | None,
-        validation_size: float | None,
-        external_indexing: Sequence[Sequence[int] | np.ndarray | None] | None,
-        rng: np.random.Generator,
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        if external_indexing is not None:
-            if train_size is not None or validation_size is not None:
-                raise ValueError("give either external_indexing or sizes, not both.")
-            return given_split(external_indexing, codes)
-        if train_size is None and validation_size is None and self._split_is_of(self.adata):
-            return self.train_indices_, self.validation_indices_, self.test_indices_
-        return split_cells(codes, train_size, validation_size, rng)
-
-    def _split_is_of(self, adata: AnnData | MuData | None) -> bool:
-        """Whether the rows of the split are rows of ``adata``."""
-        return (
-            adata is not None
-            and self.split_fingerprint_ is not None
-            and self.split_fingerprint_ == self._fingerprint(adata)
-        )
 
     # -- using it ------------------------------------------------------------------------------
 
@@ -183,43 +136,6 @@ class ClassifierModel(GeneModel):
                 columns=self.labels,
             )
         return self.labels[logits.argmax(dim=1).numpy()]
-
-    @torch.inference_mode()
-    def get_latent_representation(
-        self,
-        adata: AnnData | MuData | None = None,
-        indices: Sequence[int] | np.ndarray | None = None,
-        *,
-        batch_size: int | None = None,
-    ) -> np.ndarray:
-        """Embed cells in the last hidden layer.
-
-        Parameters
-        ----------
-        adata
-            Cells to embed; ``None`` for those of the model.
-        indices
-            Rows (or a Boolean mask) to embed; ``None`` for all.
-        batch_size
-            Cells in a minibatch; ``None`` for ``scvi.settings.batch_size``.
-
-        Returns
-        -------
-        Activations after the ReLU, float32, shape ``(n_cells, n_hidden[-1])``.
-
-        Raises
-        ------
-        RuntimeError
-            If the model is not trained.
-        ValueError
-            If genes are missing, or the matrix holds NaN or infinite values.
-        """
-        self._require_trained()
-        self.module.eval()
-        reader = self._reader(adata)
-        batches = self._minibatches(reader, self._rows(indices, len(reader)), batch_size)
-        parts = [self.module.embed(x).cpu() for x in batches]
-        return torch.cat([torch.empty(0, self.module.n_latent), *parts]).numpy()
 
     def evaluate(
         self,
@@ -327,38 +243,23 @@ class ClassifierModel(GeneModel):
             If the grouping has missing values or fewer than two groups.
         """
         self._require_trained()
-        network = copy.deepcopy(self.module).eval().requires_grad_(False)
-        genes = tuple(str(gene) for gene in self.var_names)
         classes = tuple(str(label) for label in self.labels)
-        if groupby is None:
-            return ClassifierScorer(_Part(network, "classify"), classes, genes).eval()
-        cells = self._cells(adata)
-        obs = self._grouped(adata, cells, groupby).obs
-        values = pd.Categorical(obs[groupby]).remove_unused_categories()
-        groups = [str(c) for c in values.categories if c != self.unlabeled_category]
-        if groupby == self.labels_key and set(groups) == set(classes):
-            return ClassifierScorer(_Part(network, "classify"), classes, genes).eval()
-        if (values.codes < 0).any():
-            raise ValueError(
-                f"adata.obs[{groupby!r}] is missing for {(values.codes < 0).sum()} cells: leave "
-                "them out or give them a category."
-            )
-        embedding = self.get_latent_representation(adata, batch_size=batch_size)
-        clustering = fit_clustering(
-            embedding,
-            values.codes.astype(np.int64),
-            n_prototypes=n_prototypes,
-            seed=random_state,
-        )
-        names = tuple(str(c) for c in values.categories)
-        scorer = EmbeddingScorer(_Part(network, "embed"), clustering, names, genes)
-        return scorer.to(self.device).eval().requires_grad_(False)
+        if groupby is not None:
+            values = self._column_of_groups(adata, groupby)
+            present = pd.Categorical(values).remove_unused_categories().categories
+            groups = {str(c) for c in present if c != self.unlabeled_category}
+            if groupby != self.labels_key or groups != set(classes):
+                return self._prototype_scorer(
+                    adata,
+                    values,
+                    n_prototypes=n_prototypes,
+                    batch_size=batch_size,
+                    random_state=random_state,
+                )
+        network = copy.deepcopy(self.module).eval().requires_grad_(False)
+        return ClassifierScorer(Part(network, "classify"), classes, self._feature_names).eval()
 
-    def _grouped(
-        self, adata: AnnData | MuData | None, cells: AnnData, groupby: str
-    ) -> AnnData | MuData:
-        """Give the object whose ``obs`` has the column: the modality, or the MuData itself."""
-        for candidate in (cells, self._labelled(adata), self.adata if adata is None else adata):
-            if groupby in candidate.obs:
-                return candidate
-        raise KeyError(f"no column {groupby!r} in adata.obs; its columns are {list(cells.obs)}.")
+    def _column_of_groups(self, adata: AnnData | MuData | None, groupby: str) -> pd.Series:
+        """Find a column where :meth:`_column` looks, or where the labels are."""
+        labelled = self._labelled(adata).obs
+        return labelled[groupby] if groupby in labelled else self._column(adata, groupby)

@@ -36,7 +36,7 @@ class _Minibatches(Sampler[np.ndarray]):
 
 
 class _Cells(Dataset[dict[str, torch.Tensor]]):
-    def __init__(self, reader: MatrixReader, codes: np.ndarray) -> None:
+    def __init__(self, reader: MatrixReader, codes: dict[str, np.ndarray]) -> None:
         self._reader = reader
         self._codes = codes
 
@@ -46,19 +46,19 @@ class _Cells(Dataset[dict[str, torch.Tensor]]):
     def __getitem__(self, cells: np.ndarray) -> dict[str, torch.Tensor]:
         return {
             REGISTRY_KEYS.X_KEY: torch.from_numpy(self._reader.dense(cells)),
-            REGISTRY_KEYS.LABELS_KEY: torch.from_numpy(self._codes[cells]),
+            **{key: torch.from_numpy(codes[cells]) for key, codes in self._codes.items()},
         }
 
 
-class LabelledCells(LightningDataModule):
-    """Minibatches of labelled cells, split into training, validation and test cells.
+class SplitCells(LightningDataModule):
+    """Minibatches of cells, split into training, validation and test cells.
 
     Parameters
     ----------
     reader
         The matrix.
     codes
-        Class of each cell, int64; cells of the split must have one (code ≥ 0).
+        What else a minibatch holds: integers for every cell, by the name that they get there.
     split
         Row numbers of the training, validation and test cells.
     batch_size
@@ -70,7 +70,7 @@ class LabelledCells(LightningDataModule):
     def __init__(
         self,
         reader: MatrixReader,
-        codes: np.ndarray,
+        codes: dict[str, np.ndarray],
         split: tuple[np.ndarray, np.ndarray, np.ndarray],
         batch_size: int,
         rng: np.random.Generator,
@@ -180,7 +180,9 @@ def given_split(
         )
     labelled = [a[codes[a] >= 0] for a in arrays]
     if len(labelled[0]) == 0:
-        raise ValueError("external_indexing gives no labelled cell to train on.")
+        raise ValueError(
+            "external_indexing gives no cell to train on (cells without a label do not count)."
+        )
     none = np.empty(0, dtype=np.int64)
     train, validation, test = (*labelled, none, none)[:3]
     return train, validation, test

@@ -12,16 +12,10 @@ from scvi.utils import setup_anndata_dsp
 from ace import _compat
 from ace.model._classifier import ClassifierModel
 from ace.model._fields import GenesField, LabelsField, MuDataGenesField, MuDataLabelsField
-from ace.model._loaders import LabelledCells
+from ace.model._loaders import SplitCells
 from ace.model._reader import MatrixReader
 from ace.model._scaling import SCALES, learn_scale
-from ace.model._training import (
-    BestWeights,
-    flushed_denormals,
-    quiet_trainer,
-    resolve_seed,
-    seeded,
-)
+from ace.model._training import resolve_seed, seeded
 from ace.model.kratos._module import LOSSES, KratosModule
 from ace.model.kratos._plan import KratosTrainingPlan
 
@@ -336,11 +330,6 @@ class KRATOS(ClassifierModel):
         # A second training goes on with other numbers, not with the same ones again.
         rng = np.random.default_rng([seed, self._n_epochs_trained])
         split = self._split(codes, train_size, validation_size, external_indexing, rng)
-        if early_stopping and not len(split[1]):
-            raise ValueError(
-                "early stopping needs validation cells: pass early_stopping=False, or leave room "
-                "for them (validation_size=0.1)."
-            )
         if not self.is_trained_:
             self.module.set_scale(*learn_scale(reader, split[0], self.scale_))
         if max_epochs is None:
@@ -348,31 +337,23 @@ class KRATOS(ClassifierModel):
                 len(split[0]), epochs_cap=PUBLISHED_EPOCHS
             )
 
-        data = LabelledCells(reader, codes, split, batch_size, rng)
+        data = SplitCells(reader, {REGISTRY_KEYS.LABELS_KEY: codes}, split, batch_size, rng)
         plan = self._training_plan_cls(
             self.module, **{"lr": lr, "weight_decay": weight_decay} | (plan_kwargs or {})
         )
-        callbacks = list(trainer_kwargs.pop("callbacks", None) or [])
-        if len(split[1]):
-            callbacks.append(BestWeights(early_stopping_monitor, MONITORS[early_stopping_monitor]))
-            trainer_kwargs.setdefault("check_val_every_n_epoch", 1)
-        # Everything is logged once an epoch: never look for something to log at a step.
-        trainer_kwargs.setdefault("log_every_n_steps", -(-len(split[0]) // batch_size))
-        self.module.train()  # a trained module comes in evaluation mode, and would stay in it
-        with seeded(int(rng.integers(2**31))), flushed_denormals(), quiet_trainer():
-            runner = self._train_runner_cls(
-                self,
-                training_plan=plan,
-                data_splitter=data,
-                max_epochs=max_epochs,
-                accelerator=accelerator,
-                devices=devices,
-                early_stopping=early_stopping,
-                early_stopping_monitor=early_stopping_monitor,
-                early_stopping_mode=MONITORS[early_stopping_monitor],
-                early_stopping_patience=early_stopping_patience,
-                callbacks=callbacks,
+        self._fit(
+            plan,
+            data,
+            seed=int(rng.integers(2**31)),
+            max_epochs=max_epochs,
+            early_stopping=early_stopping,
+            monitor=early_stopping_monitor,
+            mode=MONITORS[early_stopping_monitor],
+            keep_best=True,
+            trainer_kwargs={
+                "accelerator": accelerator,
+                "devices": devices,
+                "early_stopping_patience": early_stopping_patience,
                 **trainer_kwargs,
-            )
-            runner()
-        self.split_fingerprint_ = self._fingerprint(self.adata)
+            },
+        )

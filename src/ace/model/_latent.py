@@ -1,0 +1,206 @@
+"""A model with a latent space: how it is split, trained, asked for cells, and explained."""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import pandas as pd
+import torch
+
+from ace.explain import EmbeddingScorer, fit_clustering
+from ace.model._base import GeneModel
+from ace.model._loaders import given_split, split_cells
+from ace.model._training import BestWeights, flushed_denormals, quiet_trainer, seeded
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from anndata import AnnData
+    from lightning.pytorch import LightningModule
+    from mudata import MuData
+
+    from ace.model._loaders import SplitCells
+    from ace.nn import NeuralizedClustering
+
+
+class Part(torch.nn.Module):
+    """One output of a network as a module of its own, for the scorers."""
+
+    def __init__(self, network: torch.nn.Module, output: Literal["embed", "classify"]) -> None:
+        super().__init__()
+        self.network = network
+        self._output = output
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return getattr(self.network, self._output)(x)
+
+
+class LatentModel(GeneModel):
+    """Base of the models that embed cells.
+
+    The module of a subclass has ``embed``, from expression as it is in the matrix to the latent
+    space, and ``n_latent``.
+    """
+
+    #: Set once the model is trained: which cells the rows of the split are.
+    split_fingerprint_: str | None = None
+
+    # -- which cells are for what --------------------------------------------------------------
+
+    @property
+    def _n_epochs_trained(self) -> int:
+        history = self.history_ if isinstance(self.history_, dict) else {}
+        return len(history.get("train_loss", ()))
+
+    def _split(
+        self,
+        codes: np.ndarray,
+        train_size: float | None,
+        validation_size: float | None,
+        external_indexing: Sequence[Sequence[int] | np.ndarray | None] | None,
+        rng: np.random.Generator,
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        if external_indexing is not None:
+            if train_size is not None or validation_size is not None:
+                raise ValueError("give either external_indexing or sizes, not both.")
+            return given_split(external_indexing, codes)
+        if train_size is None and validation_size is None and self._split_is_of(self.adata):
+            return self.train_indices_, self.validation_indices_, self.test_indices_
+        return split_cells(codes, train_size, validation_size, rng)
+
+    def _split_is_of(self, adata: AnnData | MuData | None) -> bool:
+        """Whether the rows of the split are rows of ``adata``."""
+        return (
+            adata is not None
+            and self.split_fingerprint_ is not None
+            and self.split_fingerprint_ == self._fingerprint(adata)
+        )
+
+    # -- training ------------------------------------------------------------------------------
+
+    def _fit(
+        self,
+        plan: LightningModule,
+        data: SplitCells,
+        *,
+        seed: int,
+        max_epochs: int,
+        early_stopping: bool,
+        monitor: str,
+        mode: str = "min",
+        keep_best: bool,
+        trainer_kwargs: dict[str, Any],
+    ) -> None:
+        """Run the trainer: seeded, quiet, validated at each epoch."""
+        if early_stopping and not data.n_val:
+            raise ValueError(
+                "early stopping needs validation cells: pass early_stopping=False, or leave room "
+                "for them (validation_size=0.1)."
+            )
+        callbacks = list(trainer_kwargs.pop("callbacks", None) or [])
+        if data.n_val:
+            if keep_best:
+                callbacks.append(BestWeights(monitor, mode))
+            trainer_kwargs.setdefault("check_val_every_n_epoch", 1)
+        # Everything is logged once an epoch: never look for something to log at a step.
+        trainer_kwargs.setdefault("log_every_n_steps", len(data.train_dataloader()))
+        self.module.train()  # a trained module comes in evaluation mode, and would stay in it
+        with seeded(seed), flushed_denormals(), quiet_trainer():
+            runner = self._train_runner_cls(
+                self,
+                training_plan=plan,
+                data_splitter=data,
+                max_epochs=max_epochs,
+                early_stopping=early_stopping,
+                early_stopping_monitor=monitor,
+                early_stopping_mode=mode,
+                callbacks=callbacks,
+                **trainer_kwargs,
+            )
+            runner()
+        self.split_fingerprint_ = self._fingerprint(self.adata)
+
+    # -- using it ------------------------------------------------------------------------------
+
+    @torch.inference_mode()
+    def get_latent_representation(
+        self,
+        adata: AnnData | MuData | None = None,
+        indices: Sequence[int] | np.ndarray | None = None,
+        *,
+        batch_size: int | None = None,
+    ) -> np.ndarray:
+        """Embed cells.
+
+        Parameters
+        ----------
+        adata
+            Cells to embed; ``None`` for those of the model.
+        indices
+            Rows (or a Boolean mask) to embed; ``None`` for all.
+        batch_size
+            Cells in a minibatch; ``None`` for ``scvi.settings.batch_size``.
+
+        Returns
+        -------
+        Latent representation, float32, shape ``(n_cells, n_latent)``.
+
+        Raises
+        ------
+        RuntimeError
+            If the model is not trained.
+        ValueError
+            If genes are missing, or the matrix holds NaN or infinite values.
+        """
+        self._require_trained()
+        self.module.eval()
+        reader = self._reader(adata)
+        batches = self._minibatches(reader, self._rows(indices, len(reader)), batch_size)
+        parts = [self.module.embed(x).cpu() for x in batches]
+        return torch.cat([torch.empty(0, self.module.n_latent), *parts]).numpy()
+
+    def _prototype_scorer(
+        self,
+        adata: AnnData | MuData | None,
+        values: pd.Series,
+        *,
+        n_prototypes: int | None,
+        batch_size: int | None,
+        random_state: int,
+    ) -> EmbeddingScorer:
+        """Score any grouping by prototypes in the latent space, on a copy of the weights."""
+        groups = pd.Categorical(values).remove_unused_categories()
+        if (groups.codes < 0).any():
+            raise ValueError(
+                f"adata.obs[{values.name!r}] is missing for {(groups.codes < 0).sum()} cells: "
+                "leave them out or give them a category."
+            )
+        clustering = fit_clustering(
+            self.get_latent_representation(adata, batch_size=batch_size),
+            groups.codes.astype(np.int64),
+            n_prototypes=n_prototypes,
+            seed=random_state,
+        )
+        return self._embedding_scorer(clustering, tuple(str(c) for c in groups.categories))
+
+    def _embedding_scorer(
+        self, clustering: NeuralizedClustering, names: tuple[str, ...]
+    ) -> EmbeddingScorer:
+        """Put a clustering on a copy of the encoder."""
+        network = copy.deepcopy(self.module).eval()
+        scorer = EmbeddingScorer(Part(network, "embed"), clustering, names, self._feature_names)
+        return scorer.to(self.device).eval().requires_grad_(False)
+
+    @property
+    def _feature_names(self) -> tuple[str, ...]:
+        return tuple(str(gene) for gene in self.var_names)
+
+    def _column(self, adata: AnnData | MuData | None, groupby: str) -> pd.Series:
+        """Column of ``obs`` of the modality that is read, or of the MuData itself."""
+        cells = self._cells(adata)
+        for candidate in (cells, self.adata if adata is None else adata):
+            if groupby in candidate.obs:
+                return candidate.obs[groupby]
+        raise KeyError(f"no column {groupby!r} in adata.obs; its columns are {list(cells.obs)}.")
