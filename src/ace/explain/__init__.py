@@ -3,7 +3,7 @@
 from ace.explain._adversarial import Adversarial
 from ace.explain._cells import GroupedCells, Rows
 from ace.explain._centroids import fit_centroids
-from ace.explain._embedding import LinearEmbedding, fit_clustering
+from ace.explain._embedding import LinearEmbedding, choose_n_prototypes, fit_clustering
 from ace.explain._expected_gradients import ExpectedGradients
 from ace.explain._guided_backprop import GuidedBackprop
 from ace.explain._integrated_gradients import IntegratedGradients
@@ -34,6 +34,7 @@ __all__ = [
     "Shap",
     "SmoothGrad",
     "Transitions",
+    "choose_n_prototypes",
     "fidelity",
     "fit_centroids",
     "fit_clustering",

@@ -128,6 +128,11 @@ class EmbeddingScorer(GroupScorer):
         self.embedding = embedding
         self.clustering = clustering
 
+    @property
+    def n_prototypes(self) -> int:
+        """Most prototypes that a group has."""
+        return int(torch.bincount(self.clustering.group_of).max())
+
     def forward(self, x: Tensor, *context: Tensor) -> Tensor:
         """Log-odds of each group, shape ``(n_cells, n_groups)``."""
         return self.clustering(self.embedding(x, *context))
