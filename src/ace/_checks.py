@@ -255,8 +255,41 @@ def gene_positions(have: pd.Index, want: Sequence[str], owner: str) -> np.ndarra
     return positions
 
 
-def warn_of_low_fidelity(overall: float, by_group: np.ndarray, names: Sequence[str]) -> None:
-    """Warn if the scorer does not reproduce the groups that it should explain."""
+def not_a_model(model: Any) -> TypeError:
+    """Error for what is no model that can be explained."""
+    return TypeError(
+        "model must be a trained model of ace.model or scvi-tools (ace.model.KRATOS, "
+        "scvi.model.SCVI), or None for adata's own principal components, got "
+        f"{type(model).__name__}."
+    )
+
+
+def not_a_function_of_genes(adata: AnnData, use_rep: str) -> Exception:
+    """Error for coordinates that someone wants to explain through, such as Harmony's."""
+    if use_rep not in adata.obsm:
+        return KeyError(
+            f"there is no {use_rep!r} in adata.obsm, which has {list(adata.obsm)}. To explain "
+            "through a model, pass the trained model itself."
+        )
+    return ValueError(
+        f"adata.obsm[{use_rep!r}] holds coordinates of cells, not the function that makes them of "
+        "the genes, and only that can be differentiated (what Harmony, Scanorama or BBKNN correct "
+        "is no such function). Any grouping found on it can be explained nevertheless:\n"
+        "- model=None explains it through the principal components of adata; its fidelity tells "
+        "whether they show the groups;\n"
+        "- model=<a trained scvi.model.SCVI or SCANVI, set up with batch_key=...> through a "
+        "latent space that is corrected and a function of the genes;\n"
+        "- model=<a trained ace.model.ACE, set up with batch_key=...> likewise."
+    )
+
+
+def warn_of_low_fidelity(
+    overall: float, by_group: np.ndarray, names: Sequence[str], prototypes: str
+) -> None:
+    """Warn if the scorer does not reproduce the groups that it should explain.
+
+    ``prototypes`` says what can be done about their number; empty where there are none.
+    """
     if overall >= MIN_FIDELITY:
         return
     worst = [
@@ -266,9 +299,9 @@ def warn_of_low_fidelity(overall: float, by_group: np.ndarray, names: Sequence[s
     ]
     warnings.warn(
         f"the scorer gives only {overall:.0%} of the cells to their own group, least of all "
-        f"{', '.join(worst)}: what is explained are not quite these groups. Try more prototypes "
-        "(n_prototypes=5 or 10), a model trained on these labels "
-        "(ace.model.KRATOS), or another embedding.",
+        f"{', '.join(worst)}: what is explained are not quite these groups. {prototypes}Explain "
+        "through another embedding: a model trained on these labels (ace.model.KRATOS), or the "
+        "one that the groups were found on (model=...).",
         UserWarning,
         stacklevel=4,
     )

@@ -118,3 +118,42 @@ def _is_nonzero(part: Any) -> Any:
 
 def _dense(product: Any) -> np.ndarray:
     return product.toarray() if sp.issparse(product) else np.asarray(product)
+
+
+class LogCounts:
+    """log1p of counts that are scaled to one total per cell; computed for the rows that are read.
+
+    Parameters
+    ----------
+    counts
+        Cells × genes, of any kind that :func:`read_rows` reads. Kept as it is, but for an
+        in-memory CSC matrix: its rows cannot be read without a pass over the whole, so they are
+        read from a CSR copy.
+    columns
+        Genes whose counts make up the total of a cell.
+    target
+        The total that cells are scaled to.
+    """
+
+    def __init__(self, counts: Any, columns: np.ndarray, target: float) -> None:
+        self.counts = counts.tocsr() if sp.issparse(counts) and counts.format != "csr" else counts
+        every = np.array_equal(columns, np.arange(counts.shape[1]))
+        self._columns = None if every else columns
+        self.target = target
+        self.shape = counts.shape
+
+    def scale(self, part: Any) -> np.ndarray:
+        """Total of each cell over the target, of counts of all genes; 1 where there are none."""
+        total = (part if self._columns is None else part[:, self._columns]).sum(1)
+        total = np.asarray(total, dtype=np.float64).ravel()
+        return np.where(total > 0, total, self.target) / self.target
+
+    def __getitem__(self, rows: np.ndarray | slice) -> Any:
+        part = read_rows(self.counts, rows)
+        factor = 1 / self.scale(part)
+        if not sp.issparse(part):
+            return np.log1p(np.asarray(part) * factor[:, None]).astype(np.float32)
+        part = part.astype(np.float64)  # a copy
+        part.sum_duplicates()  # the logarithm of a sum is not the sum of logarithms
+        part.data = np.log1p(part.data * np.repeat(factor, np.diff(part.indptr)))
+        return part.astype(np.float32)

@@ -7,21 +7,30 @@ import time
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import scipy.sparse as sp
 
 from ace import _checks
 from ace._keys import DEFAULT_KEY, ExplanationKeys, pair_name, storable
-from ace._matrix import read_rows, summarise
+from ace._matrix import LogCounts, summarise
 from ace._threads import one_thread
-from ace.explain import GroupedCells, Method, fidelity
+from ace.explain import EmbeddingScorer, Method, fidelity
 from ace.explain._method import options as options_of
-from ace.tl._scorers import layer_of_model, scorer_of_model, scorer_of_pca, unlabelled_of
+from ace.tl._cells import draw_cells, layer_of_cells, read_cells
+from ace.tl._scorers import (
+    layer_of_model,
+    readable,
+    scorer_of_latent_space,
+    scorer_of_model,
+    scorer_of_pca,
+    unlabelled_of,
+)
 from ace.tl._tables import ExplanationTables
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from anndata import AnnData
+
+    from ace.explain import GroupScorer
 
 logger = logging.getLogger(__name__)
 
@@ -61,8 +70,13 @@ def explain(
     groupby
         Column of ``adata.obs`` with the groups.
     model
-        A trained model of :mod:`ace.model`, such as :class:`~ace.model.KRATOS`. Cells of its
-        unlabelled category are left out where its own labels are explained.
+        A trained model of :mod:`ace.model`, such as :class:`~ace.model.KRATOS`, or any other of
+        scvi-tools with a Gaussian or deterministic latent space: SCVI, SCANVI, LinearSCVI, or one
+        written on ``VAEMixin``. Cells of its unlabelled category are left out where its own labels
+        are explained. A model of counts is explained in the space of log1p of counts scaled to
+        10⁴ per cell (over the model's genes); batch, covariates and size are held at each cell's
+        own values. Coordinates (Harmony's, Scanorama's) are no function of the genes: groups found
+        on them are explained through one of these.
         ``None``: adata's own principal components if ``varm["PCs"]`` and ``obsm["X_pca"]`` are of
         this matrix, else components computed on the side, of ``var["highly_variable"]`` genes if
         there is such a column. Genes that the scorer does not see get score 0 and rank last.
@@ -76,12 +90,14 @@ def explain(
         ``"rest"``, the name of a group, or ``"each"``: every ordered pair of the groups, in fields
         named ``"A vs B"``.
     layer
-        Layer to read instead of ``adata.X``. With a model: the model's own.
+        Layer to read instead of ``adata.X``. With a model: the one that it was set up with, which
+        is what ``None`` takes.
     n_cells
         Cells drawn from each group, so that the cost does not grow with the data; ``None``: all.
     n_prototypes
-        Prototypes of each group in the embedding, by default 3. More follow a group of odd shape
-        more closely; see ``fidelity`` below.
+        Prototypes of each group in the embedding; more follow a group of odd shape more closely.
+        ``None`` chooses by fidelity on held-out cells: 3, or where that is below 0.9, up to 20
+        (:func:`ace.explain.choose_n_prototypes`). ``params`` of the result tells the number.
     per_cell
         Write the attributions of the single cells that were drawn to a layer (0 elsewhere).
     key_added
@@ -104,7 +120,8 @@ def explain(
         the group; ordered by size), ``logfoldchanges`` (scanpy's formula; NaN unless the values
         are log-normalised), ``pvals`` and ``pvals_adj`` (NaN: the methods give none), and ours:
         ``enriched`` (Boolean), ``pct_in`` and ``pct_out`` (fraction of cells with a value other
-        than 0 in the group and in its reference); ``params``; and ``diagnostics``, a row a group:
+        than 0 in the group and in its reference); ``params``, with the ``fidelity`` over all cells
+        and ``n_prototypes``, the number used; and ``diagnostics``, a row a group:
         ``fidelity`` (share of the group's cells that the scorer gives to it), ``n_cells``,
         ``n_reference``, ``panel_size`` (genes that a cross-validated surrogate has use for),
         ``flip_rate``, ``l1`` and ``n_features`` (of perturbations), ``delta`` (relative gap of
@@ -118,14 +135,15 @@ def explain(
     Raises
     ------
     KeyError
-        If the column or the layer does not exist.
+        If the column or the layer does not exist, or a column of ``obs`` that the model reads.
     TypeError
         If the model is none.
     RuntimeError
         If the model is not trained.
     ValueError
         If a group, method, option or number is not allowed, there is one group only, gene names
-        repeat, a gene of the model is missing, or values are NaN or infinite.
+        repeat, a gene of the model is missing or a batch unknown to it, its latent space is no
+        differentiable function of the genes, or values are NaN or infinite.
 
     Warns
     -----
@@ -192,6 +210,8 @@ def _explain(
     """:func:`explain`, on the threads of the caller."""
     _checks.one_of(method, "method", list(Method.registry))
     kind = Method.registry[method]
+    if "use_rep" in method_options:
+        raise _checks.not_a_function_of_genes(adata, method_options["use_rep"])
     for option in method_options:
         _checks.one_of(option, f"option of method {method!r}", list(options_of(kind)))
     _checks.positive(n_cells, "n_cells")
@@ -199,6 +219,7 @@ def _explain(
     _checks.seed(random_state)
     _checks.unique_genes(adata)
     if model is not None:
+        model = readable(model, adata)
         layer = layer_of_model(model, layer)
     codes, names = _checks.groups_of(adata, groupby, leave_out=unlabelled_of(model, groupby))
     _checks.one_of(reference, "reference", ["rest", "each", *names])
@@ -213,7 +234,9 @@ def _explain(
         )
     if per_cell and reference == "each":
         raise ValueError("per_cell=True needs one reference, 'rest' or a group, not 'each'.")
-    matrix = _checks.matrix_of(adata, layer)
+    # A model of counts is explained in log1p space, which only its own reader makes.
+    matrix = getattr(model, "matrix", None)
+    matrix = _checks.matrix_of(adata, layer) if matrix is None else matrix
     values = _checks.input_kind(matrix)
     if model is None:
         _checks.warn_of_counts(values, layer)
@@ -223,16 +246,19 @@ def _explain(
 
     if model is None:
         scored = scorer_of_pca(adata, matrix, codes, names, n_prototypes, random_state)
+    elif hasattr(model, "embed"):
+        scored = scorer_of_latent_space(model, codes, names, n_prototypes, random_state)
     else:
         scored = scorer_of_model(model, adata, groupby, names, n_prototypes, random_state)
     # The engine counts groups as the scorer does: `at` goes from our codes to its codes.
     at = [scored.scorer.groups.index(name) for name in names]
     ours = np.argsort(at)
-    drawn = [_draw(codes, g, n_cells, random_state) for g in range(len(names))]
-    cells = _cells(matrix, [drawn[g] for g in ours], summary.counts[ours], scored.columns)
+    drawn = [draw_cells(codes, g, n_cells, random_state) for g in range(len(names))]
+    cells = read_cells(matrix, [drawn[g] for g in ours], summary.counts[ours], scored)
     agreement = fidelity(scored.scorer, cells)[at]
     overall = float(summary.counts @ agreement / summary.counts.sum())
-    _checks.warn_of_low_fidelity(overall, agreement, names)
+    used = _n_prototypes(scored.scorer, n_prototypes)
+    _checks.warn_of_low_fidelity(overall, agreement, names, _on_prototypes(used, n_prototypes))
 
     explainer = kind(scored.scorer, cells, seed=random_state, per_cell=per_cell, **method_options)
     tables = ExplanationTables(
@@ -240,7 +266,7 @@ def _explain(
         scored.columns,
         summary,
         # scanpy's formula turns means of logarithms back: it holds for nothing else.
-        log_base=_log_base(adata) if values == "log" else None,
+        log_base=_log_base(adata, matrix) if values == "log" else None,
     )
     per_cell_rows: list[tuple[np.ndarray, np.ndarray]] = []
     for (source, other), field in zip(_watched(pairs, progress), fields, strict=True):
@@ -278,17 +304,17 @@ def _explain(
                 k: list(v) if isinstance(v, tuple) else v for k, v in method_options.items()
             },
             "scorer": type(scored.scorer).__name__,
-            "embedding": "pca" if model is None else type(model).__name__,
+            "embedding": "pca" if model is None else getattr(model, "name", type(model).__name__),
             "fidelity": overall,
             "values": values,
             "n_cells": n_cells,
-            "n_prototypes": n_prototypes,
+            "n_prototypes": used,
             "random_state": random_state,
         },
         records=tables.records(),
         scores=tables.scores(),
         frames={"diagnostics": tables.diagnostics()},
-        per_cell=_layer(per_cell_rows, adata.shape, scored.columns) if per_cell else None,
+        per_cell=layer_of_cells(per_cell_rows, adata.shape, scored.columns) if per_cell else None,
     )
     logger.info("explained %d comparisons by %r; added %s", len(pairs), method, ", ".join(written))
     return adata if copy else None
@@ -311,50 +337,27 @@ def _pairs(chosen: list[int], names: list[str], reference: str) -> list[tuple[in
     return pairs
 
 
-def _draw(codes: np.ndarray, group: int, n_cells: int | None, random_state: int) -> np.ndarray:
-    """Cells of a group, at most ``n_cells`` at random, in increasing order."""
-    own = np.flatnonzero(codes == group)
-    if n_cells is None or len(own) <= n_cells:
-        return own
-    rng = np.random.default_rng([random_state, 0, group])
-    return np.sort(rng.choice(own, n_cells, replace=False))
+def _n_prototypes(scorer: GroupScorer, given: int | None) -> int | None:
+    """Number of prototypes: as given, or as chosen; none of a classifier."""
+    if not isinstance(scorer, EmbeddingScorer):
+        return None
+    return scorer.n_prototypes if given is None else given
 
 
-def _cells(
-    matrix: Any, drawn: list[np.ndarray], sizes: np.ndarray, columns: np.ndarray
-) -> GroupedCells:
-    """Read the drawn cells once, in the order of the matrix, and hand them out by group."""
-    every = np.concatenate(drawn)
-    order = np.argsort(every)
-    in_order = columns.size == matrix.shape[1] and bool((np.diff(columns) == 1).all())
-    part = read_rows(matrix, every[order], None if in_order else columns)
-    position = np.argsort(order)
-    ends = np.cumsum([len(d) for d in drawn])
-    return GroupedCells(
-        [part[position[end - len(d) : end]] for d, end in zip(drawn, ends, strict=True)], sizes
-    )
+def _on_prototypes(used: int | None, given: int | None) -> str:
+    """What can be done about prototypes where fidelity is low."""
+    if used is None:
+        return ""
+    if given is None:
+        return f"Of 3 to 20 prototypes a group, {used} were chosen: more do not help. "
+    return "Leave n_prototypes out to have their number chosen by fidelity, or try more. "
 
 
-def _log_base(adata: AnnData) -> float:
-    """Base of the logarithm, where ``sc.pp.log1p`` noted one."""
+def _log_base(adata: AnnData, matrix: Any) -> float:
+    """Base of the logarithm, where ``sc.pp.log1p`` noted one; ours is natural."""
+    if isinstance(matrix, LogCounts):
+        return np.e
     return adata.uns.get("log1p", {}).get("base") or np.e
-
-
-def _layer(
-    rows: list[tuple[np.ndarray, np.ndarray]], shape: tuple[int, int], columns: np.ndarray
-) -> sp.csr_matrix:
-    """Sparse cells × genes matrix of the attributions of single cells."""
-    cells = np.concatenate([index for index, _ in rows])
-    values = np.nan_to_num(np.concatenate([v for _, v in rows]))
-    spread = sp.csr_matrix(values) @ sp.csr_matrix(
-        (np.ones(len(columns), np.float32), (np.arange(len(columns)), columns)),
-        shape=(len(columns), shape[1]),
-    )
-    placed = sp.csr_matrix(
-        (np.ones(len(cells), np.float32), (cells, np.arange(len(cells)))),
-        shape=(shape[0], len(cells)),
-    )
-    return sp.csr_matrix(placed @ spread, dtype=np.float32)
 
 
 def _watched(

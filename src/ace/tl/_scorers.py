@@ -15,9 +15,12 @@ from ace._matrix import read_rows
 from ace.explain import EmbeddingScorer, LinearEmbedding, fit_clustering
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from anndata import AnnData
 
     from ace.explain import GroupScorer
+    from ace.model._foreign import ForeignModel
 
 logger = logging.getLogger(__name__)
 
@@ -32,10 +35,11 @@ N_CELLS_COMPARED = 100
 
 @dataclass(frozen=True)
 class Scored:
-    """A scorer, and which columns of the matrix are its features."""
+    """A scorer, which columns of the matrix are its features, and what else it takes of cells."""
 
     scorer: GroupScorer
     columns: np.ndarray
+    context: Callable[[np.ndarray], np.ndarray] | None = None
 
 
 def scorer_of_pca(
@@ -50,18 +54,12 @@ def scorer_of_pca(
     rng = np.random.default_rng([random_state, 1])
     own = _own_pca(adata, matrix, rng)
     loadings, columns, offset = own or _pca(adata, matrix, rng, random_state)
-    fit = np.sort(
-        np.concatenate(
-            [_sample(np.flatnonzero(codes == g), N_CELLS_FIT, rng) for g in range(len(names))]
-        )
-    )
+    fit = _cells_to_fit(codes, len(names), rng)
     if own is not None:  # the very coordinates, already there
         z = np.asarray(adata.obsm["X_pca"])[fit]
     else:
         z = _project(read_rows(matrix, fit, columns), loadings) + offset
-    clustering = fit_clustering(
-        z, codes[fit], n_prototypes=3 if n_prototypes is None else n_prototypes, seed=random_state
-    )
+    clustering = fit_clustering(z, codes[fit], n_prototypes=n_prototypes, seed=random_state)
     genes = adata.var_names[columns]
     scorer = EmbeddingScorer(LinearEmbedding(loadings, offset), clustering, names, genes)
     return Scored(scorer, columns)
@@ -128,18 +126,32 @@ def _project(part: Any, loadings: np.ndarray) -> np.ndarray:
     return product.toarray() if sp.issparse(product) else np.asarray(product)
 
 
+def _cells_to_fit(codes: np.ndarray, n_groups: int, rng: np.random.Generator) -> np.ndarray:
+    """Cells that prototypes are fitted to, in increasing order."""
+    each = [_sample(np.flatnonzero(codes == g), N_CELLS_FIT, rng) for g in range(n_groups)]
+    return np.sort(np.concatenate(each))
+
+
 def _sample(rows: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
     return rows if len(rows) <= n else rng.choice(rows, n, replace=False)
 
 
+def readable(model: Any, adata: AnnData) -> Any:
+    """A model of this package as it is, any other of scvi-tools by its latent space."""
+    if hasattr(model, "group_scorer"):
+        return model
+    if isinstance(model, str) and model in adata.obsm:
+        raise _checks.not_a_function_of_genes(adata, model)
+    if not hasattr(model, "module"):
+        raise _checks.not_a_model(model)
+    # scvi-tools takes seconds to import: only a model of it waits for that.
+    from ace.model._foreign import ForeignModel
+
+    return ForeignModel(model, adata)
+
+
 def layer_of_model(model: Any, layer: str | None) -> str | None:
     """Layer that a model reads; ``layer`` is what the user asked for, if anything."""
-    if not hasattr(model, "group_scorer"):
-        raise TypeError(
-            "model must be a trained model with a group_scorer method, such as "
-            "ace.model.KRATOS, or None for adata's own principal components, got "
-            f"{type(model).__name__}."
-        )
     input_layer = getattr(model, "input_layer", None)
     if layer is not None and layer != input_layer:
         own = "adata.X" if input_layer is None else f"layer {input_layer!r}"
@@ -176,3 +188,19 @@ def scorer_of_model(
     return Scored(
         scorer, _checks.gene_positions(adata.var_names, scorer.feature_names, "the model")
     )
+
+
+def scorer_of_latent_space(
+    model: ForeignModel,
+    codes: np.ndarray,
+    names: list[str],
+    n_prototypes: int | None,
+    random_state: int,
+) -> Scored:
+    """Explain through the latent space of any model of scvi-tools."""
+    fit = _cells_to_fit(codes, len(names), np.random.default_rng([random_state, 1]))
+    clustering = fit_clustering(
+        model.embed(fit), codes[fit], n_prototypes=n_prototypes, seed=random_state
+    )
+    scorer = EmbeddingScorer(model.embedding, clustering, names, model.genes).to(model.device)
+    return Scored(scorer, model.columns, model.context)
