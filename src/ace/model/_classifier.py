@@ -205,7 +205,7 @@ class ClassifierModel(LatentModel):
         adata: AnnData | MuData | None = None,
         groupby: str | None = None,
         *,
-        n_prototypes: int = 3,
+        n_prototypes: int | None = None,
         batch_size: int | None = None,
         random_state: int = 0,
     ) -> GroupScorer:
@@ -222,8 +222,8 @@ class ClassifierModel(LatentModel):
             Column of ``obs``. ``None``, or the model's own labels with the same categories: the
             classifier itself. Any other grouping: prototypes in the model's embedding.
         n_prototypes
-            Prototypes of each group, where the grouping is not the model's own; see
-            :func:`ace.explain.fit_clustering`.
+            Prototypes of each group, where the grouping is not the model's own; ``None`` chooses
+            them by fidelity, see :func:`ace.explain.choose_n_prototypes`.
         batch_size
             Cells in a minibatch; ``None`` for ``scvi.settings.batch_size``.
         random_state
