@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pandas as pd
     from anndata import AnnData
 
 DEFAULT_KEY = "ace"
+
+#: Between the names of two groups in the name of their pair.
+VERSUS = " vs "
 
 #: scanpy's five records, in the dtypes that its plots and the h5ad format accept, and ours.
 RECORD_DTYPES: dict[str, str] = {
@@ -50,7 +56,25 @@ def storable(name: str) -> str:
 
 def pair_name(source: str, reference: str) -> str:
     """Name of the record field that holds an ordered pair of groups."""
-    return f"{source} vs {reference}"
+    return f"{source}{VERSUS}{reference}"
+
+
+def pairs_of(fields: Sequence[str]) -> dict[str, tuple[str, str]] | None:
+    """Tell the two groups of each field that ``reference="each"`` wrote, ``None`` if it did not.
+
+    A name may hold " vs " itself. The fields are those of every ordered pair, source after source,
+    so the first one turned round is the first one of the second source: that tells where to split.
+    """
+    n = round((1 + (1 + 4 * len(fields)) ** 0.5) / 2)
+    if n < 2 or n * (n - 1) != len(fields):
+        return None
+    for match in re.finditer(f"(?={VERSUS})", fields[0]):
+        first, second = fields[0][: match.start()], fields[0][match.start() + len(VERSUS) :]
+        names = [first, second, *(f[len(pair_name(first, "")) :] for f in fields[1 : n - 1])]
+        pairs = [(a, b) for a in names for b in names if a != b]
+        if [pair_name(a, b) for a, b in pairs] == list(fields):
+            return dict(zip(fields, pairs, strict=True))
+    return None
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import scanpy as sc
 
-from ace._keys import DIAGNOSTICS, ExplanationKeys
+from ace._keys import DIAGNOSTICS, ExplanationKeys, pair_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,24 +42,42 @@ def explained(pbmc: AnnData) -> Callable[..., AnnData]:
     return make
 
 
-def _store(adata: AnnData, groupby: str, *, reference: str) -> None:
+def _t_test(adata: AnnData, groupby: str, *, reference: str) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # scanpy's own frame of many groups is "fragmented"
         sc.tl.rank_genes_groups(
-            adata, groupby, method="t-test", use_raw=False, rankby_abs=True, key_added="t"
+            adata,
+            groupby,
+            method="t-test",
+            use_raw=False,
+            rankby_abs=True,
+            reference=reference,
+            key_added="t",
         )
-    test = adata.uns.pop("t")
-    groups = list(test["names"].dtype.names)
+    return adata.uns.pop("t")
+
+
+def _store(adata: AnnData, groupby: str, *, reference: str) -> None:
+    groups = list(adata.obs[groupby].cat.categories)
+    if reference == "each":
+        tests = {b: _t_test(adata, groupby, reference=b) for b in groups}
+        column = {pair_name(a, b): (tests[b], a) for a in groups for b in groups if a != b}
+    else:
+        test = _t_test(adata, groupby, reference=reference)
+        column = {g: (test, g) for g in test["names"].dtype.names}
+    fields = list(column)
+    source = {f: column[f][1] for f in fields}
     records: dict[str, Any] = {
-        k: pd.DataFrame({g: test[k][g] for g in groups})
+        k: pd.DataFrame({f: test[k][g] for f, (test, g) in column.items()})
         for k in ("names", "scores", "logfoldchanges", "pvals", "pvals_adj")
     }
     records["enriched"] = records["scores"] > 0
     records["pct_in"] = records["pct_out"] = records["scores"] * 0
-    scores = {g: dict(zip(test["names"][g], test["scores"][g], strict=True)) for g in groups}
-    diagnostics = pd.DataFrame(np.nan, index=groups, columns=list(DIAGNOSTICS))
-    diagnostics["fidelity"] = np.linspace(0.7, 1.0, len(groups))
-    diagnostics["n_cells"] = adata.obs[groupby].value_counts()[groups]
+    scores = {f: dict(zip(records["names"][f], records["scores"][f], strict=True)) for f in fields}
+    diagnostics = pd.DataFrame(np.nan, index=fields, columns=list(DIAGNOSTICS))
+    diagnostics["fidelity"] = np.linspace(0.7, 1.0, len(fields))
+    sizes = adata.obs[groupby].value_counts()
+    diagnostics["n_cells"] = [sizes[source[f]] for f in fields]
     diagnostics["n_reference"] = adata.n_obs - diagnostics["n_cells"]
     diagnostics["seconds"] = 0.25
     ExplanationKeys().write(

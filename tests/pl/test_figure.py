@@ -20,8 +20,12 @@ if TYPE_CHECKING:
 
     from anndata import AnnData
 
-PLOTS = [ace.pl.panels, ace.pl.heatmap, ace.pl.diagnostics]
+PLOTS = [ace.pl.panels, ace.pl.heatmap, ace.pl.diagnostics, ace.pl.pairs]
 every_plot = pytest.mark.parametrize("plot", PLOTS, ids=lambda plot: plot.__name__)
+
+
+def make(explained: Callable[..., AnnData], n_groups: int, plot: Callable[..., Any]) -> AnnData:
+    return explained(n_groups, reference="each" if plot is ace.pl.pairs else "rest")
 
 
 @pytest.fixture
@@ -48,7 +52,7 @@ def test_show_follows_scanpys_setting(
     explained: Callable[..., AnnData],
     shown: list[Figure],
 ) -> None:
-    adata = explained(2)
+    adata = make(explained, 2, plot)
     result = plot(adata)
     assert len(shown) == autoshow
     assert (result is None) == autoshow
@@ -64,12 +68,13 @@ def test_show_follows_scanpys_setting(
 def test_axes_are_given_back(
     plot: Callable[..., Any], explained: Callable[..., AnnData], shown: list[Figure]
 ) -> None:
-    adata = explained(2)
+    adata = make(explained, 2, plot)
     result = plot(adata, show=False)
     axes = [result] if isinstance(result, Axes) else result
     assert all(isinstance(ax, Axes) for ax in axes)
     one = {"columns": "fidelity"} if plot is ace.pl.diagnostics else {}
-    assert isinstance(plot(adata, groups="T/NK", show=False, **one), Axes)
+    if plot is not ace.pl.pairs:  # a pair needs two groups
+        assert isinstance(plot(adata, groups="T/NK", show=False, **one), Axes)
     assert shown == []
 
 
@@ -81,8 +86,9 @@ def test_save_writes_the_file_that_was_named(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    plot(explained(2), show=False, save=tmp_path / "plot.png")
-    plot(explained(2), show=False, save="plot.pdf")
+    adata = make(explained, 2, plot)
+    plot(adata, show=False, save=tmp_path / "plot.png")
+    plot(adata, show=False, save="plot.pdf")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["plot.pdf", "plot.png"]
     assert (tmp_path / "plot.pdf").read_bytes().startswith(b"%PDF")
     image = plt.imread(tmp_path / "plot.png")
@@ -104,7 +110,7 @@ def snapshot(value: Any) -> Any:
 def test_the_data_are_left_as_they_were(
     plot: Callable[..., Any], explained: Callable[..., AnnData]
 ) -> None:
-    adata = explained(8)
+    adata = make(explained, 8, plot)
     x = adata.X.copy()
 
     def state() -> str:
@@ -113,7 +119,8 @@ def test_the_data_are_left_as_they_were(
         return repr(snapshot(dict(adata.uns) | frames | keys))
 
     before = state()
-    more = {"dendrogram": True} if plot is ace.pl.heatmap else {}
+    options = {ace.pl.heatmap: {"dendrogram": True}, ace.pl.pairs: {"shade": "rbo"}}
+    more: dict[str, Any] = options.get(plot, {})
     plot(adata, show=False, **more)
     assert state() == before
     assert abs(adata.X - x).sum() == 0

@@ -2,6 +2,7 @@
 
 from ace.get._diagnostics_df import diagnostics_df
 from ace.get._explain_df import explain_df
+from ace.get._pairs_df import pairs_df
 from ace.get._read_explain_csv import read_explain_csv
 
-__all__ = ["diagnostics_df", "explain_df", "read_explain_csv"]
+__all__ = ["diagnostics_df", "explain_df", "pairs_df", "read_explain_csv"]

@@ -6,15 +6,20 @@ import textwrap
 from typing import TYPE_CHECKING, TypeVar
 
 from matplotlib.axes import Axes
+from matplotlib.colors import ListedColormap
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from os import PathLike
 
+    import numpy as np
     from matplotlib.figure import Figure
 
 T = TypeVar("T")
+
+#: Inches around what :func:`fit_figure` makes room for.
+MARGIN = 0.08
 
 
 def grid_of_axes(
@@ -67,6 +72,41 @@ def figure_of(ax: Axes) -> Figure:
     fig = ax.get_figure(root=True)
     assert fig is not None  # only axes that were removed have none
     return fig
+
+
+def fit_figure(ax: Axes) -> None:
+    """Enlarge the figure to hold the names and insets around the axes, whatever their length.
+
+    Constrained layout would shrink the matrix instead, and its cells with it.
+    """
+    fig = figure_of(ax)
+    width, height = fig.get_size_inches()
+    box = ax.get_tightbbox()
+    assert box is not None  # nothing here is invisible
+    x0, y0, x1, y1 = box.transformed(fig.dpi_scale_trans.inverted()).extents
+    total = (x1 - x0 + 2 * MARGIN, y1 - y0 + 2 * MARGIN)
+    fig.set_size_inches(total)
+    ax.set_position(
+        (
+            (MARGIN - x0) / total[0],
+            (MARGIN - y0) / total[1],
+            width / total[0],
+            height / total[1],
+        )
+    )
+
+
+def draw_strip(ax: Axes, codes: np.ndarray, colors: list[str]) -> None:
+    """Fill axes with the colours of groups, a matrix of their codes."""
+    ax.imshow(
+        codes,
+        cmap=ListedColormap(colors),
+        vmin=-0.5,
+        vmax=len(colors) - 0.5,
+        aspect="auto",
+        interpolation="none",
+    )
+    ax.set_axis_off()
 
 
 def finish(

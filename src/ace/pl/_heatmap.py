@@ -4,14 +4,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib import colormaps
-from matplotlib.colors import ListedColormap
 from matplotlib.patches import Rectangle
 
 from ace._keys import DEFAULT_KEY
 from ace.get import explain_df
 from ace.pl._colors import group_colors
 from ace.pl._dendrogram import draw_dendrogram, group_linkage
-from ace.pl._figure import check_n_genes, figure_of, finish, wrap
+from ace.pl._figure import check_n_genes, draw_strip, figure_of, finish, fit_figure, wrap
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,7 +28,6 @@ _STRIP = 0.09
 _GAP = 0.04
 _TREE = 0.5
 _BAR = (1.5, 0.1)
-_MARGIN = 0.08
 # Characters in a line of a group's name.
 _WRAP = 32
 
@@ -149,7 +147,7 @@ def heatmap(
     _draw_blocks(ax, rows, names, colors, width=width)
     above = _GAP
     strip = ax.inset_axes((0, 1 + above / height, 1, _STRIP / height), sharex=ax, label="groups")
-    _draw_strip(strip, np.arange(len(names))[None, :], [colors[name] for name in names])
+    draw_strip(strip, np.arange(len(names))[None, :], [colors[name] for name in names])
     above += _STRIP + _GAP
     if tree is not None:
         tree_ax = ax.inset_axes((0, 1 + above / height, 1, _TREE / height), label="dendrogram")
@@ -161,7 +159,7 @@ def heatmap(
     )
     _draw_colorbar(bar, image, scaled=scale)
     if own_figure:
-        _fit_figure(ax)
+        fit_figure(ax)
     return finish(fig, ax, show=show, save=save, return_fig=return_fig)
 
 
@@ -173,33 +171,11 @@ def _rows(df: pd.DataFrame, names: list[str], n_genes: int) -> pd.DataFrame:
 
 
 def _new_axes(shape: tuple[int, ...]) -> Axes:
-    """Axes of cells of a fixed size that fill their figure; see :func:`_fit_figure`."""
+    """Axes of cells of a fixed size that fill their figure, which :func:`fit_figure` enlarges."""
     from matplotlib import pyplot as plt
 
     size = (max(shape[1] * _CELL[0], 1.2), max(shape[0], 4) * _CELL[1])
     return plt.figure(figsize=size).add_axes((0, 0, 1, 1))
-
-
-def _fit_figure(ax: Axes) -> None:
-    """Enlarge the figure to hold the names and insets around the axes, whatever their length.
-
-    Constrained layout would shrink the matrix instead, and its cells with it.
-    """
-    fig = figure_of(ax)
-    width, height = fig.get_size_inches()
-    box = ax.get_tightbbox()
-    assert box is not None  # nothing here is invisible
-    x0, y0, x1, y1 = box.transformed(fig.dpi_scale_trans.inverted()).extents
-    total = (x1 - x0 + 2 * _MARGIN, y1 - y0 + 2 * _MARGIN)
-    fig.set_size_inches(total)
-    ax.set_position(
-        (
-            (_MARGIN - x0) / total[0],
-            (_MARGIN - y0) / total[1],
-            width / total[0],
-            height / total[1],
-        )
-    )
 
 
 def _draw_matrix(ax: Axes, scores: np.ndarray, *, cmap: str) -> AxesImage:
@@ -218,7 +194,7 @@ def _draw_blocks(
 ) -> None:
     """Mark the blocks: colour and name right of the matrix, an outline in their own column."""
     strip = ax.inset_axes((1 + _GAP / width, 0, _STRIP / width, 1), sharey=ax, label="blocks")
-    _draw_strip(strip, rows["group"].cat.codes.to_numpy()[:, None], [colors[n] for n in names])
+    draw_strip(strip, rows["group"].cat.codes.to_numpy()[:, None], [colors[n] for n in names])
     sizes = rows.groupby("group", observed=False).size()
     start = 0
     for column, name in enumerate(names):
@@ -242,18 +218,6 @@ def _draw_blocks(
             parse_math=False,
         )
         start += size
-
-
-def _draw_strip(ax: Axes, codes: np.ndarray, colors: list[str]) -> None:
-    ax.imshow(
-        codes,
-        cmap=ListedColormap(colors),
-        vmin=-0.5,
-        vmax=len(colors) - 0.5,
-        aspect="auto",
-        interpolation="none",
-    )
-    ax.set_axis_off()
 
 
 def _draw_colorbar(ax: Axes, image: AxesImage, *, scaled: bool) -> None:

@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from ace._checks import positive
+from ace._keys import DEFAULT_KEY, ExplanationKeys, pairs_of
+from ace.get._groups import select_groups
+from ace.metrics import pair_symmetry
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from anndata import AnnData
+
+
+def pairs_df(
+    adata: AnnData,
+    groups: Sequence[str] | None = None,
+    *,
+    n_genes: int = 20,
+    key: str = DEFAULT_KEY,
+) -> pd.DataFrame:
+    """Get how far the explanations of pairs of groups are symmetric, a row for each two groups.
+
+    What makes *A* differ from *B* should make *B* differ from *A*, with the directions turned
+    round: a gene that is enriched in one is depleted in the other. Where few genes are shared, the
+    two panels tell different stories of the same difference.
+
+    Parameters
+    ----------
+    adata
+        Annotated data with the result of ``ace.tl.explain(adata, groupby, reference="each")``.
+    groups
+        Groups whose pairs are wanted, at least two; ``None`` takes all.
+    n_genes
+        Genes of a panel that are compared, at most.
+    key
+        The ``key_added`` that the explanation was stored under.
+
+    Returns
+    -------
+    Frame with the columns ``group`` and ``reference`` (categorical, in the order of the groups)
+    and ``n_genes``, ``n_shared``, ``jaccard``, ``opposite``, ``rbo`` and ``correlation`` of
+    :func:`ace.metrics.pair_symmetry`.
+
+    Raises
+    ------
+    KeyError
+        If there is no such explanation or group.
+    ValueError
+        If the explanation is not one of pairs, or fewer than two groups or no gene are asked for.
+
+    See Also
+    --------
+    ace.pl.pairs : the panels themselves, as a matrix.
+
+    Examples
+    --------
+    >>> import ace
+    >>> adata = ace.datasets.pbmc68k()
+    >>> ace.tl.explain(adata, "louvain", groups=["0", "3", "4"], reference="each")
+    >>> df = ace.get.pairs_df(adata)
+    >>> df[["group", "reference"]]
+      group reference
+    0     0         3
+    1     0         4
+    2     3         4
+    """
+    positive(n_genes, "n_genes", optional=False)
+    stored = ExplanationKeys(key).read(adata)
+    pairs = explained_pairs(adata, groups, key=key)
+    codes = {gene: code for code, gene in enumerate(sorted(stored["names"][next(iter(pairs))]))}
+    scores, rankings = {}, {}
+    for field, pair in pairs.items():
+        rankings[pair] = np.array([codes[gene] for gene in stored["names"][field]])
+        scores[pair] = np.zeros(len(codes))
+        scores[pair][rankings[pair]] = stored["scores"][field]
+    df = pair_symmetry(scores, rankings, n_genes)
+    names = list(dict.fromkeys(source for source, _ in pairs.values()))
+    for column in ("group", "reference"):
+        df[column] = pd.Categorical(df[column], categories=names)
+    return df
+
+
+def explained_pairs(
+    adata: AnnData, groups: Sequence[str] | None, *, key: str
+) -> dict[str, tuple[str, str]]:
+    """Give the stored fields of the pairs of some groups, in the order of these.
+
+    Raises
+    ------
+    KeyError
+        If there is no such explanation or group.
+    ValueError
+        If the explanation is not one of pairs, or fewer than two groups are asked for.
+    """
+    stored = ExplanationKeys(key).read(adata)
+    params, fields = stored["params"], stored["names"].dtype.names
+    known = pairs_of(fields) if params["reference"] == "each" else None
+    if known is None:
+        raise ValueError(
+            f"adata.uns[{key!r}] compares groups with {params['reference']!r}, not each with "
+            f"each. Make the pairs with ace.tl.explain(adata, groupby={params['groupby']!r}, "
+            'reference="each", key_added="pairs"), and pass key="pairs".'
+        )
+    names = select_groups(groups, list(dict.fromkeys(a for a, _ in known.values())), key=key)
+    if len(names) < 2:
+        raise ValueError(f"a pair needs two groups, got {names}; name one more, or pass None.")
+    field_of = {pair: field for field, pair in known.items()}
+    return {field_of[a, b]: (a, b) for a in names for b in names if a != b}

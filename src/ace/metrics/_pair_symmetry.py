@@ -1,0 +1,171 @@
+"""Symmetry: whether what leads from one group to another leads back, with the sign turned."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+import pandas as pd
+
+from ace.metrics._inputs import check_n_top
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import ArrayLike, NDArray
+
+Pair: TypeAlias = tuple[str, str]
+
+#: Persistence of the rank-biased overlap: the first 10 genes carry 86 % of its weight.
+PERSISTENCE = 0.9
+
+
+def pair_symmetry(
+    scores: Mapping[Pair, ArrayLike],
+    rankings: Mapping[Pair, ArrayLike] | None = None,
+    n_top: int = 20,
+) -> pd.DataFrame:
+    r"""Compare the explanation of one group against another with that of the way back.
+
+    A perturbation that takes cells of *A* to *B* should undo, gene by gene, one that takes *B* to
+    *A* (ACE, §5.3: "inherently symmetric"). So the panels of both orders should hold the same
+    genes, with opposite directions.
+
+    Parameters
+    ----------
+    scores
+        For each ordered pair of groups, signed scores of all genes, shape ``(n_genes,)``.
+    rankings
+        For each ordered pair, column indices of the genes, best first. By default by decreasing
+        absolute score, which leaves genes of the same score in the order of the columns.
+    n_top
+        Genes of a panel, at most: genes of score 0 take no part in it.
+
+    Returns
+    -------
+    One row for each unordered pair that was given both ways, in the order given:
+
+    ``group``, ``reference``
+        The groups, as in the order that comes first.
+    ``n_genes``
+        Mean number of genes of the two panels.
+    ``n_shared``
+        Genes that are in both.
+    ``jaccard``
+        Genes that are in both, as a share of those that are in either.
+    ``opposite``
+        Share of the genes in both whose directions are opposite; NaN where none is.
+    ``rbo``
+        Rank-biased overlap with persistence .9, extrapolated to all depths: as the Jaccard index,
+        but what is at the top counts most.
+    ``correlation``
+        Pearson correlation of the signed scores of all genes with a score in either order; -1 is
+        perfect symmetry. NaN where it is not defined.
+
+    Raises
+    ------
+    ValueError
+        If no pair was given both ways, or scores and rankings do not fit each other.
+
+    References
+    ----------
+    Webber et al. (2010), *A similarity measure for indefinite rankings*, Eq. 32.
+
+    Examples
+    --------
+    >>> import ace
+    >>> there, back = [0.9, -0.5, 0.0, 0.1], [-0.8, 0.6, 0.3, 0.0]
+    >>> df = ace.metrics.pair_symmetry({("A", "B"): there, ("B", "A"): back}, n_top=3)
+    >>> df[["group", "reference", "n_shared", "jaccard", "opposite"]]
+      group reference  n_shared  jaccard  opposite
+    0     A         B         2      0.5       1.0
+    """
+    size = check_n_top(n_top)[-1]
+    values = {pair: np.asarray(scores[pair], dtype=np.float64) for pair in scores}
+    n_genes = _check_shapes(values)
+    panels = {}
+    for pair, score in values.items():
+        ranking = np.argsort(-np.abs(score), kind="stable")
+        if rankings is not None:
+            ranking = _check_ranking(rankings, pair, n_genes)
+        ranking = ranking[:size]
+        panels[pair] = ranking[score[ranking] != 0]
+
+    rows = []
+    done: set[Pair] = set()
+    for pair in values:
+        back = (pair[1], pair[0])
+        if back not in values or back in done:
+            continue
+        done.add(pair)
+        rows.append((*pair, *_compare(values[pair], values[back], panels[pair], panels[back])))
+    if not rows:
+        msg = (
+            f"no two groups were compared both ways, only {list(values)}; give the scores of "
+            "(A, B) and of (B, A)."
+        )
+        raise ValueError(msg)
+    columns = ["n_genes", "n_shared", "jaccard", "opposite", "rbo", "correlation"]
+    return pd.DataFrame(rows, columns=["group", "reference", *columns])
+
+
+def _compare(
+    there: NDArray[np.float64],
+    back: NDArray[np.float64],
+    first: NDArray[np.intp],
+    second: NDArray[np.intp],
+) -> tuple[float, int, float, float, float, float]:
+    shared = np.intersect1d(first, second)
+    either = len(first) + len(second) - len(shared)
+    opposite = np.sign(there[shared]) == -np.sign(back[shared])
+    scored = (there != 0) | (back != 0)
+    varied = all(np.ptp(s[scored]) > 0 for s in (there, back)) if scored.any() else False
+    return (
+        (len(first) + len(second)) / 2,
+        len(shared),
+        len(shared) / either if either else np.nan,
+        float(opposite.mean()) if len(shared) else np.nan,
+        _rank_biased_overlap(first, second),
+        float(np.corrcoef(there[scored], back[scored])[0, 1]) if varied else np.nan,
+    )
+
+
+def _rank_biased_overlap(first: NDArray[np.intp], second: NDArray[np.intp]) -> float:
+    """Webber's extrapolated overlap of two rankings, cut to the length of the shorter."""
+    depth = min(len(first), len(second))
+    if depth == 0:
+        return np.nan
+    overlap = [len(np.intersect1d(first[:d], second[:d])) / d for d in range(1, depth + 1)]
+    weights = PERSISTENCE ** np.arange(depth)
+    return float((1 - PERSISTENCE) * weights @ overlap + PERSISTENCE**depth * overlap[-1])
+
+
+def _check_shapes(values: Mapping[Pair, NDArray[np.float64]]) -> int:
+    shapes = sorted({score.shape for score in values.values()})
+    if len(shapes) != 1 or len(shapes[0]) != 1:
+        msg = f"scores must hold one number a gene for each pair of groups, got shapes {shapes}."
+        raise ValueError(msg)
+    if not all(np.isfinite(score).all() for score in values.values()):
+        msg = "scores hold NaN or infinite values; give genes without a score 0."
+        raise ValueError(msg)
+    return int(shapes[0][0])
+
+
+def _check_ranking(
+    rankings: Mapping[Pair, ArrayLike], pair: Pair, n_genes: int
+) -> NDArray[np.intp]:
+    if pair not in rankings:
+        msg = f"rankings has no {pair}, which scores has."
+        raise ValueError(msg)
+    ranking = np.asarray(rankings[pair])
+    valid = ranking.ndim == 1 and ranking.dtype.kind in "iu" and len(ranking) > 0
+    if not valid or ranking.min() < 0 or ranking.max() >= n_genes:
+        msg = (
+            f"the ranking of {pair} must name columns from 0 to {n_genes - 1}, got "
+            f"{rankings[pair]!r:.60}."
+        )
+        raise ValueError(msg)
+    if len(np.unique(ranking)) < len(ranking):
+        msg = f"the ranking of {pair} names a column twice."
+        raise ValueError(msg)
+    return ranking

@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+import pytest
+
+import ace
+
+GROUPS = ["4", "0", "3"]
+
+
+@pytest.fixture(scope="module")
+def explained() -> ad.AnnData:
+    adata = ace.datasets.pbmc68k()
+    ace.tl.explain(adata, "louvain", method="expected_gradients", groups=GROUPS, reference="each")
+    return adata
+
+
+def test_counted_by_hand(explained: ad.AnnData) -> None:
+    df = ace.get.pairs_df(explained, n_genes=10)
+    # Groups in the order of the categories, a row for each two of them.
+    names = ["0", "3", "4"]
+    assert list(df["group"].cat.categories) == list(df["reference"].cat.categories) == names
+    pairs = list(zip(df["group"], df["reference"], strict=True))
+    assert pairs == [(names[0], names[1]), (names[0], names[2]), (names[1], names[2])]
+    for (a, b), row in zip(pairs, df.to_dict("records"), strict=True):
+        there, back = (
+            ace.get.explain_df(explained, f"{s} vs {t}").set_index("gene")["score"]
+            for s, t in ((a, b), (b, a))
+        )
+        shared = sorted(set(there.index[:10]) & set(back.index[:10]))
+        assert row["n_shared"] == len(shared)
+        assert row["jaccard"] == pytest.approx(len(shared) / (20 - len(shared)))
+        opposite = np.mean([there[g] * back[g] < 0 for g in shared])
+        assert row["opposite"] == pytest.approx(opposite)
+
+
+def test_expected_gradients_lead_back(explained: ad.AnnData) -> None:
+    """The same paths run backwards: only the draw of pairs of cells differs."""
+    df = ace.get.pairs_df(explained)
+    assert (df["opposite"] == 1).all()
+    assert (df["jaccard"] > 0.8).all()
+    assert (df["correlation"] < -0.98).all()
+
+
+def test_groups_in_the_order_asked_for(explained: ad.AnnData) -> None:
+    (row,) = ace.get.pairs_df(explained, GROUPS[:2]).to_dict("records")
+    (turned,) = ace.get.pairs_df(explained, GROUPS[1::-1]).to_dict("records")
+    assert (row["group"], row["reference"]) == ("4", "0")
+    assert (turned["group"], turned["reference"]) == ("0", "4")
+    assert row["rbo"] == pytest.approx(turned["rbo"])
+
+
+def test_names_of_groups_may_hold_anything() -> None:
+    names = ["rest", "A vs B", "each"]
+    adata = ad.AnnData(np.random.default_rng(0).exponential(size=(60, 5)))
+    codes = np.arange(60) % 3
+    adata.X[np.arange(60), codes] += 9
+    adata.obs["cluster"] = pd.Categorical.from_codes(codes, names)
+    ace.tl.explain(adata, "cluster", reference="each", method="expected_gradients")
+    df = ace.get.pairs_df(adata)
+    assert list(zip(df["group"], df["reference"], strict=True)) == [
+        ("rest", "A vs B"),
+        ("rest", "each"),
+        ("A vs B", "each"),
+    ]
+
+
+def test_after_a_round_trip(explained: ad.AnnData, tmp_path) -> None:
+    explained.write_h5ad(tmp_path / "a.h5ad")
+    again = ad.read_h5ad(tmp_path / "a.h5ad")
+    pd.testing.assert_frame_equal(ace.get.pairs_df(again), ace.get.pairs_df(explained))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"groups": ["4", "B"]}, KeyError, r"\['B'\] not among the explained groups"),
+        ({"groups": ["4"]}, ValueError, "a pair needs two groups"),
+        ({"key": "other"}, KeyError, r"no explanation.*ace\.tl\.explain"),
+        ({"n_genes": 0}, ValueError, "n_genes must be a positive whole number, got 0"),
+    ],
+)
+def test_errors_say_what_mends_them(
+    explained: ad.AnnData, arguments: dict, error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        ace.get.pairs_df(explained, **arguments)
+
+
+def test_other_explanations_hold_no_pairs(explained: ad.AnnData) -> None:
+    adata = explained.copy()
+    for reference in ("rest", "4"):
+        ace.tl.explain(adata, "louvain", groups=GROUPS, reference=reference)
+        message = rf"with '{reference}', not.*ace\.tl\.explain\(.*'louvain', reference=\"each\""
+        with pytest.raises(ValueError, match=message):
+            ace.get.pairs_df(adata)
