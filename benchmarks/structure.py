@@ -1,0 +1,208 @@
+"""How well panels keep each cell's neighbours, as they grow (ACE, Figure 2 C and D).
+
+    python benchmarks/structure.py --help
+
+Genes are ranked for each group against the rest on all cells, columns shuffled with each seed (the
+causal genes come first in the published files). For the first 5, 10, …, 100 genes of each cell's
+group: the mean Jaccard distance between its 30 nearest neighbours with these genes and with all
+(ACE, Eq. 9). The line of the 20 causal genes alone is a method here, of one size.
+
+``ACE + …`` explains an autoencoder trained on the same cells: labels are given, as in the paper,
+and batches where the set has them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+import warnings
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from _data import GROUP, SOURCES, _path, available
+from _measure import measure
+from _rankings import KEY, Cells, Panels, Ranking, rankings, to_panels
+from _results import RESULTS, Results, code_key
+from panels import prepare
+
+import ace
+from ace.metrics import knn_jaccard
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+SIZES = tuple(range(5, 101, 5))
+KEYS = ("data", "method", "seed")
+DATA = ("symsim_220_clean", "symsim_220_complex", "symsim_140_clean", "simulated")
+PAPER = DATA[:2]
+CAUSAL = "20 causal genes"
+#: What is compared with; "Wilcoxon, by score" ranks enriched genes only, as COSG does.
+BASELINES = ("Wilcoxon, abs", "Wilcoxon, by score", "t-test, abs", "logistic regression, abs")
+OURS = ("ace panel", "ace expected_gradients", "ace adversarial")
+QUICK = ("ace panel", "Wilcoxon, abs", CAUSAL)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run what is asked for and not yet there."""
+    options = _parse(arguments)
+    results = Results(options.out, KEYS)
+    known = methods()
+    results.keep_only("method", known)
+    unknown = sorted(set(options.methods or ()) - set(known))
+    if unknown:
+        sys.exit(f"unknown methods {unknown}; there are {sorted(known)}")
+    names = options.methods or (QUICK if options.quick else list(known))
+    judging = code_key("metrics", files=("_data.py", "structure.py"))
+    start = time.perf_counter()
+    for data in options.data:
+        reason = available(data)
+        if reason:
+            print(f"skipped {data}: {reason}", flush=True)
+            continue
+        for seed in options.seeds:
+            cells = None
+            for name in names:
+                method = known[name]
+                row = {"data": data, "method": name, "seed": seed}
+                row["code"] = f"{judging}-{method.code}"
+                if results.get(row):
+                    continue
+                cells = cells or prepared(data, seed)
+                try:
+                    row |= run(method, cells)
+                except Exception as error:  # noqa: BLE001 (one method must not cost the others)
+                    print(f"FAILED {data}, seed {seed}, {name}: {error!r}", file=sys.stderr)
+                    continue
+                results.add(row)
+                line = ", ".join(f"@{k} {row[f'jaccard@{k}']:.3f}" for k in (10, 20, 50))
+                elapsed = time.perf_counter() - start
+                print(f"[{elapsed:.0f} s] {data}, seed {seed}, {name}: {line}", flush=True)
+
+
+def prepared(data: str, seed: int) -> Cells:
+    """Cells with a PCA, and the batch of each where the set has some."""
+    cells, _ = prepare(data, "truth", seed)
+    batches = _batches(data)
+    if batches is not None:
+        cells.adata.obs["batch"] = pd.Categorical(batches)
+    return cells
+
+
+def _batches(data: str) -> np.ndarray | None:
+    """Batch of each cell: the third part of the names of the complex set."""
+    if data != "symsim_220_complex":
+        return None
+    file = SOURCES[data].file
+    assert file is not None
+    names = pd.read_csv(_path(file), index_col=0, usecols=[0]).index
+    return names.astype(str).str.split("_").str[2].to_numpy()
+
+
+def run(method: Ranking, cells: Cells) -> dict[str, Any]:
+    """Rank, and judge by the neighbours that panels of each size keep."""
+    row: dict[str, Any] = {"default": method.default}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        if method.prepare:
+            _, training = method.prepare(cells)
+            row["train_seconds"] = training.seconds
+        panels, cost = measure(lambda: method.rank(cells))
+    sizes = SIZES if method.name != CAUSAL else (len(next(iter(panels.values()))),)
+    groups = cells.adata.obs[GROUP].to_numpy().astype(str)
+    distance = knn_jaccard(cells.adata.X, groups, panels, sizes, n_jobs=1)
+    curve = [round(float(distance.get(k, distance.iloc[-1])), 5) for k in SIZES]
+    at = dict(zip(SIZES, curve, strict=True))
+    return row | {
+        "seconds": cost.seconds,
+        "n_genes": list(SIZES),
+        "jaccard": curve,
+        **{f"jaccard@{k}": at[k] for k in (5, 10, 20, 50, 100)},
+    }
+
+
+def methods() -> dict[str, Ranking]:
+    """All that can be run here, by name."""
+    everywhere = rankings()
+    here = code_key(files=("structure.py",))
+    found = [everywhere[name] for name in (*OURS, *BASELINES)]
+    if "COSG" in everywhere:
+        found.append(Ranking("COSG", _cosg, here))
+    found.append(Ranking(CAUSAL, _causal, here))
+    if hasattr(ace.model, "ACE"):
+        with_model = code_key("explain", "nn", "tl", "model", files=("structure.py",))
+        found += [
+            Ranking(f"ACE + {kind}", partial(_explained, kind), with_model, prepare=_model)
+            for kind in ("panel", "adversarial", "expected_gradients")
+        ]
+    return {method.name: method for method in found}
+
+
+def _causal(cells: Cells) -> Panels:
+    causal = np.flatnonzero(cells.adata.var["kind"] == "causal")
+    return dict.fromkeys(map(str, cells.adata.obs[GROUP].cat.categories), causal)
+
+
+def _cosg(cells: Cells) -> Panels:
+    import cosg
+
+    n_genes = min(max(SIZES), cells.adata.n_vars)
+    cosg.cosg(cells.adata, groupby=GROUP, key_added=KEY, n_genes_user=n_genes)
+    return to_panels(cells.adata, cells.adata.uns[KEY]["names"])
+
+
+def _model(cells: Cells) -> Any:
+    """Train the autoencoder once for all the methods that explain it."""
+    if "ACE" not in cells.models:
+        cells.models["ACE"] = measure(partial(_train, cells.adata, cells.seed))
+    return cells.models["ACE"]
+
+
+def _train(adata: AnnData, seed: int) -> Any:
+    import scvi
+
+    scvi.settings.seed = seed
+    own = adata.copy()  # the model keeps the object that it was set up with
+    batch_key = "batch" if "batch" in own.obs else None
+    ace.model.ACE.setup_anndata(own, batch_key=batch_key, labels_key=GROUP)
+    model = ace.model.ACE(own)
+    model.train(enable_progress_bar=False)
+    return model
+
+
+def _explained(kind: str, cells: Cells) -> Panels:
+    model, _ = _model(cells)
+    ace.tl.explain(
+        cells.adata,
+        GROUP,
+        model=model,
+        method=kind,
+        key_added=KEY,
+        random_state=cells.seed,
+        progress=False,
+    )
+    return to_panels(cells.adata, cells.adata.uns[KEY]["names"])
+
+
+def _parse(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--quick", action="store_true", help="few methods, one seed, one set")
+    parser.add_argument("--data", nargs="+", choices=DATA)
+    parser.add_argument("--methods", nargs="+", help="by name")
+    parser.add_argument("--seeds", nargs="+", type=int)
+    parser.add_argument("--out", type=Path, help="JSON file; runs that it has are not repeated")
+    options = parser.parse_args(arguments)
+    options.seeds = options.seeds or ([0] if options.quick else list(range(5)))
+    # The bundled simulator can be run anywhere; the paper's sets need ACE_DATA_DIR.
+    options.data = options.data or (["simulated"] if options.quick else list(PAPER))
+    options.out = options.out or RESULTS / ("quick" if options.quick else "") / "structure.json"
+    return options
+
+
+if __name__ == "__main__":
+    main()
