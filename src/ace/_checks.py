@@ -196,6 +196,20 @@ def warn_of_counts(kind: InputKind, layer: str | None) -> None:
     )
 
 
+def warn_of_reserved_name(reference: str, names: Sequence[str], groupby: str) -> None:
+    """Warn where a group is called as what the reference may be besides a group."""
+    meaning = {"rest": "all other cells", "each": "each of the groups in turn"}
+    if reference in meaning and reference in names:
+        warnings.warn(
+            f"reference={reference!r} means {meaning[reference]}, not the group of that name in "
+            f"adata.obs[{groupby!r}]. To compare with that group, give it another name: "
+            f"adata.obs[{groupby!r}] = adata.obs[{groupby!r}].cat.rename_categories("
+            f"{{{reference!r}: ...}}).",
+            UserWarning,
+            stacklevel=4,
+        )
+
+
 def distinct(stored: Sequence[str], names: Sequence[str]) -> None:
     """Raise if names of groups or pairs of them could not be told apart where they are stored."""
     if len(set(stored)) < len(stored):

@@ -88,7 +88,8 @@ def explain(
         Groups to explain, or ``"all"``.
     reference
         ``"rest"``, the name of a group, or ``"each"``: every ordered pair of the groups, in fields
-        named ``"A vs B"``.
+        named ``"A vs B"`` (see :func:`ace.get.pairs_df` and :func:`ace.pl.pairs`). The two words
+        never mean a group of that name.
     layer
         Layer to read instead of ``adata.X``. With a model: the one that it was set up with, which
         is what ``None`` takes.
@@ -148,8 +149,9 @@ def explain(
     Warns
     -----
     UserWarning
-        If the values are counts, a group has a single cell, or the scorer does not reproduce the
-        groups (fidelity below 0.9).
+        If the values are counts, a group has a single cell, the scorer does not reproduce the
+        groups (fidelity below 0.9), or a group is called ``"rest"`` or ``"each"`` and so is the
+        reference.
 
     Examples
     --------
@@ -223,6 +225,7 @@ def _explain(
         layer = layer_of_model(model, layer)
     codes, names = _checks.groups_of(adata, groupby, leave_out=unlabelled_of(model, groupby))
     _checks.one_of(reference, "reference", ["rest", "each", *names])
+    _checks.warn_of_reserved_name(reference, names, groupby)
     pairs = _pairs(_checks.chosen_groups(groups, names), names, reference)
     fields = [
         names[s] if reference != "each" else pair_name(names[s], names[t or 0]) for s, t in pairs
@@ -349,7 +352,9 @@ def _on_prototypes(used: int | None, given: int | None) -> str:
     if used is None:
         return ""
     if given is None:
-        return f"Of 3 to 20 prototypes a group, {used} were chosen: more do not help. "
+        return (
+            f"Their number, {used} a group, was chosen by fidelity: more prototypes do not help. "
+        )
     return "Leave n_prototypes out to have their number chosen by fidelity, or try more. "
 
 
