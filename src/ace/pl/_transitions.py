@@ -155,7 +155,7 @@ def _new_axes(n: int, *, ncols: int, shape: tuple[int, ...]) -> list[Axes]:
     nrows = -(-n // ncols)
     side = (_SIDE * shape[1] / max(shape), _SIDE * shape[0] / max(shape))
     step = (3 * side[0] + 2 * _NEAR + _FAR, side[1] + _TITLE)
-    head = _HEADER + _BAR + 0.45
+    head = _HEADER + _BAR + 0.28
     width, height = ncols * step[0] - _FAR + 0.1, nrows * step[1] + head + 0.05
     fig = plt.figure(figsize=(width, height))
     axes = []
@@ -176,9 +176,18 @@ def _draw_change(ax: Axes, before: np.ndarray, after: np.ndarray, *, largest: fl
     image = ax.imshow(
         after - before, cmap=_CHANGE, vmin=-largest, vmax=largest, interpolation="none"
     )
-    middle = (before.min() + before.max()) / 2
     if before.min() < before.max():
-        ax.contour(before, levels=[middle], colors="0.55", linewidths=0.6)
+        # Along the edges of pixels, as the changes are, not through their middles.
+        fine = before.repeat(8, axis=0).repeat(8, axis=1)
+        height, width = before.shape
+        edge = 0.5 - 1 / 16
+        ax.contour(
+            fine,
+            levels=[(before.min() + before.max()) / 2],
+            extent=(-edge, width - 1 + edge, -edge, height - 1 + edge),
+            colors="0.6",
+            linewidths=0.6,
+        )
     return image
 
 
@@ -200,7 +209,7 @@ def _draw_legend(axes: list[Axes], change: AxesImage, *, largest: float) -> None
             color="0.4",
         )
     bar = fig.add_axes(
-        (first.x0 + 0.5 / width, 1 - 0.2 / height, 1.2 / width, _BAR / height), label="colorbar"
+        (first.x0 + 0.5 / width, 1 - 0.13 / height, 1.2 / width, _BAR / height), label="colorbar"
     )
     fig.colorbar(change, cax=bar, orientation="horizontal")
     bar.set_xticks([-largest, 0, largest], labels=[f"−{largest:.2g}", "0", f"+{largest:.2g}"])
