@@ -1,0 +1,124 @@
+"""Integration: how well batches are mixed in a latent space, by scib-metrics."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from sklearn.neighbors import NearestNeighbors
+
+from ace.metrics._inputs import check_labels
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+
+def batch_mixing(
+    latent: ArrayLike,
+    batch: ArrayLike,
+    labels: ArrayLike | None = None,
+    *,
+    n_neighbors: int = 90,
+) -> pd.Series:
+    """Measure how well batches are mixed, and whether the labels stay apart.
+
+    A thin call of `scib-metrics <https://scib-metrics.readthedocs.io>`_, the measures of the
+    single-cell integration benchmark, on exact neighbours by Euclidean distance. It is an extra:
+    ``pip install "ace-sc[integration]"``. Its first call in a process compiles for some seconds.
+
+    Parameters
+    ----------
+    latent
+        Cells × dimensions: a latent space, or principal components.
+    batch
+        The batch of each cell, at least two.
+    labels
+        What each cell is, such as its type.
+    n_neighbors
+        Number of neighbours of a cell, itself included.
+
+    Returns
+    -------
+    Numbers from 0 to 1, each the better the larger, indexed by name:
+
+    ``ilisi``
+        Effective number of batches among a cell's neighbours (local inverse Simpson's index),
+        median over cells, scaled: 0 is one batch, 1 all of them in equal shares.
+    ``kbet``
+        Share of the cells whose neighbours hold the batches in the shares of the data, by a χ²
+        test at level .05.
+    ``silhouette_batch``
+        One minus the absolute silhouette width by batch, within each label (within all cells
+        without ``labels``), mean over the labels with cells of several batches; NaN if none has.
+    ``clisi``, ``silhouette_label``
+        With ``labels``: the two measures by label, where not being mixed is good.
+
+    Raises
+    ------
+    ImportError
+        If scib-metrics is not installed.
+    ValueError
+        If there is one batch or label only, a number of cells does not fit, or values are not
+        finite.
+
+    References
+    ----------
+    Luecken et al. (2022), *Benchmarking atlas-level data integration in single-cell genomics*.
+
+    Examples
+    --------
+    >>> import ace
+    >>> import numpy as np
+    >>> latent = np.random.default_rng(0).normal(size=(200, 5))
+    >>> batch = np.tile(["a", "b"], 100)
+    >>> ace.metrics.batch_mixing(latent, batch)["ilisi"] > 0.8  # doctest: +SKIP
+    True
+    """
+    try:
+        import scib_metrics
+        from scib_metrics.nearest_neighbors import NeighborsResults
+    except ImportError as error:
+        msg = 'batch_mixing needs scib-metrics: pip install "ace-sc[integration]".'
+        raise ImportError(msg) from error
+
+    z = _check_latent(latent)
+    batches = check_labels(batch, len(z))
+    if len(np.unique(batches)) < 2:
+        msg = f"batch names one batch only, {batches[:1].tolist()}: there is nothing to mix."
+        raise ValueError(msg)
+    if not 3 <= n_neighbors <= len(z):
+        msg = f"n_neighbors must be from 3 to {len(z)} for {len(z)} cells, got {n_neighbors}."
+        raise ValueError(msg)
+    search = NearestNeighbors(n_neighbors=n_neighbors, algorithm="brute").fit(z)
+    distances, indices = search.kneighbors(z)
+    neighbors = NeighborsResults(indices=indices, distances=distances)
+    names = np.full(len(z), "all") if labels is None else check_labels(labels, len(z))
+    if labels is not None and len(np.unique(names)) < 2:
+        msg = f"labels has one label only, {names[:1].tolist()}: leave labels out."
+        raise ValueError(msg)
+    mixed = pd.Series(batches).groupby(names).nunique() > 1
+
+    found: dict[str, Any] = {
+        "ilisi": scib_metrics.ilisi_knn(neighbors, batches),
+        # The share of accepted cells; statistics and p-values follow it.
+        "kbet": scib_metrics.kbet(neighbors, batches)[0],
+        "silhouette_batch": np.nan,
+    }
+    if mixed.any():
+        found["silhouette_batch"] = scib_metrics.silhouette_batch(z, names, batches)
+    if labels is not None:
+        found["clisi"] = scib_metrics.clisi_knn(neighbors, names)
+        found["silhouette_label"] = scib_metrics.silhouette_label(z, names)
+    return pd.Series({k: float(v) for k, v in found.items()}, name="batch_mixing")
+
+
+def _check_latent(latent: ArrayLike) -> NDArray[np.float32]:
+    z = np.asarray(latent, dtype=np.float32)
+    if z.ndim != 2:
+        msg = f"latent must be a matrix of cells × dimensions, got {z.ndim} dimension(s)."
+        raise ValueError(msg)
+    if not np.isfinite(z).all():
+        msg = "latent holds NaN or infinite values."
+        raise ValueError(msg)
+    return z
