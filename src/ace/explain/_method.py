@@ -226,7 +226,7 @@ def score_cells(scorer: GroupScorer, cells: GroupedCells) -> list[np.ndarray]:
     The cells remember the last answer: fidelity and the methods ask the same question.
     """
     if cells.scored is None or cells.scored[0] is not scorer:
-        with frozen(scorer), torch.no_grad():
+        with frozen(scorer), seeded(0, scorer.device), torch.no_grad():
             answer = [_score_rows(scorer, rows) for rows in cells.groups]
         cells.scored = (scorer, answer)
     return cells.scored[1]

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from anndata import AnnData
+from scipy.sparse import csr_matrix, issparse
 from scvi import REGISTRY_KEYS
 from scvi.model.base import BaseModelClass
 
 from ace import _checks
 from ace._matrix import LogCounts, read_rows
+from ace.explain._method import seeded
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -176,12 +178,12 @@ class ForeignModel:
             columns.insert(0, self.matrix.scale(read_rows(self._counts, rows))[:, None])
         return np.concatenate([np.empty((len(rows), 0)), *columns], axis=1).astype(np.float32)
 
-    def embed(self, rows: np.ndarray) -> np.ndarray:
+    def embed(self, rows: np.ndarray, *, seed: int = 0) -> np.ndarray:
         """Latent space of cells, in increasing order of rows, ``(n_cells, n_latent)``."""
         context = torch.from_numpy(self.context(rows))
         parts = []
         # Encoders draw a sample beside the mean: not from the caller's stream.
-        with torch.no_grad(), torch.random.fork_rng():
+        with torch.no_grad(), seeded(seed, self.device):
             for start in range(0, len(rows), BATCH_SIZE):
                 here = slice(start, start + BATCH_SIZE)
                 x = read_rows(self.matrix, rows[here], self.columns)
@@ -206,7 +208,7 @@ class ForeignModel:
         obs = self._adata.obs.iloc[rows].copy()
         self._fill_labels(obs)
         self._require_columns(obs)
-        cells = AnnData(read_rows(self._counts, rows, self.columns), obs=obs)
+        cells = AnnData(self._genes_of(self._counts, rows), obs=obs)
         cells.var_names = list(self.genes)
         if self.input_layer is not None:
             cells.layers[self.input_layer] = cells.X
@@ -214,7 +216,7 @@ class ForeignModel:
             place = self._registries[key]["data_registry"]
             name = place["attr_key"]
             if place["attr_name"] == "layers":
-                cells.layers[name] = read_rows(self._adata.layers[name], rows, self.columns)
+                cells.layers[name] = self._genes_of(self._adata.layers[name], rows)
             elif place["attr_name"] == "obsm" and name in self._adata.obsm:
                 values = self._adata.obsm[name]
                 cells.obsm[name] = values.iloc[rows] if hasattr(values, "iloc") else values[rows]
@@ -222,6 +224,11 @@ class ForeignModel:
             # On few cells of a batch, with which nothing is trained here.
             warnings.simplefilter("ignore")
             return self._model.adata_manager.transfer_fields(cells)
+
+    def _genes_of(self, matrix: Any, rows: np.ndarray) -> Any:
+        part = read_rows(matrix, rows, self.columns)
+        # scvi-tools judges matrices only, no sparse arrays.
+        return csr_matrix(part) if issparse(part) else part
 
     def _fill_labels(self, obs: pd.DataFrame) -> None:
         """Labels are nothing that an encoder reads: those that it does not know are not needed."""
@@ -261,7 +268,7 @@ class ForeignModel:
     def _compare(self, rows: np.ndarray) -> None:
         """Make sure that what is explained is the latent space that the model's users know."""
         try:
-            found, again = self.embed(rows), self.embed(rows)
+            found, again = self.embed(rows, seed=0), self.embed(rows, seed=1)
         except Exception as error:
             raise ValueError(
                 f"the encoder of the {self.name} cannot be explained: {error}."
@@ -276,7 +283,8 @@ class ForeignModel:
             return
         loader = self._model._data_loader_cls(self._register(rows), batch_size=len(rows))
         try:
-            expected = np.asarray(self._model.get_latent_representation(dataloader=loader))
+            with seeded(0, self.device):
+                expected = np.asarray(self._model.get_latent_representation(dataloader=loader))
         except (AttributeError, TypeError):  # scvi-tools asks for qz, and there is z only
             return
         if found.shape != expected.shape or not np.allclose(

@@ -1,0 +1,91 @@
+"""Prototypes: how many, and where."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from ace.explain import EmbeddingScorer, LinearEmbedding, choose_n_prototypes, fit_clustering
+
+
+def blobs(seed=0, n=300):
+    """Three round groups, apart."""
+    rng = np.random.default_rng(seed)
+    codes = np.repeat([0, 1, 2], n)
+    return np.eye(3)[codes] * 8 + rng.normal(size=(3 * n, 3)), codes
+
+
+def rings(n=600):
+    """Two groups of spots in turns around a circle: no group has a middle of its own."""
+    rng = np.random.default_rng(0)
+    spot = np.repeat(np.arange(10), n // 5)
+    angle = spot * np.pi / 5
+    z = 10 * np.column_stack([np.cos(angle), np.sin(angle)]) + rng.normal(size=(2 * n, 2)) * 0.5
+    return z, spot % 2
+
+
+def agreement(z, codes, n):
+    given = fit_clustering(z, codes, n_prototypes=n).group_logits(torch.tensor(z).float())
+    return float((given.argmax(1).numpy() == codes).mean())
+
+
+def test_groups_with_a_middle_keep_three():
+    z, codes = blobs()
+    assert choose_n_prototypes(z, codes) == 3
+    chosen, three = fit_clustering(z, codes), fit_clustering(z, codes, n_prototypes=3)
+    torch.testing.assert_close(chosen.prototypes, three.prototypes, rtol=0, atol=0)
+
+
+def test_as_many_as_the_shape_needs():
+    z, codes = rings()
+    assert agreement(z, codes, 3) < 0.9 < agreement(z, codes, 5)
+    assert choose_n_prototypes(z, codes) == 5
+    clustering = fit_clustering(z, codes)
+    assert torch.bincount(clustering.group_of).tolist() == [5, 5]
+
+
+def test_more_are_not_used_where_they_do_not_help():
+    """Groups that are one and the same: in sample more prototypes look better, held out not."""
+    rng = np.random.default_rng(0)
+    z, codes = rng.normal(size=(1200, 10)), np.repeat([0, 1], 600)
+    assert agreement(z, codes, 20) > agreement(z, codes, 3) + 0.03
+    assert choose_n_prototypes(z, codes) == 3
+
+
+def test_a_given_number_is_taken_as_it_is():
+    z, codes = blobs()
+    for n in (1, 7, 30):
+        counts = torch.bincount(fit_clustering(z, codes, n_prototypes=n).group_of)
+        assert counts.tolist() == [n] * 3
+    scorer = EmbeddingScorer(
+        LinearEmbedding(np.eye(3), np.zeros(3)), fit_clustering(z, codes, n_prototypes=7), "abc"
+    )
+    assert scorer.n_prototypes == 7
+
+
+def test_same_seed_same_number_and_global_state_is_left_alone():
+    z, codes = rings()
+    state = np.random.get_state()[1].copy()  # noqa: NPY002
+    assert choose_n_prototypes(z, codes, seed=4) == choose_n_prototypes(z, codes, seed=4)
+    np.testing.assert_array_equal(np.random.get_state()[1], state)  # noqa: NPY002
+
+
+@pytest.mark.parametrize("sizes", [(1, 1), (1, 2, 3), (1, 400)])
+def test_groups_of_a_few_cells(sizes):
+    codes = np.repeat(np.arange(len(sizes)), sizes)
+    z = 20 * np.eye(len(sizes))[codes] + np.random.default_rng(0).normal(size=(len(codes), 1))
+    assert choose_n_prototypes(z, codes) == 3
+    assert fit_clustering(z, codes).n_groups == len(sizes)
+
+
+def test_large_groups_count_by_their_cells():
+    """At most a thousand cells are looked at, but ten thousand weigh ten times that."""
+    rng = np.random.default_rng(0)
+    ring, codes = rings(1000)
+    blob = rng.normal(size=(10_000, 2)) * 0.3
+    z = np.concatenate([ring, blob])
+    codes = np.concatenate([codes, np.full(len(blob), 2)])
+    # Over all cells 3 prototypes are enough, though not for the two groups on the ring.
+    assert agreement(ring, codes[: len(ring)], 3) < 0.9
+    assert choose_n_prototypes(z, codes) == 3
