@@ -30,6 +30,7 @@ class Source:
     file: str | None = None
     truth: bool = False  # var["kind"] is known
     published: bool = False  # the papers judged panels on it, in sample
+    counts: bool = False  # layers["counts"] has them, for models of counts
 
 
 def available(name: str) -> str | None:
@@ -59,16 +60,22 @@ def _path(file: str) -> Path:
 
 
 def _variable_genes(file: str, groupby: str, n_genes: int, min_cells: int = 0) -> ad.AnnData:
-    """log1p of counts scaled to 10⁴; the most variable genes, groups of at least `min_cells`."""
+    """log1p of counts scaled to 10⁴; the most variable genes, groups of at least `min_cells`.
+
+    The counts of these genes are in a layer.
+    """
     adata = ad.read_h5ad(_path(file))
     size = adata.obs[groupby].map(adata.obs[groupby].value_counts()).astype(int)
     adata = adata[(size >= min_cells).to_numpy()].copy()
     adata.X = sparse.csr_matrix(adata.X, dtype=np.float32)
+    counts = adata.X.copy()
     sc.pp.normalize_total(adata, target_sum=1e4)
     sc.pp.log1p(adata)
     sc.pp.highly_variable_genes(adata, n_top_genes=n_genes)
     chosen = adata.var["highly_variable"].to_numpy()
-    return _bare(adata.X[:, chosen], adata.obs[groupby], adata.var_names[chosen])
+    result = _bare(adata.X[:, chosen], adata.obs[groupby], adata.var_names[chosen])
+    result.layers["counts"] = counts[:, chosen]
+    return result
 
 
 def _bare(X, groups, genes) -> ad.AnnData:
@@ -141,12 +148,14 @@ SOURCES = {
         "PBMC3k, log1p(CP10k) of the counts, 2000 variable genes",
         lambda _: _variable_genes("pbmc3k_counts_2638.h5ad", "louvain", 2000),
         "pbmc3k_counts_2638.h5ad",
+        counts=True,
     ),
     "baron_mouse": Source(
         "Baron mouse pancreas, 3000 variable genes, types of at least 10 cells",
         lambda _: _variable_genes("baron_mouse.h5ad", "cell_type", 3000, min_cells=10),
         "baron_mouse.h5ad",
         published=True,
+        counts=True,
     ),
     "pbmc3k_processed": Source(
         "PBMC3k, regressed and scaled values of the published 1838 genes",

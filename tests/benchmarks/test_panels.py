@@ -104,6 +104,14 @@ def test_missing_data_are_skipped_aloud(tmp_path, monkeypatch, capsys):
     assert "skipped baron_mouse: ACE_DATA_DIR is not set" in capsys.readouterr().out
 
 
+def test_models_of_counts_run_on_counts_only(tmp_path, capsys):
+    import panels
+
+    arguments = ["--methods", "SCVI + panel", "--data", "pbmc68k", "simulated"]
+    panels.main([*arguments, "--out", str(tmp_path / "panels.json")])
+    assert "0 runs; results in" in capsys.readouterr().out
+
+
 def test_unknown_method(tmp_path):
     import panels
 
