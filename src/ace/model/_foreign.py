@@ -302,8 +302,8 @@ def _require_encoder(model: Any, name: str) -> None:
     module = model.module
     if not isinstance(module, torch.nn.Module) or not hasattr(module, "_get_inference_input"):
         raise TypeError(
-            f"the network of the {name} is no scvi-tools module in PyTorch, so it cannot be "
-            "differentiated here. Train an SCVI on the same cells, or explain without a model."
+            f"the network of the {name} is no PyTorch module with an inference step, so it cannot "
+            "be differentiated here. Train an SCVI on the same cells, or explain without a model."
         )
     if not model.is_trained_:
         raise RuntimeError(f"this {name} is not trained: call train() first.")
@@ -322,8 +322,8 @@ def _require_encoder(model: Any, name: str) -> None:
         raise ValueError(f"the {name} registers no genes ({REGISTRY_KEYS.X_KEY!r}) to explain.")
     if not isinstance(model.adata, AnnData) or place.get("mod_key") is not None:
         raise ValueError(
-            f"the {name} was set up with a MuData, of which an AnnData is a part only: explain a "
-            f"model that was set up with the AnnData of its genes, {name}.setup_anndata(...)."
+            f"the {name} was set up with a MuData, of which an AnnData is a part only. Explain a "
+            "model that was set up with the AnnData of the genes, such as scvi.model.SCVI."
         )
     if getattr(module, "latent_distribution", "normal") == "ln":
         raise ValueError(
