@@ -382,6 +382,7 @@ def test_loaded_without_cells(cells, tmp_path):
         (lambda a: a.obs.pop("batch"), KeyError, r"reads adata.obs\['batch'\], which is not"),
         (lambda a: a.obs.pop("age"), KeyError, r"reads adata.obs\['age'\]"),
         (lambda a: a.layers.pop("counts"), KeyError, "no layer 'counts'"),
+        (lambda a: without_a_number(a), ValueError, "the matrix holds NaN or infinite values"),
         (
             lambda a: a.obs.__setitem__("batch", "four"),
             ValueError,
@@ -399,6 +400,11 @@ def test_other_cells_that_the_model_cannot_read(covariate_model, cells, spoil, e
     other = spoiled if isinstance(spoiled, ad.AnnData) else cells
     with pytest.raises(error, match=message):
         ForeignModel(covariate_model, other)
+
+
+def without_a_number(adata):
+    adata.layers["counts"] = adata.layers["counts"].astype(np.float32)
+    adata.layers["counts"].data[0] = np.nan
 
 
 def test_labels_are_not_needed(cells):

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 import scanpy as sc
 import scvi
+from sklearn.cluster import KMeans
 
 import ace
 from ace.explain import Method
@@ -121,6 +122,20 @@ def test_per_cell_attributions_sum_to_what_they_explain(model, cells):
     assert layer.shape == cells.shape
     assert (np.diff(layer.indptr) > 0).sum() == 40
     assert (cells.uns["ace"]["diagnostics"]["delta"] < 0.05).all()
+
+
+@pytest.mark.parametrize("kind", ["kmeans", "leiden"])
+def test_clusters_of_the_latent_space_are_reproduced(model, cells, kind):
+    cells.obsm["X_scVI"] = model.get_latent_representation()
+    if kind == "kmeans":
+        fitted = KMeans(5, n_init=3, random_state=0).fit(cells.obsm["X_scVI"])
+        cells.obs["cluster"] = fitted.labels_  # numbers, no categories
+    else:
+        sc.pp.neighbors(cells, use_rep="X_scVI")
+        sc.tl.leiden(cells, key_added="cluster", flavor="igraph", n_iterations=2, resolution=0.3)
+    ace.tl.explain(cells, "cluster", model=model)
+    assert cells.uns["ace"]["params"]["fidelity"] > 0.9
+    assert cells.uns["ace"]["params"]["n_prototypes"] == 3
 
 
 def test_scanvi_leaves_its_unlabelled_cells_out(cells):

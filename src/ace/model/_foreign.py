@@ -73,7 +73,10 @@ class PosteriorMean(torch.nn.Module):
         outputs = self.module.inference(**self.module._get_inference_input(tensors))
         found = next((outputs[key] for key in _MEANS if outputs.get(key) is not None), None)
         if found is None:
-            raise ValueError(f"its encoder gives none of {_MEANS}, only {list(outputs)}")
+            raise ValueError(
+                f"the encoder of this model gives none of {_MEANS}, only {list(outputs)}, so its "
+                "latent space is not known."
+            )
         return found if isinstance(found, torch.Tensor) else found.mean
 
 
@@ -188,6 +191,8 @@ class ForeignModel:
                 here = slice(start, start + BATCH_SIZE)
                 x = read_rows(self.matrix, rows[here], self.columns)
                 x = torch.from_numpy(_dense(x)).to(self.device)
+                if not torch.isfinite(x.sum()):
+                    raise ValueError("the matrix holds NaN or infinite values.")
                 parts.append(self.embedding(x, context[here].to(self.device)).cpu().numpy())
         return np.concatenate(parts)
 
@@ -257,7 +262,7 @@ class ForeignModel:
                     f"the {self.name} reads adata.obs[{column!r}], which is not there; "
                     f"adata.obs has {list(obs.columns)}."
                 )
-            unknown = [] if categories is None else sorted(set(obs[column]) - set(categories))
+            unknown = [] if categories is None else _others(obs[column], categories)
             if unknown:
                 raise ValueError(
                     f"adata.obs[{column!r}] has categories that the {self.name} was not trained "
@@ -269,6 +274,8 @@ class ForeignModel:
         """Make sure that what is explained is the latent space that the model's users know."""
         try:
             found, again = self.embed(rows, seed=0), self.embed(rows, seed=1)
+        except ValueError:
+            raise
         except Exception as error:
             raise ValueError(
                 f"the encoder of the {self.name} cannot be explained: {error}."
@@ -334,6 +341,10 @@ def _require_encoder(model: Any, name: str) -> None:
 
 def _is_unlogged(matrix: Any) -> bool:
     return _checks.input_kind(matrix) in ("counts", "other")
+
+
+def _others(values: pd.Series, known: Any) -> list[Any]:
+    return sorted(set(values) - set(known), key=str)
 
 
 def _place(layer: str | None) -> str:
