@@ -26,6 +26,7 @@ def prox_linear(
     max_steps: int,
     tol: float,
     device: torch.device,
+    start: Tensor | None = None,
 ) -> Tensor:
     r"""Minimise :math:`\lVert\delta\rVert_1 + \lambda \max(0, c(\delta))` for each row.
 
@@ -63,6 +64,8 @@ def prox_linear(
         A closed row rests when ten steps lower its norm by less than this share.
     device
         Where to compute.
+    start
+        Where to begin, by default at zero.
 
     Returns
     -------
@@ -70,7 +73,7 @@ def prox_linear(
     none was, shape ``shape``.
     """
     n_rows, _ = shape
-    delta = torch.zeros(shape, device=device)
+    delta = torch.zeros(shape, device=device) if start is None else start.clone()
     best = torch.zeros(shape, device=device)
     best_norm = torch.full((n_rows,), torch.inf, device=device)
     eta = torch.full((n_rows, 1), float(step), device=device)

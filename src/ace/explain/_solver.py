@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -12,7 +12,7 @@ from ace.explain._method import at_least_one
 from ace.explain._prox_linear import Gap, prox_linear
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
 SolverName = Literal["proximal", "subgradient"]
 
@@ -31,10 +31,12 @@ class Solver:
         Steps at most; by default 200 proximal or the published 5000 subgradient ones.
     step_size
         First step of the proximal solver in units of the features, by default 1; or of the
-        subgradient one, as published 1e-3. Of several, each is tried and every row keeps the
-        smallest perturbation that closes its hinge: the problem has more than one lowest point.
+        subgradient one, as published 1e-3.
     tol
         Relative decrease of the norm over ten steps at which a row rests (proximal only).
+    restarts
+        How often to begin anew from half of the smallest perturbation found (proximal only). The
+        problem has more than one lowest point, and half way back another one may be nearer.
 
     Raises
     ------
@@ -48,24 +50,26 @@ class Solver:
         *,
         penalty: float,
         max_steps: int | None,
-        step_size: float | Sequence[float] | None,
+        step_size: float | None,
         tol: float,
+        restarts: int = 0,
     ) -> None:
         if name not in ("proximal", "subgradient"):
             raise ValueError(f"solver must be 'proximal' or 'subgradient', got {name!r}.")
         if penalty <= 0:
             raise ValueError(f"penalty must be positive, got {penalty}.")
         at_least_one(max_steps=1 if max_steps is None else max_steps)
-        proximal = name == "proximal"
-        if step_size is None:
-            step_size = 1.0 if proximal else 1e-3
-        self.step_sizes = tuple(float(step) for step in np.atleast_1d(step_size))
-        if not self.step_sizes or min(self.step_sizes) <= 0:
+        if isinstance(restarts, bool) or not isinstance(restarts, int) or restarts < 0:
+            raise ValueError(f"restarts must be a whole number from 0, got {restarts!r}.")
+        if step_size is not None and step_size <= 0:
             raise ValueError(f"step_size must be positive, got {step_size}.")
-        self._solve: Callable[..., Tensor] = prox_linear if proximal else subgradient
+        proximal = name == "proximal"
         self.penalty = penalty
         self.max_steps = max_steps if max_steps is not None else (200 if proximal else 5000)
+        self.step_size = step_size if step_size is not None else (1.0 if proximal else 1e-3)
         self.tol = tol
+        self.restarts = restarts if proximal else 0
+        self._solve: Callable[..., Tensor] = prox_linear if proximal else subgradient
 
     def __call__(
         self,
@@ -77,28 +81,34 @@ class Solver:
         device: torch.device,
     ) -> Tensor:
         """Perturbations of shape ``shape``; arguments as for ``prox_linear``."""
-        found = [
-            self._solve(
-                gap,
-                shape,
-                penalty=self.penalty,
-                lower=lower,
-                upper=upper,
-                step=step,
-                max_steps=self.max_steps,
-                tol=self.tol,
-                device=device,
-            )
-            for step in self.step_sizes
-        ]
-        if len(found) == 1:
-            return found[0]
-        rows = torch.arange(shape[0], device=device)
-        norms = [
-            delta.abs().sum(1).masked_fill(gap(delta, rows)[0] > 0, torch.inf) for delta in found
-        ]
-        # Where none closes the hinge, the first.
-        return torch.stack(found)[torch.stack(norms).argmin(0), rows]
+        solve = partial(
+            self._solve,
+            gap,
+            shape,
+            penalty=self.penalty,
+            lower=lower,
+            upper=upper,
+            step=self.step_size,
+            max_steps=self.max_steps,
+            tol=self.tol,
+            device=device,
+        )
+        best = solve()
+        if self.restarts == 0:
+            return best
+        norm = _closed_norm(gap, best)
+        for _ in range(self.restarts):
+            other = solve(start=best / 2)
+            other_norm = _closed_norm(gap, other)
+            best = torch.where((other_norm < norm).unsqueeze(1), other, best)
+            norm = torch.minimum(other_norm, norm)
+        return best
+
+
+def _closed_norm(gap: Gap, delta: Tensor) -> Tensor:
+    """Norm of each perturbation that closes its hinge; infinite where it is open."""
+    value, _ = gap(delta, torch.arange(len(delta), device=delta.device))
+    return delta.abs().sum(1).masked_fill(value > 0, torch.inf)
 
 
 def subgradient(

@@ -78,8 +78,9 @@ def transitions(
     penalty: float = 100.0,
     margin: float = 1.0,
     max_steps: int | None = None,
-    step_size: float | Sequence[float] | None = None,
+    step_size: float | None = None,
     tol: float = 0.03,
+    restarts: int = 2,
 ) -> Transitions:
     r"""Change single images as little as need be to make another group of each.
 
@@ -109,12 +110,11 @@ def transitions(
         published plain subgradient steps, for comparison.
     penalty, margin
         :math:`\lambda` and :math:`\alpha`, as published 100 and 1.
-    max_steps, tol
+    max_steps, step_size, tol
         See :class:`Adversarial`.
-    step_size
-        First step of the solver, in units of the pixels; of several, each is tried and every
-        image keeps its smallest perturbation. By default 1, 3 and 0.3 times the width of
-        ``bounds`` for the proximal solver, the published 1e-3 for the other.
+    restarts
+        How often the proximal solver begins anew, from half of the smallest change found: the
+        problem has more than one lowest point.
 
     Returns
     -------
@@ -146,9 +146,14 @@ def transitions(
         raise ValueError(f"margin must not be negative, got {margin}.")
     if isinstance(bounds, str) or len(bounds) != 2 or not bounds[0] < bounds[1]:
         raise ValueError(f"bounds must be a pair (lowest, highest), got {bounds!r}.")
-    if step_size is None and solver == "proximal":
-        step_size = [(bounds[1] - bounds[0]) * step for step in (1.0, 3.0, 0.3)]
-    solve = Solver(solver, penalty=penalty, max_steps=max_steps, step_size=step_size, tol=tol)
+    solve = Solver(
+        solver,
+        penalty=penalty,
+        max_steps=max_steps,
+        step_size=step_size,
+        tol=tol,
+        restarts=restarts,
+    )
     given = _as_images(images, bounds)
     flat = torch.from_numpy(given.reshape(len(given), -1)).to(scorer.device)
     to = _codes(target, scorer.groups, len(given)).to(scorer.device)
