@@ -98,6 +98,18 @@ def test_a_feature_against_two_neighbours_does_not_cancel():
     assert panel(0).ranking[0] == 0
 
 
+def test_candidates_carry_more_than_an_equal_share(scorer, cells):
+    panel = Panel(scorer, cells, mass=0.75)
+    # Of 20, the first two carry 12, and a tenth of all is 2: three of the ones make up 15.
+    few = np.array([1.0, 8, 1, 4, 1, 1, 1, 1, 1, 1])
+    assert panel._carriers([few]).tolist() == [1, 3]
+    assert len(Panel(scorer, cells, mass=0.5)._carriers([few])) == 2
+    assert len(Panel(scorer, cells, mass=0.3)._carriers([few])) == 1
+    # Where all carry alike, the share decides alone.
+    assert len(panel._carriers([np.full(8, 0.1), np.full(8, 0.7)])) == 6
+    assert len(panel._carriers([np.zeros(8)])) >= 1
+
+
 @pytest.mark.parametrize("mass", [0, 1.5])
 def test_bad_mass(scorer, cells, mass):
     with pytest.raises(ValueError, match=r"mass must lie in \(0, 1\]"):

@@ -50,10 +50,11 @@ class Panel(Method):
     - all correlations are taken over cells weighted such that source and reference count equally.
 
     Candidates are the fewest genes that carry a share ``mass`` of the attribution of all groups
-    together (of both groups, when one is compared with another): a gene that matters to no group
-    is not a candidate for any, however it may differ by chance or by normalisation. What does not
-    enter is ranked after the panel by its relevance. The score is the geometric mean of the three
-    factors at entry, relative to the first gene's; the sign is the gene's direction in the source.
+    together (of both groups, when one is compared with another), and none that carries less than
+    an equal share: a gene that matters to no group is not a candidate for any, however it may
+    differ by chance or by normalisation. What does not enter is ranked after the panel by its
+    relevance. The score is the geometric mean of the three factors at entry, relative to the first
+    gene's; the sign is the gene's direction in the source.
 
     ``panel_size`` of the diagnostics is the smallest number of genes whose surrogate's
     cross-validated error is within one standard error of the best.
@@ -65,7 +66,8 @@ class Panel(Method):
     n_pairs
         Pairs of a source and a reference cell that the relevance of a group is estimated from.
     mass
-        Share of the attribution that the candidates carry, in (0, 1].
+        Share of the attribution that the candidates carry, in (0, 1]; they may carry less where
+        most genes matter about alike.
     max_candidates
         Candidates at most.
     max_panel
@@ -190,7 +192,9 @@ class Panel(Method):
         order = np.lexsort((last, -np.max(relevances, axis=0), -shares))
         carried = np.cumsum(shares[order]) / max(shares.sum(), 1e-30)
         n = int(np.searchsorted(carried, self.mass)) + 1
-        return order[: min(n, self.max_candidates)]
+        # Rounding must not make genes of equal shares fall below it.
+        above = int((shares >= (1 - 1e-6) * shares.mean()).sum())
+        return order[: min(n, above, self.max_candidates)]
 
     def design(
         self, source: int, reference: int | None, candidates: np.ndarray
