@@ -101,8 +101,9 @@ def _chunks(matrix: Any) -> Iterator[tuple[slice, slice, Any]]:
             yield whole, columns, matrix[:, columns]
         return
     height = max(1, CHUNK_VALUES // max(n_columns, 1))
-    if sp.issparse(matrix):
-        height = max(1, n_rows * CHUNK_VALUES // max(matrix.nnz, 1))
+    stored = matrix.counts if isinstance(matrix, LogCounts) else matrix
+    if sp.issparse(stored):
+        height = max(1, n_rows * CHUNK_VALUES // max(stored.nnz, 1))
     for start in range(0, n_rows, height):
         rows = slice(start, start + height)
         yield rows, whole, read_rows(matrix, rows)

@@ -17,6 +17,8 @@ from ace.explain._method import options as options_of
 from ace.tl._cells import draw_cells, layer_of_cells, read_cells
 from ace.tl._scorers import (
     layer_of_model,
+    matrix_of,
+    name_of,
     readable,
     scorer_of_latent_space,
     scorer_of_model,
@@ -237,9 +239,7 @@ def _explain(
         )
     if per_cell and reference == "each":
         raise ValueError("per_cell=True needs one reference, 'rest' or a group, not 'each'.")
-    # A model of counts is explained in log1p space, which only its own reader makes.
-    matrix = getattr(model, "matrix", None)
-    matrix = _checks.matrix_of(adata, layer) if matrix is None else matrix
+    matrix = matrix_of(model, adata, layer)
     values = _checks.input_kind(matrix)
     if model is None:
         _checks.warn_of_counts(values, layer)
@@ -249,10 +249,10 @@ def _explain(
 
     if model is None:
         scored = scorer_of_pca(adata, matrix, codes, names, n_prototypes, random_state)
-    elif hasattr(model, "embed"):
-        scored = scorer_of_latent_space(model, codes, names, n_prototypes, random_state)
-    else:
+    elif hasattr(model, "group_scorer"):
         scored = scorer_of_model(model, adata, groupby, names, n_prototypes, random_state)
+    else:
+        scored = scorer_of_latent_space(model, codes, names, n_prototypes, random_state)
     # The engine counts groups as the scorer does: `at` goes from our codes to its codes.
     at = [scored.scorer.groups.index(name) for name in names]
     ours = np.argsort(at)
@@ -307,7 +307,7 @@ def _explain(
                 k: list(v) if isinstance(v, tuple) else v for k, v in method_options.items()
             },
             "scorer": type(scored.scorer).__name__,
-            "embedding": "pca" if model is None else getattr(model, "name", type(model).__name__),
+            "embedding": name_of(model),
             "fidelity": overall,
             "values": values,
             "n_cells": n_cells,

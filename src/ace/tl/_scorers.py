@@ -150,6 +150,20 @@ def readable(model: Any, adata: AnnData) -> Any:
     return ForeignModel(model, adata)
 
 
+def matrix_of(model: Any, adata: AnnData, layer: str | None) -> Any:
+    """Matrix that is explained: that of the layer, or what a foreign model makes of its counts."""
+    if model is None or hasattr(model, "group_scorer"):
+        return _checks.matrix_of(adata, layer)
+    return model.matrix
+
+
+def name_of(model: Any) -> str:
+    """Name of the embedding, as it is written."""
+    if model is None:
+        return "pca"
+    return type(model).__name__ if hasattr(model, "group_scorer") else model.name
+
+
 def layer_of_model(model: Any, layer: str | None) -> str | None:
     """Layer that a model reads; ``layer`` is what the user asked for, if anything."""
     input_layer = getattr(model, "input_layer", None)
