@@ -59,8 +59,8 @@ class Solver:
         if penalty <= 0:
             raise ValueError(f"penalty must be positive, got {penalty}.")
         at_least_one(max_steps=1 if max_steps is None else max_steps)
-        if isinstance(restarts, bool) or not isinstance(restarts, int) or restarts < 0:
-            raise ValueError(f"restarts must be a whole number from 0, got {restarts!r}.")
+        if restarts != 0:
+            at_least_one(restarts=restarts)
         if step_size is not None and step_size <= 0:
             raise ValueError(f"step_size must be positive, got {step_size}.")
         proximal = name == "proximal"

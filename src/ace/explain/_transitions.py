@@ -144,7 +144,7 @@ def transitions(
     """
     if margin < 0:
         raise ValueError(f"margin must not be negative, got {margin}.")
-    if isinstance(bounds, str) or len(bounds) != 2 or not bounds[0] < bounds[1]:
+    if len(bounds) != 2 or not bounds[0] < bounds[1]:
         raise ValueError(f"bounds must be a pair (lowest, highest), got {bounds!r}.")
     solve = Solver(
         solver,
@@ -247,5 +247,7 @@ def _perturb(
         (gradient,) = torch.autograd.grad(value.sum(), delta)
         return value.detach(), gradient
 
-    delta = solve(hinge, tuple(x.shape), lower=bounds[0] - x, upper=bounds[1] - x, device=x.device)
+    delta = solve(
+        hinge, (len(x), x.shape[1]), lower=bounds[0] - x, upper=bounds[1] - x, device=x.device
+    )
     return (x + delta).clamp(*bounds)  # rounding may leave the box by a hair
