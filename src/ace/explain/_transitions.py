@@ -144,7 +144,7 @@ def transitions(
     """
     if margin < 0:
         raise ValueError(f"margin must not be negative, got {margin}.")
-    if len(bounds) != 2 or not bounds[0] < bounds[1]:
+    if not bounds[0] < bounds[1]:
         raise ValueError(f"bounds must be a pair (lowest, highest), got {bounds!r}.")
     solve = Solver(
         solver,
