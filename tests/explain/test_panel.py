@@ -98,6 +98,14 @@ def test_a_feature_against_two_neighbours_does_not_cancel():
     assert panel(0).ranking[0] == 0
 
 
+def test_what_leads_from_one_group_to_another_leads_back(scorer, cells):
+    there, back = (Panel(scorer, cells)(*pair) for pair in ((0, 1), (1, 0)))
+    np.testing.assert_array_equal(there.ranking, back.ranking)
+    np.testing.assert_allclose(there.scores, -back.scores, rtol=1e-5)
+    # It is another question than what makes each differ from all others.
+    assert not np.array_equal(there.ranking, Panel(scorer, cells)(0).ranking)
+
+
 def test_candidates_carry_more_than_an_equal_share(scorer, cells):
     panel = Panel(scorer, cells, mass=0.75)
     # Of 20, the first two carry 12, and a tenth of all is 2: three of the ones make up 15.

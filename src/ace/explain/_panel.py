@@ -43,14 +43,15 @@ class Panel(Method):
 
     - :math:`r_i` is the mean over the other groups :math:`t` of the absolute expected gradient of
       the group's log-odds from cells of :math:`t`, so that a gene that is up against one
-      neighbour and down against another does not cancel;
+      neighbour and down against another does not cancel; of one group against another, that of
+      the difference of their log-odds, which is the same both ways;
     - :math:`\rho(t, x_i \mid x_S)` is the correlation of the gene, made orthogonal to the panel
       (a semi-partial correlation), with the target :math:`t = \tanh(m_s / \mathrm{median}
       \lvert m_s \rvert)`: orthogonal least squares for a sparse linear surrogate of the scorer;
     - all correlations are taken over cells weighted such that source and reference count equally.
 
     Candidates are the fewest genes that carry a share ``mass`` of the attribution of all groups
-    together (of both groups, when one is compared with another), and none that carries less than
+    together (of the two, when one is compared with another), and none that carries less than
     an equal share: a gene that matters to no group is not a candidate for any, however it may
     differ by chance or by normalisation. What does not enter is ranked after the panel by its
     relevance. The score is the geometric mean of the three factors at entry, relative to the first
@@ -148,20 +149,23 @@ class Panel(Method):
 
     def relevance(self, source: int, reference: int | None) -> np.ndarray:
         """Mean absolute expected gradient against each other group, shape ``(n_features,)``."""
+        if reference is not None and reference < source:
+            # The same both ways: only the sign of what is explained turns.
+            source, reference = reference, source
         if (source, reference) not in self._relevance:
             against = self._against(source, self.cells.others(source, reference), reference)
             self._relevance[source, reference] = np.abs(against).mean(0)
         return self._relevance[source, reference]
 
     def _against(self, source: int, others: list[int], reference: int | None) -> np.ndarray:
-        """Expected gradients of the source's log-odds from each of some groups, one row each."""
+        """Expected gradients of what is explained from each of some groups, one row each."""
         n = max(self.n_pairs, MIN_PAIRS * len(others))
         rng = np.random.default_rng(self.seed_of(source, reference))
         baselines, other_of = self.cells.draw_reference(source, reference, n, rng, balanced=True)
         own = draw(len(self.cells[source]), n, rng)
         alpha = torch.from_numpy(rng.random((n, 1), dtype=np.float32))
         row_of = torch.from_numpy(np.searchsorted(others, other_of))
-        contrast = Contrast(self.scorer, source, None)
+        contrast = Contrast(self.scorer, source, reference)
         device = self.scorer.device
         total = torch.zeros(len(others), self.cells.n_features, device=device)
         step = min(BATCH_SIZE, rows_at_once(self.cells.n_features, 4))
@@ -177,9 +181,7 @@ class Panel(Method):
     def candidates(self, source: int, reference: int | None) -> np.ndarray:
         """Features that carry the share ``mass`` of the attribution, most relevant first."""
         if reference is not None:
-            return self._carriers(
-                [self.relevance(source, reference), self.relevance(reference, source)]
-            )
+            return self._carriers([self.relevance(source, reference)])
         if self._rest_candidates is None:
             every = [self.relevance(g, None) for g in range(len(self.cells))]
             self._rest_candidates = self._carriers(every)
