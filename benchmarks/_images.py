@@ -112,7 +112,7 @@ SUBJECTS = {
     "vector": Subject(
         vector,
         binary_cross_entropy,
-        100,
+        10,
         64,
         lambda network, _: ClassifierScorer(network, [str(d) for d in range(10)]),
         KRATOS_PAIRS,

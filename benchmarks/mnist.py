@@ -7,6 +7,8 @@ convolutional
 vector
     Kratos §6.4: images as vectors of 784, the classifier of the single-cell part, 12 pairs.
 
+Both are trained for 10 epochs, as ACE's; Kratos' number for digits is not told.
+
 For each pair 100 test images that network and scorer get right: the share that is flipped, the
 sum of the changes (L1), the pixels changed, and seconds. The first images of each pair are given
 to all solvers: ours, the published one (5000 subgradient steps of 1e-3) and Foolbox's elastic-net
