@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 GROUP = "group"
+BATCH = "batch"
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,8 @@ class Source:
     truth: bool = False  # var["kind"] is known
     published: bool = False  # the papers judged panels on it, in sample
     counts: bool = False  # layers["counts"] has them, for models of counts
+    batches: bool = False  # obs["batch"] is known
+    panels: bool = True  # panels are judged on it
 
 
 def available(name: str) -> str | None:
@@ -59,7 +62,9 @@ def _path(file: str) -> Path:
     return Path(os.environ["ACE_DATA_DIR"]) / file
 
 
-def _variable_genes(file: str, groupby: str, n_genes: int, min_cells: int = 0) -> ad.AnnData:
+def _variable_genes(
+    file: str, groupby: str, n_genes: int, min_cells: int = 0, batch_key: str | None = None
+) -> ad.AnnData:
     """log1p of counts scaled to 10⁴; the most variable genes, groups of at least `min_cells`.
 
     The counts of these genes are in a layer.
@@ -75,6 +80,8 @@ def _variable_genes(file: str, groupby: str, n_genes: int, min_cells: int = 0) -
     chosen = adata.var["highly_variable"].to_numpy()
     result = _bare(adata.X[:, chosen], adata.obs[groupby], adata.var_names[chosen])
     result.layers["counts"] = counts[:, chosen]
+    if batch_key is not None:
+        result.obs[BATCH] = pd.Categorical(adata.obs[batch_key])
     return result
 
 
@@ -113,12 +120,15 @@ def _symsim(file: str, seed: int) -> ad.AnnData:
     counts = ad.AnnData(sparse.csr_matrix(table.to_numpy(dtype=np.float32)))
     sc.pp.normalize_total(counts, target_sum=1e4)
     sc.pp.log1p(counts)
-    groups = table.index.astype(str).str.split("_").str[1]
+    parts = table.index.astype(str).str.split("_")  # cell, cluster and, in one set, batch
+    groups, batches = parts.str[1], parts.str[2]
     # Names that say nothing: no method shall profit from an order of names either.
     adata = _bare(counts.X, groups, _names("gene", table.shape[1]))
     kind = table.columns.str.extract(r"^([a-z]+)", expand=False)
     kind = kind.map({"causal": "causal", "dep": "dependent", "useless": "noise"})
     adata.var["kind"] = pd.Categorical(kind, ["causal", "dependent", "noise"])
+    if not batches.isna().any():
+        adata.obs[BATCH] = pd.Categorical(batches)
     return adata
 
 
@@ -168,8 +178,27 @@ SOURCES = {
     ),
     "symsim_140_clean": _symsim_source("SymSim, Kratos' set", "symsim_140_clean.csv"),
     "symsim_220_clean": _symsim_source("SymSim, ACE's clean set", "symsim_220_clean.csv"),
-    "symsim_220_complex": _symsim_source("SymSim, ACE's complex set", "symsim_220_complex.csv"),
+    "symsim_220_complex": replace(
+        _symsim_source("SymSim, ACE's complex set", "symsim_220_complex.csv"), batches=True
+    ),
     "simulated": Source(
         "ace.datasets.simulated_panels, dropout and two batches", _simulated, truth=True
+    ),
+    "baron_mouse_all": Source(
+        "Baron mouse pancreas, 3000 variable genes, all 13 types",
+        lambda _: _variable_genes("baron_mouse.h5ad", "cell_type", 3000),
+        "baron_mouse.h5ad",
+        counts=True,
+        panels=False,
+    ),
+    "kang": Source(
+        "Kang, blood cells with and without interferon, 2000 variable genes",
+        lambda _: _variable_genes(
+            "kang_ifnb_merged.h5ad", "cell_type", 2000, batch_key="condition"
+        ),
+        "kang_ifnb_merged.h5ad",
+        counts=True,
+        batches=True,
+        panels=False,
     ),
 }

@@ -215,8 +215,9 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     protocols = ("held-out", "in-sample fixed", "in-sample", "truth")
+    judged = [name for name, source in SOURCES.items() if source.panels]
     parser.add_argument("--quick", action="store_true", help="few methods, one seed, no nesting")
-    parser.add_argument("--data", nargs="+", choices=SOURCES, default=list(SOURCES))
+    parser.add_argument("--data", nargs="+", choices=judged, default=judged)
     parser.add_argument("--protocols", nargs="+", choices=protocols)
     parser.add_argument("--methods", nargs="+", help="by name; all but slow ones if left out")
     parser.add_argument("--slow", action="store_true", help="slow methods too")

@@ -7,7 +7,7 @@ causal genes come first in the published files). For the first 5, 10, …, 100 g
 group: the mean Jaccard distance between its 30 nearest neighbours with these genes and with all
 (ACE, Eq. 9). The line of the 20 causal genes alone is a method here, of one size.
 
-``ACE + …`` explains an autoencoder trained on the same cells, their genes unscaled: labels are
+``ACE + …`` explains an autoencoder trained on the same cells with default settings: labels are
 given, as in the paper, and batches where the set has them.
 """
 
@@ -17,23 +17,17 @@ import argparse
 import sys
 import time
 import warnings
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-import pandas as pd
-from _data import GROUP, SOURCES, _path, available
+from _data import GROUP, available
 from _measure import measure
-from _rankings import KEY, Cells, Panels, Ranking, _quiet_scvi, rankings, to_panels
+from _rankings import KEY, Cells, Panels, Ranking, rankings, to_panels
 from _results import RESULTS, Results, code_key
 from panels import prepare
 
-import ace
 from ace.metrics import knn_jaccard
-
-if TYPE_CHECKING:
-    from anndata import AnnData
 
 SIZES = tuple(range(5, 101, 5))
 KEYS = ("data", "method", "seed")
@@ -43,6 +37,7 @@ CAUSAL = "20 causal genes"
 #: What is compared with; "Wilcoxon, by score" ranks enriched genes only, as COSG does.
 BASELINES = ("Wilcoxon, abs", "Wilcoxon, by score", "t-test, abs", "logistic regression, abs")
 OURS = ("ace panel", "ace expected_gradients", "ace adversarial")
+WITH_ACE = tuple(name.replace("ace", "ACE +") for name in OURS)
 QUICK = ("ace panel", "Wilcoxon, abs", CAUSAL)
 
 
@@ -71,7 +66,7 @@ def main(arguments: list[str] | None = None) -> None:
                 row["code"] = f"{judging}-{method.code}"
                 if results.get(row):
                     continue
-                cells = cells or prepared(data, seed)
+                cells = cells or prepare(data, "truth", seed)[0]
                 try:
                     row |= run(method, cells)
                 except Exception as error:  # noqa: BLE001 (one method must not cost the others)
@@ -81,25 +76,6 @@ def main(arguments: list[str] | None = None) -> None:
                 line = ", ".join(f"@{k} {row[f'jaccard@{k}']:.3f}" for k in (10, 20, 50))
                 elapsed = time.perf_counter() - start
                 print(f"[{elapsed:.0f} s] {data}, seed {seed}, {name}: {line}", flush=True)
-
-
-def prepared(data: str, seed: int) -> Cells:
-    """Cells with a PCA, and the batch of each where the set has some."""
-    cells, _ = prepare(data, "truth", seed)
-    batches = _batches(data)
-    if batches is not None:
-        cells.adata.obs["batch"] = pd.Categorical(batches)
-    return cells
-
-
-def _batches(data: str) -> np.ndarray | None:
-    """Batch of each cell: the third part of the names of the complex set."""
-    if data != "symsim_220_complex":
-        return None
-    file = SOURCES[data].file
-    assert file is not None
-    names = pd.read_csv(_path(file), index_col=0, usecols=[0]).index
-    return names.astype(str).str.split("_").str[2].to_numpy()
 
 
 def run(method: Ranking, cells: Cells) -> dict[str, Any]:
@@ -128,16 +104,10 @@ def methods() -> dict[str, Ranking]:
     """All that can be run here, by name."""
     everywhere = rankings()
     here = code_key(files=("structure.py",))
-    found = [everywhere[name] for name in (*OURS, *BASELINES)]
+    found = [everywhere[name] for name in (*OURS, *WITH_ACE, *BASELINES)]
     if "COSG" in everywhere:
         found.append(Ranking("COSG", _cosg, here))
     found.append(Ranking(CAUSAL, _causal, here))
-    if hasattr(ace.model, "ACE"):
-        with_model = code_key("explain", "nn", "tl", "model", files=("structure.py",))
-        found += [
-            Ranking(f"ACE + {kind}", partial(_explained, kind), with_model, prepare=_model)
-            for kind in ("panel", "adversarial", "expected_gradients")
-        ]
     return {method.name: method for method in found}
 
 
@@ -151,39 +121,6 @@ def _cosg(cells: Cells) -> Panels:
 
     n_genes = min(max(SIZES), cells.adata.n_vars)
     cosg.cosg(cells.adata, groupby=GROUP, key_added=KEY, n_genes_user=n_genes)
-    return to_panels(cells.adata, cells.adata.uns[KEY]["names"])
-
-
-def _model(cells: Cells) -> Any:
-    """Train the autoencoder once for all the methods that explain it."""
-    if "ACE" not in cells.models:
-        cells.models["ACE"] = measure(partial(_train, cells.adata, cells.seed))
-    return cells.models["ACE"]
-
-
-def _train(adata: AnnData, seed: int) -> Any:
-    _quiet_scvi(seed)
-    own = adata.copy()  # the model keeps the object that it was set up with
-    batch_key = "batch" if "batch" in own.obs else None
-    ace.model.ACE.setup_anndata(own, batch_key=batch_key, labels_key=GROUP)
-    # Neighbours are judged by distances of values as they are: z-scores would give noise genes as
-    # much say in the embedding as those that vary.
-    model = ace.model.ACE(own, scale=None)
-    model.train(enable_progress_bar=False)
-    return model
-
-
-def _explained(kind: str, cells: Cells) -> Panels:
-    model, _ = _model(cells)
-    ace.tl.explain(
-        cells.adata,
-        GROUP,
-        model=model,
-        method=kind,
-        key_added=KEY,
-        random_state=cells.seed,
-        progress=False,
-    )
     return to_panels(cells.adata, cells.adata.uns[KEY]["names"])
 
 

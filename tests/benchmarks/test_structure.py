@@ -28,7 +28,7 @@ def test_curves_are_measured_once(tmp_path, capsys):
     assert curve[0] > curve[9] > curve[19] > 0
     assert curve[3] < rows["Wilcoxon, abs"]["jaccard@20"]
     # One number, by hand: these genes for every group.
-    cells = structure.prepared("simulated", 0)
+    cells = structure.prepare("simulated", 0)
     causal = np.flatnonzero(cells.adata.var["kind"] == "causal")
     assert len(causal) == 20
     groups = cells.adata.obs[GROUP].astype(str)
@@ -45,14 +45,6 @@ def test_unknown_methods_are_refused(tmp_path):
 
     with pytest.raises(SystemExit, match=r"unknown methods \['magic'\]"):
         structure.main(["--quick", "--methods", "magic", "--out", str(tmp_path / "s.json")])
-
-
-def test_batches_of_the_complex_set(data_dir):
-    import structure
-
-    batch = structure.prepared("symsim_220_complex", 0).adata.obs["batch"]
-    assert batch.value_counts().to_dict() == {"1": 264, "2": 236}
-    assert "batch" not in structure.prepared("symsim_220_clean", 0).adata.obs
 
 
 def test_the_causal_genes_give_the_known_values(data_dir, tmp_path):

@@ -65,6 +65,15 @@ CASES = [
         init={"n_hidden": (32, 8), "dropout_rate": 0.1},
         train={"max_epochs": 3, "early_stopping": False},
     ),
+    ModelCase(
+        name="ACE",
+        setup={"batch_key": "phase", "labels_key": "bulk_labels"},
+        init={"hidden": (32, 16), "n_latent": 6, "cluster_weight": 1.0},
+        train={"max_epochs": 8, "batch_size": 32, "lr": 3e-3, "warmup_epochs": 2},
+        classifies=False,
+        # The loss as a whole changes its meaning when the clusters join in.
+        validation_metric="validation_reconstruction",
+    ),
 ]
 
 

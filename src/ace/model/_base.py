@@ -15,6 +15,7 @@ from scvi.data import AnnDataManager
 from scvi.model.base import BaseModelClass
 
 from ace import _checks, _compat
+from ace.model._fields import LabelsField
 from ace.model._reader import MatrixReader
 
 if TYPE_CHECKING:
@@ -71,10 +72,40 @@ class GeneModel(BaseModelClass):
                 "adata is a view of another AnnData, and the set-up writes the codes of its "
                 "categories into it. Run `adata = adata.copy()` first."
             )
+        if kwargs.get("source_registry") is None:
+            for field in fields:  # before any of them is written
+                inner = getattr(field, "adata_field", field)
+                if isinstance(inner, LabelsField):
+                    inner.categories(adata if inner is field else field.get_modality(adata))
         manager = AnnDataManager(fields=list(fields), setup_method_args=setup_method_args)
         with _compat.own_identity(cls, adata):
             manager.register_fields(adata, **kwargs)
         cls.register_manager(manager)
+
+    @classmethod
+    def _modalities(
+        cls, mdata: MuData, modalities: dict[str, str], setup_method_args: dict[str, Any]
+    ) -> Any:
+        """Modality of each argument of the set-up; that of ``layer`` must be there."""
+        location = cls._create_modalities_attr_dict(modalities, setup_method_args)
+        if location.layer not in mdata.mod:
+            raise ValueError(
+                'name the modality to read, modalities={"layer": ...}: one of '
+                f"{list(mdata.mod)}, got {location.layer!r}."
+            )
+        return location
+
+    @classmethod
+    def _check_matrix(
+        cls, adata: AnnData, layer: str | None, source_registry: Any = None, **kwargs: Any
+    ) -> None:
+        """Judge the matrix before anything is written into the object."""
+        if source_registry is None:
+            genes = adata.var_names
+        else:
+            field = source_registry["field_registries"][REGISTRY_KEYS.X_KEY]
+            genes = field["state_registry"]["column_names"]
+        cls._warn_about_counts(MatrixReader(adata, layer, genes))
 
     # -- genes ---------------------------------------------------------------------------------
 

@@ -74,10 +74,7 @@ class ClassifierModel(LatentModel):
 
     def _labelled(self, adata: AnnData | MuData | None) -> AnnData | MuData:
         """Give the object whose ``obs`` holds the labels."""
-        adata = self.adata if adata is None else adata
-        location = self.registry_["field_registries"][REGISTRY_KEYS.LABELS_KEY]["data_registry"]
-        modality = location.get("mod_key")
-        return adata if modality is None or not hasattr(adata, "mod") else adata.mod[modality]
+        return self._holder(adata, REGISTRY_KEYS.LABELS_KEY)
 
     # -- using it ------------------------------------------------------------------------------
 
@@ -245,7 +242,7 @@ class ClassifierModel(LatentModel):
         self._require_trained()
         classes = tuple(str(label) for label in self.labels)
         if groupby is not None:
-            values = self._column_of_groups(adata, groupby)
+            values = self._column(adata, groupby)
             present = pd.Categorical(values).remove_unused_categories().categories
             groups = {str(c) for c in present if c != self.unlabeled_category}
             if groupby != self.labels_key or groups != set(classes):
@@ -258,8 +255,3 @@ class ClassifierModel(LatentModel):
                 )
         network = copy.deepcopy(self.module).eval().requires_grad_(False)
         return ClassifierScorer(Part(network, "classify"), classes, self._feature_names).eval()
-
-    def _column_of_groups(self, adata: AnnData | MuData | None, groupby: str) -> pd.Series:
-        """Find a column where :meth:`_column` looks, or where the labels are."""
-        labelled = self._labelled(adata).obs
-        return labelled[groupby] if groupby in labelled else self._column(adata, groupby)

@@ -70,13 +70,20 @@ class LabelsField(LabelsWithUnlabeledObsField):
         Value of cells without a label, ``None`` if all have one.
     """
 
+    #: Categories that there must be, the unlabelled one not counted.
+    _fewest = 2
+
     def __init__(
         self, registry_key: str, labels_key: str, unlabeled_category: str | int | float | None
     ) -> None:
         super().__init__(registry_key, labels_key, unlabeled_category)
 
     def register_field(self, adata: AnnData) -> dict[str, Any]:
-        """Write the codes, and give the categories in their order.
+        """Write the codes, and give the categories in their order."""
+        return self._write_codes(adata, self.categories(adata))
+
+    def categories(self, adata: AnnData) -> np.ndarray:
+        """Categories in their order, the unlabelled one last; read only.
 
         Raises
         ------
@@ -97,14 +104,14 @@ class LabelsField(LabelsWithUnlabeledObsField):
             )
         unlabeled = self._unlabeled_category
         classes = [c for c in values.categories if unlabeled is None or c != unlabeled]
-        if len(classes) < 2:
+        if len(classes) < self._fewest:
             raise ValueError(
-                f"a classifier needs at least two classes, but adata.obs[{key!r}] holds {classes}."
+                f"labels need at least two classes, but adata.obs[{key!r}] holds {classes}."
             )
         mapping = np.empty(len(classes) + (unlabeled is not None), dtype=object)
         mapping[: len(classes)] = classes
         mapping[len(classes) :] = unlabeled
-        return self._write_codes(adata, mapping)
+        return mapping
 
     def transfer_field(
         self, state_registry: dict[str, Any], adata_target: AnnData, **kwargs: Any
@@ -133,5 +140,23 @@ class LabelsField(LabelsWithUnlabeledObsField):
         return np.where(codes < 0, unknown, codes)
 
 
+class BatchField(LabelsField):
+    """Batch of each cell as a code: like labels, of which there may be only one.
+
+    Parameters
+    ----------
+    registry_key
+        Key of the field in the registry.
+    batch_key
+        Column of ``obs``.
+    """
+
+    _fewest = 1
+
+    def __init__(self, registry_key: str, batch_key: str) -> None:
+        super().__init__(registry_key, batch_key, None)
+
+
 MuDataGenesField = MuDataWrapper(GenesField)
 MuDataLabelsField = MuDataWrapper(LabelsField)
+MuDataBatchField = MuDataWrapper(BatchField)

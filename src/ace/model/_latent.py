@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import pandas as pd
 import torch
+from mudata import MuData
+from scvi import REGISTRY_KEYS
 
 from ace.explain import EmbeddingScorer, fit_clustering
 from ace.model._base import GeneModel
@@ -19,9 +21,9 @@ if TYPE_CHECKING:
 
     from anndata import AnnData
     from lightning.pytorch import LightningModule
-    from mudata import MuData
 
     from ace.model._loaders import SplitCells
+    from ace.model._reader import MatrixReader
     from ace.nn import NeuralizedClustering
 
 
@@ -61,13 +63,20 @@ class LatentModel(GeneModel):
         validation_size: float | None,
         external_indexing: Sequence[Sequence[int] | np.ndarray | None] | None,
         rng: np.random.Generator,
+        default: tuple[float, float | None] | None = None,
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Rows of the training, validation and test cells.
+
+        ``default`` are the sizes of a first training where none are asked for.
+        """
         if external_indexing is not None:
             if train_size is not None or validation_size is not None:
                 raise ValueError("give either external_indexing or sizes, not both.")
             return given_split(external_indexing, codes)
         if train_size is None and validation_size is None and self._split_is_of(self.adata):
             return self.train_indices_, self.validation_indices_, self.test_indices_
+        if train_size is None and validation_size is None and default is not None:
+            train_size, validation_size = default
         return split_cells(codes, train_size, validation_size, rng)
 
     def _split_is_of(self, adata: AnnData | MuData | None) -> bool:
@@ -124,7 +133,6 @@ class LatentModel(GeneModel):
 
     # -- using it ------------------------------------------------------------------------------
 
-    @torch.inference_mode()
     def get_latent_representation(
         self,
         adata: AnnData | MuData | None = None,
@@ -155,10 +163,15 @@ class LatentModel(GeneModel):
             If genes are missing, or the matrix holds NaN or infinite values.
         """
         self._require_trained()
-        self.module.eval()
         reader = self._reader(adata)
-        batches = self._minibatches(reader, self._rows(indices, len(reader)), batch_size)
-        parts = [self.module.embed(x).cpu() for x in batches]
+        return self._embed(reader, self._rows(indices, len(reader)), batch_size)
+
+    @torch.inference_mode()
+    def _embed(
+        self, reader: MatrixReader, rows: np.ndarray, batch_size: int | None = None
+    ) -> np.ndarray:
+        self.module.eval()
+        parts = [self.module.embed(x).cpu() for x in self._minibatches(reader, rows, batch_size)]
         return torch.cat([torch.empty(0, self.module.n_latent), *parts]).numpy()
 
     def _prototype_scorer(
@@ -197,10 +210,35 @@ class LatentModel(GeneModel):
     def _feature_names(self) -> tuple[str, ...]:
         return tuple(str(gene) for gene in self.var_names)
 
+    # -- columns of obs ------------------------------------------------------------------------
+
+    def _state_of(self, registry_key: str) -> dict[str, Any] | None:
+        """What the registry knows of labels or batches, ``None`` if there are none."""
+        field = self.registry_["field_registries"].get(registry_key)
+        return None if field is None else field["state_registry"]
+
+    def _holder(self, adata: AnnData | MuData | None, registry_key: str) -> AnnData | MuData:
+        """Give the object whose ``obs`` holds labels or batches: a modality, or the whole."""
+        adata = self.adata if adata is None else adata
+        field = self.registry_["field_registries"].get(registry_key, {})
+        modality = field.get("data_registry", {}).get("mod_key")
+        return adata if modality is None or not isinstance(adata, MuData) else adata.mod[modality]
+
+    def _registered_codes(self, registry_key: str) -> np.ndarray:
+        """Code of each of the model's own cells, 0 if nothing was registered, -1 if unknown."""
+        cells, state = self._holder(None, registry_key), self._state_of(registry_key)
+        if state is None:
+            return np.zeros(self.adata.n_obs, dtype=np.int64)
+        if state["original_key"] not in cells.obs:
+            return np.full(self.adata.n_obs, -1, dtype=np.int64)
+        values = cells.obs[state["original_key"]].to_numpy()
+        return pd.Index(state["categorical_mapping"]).get_indexer(values).astype(np.int64)
+
     def _column(self, adata: AnnData | MuData | None, groupby: str) -> pd.Series:
-        """Column of ``obs`` of the modality that is read, or of the MuData itself."""
+        """Column of ``obs`` of the modality that is read, of the labels', or of the MuData."""
         cells = self._cells(adata)
-        for candidate in (cells, self.adata if adata is None else adata):
+        labelled = self._holder(adata, REGISTRY_KEYS.LABELS_KEY)
+        for candidate in (cells, labelled, self.adata if adata is None else adata):
             if groupby in candidate.obs:
                 return candidate.obs[groupby]
         raise KeyError(f"no column {groupby!r} in adata.obs; its columns are {list(cells.obs)}.")

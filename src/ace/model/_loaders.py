@@ -46,6 +46,7 @@ class _Cells(Dataset[dict[str, torch.Tensor]]):
     def __getitem__(self, cells: np.ndarray) -> dict[str, torch.Tensor]:
         return {
             REGISTRY_KEYS.X_KEY: torch.from_numpy(self._reader.dense(cells)),
+            REGISTRY_KEYS.INDICES_KEY: torch.from_numpy(cells),
             **{key: torch.from_numpy(codes[cells]) for key, codes in self._codes.items()},
         }
 

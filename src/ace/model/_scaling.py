@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.sparse import issparse
+from scipy.sparse import csr_array, issparse
 
 if TYPE_CHECKING:
     from ace.model._reader import MatrixReader
@@ -80,3 +80,53 @@ def learn_scale(
         offset, spread = np.zeros(reader.n_genes), np.ones(reader.n_genes)
     factor = np.divide(1.0, spread, out=np.zeros_like(spread), where=varies & (spread > 0))
     return offset.astype(np.float32), factor.astype(np.float32)
+
+
+def scaled_moments(
+    reader: MatrixReader,
+    cells: np.ndarray,
+    offset: np.ndarray,
+    factor: np.ndarray,
+    batches: np.ndarray,
+    n_batches: int,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Means of batches after scaling, and the variance around them; sparse rows stay sparse.
+
+    Parameters
+    ----------
+    reader
+        The matrix.
+    cells
+        Rows.
+    offset, factor
+        What :func:`learn_scale` gave.
+    batches
+        Batch of every row of the matrix, -1 for none.
+    n_batches
+        Number of batches.
+
+    Returns
+    -------
+    What sets the mean of each batch apart from the mean of all cells, float32, shape
+    ``(n_batches, n_genes)`` (0 for a batch without cells); and each gene's variance around the
+    mean of the batch.
+    """
+    total, squares = np.zeros((n_batches, reader.n_genes)), np.zeros(reader.n_genes)
+    done = 0
+    for chunk in reader.chunks(cells):
+        codes = batches[cells[done : done + chunk.shape[0]]]
+        done += chunk.shape[0]
+        if issparse(chunk):
+            values = csr_array(chunk).astype(np.float64)
+            squares += np.asarray(values.multiply(values).sum(axis=0)).ravel()
+        else:
+            # Against a value of the same size: squares of large offsets would cancel.
+            values = np.asarray(chunk, dtype=np.float64) - offset
+            squares += np.square(values).sum(axis=0)
+        member = np.eye(n_batches)[codes] * (codes >= 0)[:, None]
+        total += (values.T @ member).T
+    sizes = np.bincount(batches[cells][batches[cells] >= 0], minlength=n_batches)
+    means = total / np.maximum(sizes, 1)[:, None]
+    variance = np.maximum(squares - (sizes[:, None] * means**2).sum(0), 0.0) / len(cells)
+    apart = (means - total.sum(0) / len(cells)) * (sizes > 0)[:, None] * factor
+    return apart.astype(np.float32), variance * np.square(factor, dtype=np.float64)

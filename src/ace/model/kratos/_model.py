@@ -13,7 +13,6 @@ from ace import _compat
 from ace.model._classifier import ClassifierModel
 from ace.model._fields import GenesField, LabelsField, MuDataGenesField, MuDataLabelsField
 from ace.model._loaders import SplitCells
-from ace.model._reader import MatrixReader
 from ace.model._scaling import SCALES, learn_scale
 from ace.model._training import resolve_seed, seeded
 from ace.model.kratos._module import LOSSES, KratosModule
@@ -211,12 +210,7 @@ class KRATOS(ClassifierModel):
         >>> KRATOS.setup_mudata(mdata, "cell_type", modalities={"layer": "rna"})  # doctest: +SKIP
         """
         setup_method_args = cls._get_setup_method_args(**locals())
-        location = cls._create_modalities_attr_dict(modalities, setup_method_args)
-        if location.layer not in mdata.mod:
-            raise ValueError(
-                'name the modality to read, modalities={"layer": ...}: one of '
-                f"{list(mdata.mod)}, got {location.layer!r}."
-            )
+        location = cls._modalities(mdata, modalities, setup_method_args)
         cls._check_matrix(mdata.mod[location.layer], layer, **kwargs)
         fields = [
             MuDataGenesField(
@@ -230,18 +224,6 @@ class KRATOS(ClassifierModel):
             ),
         ]
         cls._register(mdata, fields, setup_method_args, **kwargs)
-
-    @classmethod
-    def _check_matrix(
-        cls, adata: AnnData, layer: str | None, source_registry: Any = None, **kwargs: Any
-    ) -> None:
-        """Judge the matrix before anything is written into the object."""
-        if source_registry is None:
-            genes = adata.var_names
-        else:
-            field = source_registry["field_registries"][REGISTRY_KEYS.X_KEY]
-            genes = field["state_registry"]["column_names"]
-        cls._warn_about_counts(MatrixReader(adata, layer, genes))
 
     # -- training ------------------------------------------------------------------------------
 

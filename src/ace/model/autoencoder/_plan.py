@@ -1,0 +1,115 @@
+"""How ACE is trained: reconstruction first, then the clusters join in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from scvi import REGISTRY_KEYS
+
+from ace.model._plan import EpochPlan
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ace.model.autoencoder._module import AceModule
+
+#: Gives the centroids, shape ``(n_clusters, n_latent)``, and the cluster of each cell (-1: none)
+#: in the latent space as it is, from the centroids of the epoch before.
+Recluster = Callable[[np.ndarray | None], tuple[np.ndarray, np.ndarray]]
+
+#: Selectors must settle within the steps that an autoencoder needs, so they learn faster.
+SELECTOR_SPEED = 10.0
+#: Share of the steps in which genes are chosen; in the others the network learns to use them.
+SELECTING = 0.5
+
+
+class AceTrainingPlan(EpochPlan):
+    """Training of the autoencoder, logged once an epoch.
+
+    Logs ``train_loss`` and its terms without their weights (``train_reconstruction``,
+    ``train_batch``, ``train_cluster``, …), and the same for ``validation``.
+
+    Parameters
+    ----------
+    module
+        The autoencoder.
+    weights
+        Weight of each term beside the reconstruction: ``batch``, ``cluster``, ``id``,
+        ``distance``. A term of weight 0 is not computed.
+    recluster
+        Finds the clusters after an epoch; ``None``: no clustering. A cell keeps its cluster for
+        an epoch, as in the two steps of k-means, however much of it the dropout hides.
+    warmup_epochs
+        Epochs before the clusters join in.
+    **kwargs
+        ``lr`` and ``weight_decay`` of Adam, or ``optimizer_creator``, which makes another
+        optimizer from the parameters.
+    """
+
+    module: AceModule
+
+    def __init__(
+        self,
+        module: AceModule,
+        weights: dict[str, float],
+        *,
+        recluster: Recluster | None = None,
+        warmup_epochs: int = 0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(module, **kwargs)
+        self.weights = weights
+        self.recluster = recluster if weights["cluster"] else None
+        self.warmup_epochs = warmup_epochs
+        self.centroids: np.ndarray | None = None
+        self._targets: tuple[Tensor, Tensor] | None = None
+
+    def step(self, batch: dict[str, Tensor]) -> tuple[int, dict[str, Tensor]]:
+        """Give the terms of the loss of a minibatch."""
+        x = batch[REGISTRY_KEYS.X_KEY]
+        centroids, cluster = self._targets or (None, None)
+        if cluster is not None:
+            cluster = cluster[batch[REGISTRY_KEYS.INDICES_KEY]] if self.training else None
+        terms = self.module.loss_terms(
+            x,
+            batch=batch[REGISTRY_KEYS.BATCH_KEY] if self.weights["batch"] else None,
+            centroids=centroids,
+            cluster=cluster,
+            regularise=bool(self.weights["id"] or self.weights["distance"]),
+        )
+        loss = torch.stack([self.weights.get(k, 1.0) * term for k, term in terms.items()]).sum()
+        return len(x), {"loss": loss} | terms
+
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+        """Cool the selectors down, and let them settle."""
+        selector = self.module.selector
+        if selector is None or selector.is_settled:
+            return
+        n_steps = SELECTING * float(self.trainer.estimated_stepping_batches)
+        selector.progress = self.global_step / n_steps
+        if selector.progress >= 1:
+            selector.settle()
+
+    def on_train_epoch_start(self) -> None:
+        """Move the clusters to where the cells are now."""
+        if self.recluster is not None and self.current_epoch >= self.warmup_epochs:
+            self.centroids, cluster = self.recluster(self.centroids)
+            self.module.train()
+            self._targets = (
+                torch.from_numpy(self.centroids).to(self.device, torch.float32),
+                torch.from_numpy(cluster).to(self.device),
+            )
+
+    def parameter_groups(self) -> list[Any]:
+        """Selectors with a learning rate of their own."""
+        parameters = super().parameter_groups()
+        if self.module.selector is None:
+            return parameters
+        own = {id(p) for p in self.module.selector.parameters()}
+        return [
+            {"params": [p for p in parameters if id(p) not in own]},
+            {"params": [p for p in parameters if id(p) in own], "lr": SELECTOR_SPEED * self.lr},
+        ]

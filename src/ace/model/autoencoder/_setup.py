@@ -1,0 +1,144 @@
+"""What ACE registers of an AnnData or a MuData."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from scvi import REGISTRY_KEYS
+from scvi.utils import setup_anndata_dsp
+
+from ace.model._fields import (
+    BatchField,
+    GenesField,
+    LabelsField,
+    MuDataBatchField,
+    MuDataGenesField,
+    MuDataLabelsField,
+)
+from ace.model._latent import LatentModel
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+    from mudata import MuData
+
+
+class SetUpAce(LatentModel):
+    """The set-up of :class:`~ace.model.ACE`: expression, and perhaps batches and labels."""
+
+    @classmethod
+    @setup_anndata_dsp.dedent
+    def setup_anndata(
+        cls,
+        adata: AnnData,
+        *,
+        layer: str | None = None,
+        batch_key: str | None = None,
+        labels_key: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """%(summary)s.
+
+        Parameters
+        ----------
+        %(param_adata)s
+        layer
+            Layer with log-normalised expression, ``None`` for ``X``.
+        batch_key
+            Column of ``adata.obs`` with the batch of each cell, any number of them, if the
+            embedding is to be corrected for it.
+        labels_key
+            Column of ``adata.obs`` with groups to embed by, if they are known already.
+        **kwargs
+            Used when a saved model is loaded.
+
+        Raises
+        ------
+        KeyError
+            If a column or the layer does not exist.
+        ValueError
+            If labels are missing, there are fewer than two classes, gene names are not unique, or
+            ``adata`` is a view.
+
+        Warns
+        -----
+        UserWarning
+            If the matrix holds integer counts.
+        """
+        setup_method_args = cls._get_setup_method_args(**locals())
+        cls._check_matrix(adata, layer, **kwargs)
+        fields: list[Any] = [GenesField(REGISTRY_KEYS.X_KEY, layer)]
+        if batch_key is not None:
+            fields.append(BatchField(REGISTRY_KEYS.BATCH_KEY, batch_key))
+        if labels_key is not None:
+            fields.append(LabelsField(REGISTRY_KEYS.LABELS_KEY, labels_key, None))
+        cls._register(adata, fields, setup_method_args, **kwargs)
+
+    @classmethod
+    @setup_anndata_dsp.dedent
+    def setup_mudata(
+        cls,
+        mdata: MuData,
+        *,
+        modalities: dict[str, str],
+        layer: str | None = None,
+        batch_key: str | None = None,
+        labels_key: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """%(summary_mdata)s.
+
+        Parameters
+        ----------
+        %(param_mdata)s
+        modalities
+            Modality of each argument: ``{"layer": "rna"}`` names the modality whose matrix is
+            read; add ``"batch_key"`` or ``"labels_key"`` if these columns are in a modality's
+            ``obs`` rather than in ``mdata.obs``.
+        layer
+            Layer with log-normalised expression, ``None`` for ``X``.
+        batch_key
+            Column with the batch of each cell.
+        labels_key
+            Column with groups to embed by.
+        **kwargs
+            Used when a saved model is loaded.
+
+        Raises
+        ------
+        ValueError
+            If ``modalities`` does not name the modality of ``layer``, and as for
+            :meth:`setup_anndata`.
+
+        Examples
+        --------
+        >>> ACE.setup_mudata(mdata, modalities={"layer": "rna"})  # doctest: +SKIP
+        """
+        setup_method_args = cls._get_setup_method_args(**locals())
+        location = cls._modalities(mdata, modalities, setup_method_args)
+        cls._check_matrix(mdata.mod[location.layer], layer, **kwargs)
+        fields: list[Any] = [
+            MuDataGenesField(REGISTRY_KEYS.X_KEY, layer, mod_key=location.layer, mod_required=True)
+        ]
+        if batch_key is not None:
+            fields.append(
+                MuDataBatchField(REGISTRY_KEYS.BATCH_KEY, batch_key, mod_key=location.batch_key)
+            )
+        if labels_key is not None:
+            fields.append(
+                MuDataLabelsField(
+                    REGISTRY_KEYS.LABELS_KEY, labels_key, None, mod_key=location.labels_key
+                )
+            )
+        cls._register(mdata, fields, setup_method_args, **kwargs)
+
+    @property
+    def batch_key(self) -> str | None:
+        """Column of ``obs`` that the embedding is corrected for, if any."""
+        state = self._state_of(REGISTRY_KEYS.BATCH_KEY)
+        return None if state is None else state["original_key"]
+
+    @property
+    def labels_key(self) -> str | None:
+        """Column of ``obs`` that the embedding was learned with, if any."""
+        state = self._state_of(REGISTRY_KEYS.LABELS_KEY)
+        return None if state is None else state["original_key"]
