@@ -67,7 +67,7 @@ def batch_discrepancy(
         return (z * 0.0).sum()
     keep = usable[batch]
     z, batch, sizes = z[keep], batch[keep], sizes[usable].to(z)
-    member = torch.nn.functional.one_hot(batch)[:, usable].to(z)
+    member = torch.nn.functional.one_hot(batch, len(usable))[:, usable].to(z)
     squared = (z.unsqueeze(1) - z).square().sum(-1)
     if bandwidths is None:
         unit = squared.detach().mean().clamp_min(torch.finfo(z.dtype).tiny)

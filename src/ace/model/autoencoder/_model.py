@@ -285,6 +285,20 @@ class ACE(TrainedAce):
         corrects = self.batch_key is not None and self.weights_["batch"] > 0
         batches = batches if corrects else np.zeros_like(batches)
         weights = self.weights_ | ({} if corrects else {"batch": 0.0})
+        if isinstance(self._n_clusters, int) and self._n_clusters > len(split[0]):
+            raise ValueError(
+                f"n_clusters={self._n_clusters} needs as many training cells, got {len(split[0])}."
+            )
+        if corrects and (batches[split[0]] < 0).any():
+            raise ValueError(
+                f"adata.obs[{self.batch_key!r}] is missing or holds batches unknown to the model: "
+                "train on cells of its batches only."
+            )
+        if self._is_supervised and (labels[split[0]] < 0).any():
+            raise ValueError(
+                f"adata.obs[{self.labels_key!r}] is missing or holds labels unknown to the model: "
+                "train on cells with its labels only."
+            )
         if not self.is_trained_:
             offset, factor = learn_scale(reader, split[0], self.scale_)
             n_batches = len(self.module.batch_offset)
@@ -327,7 +341,6 @@ class ACE(TrainedAce):
         state = self._state_of(REGISTRY_KEYS.BATCH_KEY)
         return 1 if state is None else len(state["categorical_mapping"])
 
-    @property
     def _label_names(self) -> tuple[str, ...]:
         labels = self.registry_["field_registries"][REGISTRY_KEYS.LABELS_KEY]["state_registry"]
         return tuple(str(name) for name in labels["categorical_mapping"])
@@ -349,7 +362,7 @@ class ACE(TrainedAce):
         def recluster(before: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
             z = self._embed(reader, cells, batch_size)
             if self._is_supervised:
-                return label_means(z, labels[cells], len(self._label_names)), labels
+                return label_means(z, labels[cells], len(self._label_names())), labels
             if before is None:
                 n = self._n_clusters
                 before = start_clusters(
@@ -374,7 +387,7 @@ class ACE(TrainedAce):
         cells = self.train_indices
         z = self._embed(reader, cells, batch_size)
         if self._is_supervised:
-            clusters = Clusters.of(z, centroids, self._label_names, codes[cells])
+            clusters = Clusters.of(z, centroids, self._label_names(), codes[cells])
         else:
             clusters = Clusters.by_size(z, centroids, codes[cells])
         # Plain attributes: a saved model does not depend on a class of ours.

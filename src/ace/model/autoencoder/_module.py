@@ -231,8 +231,15 @@ def _regularisers(code: Tensor, reconstructed: Tensor) -> tuple[Tensor, Tensor]:
     """SAUCIE's information dimension and intracluster distance :cite:p:`amodio2019saucie`."""
     active = code.clamp_min(0)
     share = active.sum(0) / active.sum().clamp_min(1e-12)
-    entropy = -torch.xlogy(share, share).sum()
+    # Units that are never active have no logarithm, and a gradient of 0.
+    entropy = -(share * share.clamp_min(1e-12).log()).sum()
     units = (active > 0.5 * active.detach().amax()).to(code)
-    alike = (torch.cdist(units, units, p=1) == 0).to(code)
-    squared = torch.cdist(reconstructed, reconstructed).square()
-    return entropy, (alike * squared).sum() / alike.sum()
+    alike = (_squared_distances(units) < 0.5).to(code)
+    distance = (alike * _squared_distances(reconstructed)).sum() / alike.sum()
+    return entropy, distance
+
+
+def _squared_distances(x: Tensor) -> Tensor:
+    """Between all rows; unlike a root, differentiable where two are the same."""
+    squared = x.square().sum(1)
+    return (squared.unsqueeze(0) + squared.unsqueeze(1) - 2 * x @ x.T).clamp_min(0)

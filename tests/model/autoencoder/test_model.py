@@ -1,0 +1,227 @@
+"""ACE on planted groups: clusters, batches, chosen genes, and bad arguments."""
+
+import warnings
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from mudata import MuData
+from scipy import sparse
+from sklearn.metrics import adjusted_rand_score
+
+import ace
+from ace.model import ACE
+
+QUIET = {"enable_progress_bar": False}
+SIZES = (120, 80, 15)
+
+
+@pytest.fixture
+def cells():
+    """Three groups, one of them small, with five genes each among 40; two batches."""
+    rng = np.random.default_rng(0)
+    codes = np.repeat([0, 1, 2], SIZES)
+    x = rng.gamma(2, 0.2, size=(len(codes), 40))
+    for code in range(3):
+        x[codes == code, 5 * code : 5 * code + 5] += 2
+    batch = rng.integers(0, 2, len(codes))
+    x[:, 20:30] += 1.5 * batch[:, None]
+    x[:, 39] = 1.0
+    adata = ad.AnnData(
+        sparse.csr_matrix(x.astype(np.float32)),
+        obs=pd.DataFrame(
+            {
+                "type": pd.Categorical(np.array(["c", "a/b", "β 2"])[codes]),
+                "batch": pd.Categorical(batch.astype(str)),
+            },
+            index=[f"cell{i}" for i in range(len(codes))],
+        ),
+        var=pd.DataFrame(index=[f"gene{i}" for i in range(40)]),
+    )
+    return adata[rng.permutation(len(codes))].copy()
+
+
+def _trained(cells, setup=None, train=None, **init):
+    ACE.setup_anndata(cells, **(setup or {}))
+    model = ACE(cells, **{"hidden": (32, 16), "n_latent": 4, "random_state": 0} | init)
+    model.train(**{"max_epochs": 40, "batch_size": 32, "lr": 3e-3} | QUIET | (train or {}))
+    return model
+
+
+@pytest.mark.parametrize("cluster_weight", [0.0, 0.3])
+def test_clusters_are_the_planted_groups(cells, cluster_weight):
+    model = _trained(cells, {"batch_key": "batch"}, n_clusters=3, cluster_weight=cluster_weight)
+    found = model.predict()
+    assert adjusted_rand_score(cells.obs["type"], found) > 0.95
+    assert pd.Series(found).value_counts().index.tolist() == ["0", "1", "2"]  # by size
+    soft = model.predict(soft=True)
+    np.testing.assert_allclose(soft.sum(axis=1), 1, rtol=1e-5)
+    np.testing.assert_array_equal(soft.columns[soft.to_numpy().argmax(1)], found)
+    assert ("train_cluster" in model.history) == (cluster_weight > 0)
+
+
+def test_soft_assignment_is_that_of_the_paper(cells):
+    model = _trained(cells, n_clusters=3)
+    z = model.get_latent_representation()
+    distance = np.square(z[:, None] - model.centroids_).sum(2)
+    expected = np.exp(-model.beta_ * (distance - distance.min(1, keepdims=True)))
+    expected /= expected.sum(1, keepdims=True)
+    np.testing.assert_allclose(model.predict(soft=True), expected, atol=1e-5)
+    scores = model.group_scorer()(torch.from_numpy(cells.X.toarray()))
+    np.testing.assert_allclose(torch.sigmoid(scores), expected, atol=1e-5)
+
+
+def test_batches_are_mixed(cells):
+    def gap(model):
+        z, batch = model.get_latent_representation(), cells.obs["batch"] == "0"
+        return np.linalg.norm(z[batch].mean(0) - z[~batch].mean(0)) / z.std()
+
+    corrected = gap(_trained(cells, {"batch_key": "batch"}))
+    ignored = gap(_trained(cells, {"batch_key": "batch"}, batch_weight=0.0))
+    assert corrected < 0.5 * ignored
+
+
+def test_reconstruction_is_without_batches(cells):
+    model = _trained(cells, {"batch_key": "batch"})
+    frame = model.get_reconstruction(gene_list=["gene25", "gene0", "gene39"])
+    assert frame.columns.tolist() == ["gene25", "gene0", "gene39"]
+    batch = cells.obs["batch"] == "0"
+    raw = cells[:, "gene25"].X.toarray().ravel()
+    assert abs(raw[batch].mean() - raw[~batch].mean()) > 1.4
+    assert abs(frame["gene25"][batch].mean() - frame["gene25"][~batch].mean()) < 0.3
+    own = cells.obs["type"] == "c"
+    assert frame["gene0"][own].mean() > frame["gene0"][~own].mean() + 1
+    np.testing.assert_array_equal(frame["gene39"], 0)  # constant: nothing was learned about it
+    assert model.get_reconstruction(indices=[3, 1]).shape == (2, 40)
+    with pytest.raises(ValueError, match="nowhere"):
+        model.get_reconstruction(gene_list=["nowhere"])
+
+
+def test_any_number_of_batches_also_of_one_cell(cells):
+    cells.obs["batch"] = pd.Categorical(
+        np.r_[["lonely"], np.array(list("abcd"))[np.arange(214) % 4]]
+    )
+    model = _trained(cells, {"batch_key": "batch"}, n_clusters=3, train={"max_epochs": 5})
+    assert np.isfinite(model.get_latent_representation()).all()
+    assert np.isfinite(model.history["train_batch"].to_numpy(dtype=float)).all()
+
+
+def test_labels_make_the_clusters(cells):
+    model = _trained(cells, {"labels_key": "type"}, cluster_weight=0.1)
+    assert model.cluster_names_ == ("a/b", "c", "β 2")
+    assert (model.predict() == cells.obs["type"].to_numpy()).mean() > 0.98
+    z, rows = model.get_latent_representation(), model.train_indices
+    own = rows[(cells.obs["type"] == "c").to_numpy()[rows]]
+    np.testing.assert_allclose(model.centroids_[1], z[own].mean(0), atol=1e-4)
+
+
+def test_number_of_clusters_is_found(cells):
+    model = _trained(cells, {"batch_key": "batch"}, n_clusters="auto")
+    assert len(model.centroids_) == 3
+
+
+def test_chosen_genes_are_those_of_the_groups(cells):
+    model = _trained(cells, n_selected=6, n_clusters=3)
+    chosen = model.selected_genes()
+    assert len(chosen) == 6
+    # 15 genes make the groups, ten more the batches; the other 15 are noise.
+    assert sum(int(gene[4:]) < 30 for gene in chosen) == 6
+    other = [gene for gene in cells.var_names if gene not in set(chosen)]
+    x = torch.from_numpy(cells.X.toarray()).requires_grad_()
+    model.group_scorer()(x)[:, 0].sum().backward()
+    read = x.grad.abs().sum(0) > 0
+    assert set(cells.var_names[read.numpy()]) <= set(chosen)
+    assert not read.numpy()[cells.var_names.get_indexer(other)].any()
+
+
+def test_chosen_genes_survive_saving_and_further_training(cells, tmp_path):
+    model = _trained(cells, n_selected=6, n_clusters=3)
+    model.save(str(tmp_path / "model"))
+    loaded = ACE.load(str(tmp_path / "model"), adata=cells)
+    assert loaded.selected_genes().equals(model.selected_genes())
+    np.testing.assert_array_equal(loaded.predict(soft=True), model.predict(soft=True))
+    loaded.train(max_epochs=2, **QUIET)
+    assert loaded.selected_genes().equals(model.selected_genes())
+
+
+def test_all_genes_are_read_by_default(cells):
+    model = _trained(cells, train={"max_epochs": 1})
+    with pytest.raises(RuntimeError, match="n_selected=256"):
+        model.selected_genes()
+    with pytest.raises(RuntimeError, match="n_clusters=8"):
+        model.predict()
+    with pytest.raises(RuntimeError, match="pass groupby"):
+        model.group_scorer()
+    assert model.group_scorer(groupby="type").groups == ("a/b", "c", "β 2")
+
+
+def test_explanation_finds_the_planted_genes(cells):
+    model = _trained(cells, n_clusters=3)
+    cells.obs["ace"] = model.predict()
+    for groupby in ("ace", "type"):
+        ace.tl.explain(cells, groupby, model=model)
+        own = cells.obs.loc[cells.obs["type"] == "c", groupby].mode()[0]
+        assert {int(g[4:]) // 5 for g in cells.uns["ace"]["names"][own][:3]} <= {0, 1, 2}
+        assert cells.uns["ace"]["params"]["embedding"] == "ACE"
+        assert cells.uns["ace"]["params"]["fidelity"] > 0.95
+
+
+def test_published_settings_run(cells):
+    published = {"scale": "minmax", "dropout_rate": 0.0, "id_weight": 0.1, "distance_weight": 0.1}
+    model = _trained(cells, {"batch_key": "batch"}, n_clusters=3, **published)
+    for term in ("reconstruction", "batch", "id", "distance"):
+        assert np.isfinite(model.history[f"train_{term}"].to_numpy(dtype=float)).all()
+    assert len(set(model.predict())) == 3
+
+
+def test_modality_of_mudata(cells):
+    other = cells[:, :3].copy()
+    other.var_names = ["x", "y", "z"]
+    with warnings.catch_warnings():
+        # What mudata says of itself and does with pandas differs between its versions.
+        warnings.simplefilter("ignore")
+        mdata = MuData({"rna": cells.copy(), "other": other})
+    mdata.obs["donor"] = pd.Categorical(np.arange(mdata.n_obs) % 2)
+    ACE.setup_mudata(
+        mdata,
+        modalities={"layer": "rna", "labels_key": "rna"},
+        batch_key="donor",
+        labels_key="type",
+    )
+    model = ACE(mdata, hidden=(16,), n_latent=3, random_state=0)
+    model.train(max_epochs=2, **QUIET)
+    assert (model.batch_key, model.labels_key) == ("donor", "type")
+    assert model.get_latent_representation().shape == (215, 3)
+    assert model.group_scorer(groupby="type").groups == ("a/b", "c", "β 2")
+    with pytest.raises(ValueError, match="name the modality"):
+        ACE.setup_mudata(mdata, modalities={"layer": "nowhere"})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"scale": "log"}, "scale must be one of"),
+        ({"hidden": ()}, "at least one unit"),
+        ({"n_latent": 0}, "at least one unit"),
+        ({"n_clusters": 1}, "from 2"),
+        ({"n_clusters": "many"}, "'auto'"),
+        ({"n_selected": 41}, "the 40 features"),
+        ({"batch_weight": -1.0}, "batch_weight must be 0 or a positive"),
+        ({"cluster_weight": float("nan")}, "cluster_weight must be"),
+        ({"dropout_rate": 1.0}, "dropout_rate"),
+    ],
+)
+def test_bad_arguments_are_refused(cells, arguments, message):
+    ACE.setup_anndata(cells)
+    with pytest.raises(ValueError, match=message):
+        ACE(cells, **arguments)
+
+
+def test_more_clusters_than_cells(cells):
+    ACE.setup_anndata(cells)
+    model = ACE(cells, n_clusters=300, hidden=(8,))
+    with pytest.raises(ValueError, match="n_clusters=300"):
+        model.train(max_epochs=1, **QUIET)
+    assert not model.is_trained

@@ -1,0 +1,115 @@
+"""The terms of the loss, by hand."""
+
+import numpy as np
+import pytest
+import torch
+
+from ace.model.autoencoder import AceModule
+from ace.nn import batch_discrepancy
+
+
+@pytest.fixture
+def module():
+    torch.manual_seed(0)
+    module = AceModule(5, n_latent=2, hidden=(8, 4), n_batches=2).eval()
+    module.set_scale(
+        np.array([1.0, 0, 0, 0, 2], np.float32),
+        np.array([2.0, 1, 1, 0, 1], np.float32),  # the fourth gene is constant
+        np.array([[0.5, 0, 0, 0, 0], [-0.5, 0, 0, 0, 0]], np.float32),
+        np.array([4.0, 1, 1, 0, 1]),
+    )
+    return module
+
+
+@pytest.fixture
+def x():
+    return torch.rand(6, 5)
+
+
+def _scaled(x):
+    return (x - torch.tensor([1.0, 0, 0, 0, 2])) * torch.tensor([2.0, 1, 1, 0, 1])
+
+
+def test_embedding_scales_its_input(module, x):
+    torch.testing.assert_close(module.embed(x), module.encoder(_scaled(x)))
+
+
+def test_reconstruction_is_a_share_of_the_variance(module, x):
+    terms = module.loss_terms(x)
+    error = (module.decoder(module.embed(x)) - _scaled(x)).square().sum(1).mean()
+    assert set(terms) == {"reconstruction"}
+    torch.testing.assert_close(terms["reconstruction"], error / 7)
+
+
+def test_decoder_is_spared_the_means_of_batches(module, x):
+    batch = torch.tensor([0, 1, 0, 1, 0, 1])
+    terms = module.loss_terms(x, batch=batch)
+    target = _scaled(x)
+    target[:, 0] -= torch.tensor([0.5, -0.5])[batch]
+    error = (module.decoder(module.embed(x)) - target).square().sum(1).mean()
+    torch.testing.assert_close(terms["reconstruction"], error / 7)
+    torch.testing.assert_close(terms["batch"], batch_discrepancy(module.embed(x), batch))
+
+
+def test_cluster_term_is_the_share_within(module, x):
+    z = module.embed(x)
+    centroids = torch.tensor([[0.0, 0.0], [1.0, -1.0]])
+    cluster = torch.tensor([0, 1, 1, 0, -1, -1])
+    term = module.loss_terms(x, centroids=centroids, cluster=cluster)["cluster"]
+    own = z[:4]
+    expected = (own - centroids[cluster[:4]]).square().sum() / (own - own.mean(0)).square().sum()
+    torch.testing.assert_close(term, expected)
+    nearest = torch.cdist(z, centroids).argmin(1)
+    torch.testing.assert_close(
+        module.loss_terms(x, centroids=centroids)["cluster"],
+        module.loss_terms(x, centroids=centroids, cluster=nearest)["cluster"],
+    )
+
+
+def test_cluster_term_of_one_cell_is_zero(module, x):
+    term = module.loss_terms(x[:1], centroids=torch.zeros(2, 2))["cluster"]
+    assert term.item() == 0
+
+
+def test_reconstruction_comes_in_the_units_of_the_input(module, x):
+    scaled = module.decoder(module.embed(x))
+    found = module.reconstruct(x)
+    torch.testing.assert_close(found[:, 0], scaled[:, 0] / 2 + 1)
+    torch.testing.assert_close(found[:, 3], torch.zeros(6))  # what it always was
+    torch.testing.assert_close(found[:, 4], scaled[:, 4] + 2)
+
+
+def test_regularisers_by_hand(module, x, monkeypatch):
+    terms = module.loss_terms(x, regularise=True)
+    code = module.decoder[:2](module.embed(x))
+    share = code.clamp_min(0).sum(0) / code.clamp_min(0).sum()
+    share = share[share > 0]
+    torch.testing.assert_close(terms["id"], -(share * share.log()).sum())
+    units = code > 0.5 * code.max()
+    reconstructed = module.decoder(module.embed(x)) / 7**0.5
+    pairs = [
+        (reconstructed[i] - reconstructed[j]).square().sum()
+        for i in range(6)
+        for j in range(6)
+        if torch.equal(units[i], units[j])
+    ]
+    torch.testing.assert_close(terms["distance"], torch.stack(pairs).mean())
+
+
+def test_gradients_of_the_regularisers_are_finite(module, x):
+    terms = module.loss_terms(torch.cat([x, x]), regularise=True)
+    (terms["id"] + terms["distance"]).backward()
+    assert all(torch.isfinite(p.grad).all() for p in module.decoder.parameters())
+
+
+def test_hidden_genes_are_hidden_before_the_choice():
+    module = AceModule(50, n_latent=2, hidden=(4,), n_selected=3, dropout_rate=0.5)
+    with torch.no_grad():
+        module.selector.logits.zero_()
+        module.selector.logits[:, 7] = 50  # all want gene 7
+    module.selector.progress = 1.0
+    read = []
+    module.encoder.register_forward_pre_hook(lambda _, args: read.append(args[0]))
+    module.train()._encode(torch.ones(200, 50))
+    assert ((read[0] == 0).all(1) | (read[0] != 0).all(1)).all()
+    assert 60 < (read[0][:, 0] == 0).sum() < 140
