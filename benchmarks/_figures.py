@@ -38,6 +38,7 @@ TITLES = {
     "simulated": "simulated_panels",
 }
 EMBEDDING_TITLES = {
+    "pbmc3k_processed": "PBMC3k, scaled",
     "pbmc3k": "PBMC3k",
     "baron_mouse": "Baron mouse pancreas",
     "symsim_220_clean": "SymSim, clean",

@@ -62,9 +62,21 @@ SOLVERS = (
 TRAIN = (
     Column("n_cells", "cells", 0),
     Column("n_genes", "genes", 0),
-    Column("ms_kratos", "KRATOS.train, ms an epoch", 0),
+    Column("ms_ours", "ours, ms an epoch", 0),
     Column("ms_bare", "bare loop, ms an epoch", 0),
     Column("ratio", "ratio", 2),
+)
+CLUSTERS = (
+    Column("ari", "ARI", 3, 1),
+    Column("ami", "AMI", 3, 1),
+    Column("knn_accuracy", "kNN accuracy", 3, 1),
+    Column("batch_mixing", "batch mixing", 3, 1),
+    Column("batch_silhouette", "silhouette by batch", 3),  # best nearest to 0
+    Column("seconds", "seconds", 1),
+)
+NEIGHBOURS = (
+    *(Column(f"jaccard@{k}", f"@{k}", 3, -1) for k in (5, 10, 20, 50, 100)),
+    Column("seconds", "seconds", 2),
 )
 #: Order and titles of the data sets; others follow under their own names.
 TITLES = {
@@ -77,14 +89,35 @@ TITLES = {
     "symsim_220_complex": "SymSim, ACE's complex set (the same with dropout and batches)",
     "simulated": "ace.datasets.simulated_panels (not used to choose the default)",
 }
+#: The same where clusters and neighbourhoods are judged.
+OTHER_TITLES = {
+    "pbmc3k_processed": "PBMC3k, regressed and scaled values of the published 1838 genes, 8 types",
+    "pbmc3k": "PBMC3k, log1p(CP10k) of the counts, 2000 variable genes, 8 types",
+    "baron_mouse_all": "Baron mouse pancreas, 3000 variable genes, all 13 types",
+    "symsim_220_clean": "SymSim, ACE's clean set",
+    "symsim_220_complex": "SymSim, ACE's complex set, two batches",
+    "kang": "Kang, blood cells with and without interferon, two batches",
+    "simulated": "ace.datasets.simulated_panels",
+}
+#: What the neighbourhoods of panels are compared with.
+LEVEL = "20 causal genes"
+#: Figures, and the results that they are drawn from.
+FIGURES = {
+    "structure": ("structure", "Jaccard distance of neighbourhoods against the number of genes"),
+    "embeddings": ("clusters", "Embeddings by ACE in the plane, by cluster and by given label"),
+    "mnist_convolutional": ("mnist", "Digits changed into others, convolutional network"),
+    "mnist_vector": ("mnist", "Digits changed into others, network of Kratos"),
+}
 
 
 def render(results_dir: Path, out_dir: Path) -> list[Path]:
-    """Write markdown tables of the results.
+    """Write markdown tables of the results, and figures.
 
     Writes ``panels_held_out.md``, ``panels_in_sample.md``, ``panels_truth.md``, ``speed.md``,
-    ``train_speed.md`` and ``environment.md``, and a table for each other JSON of rows, named as it
-    is. A table whose results are missing says how to make them.
+    ``train_speed.md``, ``clusters.md``, ``structure.md``, ``mnist.md`` and ``environment.md``, and
+    a table for each other JSON of rows, named as it is. A table whose results are missing says
+    how to make them. For each figure ``<name>_figure.md`` shows ``<name>.png``; it is empty where
+    there is nothing to draw.
 
     Parameters
     ----------
@@ -95,12 +128,11 @@ def render(results_dir: Path, out_dir: Path) -> list[Path]:
 
     Returns
     -------
-    The files written.
+    The markdown files written.
     """
     results_dir, out_dir = Path(results_dir), Path(out_dir)
     out_dir.mkdir(parents=True, exist_ok=True)
     panels, speed = _read(results_dir / "panels.json"), _read(results_dir / "speed.json")
-    training = _read(results_dir / "train_speed.json")
     tables = {
         "panels_held_out": _by_data(panels, ["held-out"], (*AUROC, *REDUNDANCY, *COST, *TRAINING)),
         "panels_in_sample": _by_data(
@@ -108,19 +140,23 @@ def render(results_dir: Path, out_dir: Path) -> list[Path]:
         ),
         "panels_truth": _by_data(panels, ["truth"], (*TRUTH, *COST)),
         "speed": _speed(speed),
-        "train_speed": _table(training, "matrix", TRAIN) if len(training) else "",
-        "environment": _environment([*results_dir.glob("*.json")]),
+        "train_speed": _training(_read(results_dir / "train_speed.json")),
+        "clusters": _each_set(_read(results_dir / "clusters.json"), CLUSTERS),
+        "structure": _each_set(_read(results_dir / "structure.json"), NEIGHBOURS),
+        "mnist": _digits(_rows(results_dir / "mnist.json")),
     }
-    for table in tables:
-        if table != "environment" and not tables[table]:
-            script = next(
-                name for name in ("panels", "train_speed", "speed") if table.startswith(name)
-            )
+    known = [name for name in tables if not name.startswith("panels")] + ["panels"]
+    for table, text in tables.items():
+        if not text:
+            script = next(name for name in known if table.startswith(name))
             tables[table] = f"*Not measured yet: `python benchmarks/{script}.py`.*\n"
-    known = {"panels", "speed", "train_speed"}
+    tables["environment"] = _environment([*results_dir.glob("*.json")])
     for path in sorted(results_dir.glob("*.json")):
         if path.stem not in known:
             tables[path.stem] = _plain(_read(path))
+    for name, (source, shows) in FIGURES.items():
+        drawn = _draw(name, results_dir / f"{source}.json", out_dir / f"{name}.png")
+        tables[f"{name}_figure"] = f"![{shows}]({name}.png)\n" if drawn else ""
     written = []
     for name, text in tables.items():
         path = out_dir / f"{name}.md"
@@ -129,10 +165,34 @@ def render(results_dir: Path, out_dir: Path) -> list[Path]:
     return written
 
 
+def _draw(name: str, results: Path, out_png: Path) -> bool:
+    """Draw a figure, if its results are there."""
+    if results.stem == "mnist":
+        network = name.removeprefix("mnist_")
+        rows = _rows(results)
+        if not any(row["network"] == network and "example" in row for row in rows):
+            return False
+        import _mnist_figures
+
+        # No versions inside: the same numbers give the same file.
+        options: dict[str, Any] = {"bbox_inches": "tight", "metadata": {"Software": None}}
+        _mnist_figures.figure(rows, network).savefig(out_png, dpi=150, **options)
+        return True
+    from _figures import draw_embeddings, draw_structure
+
+    try:
+        (draw_structure if name == "structure" else draw_embeddings)(results, out_png)
+    except ValueError:  # there is nothing to draw
+        return False
+    return True
+
+
+def _rows(path: Path) -> list[dict[str, Any]]:
+    return json.loads(path.read_text(encoding="utf-8"))["rows"] if path.exists() else []
+
+
 def _read(path: Path) -> pd.DataFrame:
-    if not path.exists():
-        return pd.DataFrame()
-    return pd.DataFrame(json.loads(path.read_text(encoding="utf-8"))["rows"])
+    return pd.DataFrame(_rows(path))
 
 
 def _by_data(rows: pd.DataFrame, protocols: list[str], columns: tuple[Column, ...]) -> str:
@@ -149,6 +209,42 @@ def _by_data(rows: pd.DataFrame, protocols: list[str], columns: tuple[Column, ..
             title = f"**{TITLES.get(data, data)}{nested.get(protocol, '')}**"
             parts.append(f"{title} {_seeds(part)}\n\n{_table(part, 'method', columns)}")
     return "\n".join(parts)
+
+
+def _each_set(rows: pd.DataFrame, columns: tuple[Column, ...]) -> str:
+    """One table for each data set; what is no method, but a level to compare with, below it."""
+    parts = []
+    for data in _ordered(rows["data"].unique(), list(OTHER_TITLES)) if len(rows) else []:
+        part = rows[rows["data"] == data]
+        level, part = part[part["method"] == LEVEL], part[part["method"] != LEVEL]
+        if len(part):
+            title = f"**{OTHER_TITLES.get(data, data)}** {_seeds(part)}"
+            parts.append(f"{title}\n\n{_table(part, 'method', columns)}")
+        if len(level):
+            distance = level[columns[0].field].mean()
+            parts.append(f"The {LEVEL} alone: {distance:.{columns[0].decimals}f}.\n")
+    return "\n".join(parts)
+
+
+def _training(rows: pd.DataFrame) -> str:
+    """A line for each model and matrix; ours under whatever model's name it was kept."""
+    if not len(rows):
+        return ""
+    own = [name for name in rows if name.startswith("ms_") and name != "ms_bare"]
+    named = rows.assign(
+        ms_ours=rows[own].bfill(axis=1).iloc[:, 0],
+        training=rows["subject"] + ", " + rows["matrix"],
+    )
+    return _table(named, "training", TRAIN)
+
+
+def _digits(rows: list[dict[str, Any]]) -> str:
+    """Tables of the digits, which have a script of their own."""
+    if not {"network", "proximal"} <= {row["subject"] for row in rows}:
+        return ""
+    import _mnist_figures
+
+    return _mnist_figures.markdown(rows)
 
 
 def _speed(rows: pd.DataFrame) -> str:
@@ -250,7 +346,7 @@ def _number(mean: float, spread: float, decimals: int) -> str:
 
 def _rank(name: str) -> tuple[int, str]:
     """Sort ours without a model first, then with one, then the others."""
-    order = ("ace", "KRATOS")
+    order = ("ace", "ACE", "KRATOS")
     return next((i for i, start in enumerate(order) if name.startswith(start)), len(order)), name
 
 

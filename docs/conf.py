@@ -108,7 +108,7 @@ def _write_methods_table() -> None:
 
 
 def _render_benchmarks() -> None:
-    """Turn the kept numbers of the benchmarks into tables (the page is docs/benchmarks.md)."""
+    """Turn the kept numbers of the benchmarks into tables and figures of docs/benchmarks.md."""
     sys.path.insert(0, str(ROOT / "benchmarks"))
     from render import render
 

@@ -45,10 +45,16 @@ def test_missing_results_say_how_to_make_them(tmp_path):
     written = {path.stem: path.read_text() for path in render(tmp_path, tmp_path / "tables")}
     assert set(written) == {
         "panels_held_out", "panels_in_sample", "panels_truth", "speed", "train_speed",
-        "environment",
+        "clusters", "structure", "mnist", "environment", "structure_figure", "embeddings_figure",
+        "mnist_convolutional_figure", "mnist_vector_figure",
     }  # fmt: skip
     assert "Not measured yet: `python benchmarks/panels.py`" in written["panels_truth"]
     assert "Not measured yet: `python benchmarks/speed.py`" in written["speed"]
+    assert "Not measured yet: `python benchmarks/train_speed.py`" in written["train_speed"]
+    assert "Not measured yet: `python benchmarks/clusters.py`" in written["clusters"]
+    # A page that shows a figure of nothing stays whole.
+    assert written["structure_figure"] == written["mnist_vector_figure"] == ""
+    assert not list((tmp_path / "tables").glob("*.png"))
 
 
 def test_ratios_of_speed(tmp_path):
@@ -76,14 +82,72 @@ def test_training_is_averaged_over_seeds(tmp_path):
     from render import render
 
     rows = [
-        {"matrix": m, "seed": s, "ms_kratos": 90.0 + s, "ms_bare": 60.0, "ratio": 1.5 + s}
+        {"subject": f"{model}.train", "matrix": m, "seed": s, f"ms_{model.lower()}": 90.0 + s,
+         "ms_bare": 60.0, "ratio": 1.5 + s}
+        for model in ("KRATOS", "ACE")
         for m in ("dense", "csr")
         for s in (0, 1)
-    ]
+    ]  # fmt: skip
     (tmp_path / "train_speed.json").write_text(json.dumps({"rows": rows}))
     render(tmp_path, tmp_path)
     lines = (tmp_path / "train_speed.md").read_text().splitlines()
-    assert "| dense | 90 ± 1 | 60 | 2.00 ± 0.71 |" in lines
+    assert lines[0] == "| training | ours, ms an epoch | bare loop, ms an epoch | ratio |"
+    assert "| KRATOS.train, dense | 90 ± 1 | 60 | 2.00 ± 0.71 |" in lines
+    assert "| ACE.train, dense | 90 ± 1 | 60 | 2.00 ± 0.71 |" in lines
+
+
+def test_clusters_are_a_table_a_set_and_a_figure(tmp_path):
+    from render import render
+
+    drawn = {"umap": [[0, 0], [100, 50]], "cluster": [0, 1], "label": [1, 0]}
+    rows = [
+        {"data": "kang", "method": "ACE", "seed": s, "ari": 0.8, "batch_mixing": 0.5 + s}
+        | (drawn if s == 0 else {})
+        for s in (0, 1)
+    ]
+    rows += [{"data": "pbmc3k", "method": "PCA + k-means", "seed": 0, "ari": 0.75}]
+    (tmp_path / "clusters.json").write_text(json.dumps({"rows": rows}))
+    render(tmp_path, tmp_path / "tables")
+    lines = (tmp_path / "tables" / "clusters.md").read_text().splitlines()
+    assert lines[0].startswith("**PBMC3k")
+    assert lines[2] == "| method | ARI |"
+    assert lines[4] == "| PCA + k-means | **0.750** |"
+    assert lines[6].endswith("(2 seeds)")
+    assert lines[10] == "| ACE | **0.800** | **1.000 ± 0.707** |"
+    figure = (tmp_path / "tables" / "embeddings_figure.md").read_text()
+    assert figure.endswith("(embeddings.png)\n")
+    assert (tmp_path / "tables" / "embeddings.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_causal_genes_are_a_level_below_the_table(tmp_path):
+    from render import render
+
+    rows = [
+        {"data": "symsim_220_clean", "method": method, "seed": 0, "n_genes": [5, 10],
+         "jaccard": [at, at], "jaccard@5": at}
+        for method, at in (("ace panel", 0.6), ("20 causal genes", 0.5))
+    ]  # fmt: skip
+    (tmp_path / "structure.json").write_text(json.dumps({"rows": rows}))
+    render(tmp_path, tmp_path)
+    lines = (tmp_path / "structure.md").read_text().splitlines()
+    # It is nobody's ranking, so it takes the best from none.
+    assert lines[4] == "| ace panel | **0.600** |"
+    assert lines[-1] == "The 20 causal genes alone: 0.500."
+    assert (tmp_path / "structure.png").is_file()
+
+
+def test_digits_are_tables_and_a_figure_a_network(tmp_path):
+    import render
+
+    kept = render.HERE / "results" / "mnist.json"
+    (tmp_path / "mnist.json").write_text(kept.read_text())
+    render.render(tmp_path, tmp_path)
+    text = (tmp_path / "mnist.md").read_text()
+    assert text.count("| EAD, stronger settings |") == 4
+    assert "nan" not in text  # not all solvers were timed on all images
+    for name in ("mnist_convolutional", "mnist_vector"):
+        assert f"({name}.png)" in (tmp_path / f"{name}_figure.md").read_text()
+        assert (tmp_path / f"{name}.png").is_file()
 
 
 def test_unknown_results_are_a_plain_table(tmp_path):
