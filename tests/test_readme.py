@@ -21,9 +21,10 @@ def _nothing_shown():
 
 
 @pytest.mark.usefixtures("_nothing_shown")
+@pytest.mark.filterwarnings("ignore:::lightning")  # of scVI's training, which we don't choose
 def test_its_code_runs():
     blocks = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), flags=re.S)
-    assert len(blocks) == 2
+    assert len(blocks) == 3
 
     namespace: dict = {}
     for block in blocks:
@@ -34,3 +35,8 @@ def test_its_code_runs():
     assert adata.uns["ace"]["params"]["groupby"] == "bulk_labels"
     assert adata.uns["ace"]["params"]["method"] == "expected_gradients"
     assert set(adata.uns["ace"]["names"].dtype.names) == set(adata.obs["bulk_labels"].unique())
+    # The third explains an autoencoder and a model of counts beside it.
+    assert set(adata.uns["ace_own"]["names"].dtype.names) == set(map(str, range(8)))
+    assert adata.uns["ace_own"]["params"]["embedding"] == "ACE"
+    assert adata.uns["ace_scvi"]["params"]["embedding"] == "SCVI"
+    assert adata.uns["ace_scvi"]["params"]["fidelity"] > 0.9
