@@ -346,7 +346,7 @@ def _number(mean: float, spread: float, decimals: int) -> str:
 
 def _rank(name: str) -> tuple[int, str]:
     """Sort ours without a model first, then with one, then the others."""
-    order = ("ace", "ACE", "KRATOS")
+    order = ("ace", "ACE", "KRATOS", "SCVI", "SCANVI")
     return next((i for i, start in enumerate(order) if name.startswith(start)), len(order)), name
 
 

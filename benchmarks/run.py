@@ -55,7 +55,7 @@ def main(arguments: list[str] | None = None) -> int:
     from render import render
 
     render(folder, tables)
-    print(f"Results: {folder}\nTables: {tables}")
+    print(f"Results: {folder}\nTables and figures: {tables}")
     if options.quick:
         print(f"This was the quick form. All methods, seeds and sizes, in some hours: {FULL}")
     if failed:
