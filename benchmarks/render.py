@@ -101,12 +101,15 @@ OTHER_TITLES = {
 }
 #: What the neighbourhoods of panels are compared with.
 LEVEL = "20 causal genes"
-#: Figures, and the results that they are drawn from.
+#: Figures: the results that they are drawn from, and what is said above them.
 FIGURES = {
-    "structure": ("structure", "Jaccard distance of neighbourhoods against the number of genes"),
-    "embeddings": ("clusters", "Embeddings by ACE in the plane, by cluster and by given label"),
-    "mnist_convolutional": ("mnist", "Digits changed into others, convolutional network"),
-    "mnist_vector": ("mnist", "Digits changed into others, network of Kratos"),
+    "structure": ("structure", "Distance of neighbourhoods against the number of genes"),
+    "embeddings": (
+        "clusters",
+        "ACE's Figures 3A and A.1, drawn by UMAP from the latent space of the first seed",
+    ),
+    "mnist_convolutional": ("mnist", "ACE's Figure 4, the first image of each pair"),
+    "mnist_vector": ("mnist", "The same for the network of Kratos, which sees vectors of pixels"),
 }
 
 
@@ -154,9 +157,9 @@ def render(results_dir: Path, out_dir: Path) -> list[Path]:
     for path in sorted(results_dir.glob("*.json")):
         if path.stem not in known:
             tables[path.stem] = _plain(_read(path))
-    for name, (source, shows) in FIGURES.items():
+    for name, (source, caption) in FIGURES.items():
         drawn = _draw(name, results_dir / f"{source}.json", out_dir / f"{name}.png")
-        tables[f"{name}_figure"] = f"![{shows}]({name}.png)\n" if drawn else ""
+        tables[f"{name}_figure"] = f"{caption}:\n\n![{caption}]({name}.png)\n" if drawn else ""
     written = []
     for name, text in tables.items():
         path = out_dir / f"{name}.md"
