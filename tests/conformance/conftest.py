@@ -20,7 +20,8 @@ class ModelCase:
     """How the suite sets up, builds and trains one model on ``adata``.
 
     ``classifies`` models have ``predict`` and ``evaluate``; all have ``get_latent_representation``
-    and ``group_scorer``. ``validation_metric`` is in the history and can be monitored.
+    and ``group_scorer``. ``fewest_cells`` are needed to train on; ``validation_metric`` is in the
+    history.
     """
 
     name: str
@@ -28,6 +29,7 @@ class ModelCase:
     init: dict[str, Any] = field(default_factory=dict)
     train: dict[str, Any] = field(default_factory=dict)
     classifies: bool = True
+    fewest_cells: int = 1
     validation_metric: str = "validation_loss"
 
     @property
@@ -71,6 +73,7 @@ CASES = [
         init={"hidden": (32, 16), "n_latent": 6, "cluster_weight": 1.0},
         train={"max_epochs": 8, "batch_size": 32, "lr": 3e-3, "warmup_epochs": 2},
         classifies=False,
+        fewest_cells=65,  # a cell of each label
         # The loss as a whole changes its meaning when the clusters join in.
         validation_metric="validation_reconstruction",
     ),

@@ -50,6 +50,9 @@ def test_prior_is_the_probability_to_start_with():
     p = torch.softmax(selector.logits, 1)[0]
     torch.testing.assert_close(p[1] / p[0], torch.tensor(3.0))
     assert 0 < p[2] < 1e-3
+    before = selector.logits.clone()
+    selector.prefer(torch.tensor([1.0, 3.0, 0.0]))  # again: nothing is added twice
+    torch.testing.assert_close(selector.logits, before)
 
 
 def test_crowding_counts_selectors_that_are_too_many():

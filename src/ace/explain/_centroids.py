@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 import torch
 from scipy.optimize import minimize_scalar
 from scipy.special import logsumexp
@@ -65,6 +66,8 @@ def fit_centroids(embedding: nn.Module, x: Any, labels: Any) -> EmbeddingScorer:
             [0.1000, 2.0000]])
     """
     rows = Rows(x.reshape(len(x), -1))
+    if pd.isna(np.asarray(labels)).any():
+        raise ValueError("labels has missing values: leave these rows out.")
     names, codes = np.unique(np.asarray(labels), return_inverse=True)
     if codes.shape != (len(rows),):
         raise ValueError(
@@ -89,12 +92,19 @@ def fit_centroids(embedding: nn.Module, x: Any, labels: Any) -> EmbeddingScorer:
     logits = torch.cat([unit.group_logits(z) for z in _embed(embedding, rows)]).numpy()
     beta = _most_likely(logits, codes, highest=0.5 / within)
     clustering = NeuralizedClustering(centroids.float(), torch.arange(len(names)), beta)
+    clustering.to(device_of(embedding))
     return EmbeddingScorer(embedding, clustering, [str(name) for name in names])
+
+
+def device_of(module: nn.Module) -> torch.device:
+    """Where a module computes: the device of its first parameter or buffer."""
+    tensors = (*module.parameters(), *module.buffers())
+    return tensors[0].device if tensors else torch.device("cpu")
 
 
 def _embed(embedding: nn.Module, rows: Rows) -> Iterator[Tensor]:
     """Embeddings of the rows in double precision on the processor, a minibatch at a time."""
-    device = next((t.device for t in (*embedding.parameters(), *embedding.buffers())), None)
+    device = device_of(embedding)
     with frozen(embedding), torch.no_grad():
         for x in rows.batches():
             yield embedding(x.to(device)).double().cpu()

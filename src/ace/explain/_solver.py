@@ -56,12 +56,12 @@ class Solver:
     ) -> None:
         if name not in ("proximal", "subgradient"):
             raise ValueError(f"solver must be 'proximal' or 'subgradient', got {name!r}.")
-        if penalty <= 0:
+        if not penalty > 0:
             raise ValueError(f"penalty must be positive, got {penalty}.")
         at_least_one(max_steps=1 if max_steps is None else max_steps)
         if restarts != 0:
             at_least_one(restarts=restarts)
-        if step_size is not None and step_size <= 0:
+        if step_size is not None and not step_size > 0:
             raise ValueError(f"step_size must be positive, got {step_size}.")
         proximal = name == "proximal"
         self.penalty = penalty

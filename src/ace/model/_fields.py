@@ -70,6 +70,11 @@ class LabelsField(LabelsWithUnlabeledObsField):
         Value of cells without a label, ``None`` if all have one.
     """
 
+    #: What to do about cells that have none; the column stands for {key}.
+    _mend = (
+        "Give them a category, `adata.obs[{key!r}] = adata.obs[{key!r}].astype(str)"
+        '.replace("nan", "Unknown")`, and pass unlabeled_category="Unknown".'
+    )
     #: Categories that there must be, the unlabelled one not counted.
     _fewest = 2
 
@@ -98,9 +103,8 @@ class LabelsField(LabelsWithUnlabeledObsField):
         values = pd.Categorical(adata.obs[key]).remove_unused_categories()
         if (values.codes < 0).any():
             raise ValueError(
-                f"adata.obs[{key!r}] is missing for {(values.codes < 0).sum()} cells. Give them a "
-                f"category, `adata.obs[{key!r}] = adata.obs[{key!r}].astype(str)"
-                '.replace("nan", "Unknown")`, and pass unlabeled_category="Unknown".'
+                f"adata.obs[{key!r}] is missing for {(values.codes < 0).sum()} cells. "
+                + self._mend.format(key=key)
             )
         unlabeled = self._unlabeled_category
         classes = [c for c in values.categories if unlabeled is None or c != unlabeled]
@@ -140,23 +144,38 @@ class LabelsField(LabelsWithUnlabeledObsField):
         return np.where(codes < 0, unknown, codes)
 
 
-class BatchField(LabelsField):
+class GroupsField(LabelsField):
+    """Labels that every cell has.
+
+    Parameters
+    ----------
+    registry_key
+        Key of the field in the registry.
+    labels_key
+        Column of ``obs``.
+    """
+
+    _mend = "Leave these cells out, or give them a category of their own."
+
+    def __init__(self, registry_key: str, labels_key: str) -> None:
+        super().__init__(registry_key, labels_key, None)
+
+
+class BatchField(GroupsField):
     """Batch of each cell as a code: like labels, of which there may be only one.
 
     Parameters
     ----------
     registry_key
         Key of the field in the registry.
-    batch_key
-        Column of ``obs``.
+    labels_key
+        Column of ``obs`` with the batches.
     """
 
     _fewest = 1
 
-    def __init__(self, registry_key: str, batch_key: str) -> None:
-        super().__init__(registry_key, batch_key, None)
-
 
 MuDataGenesField = MuDataWrapper(GenesField)
 MuDataLabelsField = MuDataWrapper(LabelsField)
+MuDataGroupsField = MuDataWrapper(GroupsField)
 MuDataBatchField = MuDataWrapper(BatchField)

@@ -101,7 +101,7 @@ def scaled_moments(
     offset, factor
         What :func:`learn_scale` gave.
     batches
-        Batch of every row of the matrix, -1 for none.
+        Batch of every row of the matrix.
     n_batches
         Number of batches.
 
@@ -123,9 +123,8 @@ def scaled_moments(
             # Against a value of the same size: squares of large offsets would cancel.
             values = np.asarray(chunk, dtype=np.float64) - offset
             squares += np.square(values).sum(axis=0)
-        member = np.eye(n_batches)[codes] * (codes >= 0)[:, None]
-        total += (values.T @ member).T
-    sizes = np.bincount(batches[cells][batches[cells] >= 0], minlength=n_batches)
+        total += (values.T @ np.eye(n_batches)[codes]).T
+    sizes = np.bincount(batches[cells], minlength=n_batches)
     means = total / np.maximum(sizes, 1)[:, None]
     variance = np.maximum(squares - (sizes[:, None] * means**2).sum(0), 0.0) / len(cells)
     apart = (means - total.sum(0) / len(cells)) * (sizes > 0)[:, None] * factor

@@ -49,6 +49,7 @@ class ConcreteSelector(nn.Module):
     """
 
     chosen: Tensor
+    _prior: Tensor
 
     def __init__(
         self, n_features: int, n_selected: int, temperature: tuple[float, float] = (10.0, 0.01)
@@ -66,6 +67,7 @@ class ConcreteSelector(nn.Module):
         self.logits = nn.Parameter(torch.empty(n_selected, n_features))
         nn.init.xavier_normal_(self.logits)
         self.register_buffer("chosen", torch.full((n_selected,), -1))
+        self.register_buffer("_prior", torch.zeros(n_features), persistent=False)
         #: How far the learning is, from 0 to 1.
         self.progress = 0.0
 
@@ -89,7 +91,9 @@ class ConcreteSelector(nn.Module):
     def prefer(self, importance: Tensor) -> None:
         """Start from probabilities in proportion to some importance, shape ``(n_features,)``."""
         share = importance.to(self.logits) / importance.sum().to(self.logits)
-        self.logits.add_(torch.log(share.clamp_min(1e-3 / len(share))))
+        prior = torch.log(share.clamp_min(1e-3 / len(share)))
+        self.logits.add_(prior - self._prior)  # in place of what was preferred before
+        self._prior = prior
 
     @torch.no_grad()
     def settle(self) -> None:

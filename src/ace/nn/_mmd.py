@@ -70,7 +70,7 @@ def batch_discrepancy(
     member = torch.nn.functional.one_hot(batch, len(usable))[:, usable].to(z)
     squared = (z.unsqueeze(1) - z).square().sum(-1)
     if bandwidths is None:
-        unit = squared.detach().mean().clamp_min(torch.finfo(z.dtype).tiny)
+        unit = squared.detach().mean().clamp_min(1e-12)
         widths = [unit * width for width in RELATIVE_BANDWIDTHS]
     else:
         widths = [squared.new_tensor(width) for width in bandwidths]

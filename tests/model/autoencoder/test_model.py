@@ -97,6 +97,8 @@ def test_reconstruction_is_without_batches(cells):
     assert model.get_reconstruction(indices=[3, 1]).shape == (2, 40)
     with pytest.raises(ValueError, match="nowhere"):
         model.get_reconstruction(gene_list=["nowhere"])
+    with pytest.raises(TypeError, match="several names"):
+        model.get_reconstruction(gene_list="gene0")
 
 
 def test_any_number_of_batches_also_of_one_cell(cells):
@@ -203,10 +205,13 @@ def test_modality_of_mudata(cells):
     ("arguments", "message"),
     [
         ({"scale": "log"}, "scale must be one of"),
-        ({"hidden": ()}, "at least one unit"),
-        ({"n_latent": 0}, "at least one unit"),
+        ({"hidden": ()}, "one layer of one unit"),
+        ({"n_latent": 0}, "n_latent must be a whole number from 1"),
+        ({"n_latent": 2.5}, "n_latent must be a whole number from 1"),
         ({"n_clusters": 1}, "from 2"),
-        ({"n_clusters": "many"}, "'auto'"),
+        ({"n_clusters": 7.5}, "n_clusters must be a whole number from 2"),
+        ({"n_clusters": "many"}, "from 2"),
+        ({"n_selected": 10.0}, "n_selected must be a whole"),
         ({"n_selected": 41}, "the 40 features"),
         ({"batch_weight": -1.0}, "batch_weight must be 0 or a positive"),
         ({"cluster_weight": float("nan")}, "cluster_weight must be"),
@@ -217,6 +222,97 @@ def test_bad_arguments_are_refused(cells, arguments, message):
     ACE.setup_anndata(cells)
     with pytest.raises(ValueError, match=message):
         ACE(cells, **arguments)
+
+
+def test_any_kind_of_whole_number_is_one(cells):
+    model = _trained(cells, n_clusters=np.int64(4), train={"max_epochs": 1})
+    assert len(model.centroids_) == 4
+
+
+def test_no_label_is_without_training_cells(cells):
+    cells.obs["type"] = cells.obs["type"].cat.add_categories("rare")
+    cells.obs.iloc[7, cells.obs.columns.get_loc("type")] = "rare"
+    for seed in range(3):
+        model = _trained(cells, {"labels_key": "type"}, {"max_epochs": 1, "random_state": seed})
+        assert 7 in model.train_indices
+    rest = np.delete(np.arange(cells.n_obs), 7)
+    with pytest.raises(ValueError, match=r"no training cell has the labels \['rare'\]"):
+        _trained(cells, {"labels_key": "type"}, {"external_indexing": [rest]})
+
+
+def test_labels_that_are_numbers_stay_numbers(cells):
+    cells.obs["number"] = cells.obs["type"].cat.codes.astype(int) * 10
+    model = _trained(cells, {"labels_key": "number"}, cluster_weight=0.1)
+    assert (model.predict() == cells.obs["number"].to_numpy()).mean() > 0.98
+    assert model.group_scorer().groups == ("0", "10", "20")
+
+
+def test_genes_are_chosen_however_short_the_training(cells):
+    model = _trained(cells, n_selected=6, train={"max_epochs": 1, "batch_size": 500})
+    assert len(model.selected_genes()) == 6
+    ACE.setup_anndata(cells)
+    with pytest.raises(ValueError, match="still being chosen"):
+        ACE(cells, n_selected=6, hidden=(8,)).train(early_stopping=True, **QUIET)
+
+
+def test_failed_training_leaves_no_trace(cells):
+    expected = _trained(cells, n_selected=6, train={"max_epochs": 3})
+    again = ACE(cells, hidden=(32, 16), n_latent=4, random_state=0, n_selected=6)
+    with pytest.raises(ValueError, match="not both"):
+        again.train(external_indexing=[[0]], train_size=0.5, **QUIET)
+    again.module.set_moments(np.zeros((1, 40), np.float32), np.arange(40.0))
+    again.train(max_epochs=3, batch_size=32, lr=3e-3, **QUIET)
+    np.testing.assert_allclose(
+        again.get_latent_representation(), expected.get_latent_representation(), atol=1e-4
+    )
+
+
+@pytest.mark.parametrize("part", [0, 1])
+def test_unknown_batches_are_refused(cells, tmp_path, part):
+    _trained(cells, {"batch_key": "batch"}, {"max_epochs": 1}).save(str(tmp_path / "model"))
+    other = cells.copy()
+    other.obs["batch"] = other.obs["batch"].cat.add_categories("9")
+    other.obs.iloc[5, other.obs.columns.get_loc("batch")] = "9"
+    loaded = ACE.load(str(tmp_path / "model"), adata=other)
+    rows = np.delete(np.arange(200), 5)
+    split = [np.r_[rows, 5], [200]] if part == 0 else [rows, [200, 5]]
+    with pytest.raises(ValueError, match="batches unknown to the model"):
+        loaded.train(external_indexing=split, max_epochs=1, **QUIET)
+
+
+def test_history_of_a_second_training_is_whole(cells):
+    model = _trained(
+        cells, n_clusters=3, cluster_weight=0.1, train={"max_epochs": 2, "warmup_epochs": 1}
+    )
+    model.train(max_epochs=3, warmup_epochs=0, batch_size=32, **QUIET)
+    history = model.history["train_cluster"]["train_cluster"]
+    assert history.index.tolist() == [0, 1, 2, 3, 4]
+    assert history.isna().tolist() == [True, False, False, False, False]
+
+
+def test_missing_batches_are_named_with_what_helps(cells):
+    cells.obs["batch"] = cells.obs["batch"].where(np.arange(cells.n_obs) > 3)
+    with pytest.raises(ValueError, match=r"missing for 4 cells\. Leave these cells out"):
+        ACE.setup_anndata(cells, batch_key="batch")
+
+
+@pytest.mark.parametrize("setting", [{"batch_size": 4}, {"cluster_weight": 0.1}])
+def test_empty_cells_give_no_nan(cells, setting):
+    empty = cells.copy()
+    empty.X = sparse.csr_matrix(empty.X.multiply((np.arange(empty.n_obs) > 100)[:, None]))
+    train = {k: v for k, v in setting.items() if k == "batch_size"} | {"max_epochs": 3}
+    init = {k: v for k, v in setting.items() if k != "batch_size"}
+    model = _trained(empty, {"batch_key": "batch"}, train, n_clusters=3, **init)
+    assert np.isfinite(model.get_latent_representation()).all()
+    assert model.history["train_loss"].to_numpy(dtype=float).max() < 100
+
+
+def test_too_few_cells_to_choose_a_number(cells):
+    ACE.setup_anndata(cells)
+    model = ACE(cells, n_clusters="auto", hidden=(8,))
+    with pytest.raises(ValueError, match="at least 3 training cells, got 2"):
+        model.train(external_indexing=[[0, 1]], **QUIET)
+    assert not model.is_trained
 
 
 def test_more_clusters_than_cells(cells):

@@ -15,6 +15,8 @@ def module():
     module.set_scale(
         np.array([1.0, 0, 0, 0, 2], np.float32),
         np.array([2.0, 1, 1, 0, 1], np.float32),  # the fourth gene is constant
+    )
+    module.set_moments(
         np.array([[0.5, 0, 0, 0, 0], [-0.5, 0, 0, 0, 0]], np.float32),
         np.array([4.0, 1, 1, 0, 1]),
     )
@@ -53,7 +55,7 @@ def test_decoder_is_spared_the_means_of_batches(module, x):
 
 def test_cluster_term_is_the_share_within(module, x):
     z = module.embed(x)
-    centroids = torch.tensor([[0.0, 0.0], [1.0, -1.0]])
+    centroids = z[:2].detach() + 0.01
     cluster = torch.tensor([0, 1, 1, 0, -1, -1])
     term = module.loss_terms(x, centroids=centroids, cluster=cluster)["cluster"]
     own = z[:4]
@@ -66,9 +68,14 @@ def test_cluster_term_is_the_share_within(module, x):
     )
 
 
-def test_cluster_term_of_one_cell_is_zero(module, x):
-    term = module.loss_terms(x[:1], centroids=torch.zeros(2, 2))["cluster"]
-    assert term.item() == 0
+@pytest.mark.parametrize("n_cells", [1, 2])
+def test_cells_alike_have_a_share_of_the_centroids_variance(module, x, n_cells):
+    """Two identical cells would else be infinitely far from their centroid."""
+    same = x[:1].repeat(n_cells, 1)
+    centroids = torch.tensor([[3.0, 0.0], [-1.0, 0.0]])
+    term = module.loss_terms(same, centroids=centroids)["cluster"]
+    nearest = torch.cdist(module.embed(same), centroids).min(1).values[0] ** 2
+    torch.testing.assert_close(term, nearest / 2 / (0.1 * 2.0), rtol=1e-4, atol=1e-6)
 
 
 def test_reconstruction_comes_in_the_units_of_the_input(module, x):
@@ -84,7 +91,7 @@ def test_regularisers_by_hand(module, x, monkeypatch):
     code = module.decoder[:2](module.embed(x))
     share = code.clamp_min(0).sum(0) / code.clamp_min(0).sum()
     share = share[share > 0]
-    torch.testing.assert_close(terms["id"], -(share * share.log()).sum())
+    torch.testing.assert_close(terms["id"], -(share * share.log()).sum() / np.log(4))
     units = code > 0.5 * code.max()
     reconstructed = module.decoder(module.embed(x)) / 7**0.5
     pairs = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -26,12 +27,12 @@ class Clusters:
     """
 
     centroids: np.ndarray
-    names: tuple[str, ...]
+    names: tuple[Any, ...]
     beta: float
 
     @classmethod
     def of(
-        cls, z: np.ndarray, centroids: np.ndarray, names: tuple[str, ...], codes: np.ndarray
+        cls, z: np.ndarray, centroids: np.ndarray, names: tuple[Any, ...], codes: np.ndarray
     ) -> Clusters:
         """Clusters whose cells are known."""
         variance = float(np.square(z - centroids[codes]).mean())
@@ -59,7 +60,7 @@ def start_clusters(z: np.ndarray, n_clusters: int, rng: np.random.Generator) -> 
     The means of Ward's hierarchical clusters of (a sample of) the cells. k-means from random
     starts splits a large type before it finds a small one, and which one depends on luck.
     """
-    sample = _sample(z, rng)
+    sample = _sample(z, rng, max(N_CELLS_COMPARED, n_clusters))
     if n_clusters > len(sample):
         raise ValueError(f"n_clusters={n_clusters} needs as many cells, got {len(sample)}.")
     codes = AgglomerativeClustering(n_clusters, linkage="ward").fit_predict(sample)
@@ -92,7 +93,5 @@ def choose_n_clusters(z: np.ndarray, rng: np.random.Generator) -> int:
     return max(scores, key=scores.__getitem__)
 
 
-def _sample(z: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    if len(z) <= N_CELLS_COMPARED:
-        return z
-    return z[np.sort(rng.choice(len(z), N_CELLS_COMPARED, replace=False))]
+def _sample(z: np.ndarray, rng: np.random.Generator, n: int = N_CELLS_COMPARED) -> np.ndarray:
+    return z if len(z) <= n else z[np.sort(rng.choice(len(z), n, replace=False))]

@@ -11,7 +11,7 @@ from scvi.train import TrainRunner
 from ace import _compat
 from ace.model._loaders import SplitCells
 from ace.model._scaling import SCALES, learn_scale, scaled_moments
-from ace.model._training import resolve_seed, seeded
+from ace.model._training import at_least, resolve_seed, seeded
 from ace.model.autoencoder._clusters import (
     Clusters,
     choose_n_clusters,
@@ -54,8 +54,8 @@ class ACE(TrainedAce):
                {\sum_i \lVert z_i - \bar z \rVert^2}
         + \dots
 
-    (Eq. 1 to 3). Every term is a share, whatever the number of genes and the units, so that a
-    weight means the same for all data.
+    (Eq. 1 to 3). No term depends on the number of genes or on units, so that a weight means the
+    same for all data.
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ class ACE(TrainedAce):
         Dimensions of the latent space.
     n_clusters
         Number of clusters. ``None``: the labels, if ``labels_key`` was set up, else none.
-        ``"auto"``: of largest silhouette from 2 to 20, when the clusters join in.
+        ``"auto"``: of largest silhouette from 2 to 20.
     hidden
         Units of the encoder's hidden layers; the decoder mirrors them.
     n_selected
@@ -81,14 +81,14 @@ class ACE(TrainedAce):
         Pull of the batches towards each other, where ``batch_key`` was set up. More mixes them
         better, and at last types that differ between batches too. 0: no correction.
     cluster_weight
-        Pull of the cells towards the centroid of their cluster (or label) in the second half of
-        the training. More makes clusters tighter, and holds on to those that were found at its
-        start, right or wrong. 0: k-means on the finished embedding (or the mean of each label),
-        which agreed at least as well with the known types on the sets of the benchmarks; 0.1 is
-        a good first value to try.
+        Pull of the cells towards the centroid of their cluster (or label), once the first half
+        of the training (``warmup_epochs``) is over. More makes clusters tighter, and holds on to
+        those that were found at its start, right or wrong. 0: k-means on the finished embedding
+        (or the mean of each label), which agreed at least as well with the known types on the
+        sets of the benchmarks; 0.1 is a good first value to try.
     id_weight
-        SAUCIE's information dimension: entropy of the units of the decoder's first layer. More
-        makes the cells share fewer active units.
+        SAUCIE's information dimension: entropy of the units of the decoder's first layer, as a
+        share of the largest that there can be. More makes the cells share fewer active units.
     distance_weight
         SAUCIE's intracluster distance: between reconstructions of cells with the same active
         units. Has an effect only with ``id_weight``, which makes them the same.
@@ -143,16 +143,15 @@ class ACE(TrainedAce):
         if scale not in SCALES:
             raise ValueError(f"scale must be one of {SCALES}, got {scale!r}.")
         hidden = tuple(int(n) for n in hidden)
-        if not hidden or min(hidden) < 1 or n_latent < 1:
-            raise ValueError(
-                f"layers need at least one unit, got hidden={hidden} and n_latent={n_latent}."
-            )
+        if not hidden or min(hidden) < 1:
+            raise ValueError(f"hidden needs at least one layer of one unit, got {hidden}.")
+        at_least(1, n_latent=n_latent)
+        if n_selected is not None:
+            at_least(1, n_selected=n_selected)
+        if n_clusters not in (None, "auto"):
+            at_least(2, n_clusters=n_clusters)
         if not 0 <= dropout_rate < 1:
             raise ValueError(f"dropout_rate must lie in [0, 1), got {dropout_rate}.")
-        if n_clusters not in (None, "auto") and (isinstance(n_clusters, str) or n_clusters < 2):
-            raise ValueError(
-                f"n_clusters must be a number from 2, 'auto' or None, got {n_clusters!r}."
-            )
         weights = {
             "batch": batch_weight,
             "cluster": cluster_weight,
@@ -169,7 +168,7 @@ class ACE(TrainedAce):
         self.random_state_ = resolve_seed(random_state)
         self.split_fingerprint_: str | None = None
         self.centroids_: np.ndarray | None = None
-        self.cluster_names_: tuple[str, ...] | None = None
+        self.cluster_names_: tuple[Any, ...] | None = None
         self.beta_: float | None = None
         with seeded(self.random_state_):
             self.module = self._module_cls(
@@ -210,8 +209,8 @@ class ACE(TrainedAce):
     ) -> None:
         """Train the autoencoder, then cluster its latent space.
 
-        Called again, it continues with the same scaling and, unless another split is asked for,
-        with the same split.
+        Called again, it continues with the same scaling, genes and, unless another split is asked
+        for, the same split; k-means goes on from the clusters found before.
 
         Parameters
         ----------
@@ -236,7 +235,7 @@ class ACE(TrainedAce):
         weight_decay
             Weight decay of Adam.
         warmup_epochs
-            Epochs before the clusters join in; ``None`` for half of them.
+            Epochs before the clusters join in, with a ``cluster_weight``; ``None`` for half.
         early_stopping
             Stop when the validation loss no longer improves. Off by default: the loss changes
             its meaning when the clusters join in.
@@ -254,8 +253,9 @@ class ACE(TrainedAce):
         Raises
         ------
         ValueError
-            If an argument is out of range, the matrix holds NaN or infinite values, or early
-            stopping is asked for without validation cells.
+            If an argument is out of range, the matrix holds NaN or infinite values, batches are
+            unknown, labels are without training cells, or early stopping is asked for without
+            validation cells or while genes are being chosen.
         """
         if batch_size < 1 or (max_epochs is not None and max_epochs < 1):
             raise ValueError(
@@ -274,7 +274,8 @@ class ACE(TrainedAce):
         if train_size is None and validation_size is not None:
             train_size = 1 - validation_size
         split = self._split(
-            np.zeros(len(reader), np.int64),
+            # With labels each of them is split by itself, so that none is without training cells.
+            labels if self._is_supervised else np.zeros(len(reader), np.int64),
             train_size,
             validation_size,
             external_indexing,
@@ -285,25 +286,19 @@ class ACE(TrainedAce):
         corrects = self.batch_key is not None and self.weights_["batch"] > 0
         batches = batches if corrects else np.zeros_like(batches)
         weights = self.weights_ | ({} if corrects else {"batch": 0.0})
-        if isinstance(self._n_clusters, int) and self._n_clusters > len(split[0]):
+        self._check_cells(split, batches, labels if self._is_supervised else None)
+        if early_stopping and self.module.selects:
             raise ValueError(
-                f"n_clusters={self._n_clusters} needs as many training cells, got {len(split[0])}."
-            )
-        if corrects and (batches[split[0]] < 0).any():
-            raise ValueError(
-                f"adata.obs[{self.batch_key!r}] is missing or holds batches unknown to the model: "
-                "train on cells of its batches only."
-            )
-        if self._is_supervised and (labels[split[0]] < 0).any():
-            raise ValueError(
-                f"adata.obs[{self.labels_key!r}] is missing or holds labels unknown to the model: "
-                "train on cells with its labels only."
+                "early stopping would end the training while genes are still being chosen: pass "
+                "early_stopping=False, or train again with it afterwards."
             )
         if not self.is_trained_:
             offset, factor = learn_scale(reader, split[0], self.scale_)
             n_batches = len(self.module.batch_offset)
-            moments = scaled_moments(reader, split[0], offset, factor, batches, n_batches)
-            self.module.set_scale(offset, factor, *moments)
+            self.module.set_scale(offset, factor)
+            self.module.set_moments(
+                *scaled_moments(reader, split[0], offset, factor, batches, n_batches)
+            )
         if max_epochs is None:
             max_epochs = _compat.get_max_epochs_heuristic(len(split[0]), epochs_cap=MAX_EPOCHS)
             max_epochs = max(max_epochs, -(-MIN_STEPS // -(-len(split[0]) // batch_size)))
@@ -318,6 +313,8 @@ class ACE(TrainedAce):
             warmup_epochs=max_epochs // 2 if warmup_epochs is None else warmup_epochs,
             **{"lr": lr, "weight_decay": weight_decay} | (plan_kwargs or {}),
         )
+        if self.is_trained_ and not self._is_supervised:
+            plan.centroids = self.centroids_  # where the clusters were
         self._fit(
             plan,
             SplitCells(reader, codes, split, batch_size, rng),
@@ -341,9 +338,33 @@ class ACE(TrainedAce):
         state = self._state_of(REGISTRY_KEYS.BATCH_KEY)
         return 1 if state is None else len(state["categorical_mapping"])
 
-    def _label_names(self) -> tuple[str, ...]:
+    def _label_names(self) -> tuple[Any, ...]:
         labels = self.registry_["field_registries"][REGISTRY_KEYS.LABELS_KEY]["state_registry"]
-        return tuple(str(name) for name in labels["categorical_mapping"])
+        return tuple(labels["categorical_mapping"].tolist())
+
+    def _check_cells(
+        self,
+        split: tuple[np.ndarray, ...],
+        batches: np.ndarray,
+        labels: np.ndarray | None,
+    ) -> None:
+        """Find out before the training what would fail in it or after it."""
+        fewest = 3 if self._n_clusters == "auto" else int(self._n_clusters or 1)
+        if len(split[0]) < fewest:
+            raise ValueError(
+                f"n_clusters={self._n_clusters!r} needs at least {fewest} training cells, got "
+                f"{len(split[0])}."
+            )
+        if (batches[np.concatenate(split[:2])] < 0).any():
+            raise ValueError(
+                f"adata.obs[{self.batch_key!r}] is missing or holds batches unknown to the model: "
+                "train on cells of its batches only."
+            )
+        if labels is not None:
+            present = np.unique(labels[split[0]])
+            lost = [n for i, n in enumerate(self._label_names()) if i not in present]
+            if lost:
+                raise ValueError(f"no training cell has the labels {lost}: choose another split.")
 
     @property
     def _is_supervised(self) -> bool:
@@ -365,9 +386,8 @@ class ACE(TrainedAce):
                 return label_means(z, labels[cells], len(self._label_names())), labels
             if before is None:
                 n = self._n_clusters
-                before = start_clusters(
-                    z, n if isinstance(n, int) else choose_n_clusters(z, rng), rng
-                )
+                n = choose_n_clusters(z, rng) if n is None or n == "auto" else int(n)
+                before = start_clusters(z, n, rng)
             centroids, codes = move_clusters(z, before)
             every = np.full(len(reader), -1, dtype=np.int64)
             every[cells] = codes

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from scvi import REGISTRY_KEYS
-from scvi.module.base import BaseModuleClass, LossOutput, auto_move_data
+from scvi.module.base import LossOutput, auto_move_data
 from torch import Tensor, nn
 
+from ace.model._module import EmbeddingModule
 from ace.nn import ConcreteSelector, batch_discrepancy
 
 if TYPE_CHECKING:
@@ -17,11 +19,13 @@ if TYPE_CHECKING:
 
     import numpy as np
 
+#: Least variance of the cells of a minibatch, as a share of that of the centroids.
+LOWEST_VARIANCE = 0.1
 #: Slope of the leaky ReLU for negative values, as SAUCIE has it.
 NEGATIVE_SLOPE = 0.2
 
 
-class AceModule(BaseModuleClass):
+class AceModule(EmbeddingModule):
     r"""SAUCIE's autoencoder, which scales its own input, with an optional choice of genes.
 
     Without batch normalisation, so that a minibatch of one cell is fine and the embedding of a
@@ -52,12 +56,8 @@ class AceModule(BaseModuleClass):
         dropout_rate: float = 0.5,
         n_batches: int = 1,
     ) -> None:
-        super().__init__()
-        self.n_latent = n_latent
+        super().__init__(n_input, n_latent)
         self.noise = nn.Dropout(dropout_rate)
-        # Saved with the weights: a network is worth nothing without the units of its input.
-        self.register_buffer("offset", torch.zeros(n_input))
-        self.register_buffer("factor", torch.ones(n_input))
         #: What sets the mean of each batch apart, in scaled units.
         self.register_buffer("batch_offset", torch.zeros(n_batches, n_input))
         #: Summed variance of the scaled genes: the unit of the reconstruction loss.
@@ -67,15 +67,11 @@ class AceModule(BaseModuleClass):
         self.decoder = _layers((n_latent, *reversed(hidden)), n_input)
 
     @torch.no_grad()
-    def set_scale(
-        self, offset: np.ndarray, factor: np.ndarray, means: np.ndarray, variance: np.ndarray
-    ) -> None:
-        """Fix the scaling of the input, and what is left to reconstruct.
+    def set_moments(self, means: np.ndarray, variance: np.ndarray) -> None:
+        """Fix what is left to reconstruct.
 
         Parameters
         ----------
-        offset, factor
-            Scaled expression is ``(x - offset) * factor``.
         means
             Mean scaled expression of each batch less that of all cells, shape
             ``(n_batches, n_genes)``.
@@ -83,8 +79,6 @@ class AceModule(BaseModuleClass):
             Variance of each scaled gene around the means of the batches; the selectors start from
             genes in proportion to it.
         """
-        self.offset.copy_(torch.from_numpy(offset))
-        self.factor.copy_(torch.from_numpy(factor))
         self.batch_offset.copy_(torch.from_numpy(means))
         total = float(variance.sum())
         self.total_variance.fill_(total if total > 0 else 1.0)
@@ -94,7 +88,7 @@ class AceModule(BaseModuleClass):
     @auto_move_data
     def embed(self, x: Tensor) -> Tensor:
         """Latent representation, shape ``(n_cells, n_latent)``, of unscaled expression."""
-        return self._encode((x - self.offset) * self.factor)
+        return self._encode(self.scaled(x))
 
     @auto_move_data
     def reconstruct(self, x: Tensor) -> Tensor:
@@ -105,6 +99,11 @@ class AceModule(BaseModuleClass):
         scaled = self.decoder(self.embed(x))
         varies = self.factor > 0
         return self.offset + torch.where(varies, scaled / torch.where(varies, self.factor, 1), 0.0)
+
+    @property
+    def selects(self) -> bool:
+        """Whether genes are still to be chosen."""
+        return self.selector is not None and not self.selector.is_settled
 
     def _encode(self, scaled: Tensor) -> Tensor:
         # Hidden before the choice: else several selectors would insure each other's gene.
@@ -148,15 +147,16 @@ class AceModule(BaseModuleClass):
             :func:`ace.nn.batch_discrepancy` of the latent representation (Eq. 2).
         ``cluster``
             :math:`\sum_{ic} \delta_{ic}\, o_c(z_i)` (Eq. 3) over the summed squared distance to
-            the mean cell: a share, which does not fall when the latent space shrinks.
+            the mean cell: a share, which does not fall when the latent space shrinks. (Where
+            the cells of a minibatch hardly vary, a tenth of the centroids' variance stands in.)
         ``crowding``
             :meth:`ace.nn.ConcreteSelector.crowding`, as long as genes are being chosen.
         ``id``
-            Entropy of the mean activations in the decoder's first layer.
+            Entropy of the mean activations in the decoder's first layer, 1 where all are alike.
         ``distance``
             Mean squared distance between reconstructed cells that activate the same units there.
         """
-        scaled = (x - self.offset) * self.factor
+        scaled = self.scaled(x)
         z = self._encode(scaled)
         code = self.decoder[:2](z)
         reconstructed = self.decoder[2:](code)
@@ -165,32 +165,19 @@ class AceModule(BaseModuleClass):
         terms = {"reconstruction": error / self.total_variance}
         if batch is not None:
             terms["batch"] = batch_discrepancy(z, batch)
-        if self.selector is not None and not self.selector.is_settled:
+        if self.selector is not None and self.selects:
             terms["crowding"] = self.selector.crowding()
         if centroids is not None:
             if cluster is None:
                 cluster = torch.cdist(z.detach(), centroids).argmin(1)
             known = cluster >= 0
-            terms["cluster"] = _share_within(z[known], centroids[cluster[known]])
+            lowest = LOWEST_VARIANCE * centroids.var(0, unbiased=False).mean().clamp_min(1e-12)
+            terms["cluster"] = _share_within(z[known], centroids[cluster[known]], lowest)
         if regularise:
             terms["id"], terms["distance"] = _regularisers(
                 code, reconstructed / self.total_variance.sqrt()
             )
         return terms
-
-    # The parts that scvi-tools asks of every module.
-
-    def _get_inference_input(self, tensors: dict[str, Tensor], **kwargs: Any) -> dict[str, Tensor]:
-        return {"x": tensors[REGISTRY_KEYS.X_KEY]}
-
-    def _get_generative_input(
-        self, tensors: dict[str, Tensor], inference_outputs: dict[str, Tensor], **kwargs: Any
-    ) -> dict[str, Tensor]:
-        return {"z": inference_outputs["z"]}
-
-    def inference(self, x: Tensor) -> dict[str, Tensor]:
-        """Embed cells."""
-        return {"z": self.embed(x)}
 
     def generative(self, z: Tensor) -> dict[str, Tensor]:
         """Decode embedded cells, in scaled units."""
@@ -204,13 +191,9 @@ class AceModule(BaseModuleClass):
     ) -> LossOutput:
         """Give the reconstruction loss in the form of scvi-tools."""
         x = tensors[REGISTRY_KEYS.X_KEY]
-        scaled = (x - self.offset) * self.factor
+        scaled = self.scaled(x)
         error = (generative_outputs["x"] - scaled).square().sum(1) / self.total_variance
         return LossOutput(loss=error.mean(), reconstruction_loss=error, n_obs_minibatch=len(x))
-
-    def sample(self, *args: Any, **kwargs: Any) -> Tensor:
-        """Not defined for a deterministic autoencoder."""
-        raise NotImplementedError("ACE is deterministic: there is no distribution to sample from.")
 
 
 def _layers(sizes: Sequence[int], n_out: int) -> nn.Sequential:
@@ -220,11 +203,12 @@ def _layers(sizes: Sequence[int], n_out: int) -> nn.Sequential:
     return nn.Sequential(*layers, nn.Linear(sizes[-1], n_out))
 
 
-def _share_within(z: Tensor, centroids: Tensor) -> Tensor:
-    if len(z) < 2:  # no variance to share
+def _share_within(z: Tensor, centroids: Tensor, lowest: Tensor) -> Tensor:
+    if len(z) == 0:
         return (z * 0.0).sum()
-    total = (z - z.mean(0)).square().sum()
-    return (z - centroids).square().sum() / total.clamp_min(torch.finfo(z.dtype).tiny)
+    total = (z - z.mean(0)).square().mean()
+    # A few cells, or cells alike, have no variance that others could be a share of.
+    return (z - centroids).square().mean() / torch.maximum(total, lowest)
 
 
 def _regularisers(code: Tensor, reconstructed: Tensor) -> tuple[Tensor, Tensor]:
@@ -232,7 +216,7 @@ def _regularisers(code: Tensor, reconstructed: Tensor) -> tuple[Tensor, Tensor]:
     active = code.clamp_min(0)
     share = active.sum(0) / active.sum().clamp_min(1e-12)
     # Units that are never active have no logarithm, and a gradient of 0.
-    entropy = -(share * share.clamp_min(1e-12).log()).sum()
+    entropy = -(share * share.clamp_min(1e-12).log()).sum() / math.log(max(2, code.shape[1]))
     units = (active > 0.5 * active.detach().amax()).to(code)
     alike = (_squared_distances(units) < 0.5).to(code)
     distance = (alike * _squared_distances(reconstructed)).sum() / alike.sum()

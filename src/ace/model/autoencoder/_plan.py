@@ -72,7 +72,9 @@ class AceTrainingPlan(EpochPlan):
         x = batch[REGISTRY_KEYS.X_KEY]
         centroids, cluster = self._targets or (None, None)
         if cluster is not None:
-            cluster = cluster[batch[REGISTRY_KEYS.INDICES_KEY]] if self.training else None
+            cluster = cluster[batch[REGISTRY_KEYS.INDICES_KEY]]
+            if not self.training and bool((cluster < 0).all()):
+                cluster = None  # not a training cell: the nearest
         terms = self.module.loss_terms(
             x,
             batch=batch[REGISTRY_KEYS.BATCH_KEY] if self.weights["batch"] else None,
@@ -81,17 +83,26 @@ class AceTrainingPlan(EpochPlan):
             regularise=bool(self.weights["id"] or self.weights["distance"]),
         )
         loss = torch.stack([self.weights.get(k, 1.0) * term for k, term in terms.items()]).sum()
-        return len(x), {"loss": loss} | terms
+        # What is weighted but not there yet is in the history from the start.
+        expected = {"cluster"} if self.recluster is not None else set()
+        expected |= {"crowding"} if self.module.selector is not None else set()
+        absent = {name: torch.full_like(loss, torch.nan) for name in expected - terms.keys()}
+        return len(x), {"loss": loss} | terms | absent
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         """Cool the selectors down, and let them settle."""
         selector = self.module.selector
-        if selector is None or selector.is_settled:
+        if selector is None or not self.module.selects:
             return
         n_steps = SELECTING * float(self.trainer.estimated_stepping_batches)
         selector.progress = self.global_step / n_steps
         if selector.progress >= 1:
             selector.settle()
+
+    def on_train_end(self) -> None:
+        """Leave no gene undecided, however short the training was."""
+        if self.module.selector is not None and self.module.selects:
+            self.module.selector.settle()
 
     def on_train_epoch_start(self) -> None:
         """Move the clusters to where the cells are now."""

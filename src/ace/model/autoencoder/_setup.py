@@ -10,10 +10,10 @@ from scvi.utils import setup_anndata_dsp
 from ace.model._fields import (
     BatchField,
     GenesField,
-    LabelsField,
+    GroupsField,
     MuDataBatchField,
     MuDataGenesField,
-    MuDataLabelsField,
+    MuDataGroupsField,
 )
 from ace.model._latent import LatentModel
 
@@ -70,7 +70,7 @@ class SetUpAce(LatentModel):
         if batch_key is not None:
             fields.append(BatchField(REGISTRY_KEYS.BATCH_KEY, batch_key))
         if labels_key is not None:
-            fields.append(LabelsField(REGISTRY_KEYS.LABELS_KEY, labels_key, None))
+            fields.append(GroupsField(REGISTRY_KEYS.LABELS_KEY, labels_key))
         cls._register(adata, fields, setup_method_args, **kwargs)
 
     @classmethod
@@ -125,8 +125,8 @@ class SetUpAce(LatentModel):
             )
         if labels_key is not None:
             fields.append(
-                MuDataLabelsField(
-                    REGISTRY_KEYS.LABELS_KEY, labels_key, None, mod_key=location.labels_key
+                MuDataGroupsField(
+                    REGISTRY_KEYS.LABELS_KEY, labels_key, mod_key=location.labels_key
                 )
             )
         cls._register(mdata, fields, setup_method_args, **kwargs)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -28,7 +28,7 @@ class TrainedAce(SetUpAce):
     module: AceModule
     #: Centroids of the clusters, shape ``(n_clusters, n_latent)``; ``None`` where there are none.
     centroids_: np.ndarray | None
-    cluster_names_: tuple[str, ...] | None
+    cluster_names_: tuple[Any, ...] | None
     beta_: float | None
 
     def predict(
@@ -54,7 +54,7 @@ class TrainedAce(SetUpAce):
 
         Returns
         -------
-        Names of the clusters (``"0"`` is the largest; or the labels), shape ``(n_cells,)``; or
+        Names of the clusters (``"0"`` is the largest), or labels, shape ``(n_cells,)``; or
         with ``soft=True`` a frame cells × clusters of
         :math:`p_c = \mathrm{softmax}_c(-\beta \lVert z - \mu_c \rVert^2)` (Eq. 4), with
         :math:`\beta = 1 / 2\sigma^2` of the mean squared distance to the own centroid, per
@@ -68,7 +68,7 @@ class TrainedAce(SetUpAce):
             If genes are missing, or the matrix holds NaN or infinite values.
         """
         clusters = self._clusters()
-        names = np.array(clusters.names, dtype=object)
+        names = pd.Index(clusters.names).to_numpy()  # labels that are numbers stay numbers
         cells = self._cells(adata)
         rows = self._rows(indices, cells.n_obs)
         z = torch.from_numpy(self._embed(self._reader(adata), rows, batch_size))
@@ -113,7 +113,8 @@ class TrainedAce(SetUpAce):
 
         Returns
         -------
-        Frame cells × genes, float32, in the units of the matrix.
+        Frame cells × genes, float32, in the units of the matrix. The decoder is linear in the end:
+        where there is next to no expression it may give small negative values.
 
         Raises
         ------
@@ -121,8 +122,12 @@ class TrainedAce(SetUpAce):
             If the model is not trained.
         ValueError
             If genes are unknown or missing, or the matrix holds NaN or infinite values.
+        TypeError
+            If ``gene_list`` is a single name.
         """
         self._require_trained()
+        if isinstance(gene_list, str):
+            raise TypeError(f"gene_list takes several names: gene_list=[{gene_list!r}].")
         genes = list(self._feature_names if gene_list is None else gene_list)
         columns = _checks.gene_positions(pd.Index(self._feature_names), genes, "gene_list")
         cells = self._cells(adata)
@@ -196,7 +201,8 @@ class TrainedAce(SetUpAce):
         self._require_trained()
         if groupby is None:
             clusters = self._clusters()
-            return self._embedding_scorer(clusters.neuralized(), clusters.names)
+            names = tuple(str(name) for name in clusters.names)
+            return self._embedding_scorer(clusters.neuralized(), names)
         return self._prototype_scorer(
             adata,
             self._column(adata, groupby),

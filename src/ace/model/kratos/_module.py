@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import torch
 import torch.nn.functional as F
 from scvi import REGISTRY_KEYS
-from scvi.module.base import BaseModuleClass, LossOutput, auto_move_data
+from scvi.module.base import LossOutput, auto_move_data
 from torch import Tensor, nn
 
+from ace.model._module import EmbeddingModule
 from ace.nn import log_odds
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import numpy as np
 
 LOSSES = ("bce", "cross_entropy")
 
 
-class KratosModule(BaseModuleClass):
+class KratosModule(EmbeddingModule):
     r"""Fully connected classifier that scales its own input.
 
     Without batch normalisation, so that a minibatch of one cell is fine and the score of a cell
@@ -48,13 +47,9 @@ class KratosModule(BaseModuleClass):
         dropout_rate: float = 0.0,
         loss: str = "bce",
     ) -> None:
-        super().__init__()
+        super().__init__(n_input, n_hidden[-1])
         self.n_labels = n_labels
-        self.n_latent = n_hidden[-1]
         self.loss_name = loss
-        # Saved with the weights: a network is worth nothing without the units of its input.
-        self.register_buffer("offset", torch.zeros(n_input))
-        self.register_buffer("factor", torch.ones(n_input))
         layers: list[nn.Module] = []
         for n_in, n_out in zip((n_input, *n_hidden), n_hidden, strict=False):
             layers += [nn.Linear(n_in, n_out), nn.ReLU()]
@@ -63,16 +58,10 @@ class KratosModule(BaseModuleClass):
         self.encoder = nn.Sequential(*layers)
         self.classifier = nn.Linear(n_hidden[-1], n_labels)
 
-    @torch.no_grad()
-    def set_scale(self, offset: np.ndarray, factor: np.ndarray) -> None:
-        """Fix the scaling of the input, ``(x - offset) · factor``."""
-        self.offset.copy_(torch.from_numpy(offset))
-        self.factor.copy_(torch.from_numpy(factor))
-
     @auto_move_data
     def embed(self, x: Tensor) -> Tensor:
         """Last hidden layer, shape ``(n_cells, n_hidden[-1])``, of unscaled expression."""
-        return self.encoder((x - self.offset) * self.factor)
+        return self.encoder(self.scaled(x))
 
     @auto_move_data
     def classify(self, x: Tensor) -> Tensor:
@@ -92,20 +81,6 @@ class KratosModule(BaseModuleClass):
         target = F.one_hot(labels, self.n_labels).to(logits.dtype)
         odds = log_odds(logits)
         return F.binary_cross_entropy_with_logits(odds, target, reduction="sum") / len(labels)
-
-    # The parts that scvi-tools asks of every module.
-
-    def _get_inference_input(self, tensors: dict[str, Tensor], **kwargs: Any) -> dict[str, Tensor]:
-        return {"x": tensors[REGISTRY_KEYS.X_KEY]}
-
-    def _get_generative_input(
-        self, tensors: dict[str, Tensor], inference_outputs: dict[str, Tensor], **kwargs: Any
-    ) -> dict[str, Tensor]:
-        return {"z": inference_outputs["z"]}
-
-    def inference(self, x: Tensor) -> dict[str, Tensor]:
-        """Embed cells."""
-        return {"z": self.embed(x)}
 
     def generative(self, z: Tensor) -> dict[str, Tensor]:
         """Classify embedded cells."""
@@ -127,10 +102,4 @@ class KratosModule(BaseModuleClass):
             logits=logits,
             true_labels=labels,
             n_obs_minibatch=len(labels),
-        )
-
-    def sample(self, *args: Any, **kwargs: Any) -> Tensor:
-        """Not defined for a classifier."""
-        raise NotImplementedError(
-            "KRATOS is a classifier: there is no distribution to sample from."
         )
