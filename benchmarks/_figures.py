@@ -41,6 +41,7 @@ EMBEDDING_TITLES = {
     "pbmc3k_processed": "PBMC3k, scaled",
     "pbmc3k": "PBMC3k",
     "baron_mouse": "Baron mouse pancreas",
+    "baron_mouse_all": "Baron mouse pancreas",
     "symsim_220_clean": "SymSim, clean",
     "symsim_220_complex": "SymSim, complex",
 }

@@ -28,7 +28,7 @@ def test_curves_are_measured_once(tmp_path, capsys):
     assert curve[0] > curve[9] > curve[19] > 0
     assert curve[3] < rows["Wilcoxon, abs"]["jaccard@20"]
     # One number, by hand: these genes for every group.
-    cells = structure.prepare("simulated", 0)
+    cells = structure.prepare("simulated", "truth", 0)[0]
     causal = np.flatnonzero(cells.adata.var["kind"] == "causal")
     assert len(causal) == 20
     groups = cells.adata.obs[GROUP].astype(str)

@@ -81,6 +81,8 @@ def test_scorer_outlives_further_training(case: ModelCase, adata: AnnData, query
 
 
 def test_bad_groupings_are_refused(case: ModelCase, model: Any, adata: AnnData) -> None:
+    with pytest.raises(TypeError, match="groupby='bulk_labels'"):
+        model.group_scorer("bulk_labels")
     with pytest.raises(KeyError, match="no column 'nowhere'"):
         model.group_scorer(adata, "nowhere")
     adata.obs["holes"] = adata.obs["bulk_labels"].where(adata.obs["bulk_labels"] != "CD56+ NK")

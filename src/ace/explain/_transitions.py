@@ -11,12 +11,11 @@ from torch import Tensor
 
 from ace.explain._cells import BATCH_SIZE
 from ace.explain._method import frozen
+from ace.explain._scorer import GroupScorer
 from ace.explain._solver import Solver, SolverName
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from ace.explain._scorer import GroupScorer
 
 
 @dataclass(frozen=True)
@@ -154,6 +153,11 @@ def transitions(
         tol=tol,
         restarts=restarts,
     )
+    if not isinstance(scorer, GroupScorer):
+        raise TypeError(
+            f"scorer must be a group scorer, got {type(scorer).__name__}. Wrap a network: "
+            "ace.explain.ClassifierScorer(network, groups), or ace.explain.fit_centroids."
+        )
     given = _as_images(images, bounds)
     flat = torch.from_numpy(given.reshape(len(given), -1)).to(scorer.device)
     to = _codes(target, scorer.groups, len(given)).to(scorer.device)

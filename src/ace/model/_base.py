@@ -154,6 +154,11 @@ class GeneModel(BaseModelClass):
                     else "the model was set up with an AnnData: pass `mdata.mod[...]` of it."
                 )
             adata = adata.mod[self._modality]
+        if isinstance(adata, str):
+            raise TypeError(
+                f"adata must be an AnnData or MuData, got {adata!r}. Name a column of obs as "
+                f"groupby={adata!r}."
+            )
         if not isinstance(adata, AnnData):
             raise TypeError(f"adata must be an AnnData or MuData, got {type(adata).__name__}.")
         return adata

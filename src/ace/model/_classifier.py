@@ -240,6 +240,8 @@ class ClassifierModel(LatentModel):
             If the grouping has missing values or fewer than two groups.
         """
         self._require_trained()
+        if adata is not None:
+            self._cells(adata)  # of the right kind, also where it is not read
         classes = tuple(str(label) for label in self.labels)
         if groupby is not None:
             values = self._column(adata, groupby)

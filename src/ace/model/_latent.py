@@ -153,7 +153,8 @@ class LatentModel(GeneModel):
 
         Returns
         -------
-        Latent representation, float32, shape ``(n_cells, n_latent)``.
+        Latent representation, float32, shape ``(n_cells, n_latent)``: the latent space of an
+        autoencoder, the activations of the last hidden layer of a classifier.
 
         Raises
         ------

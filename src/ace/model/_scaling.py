@@ -77,7 +77,8 @@ def learn_scale(
         spread = np.sqrt(np.maximum(squares / len(cells) - mean**2, 0.0))
         offset = mean if shift is None else mean + shift
     else:
-        offset, spread = np.zeros(reader.n_genes), np.ones(reader.n_genes)
+        # A gene that never varied is its own offset: what stands for it when it is undone.
+        offset, spread = np.where(varies, 0.0, lowest), np.ones(reader.n_genes)
     factor = np.divide(1.0, spread, out=np.zeros_like(spread), where=varies & (spread > 0))
     return offset.astype(np.float32), factor.astype(np.float32)
 

@@ -353,7 +353,7 @@ def _on_prototypes(used: int | None, given: int | None) -> str:
         return ""
     if given is None:
         return (
-            f"Their number, {used} a group, was chosen by fidelity: more prototypes do not help. "
+            f"The number of prototypes, {used} a group, was chosen by fidelity: more do not help. "
         )
     return "Leave n_prototypes out to have their number chosen by fidelity, or try more. "
 

@@ -140,7 +140,7 @@ def readable(model: Any, adata: AnnData) -> Any:
     """A model of this package as it is, any other of scvi-tools by its latent space."""
     if hasattr(model, "group_scorer"):
         return model
-    if isinstance(model, str) and model in adata.obsm:
+    if isinstance(model, str):
         raise _checks.not_a_function_of_genes(adata, model)
     if not hasattr(model, "module"):
         raise _checks.not_a_model(model)

@@ -93,7 +93,7 @@ def test_reconstruction_is_without_batches(cells):
     assert abs(frame["gene25"][batch].mean() - frame["gene25"][~batch].mean()) < 0.3
     own = cells.obs["type"] == "c"
     assert frame["gene0"][own].mean() > frame["gene0"][~own].mean() + 1
-    np.testing.assert_array_equal(frame["gene39"], 0)  # constant: nothing was learned about it
+    np.testing.assert_array_equal(frame["gene39"], 1)  # what it always was
     assert model.get_reconstruction(indices=[3, 1]).shape == (2, 40)
     with pytest.raises(ValueError, match="nowhere"):
         model.get_reconstruction(gene_list=["nowhere"])
@@ -222,6 +222,12 @@ def test_bad_arguments_are_refused(cells, arguments, message):
     ACE.setup_anndata(cells)
     with pytest.raises(ValueError, match=message):
         ACE(cells, **arguments)
+
+
+def test_fewer_distinct_cells_than_clusters(cells):
+    cells.X = sparse.csr_matrix(cells.shape, dtype=np.float32)
+    with pytest.raises(ValueError, match="only 1 different cells"):
+        _trained(cells, n_clusters=3, train={"max_epochs": 1})
 
 
 def test_any_kind_of_whole_number_is_one(cells):

@@ -63,6 +63,13 @@ def start_clusters(z: np.ndarray, n_clusters: int, rng: np.random.Generator) -> 
     sample = _sample(z, rng, max(N_CELLS_COMPARED, n_clusters))
     if n_clusters > len(sample):
         raise ValueError(f"n_clusters={n_clusters} needs as many cells, got {len(sample)}.")
+    unit = float(np.abs(sample).max()) or 1.0
+    n_distinct = len(np.unique(np.round(sample / unit, 5), axis=0))  # rounding is no difference
+    if n_distinct < n_clusters:
+        raise ValueError(
+            f"the latent space has only {n_distinct} different cells, of which no {n_clusters} "
+            "clusters can be made."
+        )
     codes = AgglomerativeClustering(n_clusters, linkage="ward").fit_predict(sample)
     return label_means(sample, codes, n_clusters)
 

@@ -116,7 +116,7 @@ class ACE(TrainedAce):
     >>> model.get_latent_representation().shape
     (700, 10)
     >>> adata.obs["ace"] = model.predict()
-    >>> ace.tl.explain(adata, groupby="ace", model=model)
+    >>> ace.tl.explain(adata, groupby="ace", model=model, n_prototypes=1)
     """
 
     _module_cls = AceModule
@@ -332,43 +332,6 @@ class ACE(TrainedAce):
         )
         if recluster is not None:
             self._settle(recluster, plan.centroids, reader, batch_size)
-
-    @property
-    def _n_batches(self) -> int:
-        state = self._state_of(REGISTRY_KEYS.BATCH_KEY)
-        return 1 if state is None else len(state["categorical_mapping"])
-
-    def _label_names(self) -> tuple[Any, ...]:
-        labels = self.registry_["field_registries"][REGISTRY_KEYS.LABELS_KEY]["state_registry"]
-        return tuple(labels["categorical_mapping"].tolist())
-
-    def _check_cells(
-        self,
-        split: tuple[np.ndarray, ...],
-        batches: np.ndarray,
-        labels: np.ndarray | None,
-    ) -> None:
-        """Find out before the training what would fail in it or after it."""
-        fewest = 3 if self._n_clusters == "auto" else int(self._n_clusters or 1)
-        if len(split[0]) < fewest:
-            raise ValueError(
-                f"n_clusters={self._n_clusters!r} needs at least {fewest} training cells, got "
-                f"{len(split[0])}."
-            )
-        if (batches[np.concatenate(split[:2])] < 0).any():
-            raise ValueError(
-                f"adata.obs[{self.batch_key!r}] is missing or holds batches unknown to the model: "
-                "train on cells of its batches only."
-            )
-        if labels is not None:
-            present = np.unique(labels[split[0]])
-            lost = [n for i, n in enumerate(self._label_names()) if i not in present]
-            if lost:
-                raise ValueError(f"no training cell has the labels {lost}: choose another split.")
-
-    @property
-    def _is_supervised(self) -> bool:
-        return self.labels_key is not None and self._n_clusters is None
 
     def _reclusterer(
         self,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
 from scvi import REGISTRY_KEYS
 from scvi.utils import setup_anndata_dsp
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 class SetUpAce(LatentModel):
     """The set-up of :class:`~ace.model.ACE`: expression, and perhaps batches and labels."""
+
+    _n_clusters: int | Literal["auto"] | None
 
     @classmethod
     @setup_anndata_dsp.dedent
@@ -142,3 +145,40 @@ class SetUpAce(LatentModel):
         """Column of ``obs`` that the embedding was learned with, if any."""
         state = self._state_of(REGISTRY_KEYS.LABELS_KEY)
         return None if state is None else state["original_key"]
+
+    @property
+    def _n_batches(self) -> int:
+        state = self._state_of(REGISTRY_KEYS.BATCH_KEY)
+        return 1 if state is None else len(state["categorical_mapping"])
+
+    def _label_names(self) -> tuple[Any, ...]:
+        labels = self.registry_["field_registries"][REGISTRY_KEYS.LABELS_KEY]["state_registry"]
+        return tuple(labels["categorical_mapping"].tolist())
+
+    def _check_cells(
+        self,
+        split: tuple[np.ndarray, ...],
+        batches: np.ndarray,
+        labels: np.ndarray | None,
+    ) -> None:
+        """Find out before the training what would fail in it or after it."""
+        fewest = 3 if self._n_clusters == "auto" else int(self._n_clusters or 1)
+        if len(split[0]) < fewest:
+            raise ValueError(
+                f"n_clusters={self._n_clusters!r} needs at least {fewest} training cells, got "
+                f"{len(split[0])}."
+            )
+        if (batches[np.concatenate(split[:2])] < 0).any():
+            raise ValueError(
+                f"adata.obs[{self.batch_key!r}] is missing or holds batches unknown to the model: "
+                "train on cells of its batches only."
+            )
+        if labels is not None:
+            present = np.unique(labels[split[0]])
+            lost = [n for i, n in enumerate(self._label_names()) if i not in present]
+            if lost:
+                raise ValueError(f"no training cell has the labels {lost}: choose another split.")
+
+    @property
+    def _is_supervised(self) -> bool:
+        return self.labels_key is not None and self._n_clusters is None

@@ -199,6 +199,8 @@ class TrainedAce(SetUpAce):
             If the grouping has missing values or fewer than two groups.
         """
         self._require_trained()
+        if adata is not None:
+            self._cells(adata)  # of the right kind, also where it is not read
         if groupby is None:
             clusters = self._clusters()
             names = tuple(str(name) for name in clusters.names)
