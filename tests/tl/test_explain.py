@@ -414,7 +414,7 @@ def spoil(what):
             ValueError,
             "per_cell=True needs one reference",
         ),
-        (None, {"model": "pca"}, TypeError, "model must be a trained model"),
+        (None, {"model": "pca"}, KeyError, "no 'pca' in adata.obsm"),
         ("nan", {}, ValueError, "NaN or infinite values in 1 genes"),
         ("inf", {}, ValueError, "NaN or infinite values in 1 genes"),
         ("twice", {}, ValueError, "var_names_make_unique"),
