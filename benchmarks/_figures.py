@@ -177,6 +177,8 @@ def _draw_cells(ax: Axes, row: dict[str, Any], field: str) -> None:
         names = [given[int(code)] for code in names]
     ax.set_axis_on()
     colors = colormaps["tab20" if len(names) > 10 else "tab10"].colors
+    if field == "label" and isinstance(row.get("cluster"), list):
+        colors = [colors[i % len(colors)] for i in _matching(codes, np.asarray(row["cluster"]))]
     size = float(np.clip(12_000 / len(at), 1.5, 12))
     for code, name in enumerate(names):
         cells = at[codes == code]
@@ -195,6 +197,17 @@ def _draw_cells(ax: Axes, row: dict[str, Any], field: str) -> None:
         columnspacing=0.8,
         labelspacing=0.25,
     )
+
+
+def _matching(labels: np.ndarray, clusters: np.ndarray) -> list[int]:
+    """For each label the cluster that shares most cells with it, each cluster at most once."""
+    from scipy.optimize import linear_sum_assignment
+
+    shared = pd.crosstab(labels, clusters).to_numpy()
+    found, matched = linear_sum_assignment(shared, maximize=True)
+    cluster_of = dict(zip(found.tolist(), matched.tolist(), strict=True))
+    free = iter(range(shared.shape[1], shared.shape[1] + shared.shape[0]))
+    return [cluster_of[i] if i in cluster_of else next(free) for i in range(len(shared))]
 
 
 def read(path: Path) -> pd.DataFrame:

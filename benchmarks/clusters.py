@@ -37,7 +37,10 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 KEYS = ("data", "method", "seed")
-DATA = ("pbmc3k_processed", "pbmc3k", "baron_mouse_all", "symsim_220_complex", "kang")
+DATA = (
+    *("pbmc3k_processed", "pbmc3k", "baron_mouse_all"),
+    *("symsim_220_complex", "symsim_220_clean", "kang"),
+)
 #: As SAUCIE is published: genes from 0 to 1, every cell seen whole, clusters by k-means.
 PUBLISHED: dict[str, Any] = {"scale": "minmax", "dropout_rate": 0.0}
 
@@ -92,7 +95,7 @@ METHODS: dict[str, Callable[..., tuple[np.ndarray, np.ndarray]]] = {
 CORRECTING = ("ACE", "scVI + k-means")
 UNCORRECTED = ", batches ignored"
 #: Sets whose cells are drawn in the plane (ACE, Figure 3A and A.1).
-DRAWN = {"pbmc3k_processed", "symsim_220_complex"}
+DRAWN = {"pbmc3k_processed", "symsim_220_clean", "symsim_220_complex"}
 
 
 def tasks(data: str, methods: list[str]) -> list[str]:
