@@ -181,5 +181,5 @@ def test_coordinates_are_no_function_of_the_genes(cells, how):
 def test_coordinates_that_are_not_there(cells):
     with pytest.raises(KeyError, match=r"no 'X_scvi' in adata\.obsm, which has"):
         ace.tl.explain(cells, GROUPBY, use_rep="X_scvi")
-    with pytest.raises(TypeError, match=r"model must be a trained model of ace\.model or scvi"):
+    with pytest.raises(KeyError, match="pass the trained model itself"):
         ace.tl.explain(cells, GROUPBY, model="X_scvi")
