@@ -45,10 +45,15 @@ def positive(value: int | None, name: str, *, optional: bool = True) -> None:
         raise ValueError(f"{name} must be {either}, got {value!r}.")
 
 
+def whole(value: Any, name: str, lowest: int) -> None:
+    """Raise unless ``value`` is a whole number from ``lowest``."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < lowest:
+        raise ValueError(f"{name} must be a whole number from {lowest}, got {value!r}.")
+
+
 def seed(value: Any) -> None:
     """Raise unless ``value`` can seed a random number generator."""
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 0:
-        raise ValueError(f"random_state must be a whole number from 0, got {value!r}.")
+    whole(value, "random_state", 0)
 
 
 def matrix_of(adata: AnnData, layer: str | None) -> Any:

@@ -6,7 +6,6 @@ import warnings
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 from lightning.pytorch import Callback
 from scvi import settings
@@ -22,14 +21,6 @@ def resolve_seed(random_state: int | None) -> int:
     if random_state is not None:
         return int(random_state)
     return 0 if settings.seed is None else int(settings.seed)
-
-
-def at_least(lowest: int, **numbers: Any) -> None:
-    """Raise unless these arguments are whole numbers from ``lowest``."""
-    for name, value in numbers.items():
-        whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
-        if not whole or value < lowest:
-            raise ValueError(f"{name} must be a whole number from {lowest}, got {value!r}.")
 
 
 @contextmanager

@@ -3,11 +3,10 @@
 from ace.nn._concrete_selector import ConcreteSelector
 from ace.nn._convolutional_classifier import ConvolutionalClassifier
 from ace.nn._log_odds import log_odds
-from ace.nn._mmd import RELATIVE_BANDWIDTHS, SAUCIE_BANDWIDTHS, batch_discrepancy
+from ace.nn._mmd import SAUCIE_BANDWIDTHS, batch_discrepancy
 from ace.nn._neuralized_clustering import NeuralizedClustering
 
 __all__ = [
-    "RELATIVE_BANDWIDTHS",
     "SAUCIE_BANDWIDTHS",
     "ConcreteSelector",
     "ConvolutionalClassifier",

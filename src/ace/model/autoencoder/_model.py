@@ -8,10 +8,10 @@ import numpy as np
 from scvi import REGISTRY_KEYS
 from scvi.train import TrainRunner
 
-from ace import _compat
+from ace import _checks, _compat
 from ace.model._loaders import SplitCells
 from ace.model._scaling import SCALES, learn_scale, scaled_moments
-from ace.model._training import at_least, resolve_seed, seeded
+from ace.model._training import resolve_seed, seeded
 from ace.model.autoencoder._clusters import (
     Clusters,
     choose_n_clusters,
@@ -145,11 +145,11 @@ class ACE(TrainedAce):
         hidden = tuple(int(n) for n in hidden)
         if not hidden or min(hidden) < 1:
             raise ValueError(f"hidden needs at least one layer of one unit, got {hidden}.")
-        at_least(1, n_latent=n_latent)
+        _checks.whole(n_latent, "n_latent", 1)
         if n_selected is not None:
-            at_least(1, n_selected=n_selected)
+            _checks.whole(n_selected, "n_selected", 1)
         if n_clusters not in (None, "auto"):
-            at_least(2, n_clusters=n_clusters)
+            _checks.whole(n_clusters, "n_clusters", 2)
         if not 0 <= dropout_rate < 1:
             raise ValueError(f"dropout_rate must lie in [0, 1), got {dropout_rate}.")
         weights = {

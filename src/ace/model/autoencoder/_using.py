@@ -71,11 +71,15 @@ class TrainedAce(SetUpAce):
         names = pd.Index(clusters.names).to_numpy()  # labels that are numbers stay numbers
         cells = self._cells(adata)
         rows = self._rows(indices, cells.n_obs)
-        z = torch.from_numpy(self._embed(self._reader(adata), rows, batch_size))
-        logits = clusters.neuralized().group_logits(z)
+        # In double precision: a stiff assignment would magnify the rounding of a product that
+        # depends on the cells beside each cell.
+        z = torch.from_numpy(self._embed(self._reader(adata), rows, batch_size)).double()
+        logits = clusters.neuralized().double().group_logits(z)
         if soft:
             return pd.DataFrame(
-                torch.softmax(logits, dim=1).numpy(), index=cells.obs_names[rows], columns=names
+                torch.softmax(logits, dim=1).float().numpy(),
+                index=cells.obs_names[rows],
+                columns=names,
             )
         return names[logits.argmax(dim=1).numpy()]
 
