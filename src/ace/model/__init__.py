@@ -2,5 +2,6 @@
 
 from ace.model.autoencoder import ACE
 from ace.model.kratos import KRATOS
+from ace.model.scnym import SCNYM
 
-__all__ = ["ACE", "KRATOS"]
+__all__ = ["ACE", "KRATOS", "SCNYM"]

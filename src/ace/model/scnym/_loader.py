@@ -1,0 +1,127 @@
+"""Minibatches of labelled and of unlabelled cells side by side."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from torch.utils.data import DataLoader, Sampler
+
+from ace.model._loaders import SplitCells
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ace.model._reader import MatrixReader
+
+
+def cycle(cells: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
+    """Draw ``n`` cells such that none comes a second time before all have come once."""
+    rounds = -(-n // len(cells))
+    return np.concatenate([rng.permutation(cells) for _ in range(rounds)])[:n]
+
+
+def class_shares(sizes: np.ndarray, balance: float) -> np.ndarray:
+    """Share of each class in what is drawn: from its own (0) to the same for all (1)."""
+    return (1 - balance) * sizes / sizes.sum() + balance * (sizes > 0) / (sizes > 0).sum()
+
+
+class _Epoch(Sampler[np.ndarray]):
+    """Rows of each minibatch of an epoch: labelled cells first, then unlabelled ones."""
+
+    def __init__(
+        self,
+        classes: list[np.ndarray],
+        unlabelled: np.ndarray,
+        balance: float,
+        batch_size: int,
+        rng: np.random.Generator,
+    ) -> None:
+        self._classes = classes
+        self._unlabelled = unlabelled
+        sizes = np.array([len(cells) for cells in classes])
+        self._shares = class_shares(sizes, balance)
+        n_labelled = int(sizes.sum())
+        # A normalisation over the minibatch needs two cells.
+        self._n_labelled = min(batch_size, max(n_labelled, 2))
+        self._n_unlabelled = min(batch_size, len(unlabelled))
+        self._n_steps = -(-max(n_labelled, len(unlabelled)) // batch_size)
+        self._rng = rng
+
+    def __len__(self) -> int:
+        return self._n_steps
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        labelled = self._draw(self._n_steps * self._n_labelled)
+        n_unlabelled = self._n_steps * self._n_unlabelled
+        unlabelled = cycle(self._unlabelled, n_unlabelled, self._rng) if n_unlabelled else []
+        for step in range(self._n_steps):
+            yield np.concatenate(
+                [
+                    labelled[step * self._n_labelled : (step + 1) * self._n_labelled],
+                    unlabelled[step * self._n_unlabelled : (step + 1) * self._n_unlabelled],
+                ]
+            ).astype(np.int64)
+
+    def _draw(self, n: int) -> np.ndarray:
+        """``n`` labelled cells in random order, each class by its share and at least once."""
+        bounds = np.floor(np.cumsum(self._shares) * n + self._rng.random()).astype(int)
+        wanted = np.maximum(np.diff(bounds, prepend=0), 1)
+        # What rounding gives too much or too little is the largest class's affair.
+        wanted[wanted.argmax()] += max(n - wanted.sum(), 1 - wanted.max())
+        drawn = [
+            cycle(cells, int(k), self._rng) for cells, k in zip(self._classes, wanted, strict=True)
+        ]
+        return self._rng.permutation(np.concatenate(drawn))[:n]
+
+
+class LabelledAndUnlabelled(SplitCells):
+    """Minibatches that hold as many unlabelled cells as labelled ones, as long as there are any.
+
+    An epoch is a pass over the larger of the two parts; the cells of the smaller one come again,
+    in a new order each time. Nothing is copied: rows are drawn, and one slice of the matrix fetches
+    both parts.
+
+    Parameters
+    ----------
+    reader
+        The matrix.
+    codes
+        What else a minibatch holds: integers for every cell, by the name that they get there.
+    split
+        Row numbers of the labelled training, validation and test cells.
+    classes
+        Class of every row, negative for unlabelled cells.
+    unlabelled
+        Row numbers of the unlabelled cells to train with, possibly none.
+    balance
+        From 0, labelled cells as they are, to 1, every class as often as any other.
+    batch_size
+        Labelled cells in a minibatch, and unlabelled ones.
+    rng
+        Draws the cells.
+    """
+
+    def __init__(
+        self,
+        reader: MatrixReader,
+        codes: dict[str, np.ndarray],
+        split: tuple[np.ndarray, np.ndarray, np.ndarray],
+        classes: np.ndarray,
+        unlabelled: np.ndarray,
+        balance: float,
+        batch_size: int,
+        rng: np.random.Generator,
+    ) -> None:
+        super().__init__(reader, codes, split, batch_size, rng)
+        train = self.train_idx
+        self._classes = [train[classes[train] == c] for c in np.unique(classes[train])]
+        self._unlabelled = unlabelled
+        self._balance = balance
+
+    def train_dataloader(self) -> DataLoader:
+        """Give an epoch, drawn anew each time."""
+        sampler = _Epoch(
+            self._classes, self._unlabelled, self._balance, self._batch_size, self._rng
+        )
+        return DataLoader(self._dataset, sampler=sampler, batch_size=None)

@@ -1,0 +1,256 @@
+"""The user's side of scNym."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from scvi import REGISTRY_KEYS
+from scvi.train import TrainRunner
+
+from ace import _checks
+from ace.model._scaling import learn_scale
+from ace.model._training import resolve_seed, seeded
+from ace.model.scnym._loader import LabelledAndUnlabelled
+from ace.model.scnym._module import NORMALIZATIONS, ScnymModule
+from ace.model.scnym._plan import DOMAINS_KEY, ScnymTrainingPlan
+from ace.model.scnym._recipe import recipe_of
+from ace.model.scnym._using import UsingScnym
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from anndata import AnnData
+    from mudata import MuData
+
+#: A first training takes as many epochs as make this many minibatches, within these bounds.
+N_STEPS = 400
+FEWEST_EPOCHS, MOST_EPOCHS = 10, 100
+
+MONITOR = "validation_accuracy"
+
+
+class SCNYM(UsingScnym):
+    r"""Transfer of labels to other cells, and a measure of when not to :cite:p:`kimmel2021scnym`.
+
+    A classifier of log-normalised expression learns from labelled cells and from cells without a
+    label at once. It gives the latter pseudolabels and learns from mixtures of both (MixMatch,
+    :cite:p:`berthelot2019mixmatch`), while adversaries keep its last hidden layer from telling the
+    domains apart :cite:p:`ganin2016domain`.
+
+    Parameters
+    ----------
+    adata
+        AnnData set up with :meth:`setup_anndata`, or MuData set up with :meth:`setup_mudata`. It
+        holds labelled and unlabelled cells, with the 2000 to 4000 most variable genes at best.
+    registry
+        Registry of a saved model; used by :meth:`load`.
+    n_hidden
+        Units of each hidden layer; the last one is the embedding.
+    n_layers
+        Number of hidden layers: 4 in the paper, 2 in the code that was published with it.
+    dropout_rate
+        Fraction of hidden units dropped in training.
+    residual
+        Add what hidden layers after the first compute to what they get.
+    normalization
+        ``"batch"`` or ``"layer"`` normalisation of the hidden layers.
+    random_state
+        Seed of the initial weights, and of :meth:`train` unless it is given its own. ``None``
+        takes ``scvi.settings.seed``, or 0 if that is not set.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of range, or ``adata`` was not set up.
+
+    Examples
+    --------
+    >>> import ace
+    >>> adata = ace.datasets.pbmc68k()
+    >>> adata.obs["known"] = adata.obs["bulk_labels"].astype(str)
+    >>> adata.obs.loc[adata.obs_names[:350], "known"] = "Unknown"
+    >>> ace.model.SCNYM.setup_anndata(adata, labels_key="known")
+    >>> model = ace.model.SCNYM(adata, n_hidden=64)
+    >>> model.train(max_epochs=5, enable_progress_bar=False)
+    >>> model.predict().shape
+    (700,)
+    """
+
+    _module_cls = ScnymModule
+    _training_plan_cls = ScnymTrainingPlan
+    _train_runner_cls = TrainRunner
+
+    def __init__(
+        self,
+        adata: AnnData | MuData | None = None,
+        registry: dict[str, Any] | None = None,
+        *,
+        n_hidden: int = 256,
+        n_layers: int = 2,
+        dropout_rate: float = 0.3,
+        residual: bool = False,
+        normalization: Literal["batch", "layer"] = "batch",
+        random_state: int | None = None,
+    ) -> None:
+        _checks.whole(n_hidden, "n_hidden", 1)
+        _checks.whole(n_layers, "n_layers", 1)
+        _checks.one_of(normalization, "normalization", NORMALIZATIONS)
+        if not 0 <= dropout_rate < 1:
+            raise ValueError(f"dropout_rate must lie in [0, 1), got {dropout_rate}.")
+        super().__init__(adata, registry)
+        self.random_state_ = resolve_seed(random_state)
+        self.split_fingerprint_: str | None = None
+        self.novelty_threshold_: float | None = None
+        n_columns = max(1, len(self.domain_keys))
+        with seeded(self.random_state_):
+            self.module = self._module_cls(
+                n_input=len(self.var_names),
+                n_labels=len(self.labels),
+                n_domains=[len(self._domains_of(i)) for i in range(n_columns)],
+                n_hidden=n_hidden,
+                n_layers=n_layers,
+                dropout_rate=dropout_rate,
+                residual=residual,
+                normalization=normalization,
+            )
+        units = "-".join(map(str, [len(self.var_names), *[n_hidden] * n_layers, len(self.labels)]))
+        self._model_summary_string = (
+            f"SCNYM model: {units} units, dropout_rate {dropout_rate}, residual {residual}, "
+            f"normalization {normalization}, labels {self.labels_key!r}, "
+            f"domains {list(self.domain_keys) or 'labelled and unlabelled'}"
+        )
+        self.init_params_ = self._get_init_params(locals())
+
+    def train(
+        self,
+        max_epochs: int | None = None,
+        *,
+        preset: Literal[
+            "default",
+            "new_identity",
+            "supervised",
+            "published",
+            "no_adversary",
+            "no_mixmatch",
+            "no_teacher",
+        ] = "default",
+        accelerator: str = "auto",
+        devices: int | list[int] | str = "auto",
+        train_size: float | None = None,
+        validation_size: float | None = None,
+        external_indexing: Sequence[Sequence[int] | np.ndarray | None] | None = None,
+        batch_size: int = 256,
+        early_stopping: bool = False,
+        early_stopping_patience: int = 20,
+        random_state: int | None = None,
+        plan_kwargs: dict[str, Any] | None = None,
+        **trainer_kwargs: Any,
+    ) -> None:
+        """Train on labelled and unlabelled cells, then calibrate on labelled ones held out.
+
+        Called again, it goes on with the same split, unless another one is asked for.
+
+        Parameters
+        ----------
+        max_epochs
+            Passes over the larger of the two parts, labelled and unlabelled cells. ``None``: what
+            the preset says, or as many as make 400 minibatches, but at least 10 and at most 100.
+        preset
+            What is known of the unlabelled cells, or which experiment is meant:
+
+            - ``"default"``: all are of the types that occur among the labelled ones;
+            - ``"new_identity"``: some may be of none of them; pseudolabels and adversary leave
+              out cells that the network is not sure of, see :meth:`novelty`;
+            - ``"supervised"``: nothing is learned from them;
+            - ``"published"``: settings of the paper;
+            - ``"no_adversary"``, ``"no_mixmatch"``, ``"no_teacher"``: the default without a part.
+        accelerator
+            Lightning's name of the hardware.
+        devices
+            Lightning's choice of device; one device is used.
+        train_size
+            Fraction of the labelled cells to train on; ``None`` for 0.9. Each class is split by
+            itself.
+        validation_size
+            Fraction to validate and calibrate on; ``None`` for the rest.
+        external_indexing
+            A split of your own: rows of the training, validation and test cells. It is about
+            labelled cells; all unlabelled ones are trained on.
+        batch_size
+            Labelled cells in a minibatch, and unlabelled ones.
+        early_stopping
+            Stop when the accuracy on validation cells no longer improves, once the ramps are over.
+        early_stopping_patience
+            Epochs without improvement to wait for.
+        random_state
+            Seed of the split, the order of the cells, MixUp and dropout; ``None`` for that of the
+            model.
+        plan_kwargs
+            Settings of :class:`~ace.model.scnym.Recipe` that replace the preset's.
+        **trainer_kwargs
+            Passed on to :class:`scvi.train.Trainer`: ``enable_progress_bar``, ``callbacks``,
+            ``early_stopping_min_delta``, ``logger``, …
+
+        Raises
+        ------
+        ValueError
+            If an argument is out of range, the matrix holds NaN or infinite values, a class has
+            no training cell, or early stopping is asked for without validation cells.
+        TypeError
+            If ``plan_kwargs`` has settings that there are not.
+        """
+        if batch_size < 1 or (max_epochs is not None and max_epochs < 1):
+            raise ValueError(
+                f"batch_size and max_epochs must be at least 1, got {batch_size} and {max_epochs}."
+            )
+        recipe = recipe_of(preset, plan_kwargs or {})
+        reader = self._reader()
+        labels = self._registered_codes(REGISTRY_KEYS.LABELS_KEY)
+        if self.unlabeled_category is not None:
+            labels = np.where(labels == len(self.labels), -1, labels)
+        unlabelled = np.flatnonzero(labels < 0)
+        seed = self.random_state_ if random_state is None else int(random_state)
+        # A second training goes on with other numbers, not with the same ones again.
+        rng = np.random.default_rng([seed, self._n_epochs_trained])
+        if train_size is None and validation_size is not None:
+            train_size = 1 - validation_size
+        split = self._split(
+            labels, train_size, validation_size, external_indexing, rng, default=(0.9, 0.1)
+        )
+        if not self.is_trained_:
+            seen = np.union1d(split[0], unlabelled)
+            self.module.set_scale(*learn_scale(reader, seen, None))
+        data = LabelledAndUnlabelled(
+            reader,
+            {REGISTRY_KEYS.LABELS_KEY: labels, DOMAINS_KEY: self._domain_codes(labels)},
+            split,
+            labels,
+            unlabelled,
+            recipe.balance,
+            batch_size,
+            rng,
+        )
+        n_steps = len(data.train_dataloader())
+        n_epochs = max_epochs or recipe.max_epochs
+        if n_epochs is None:
+            n_epochs = min(max(-(-N_STEPS // n_steps), FEWEST_EPOCHS), MOST_EPOCHS)
+        plan = self._training_plan_cls(self.module, recipe, n_epochs=n_epochs, n_steps=n_steps)
+        self._fit(
+            plan,
+            data,
+            seed=int(rng.integers(2**31)),
+            max_epochs=n_epochs,
+            early_stopping=early_stopping,
+            monitor=MONITOR,
+            mode="max",
+            keep_best=True,
+            trainer_kwargs={
+                "accelerator": accelerator,
+                "devices": devices,
+                "early_stopping_patience": early_stopping_patience,
+                **trainer_kwargs,
+            },
+        )
+        self.module.load_state_dict(plan.teacher.state_dict())
+        self._calibrate(reader, labels, batch_size)

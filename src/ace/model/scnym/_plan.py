@@ -1,0 +1,173 @@
+"""How scNym is trained: MixMatch between labelled and unlabelled cells, against an adversary."""
+
+from __future__ import annotations
+
+import copy
+import math
+from typing import TYPE_CHECKING
+
+import torch
+from scvi import REGISTRY_KEYS
+from torch import Tensor
+from torch.nn import functional as F
+
+from ace.model._plan import EpochPlan
+
+if TYPE_CHECKING:
+    from ace.model.scnym._module import ScnymModule
+    from ace.model.scnym._recipe import Recipe
+
+DOMAINS_KEY = "domains"
+
+
+def sigmoid_ramp(done: float) -> float:
+    r"""Rise from nearly 0 to 1, :math:`e^{-5 (1 - t)^2}`, as ``done`` goes from 0 to 1."""
+    return math.exp(-5.0 * (1.0 - min(done, 1.0)) ** 2)
+
+
+def sharpen(probabilities: Tensor, temperature: float) -> Tensor:
+    r"""Make probabilities surer: :math:`z_i = p_i^{1/T} / \sum_j p_j^{1/T}`."""
+    powers = probabilities ** (1 / temperature)
+    return powers / powers.sum(1, keepdim=True)
+
+
+def mix_up(x: Tensor, y: Tensor, alpha: float) -> tuple[Tensor, Tensor]:
+    r"""Mix each cell with another, of which it keeps the larger share :cite:p:`zhang2017mixup`.
+
+    :math:`\lambda' = \max(\lambda, 1 - \lambda)`, :math:`\lambda \sim Beta(\alpha, \alpha)`: a
+    mixture stays labelled or unlabelled as its dominant cell is.
+    """
+    share = torch.distributions.Beta(alpha, alpha).sample((len(x), 1)).to(x)
+    share = torch.maximum(share, 1 - share)
+    partner = torch.randperm(len(x), device=x.device)
+    return torch.lerp(x[partner], x, share), torch.lerp(y[partner], y, share)
+
+
+class ScnymTrainingPlan(EpochPlan):
+    r"""Algorithm 1 of the paper, logged once an epoch.
+
+    .. math::
+        L = L_{sup} + \lambda(t) L_{SSL} + L_{adv}
+
+    with the cross-entropy :math:`L_{sup}` of mixtures in which a labelled cell dominates, the mean
+    squared error :math:`L_{SSL}` of those in which a pseudolabelled one does, and the adversary's
+    cross-entropy, whose gradient enters the classifier with the weight :math:`-w(t)`.
+
+    Logs ``train_loss``, ``train_supervised``, ``train_unsupervised``, ``train_adversary``,
+    ``train_confident`` (share of the unlabelled cells whose pseudolabel is used), and of the
+    network that will predict ``validation_loss`` (cross-entropy) and ``validation_accuracy``.
+
+    Parameters
+    ----------
+    module
+        The network.
+    recipe
+        The settings.
+    n_epochs
+        Epochs of this training, which the ramps go by.
+    n_steps
+        Minibatches in an epoch.
+    """
+
+    module: ScnymModule
+
+    def __init__(
+        self, module: ScnymModule, recipe: Recipe, *, n_epochs: int, n_steps: int
+    ) -> None:
+        super().__init__(module, optimizer_creator=recipe.new_optimizer)
+        self.recipe = recipe
+        self._n_epochs = n_epochs
+        self._n_steps = n_steps
+        self._steps_done = 0
+        self.teacher = module
+        if recipe.teacher_decay is not None:
+            self.teacher = copy.deepcopy(module).eval().requires_grad_(False)
+
+    def train(self, mode: bool = True) -> ScnymTrainingPlan:
+        """Switch the network; the teacher is never in training mode."""
+        super().train(mode)
+        if self.teacher is not self.module:
+            self.teacher.eval()
+        return self
+
+    def step(self, batch: dict[str, Tensor]) -> tuple[int, dict[str, Tensor]]:
+        """Give the terms of the loss of a minibatch."""
+        x, labels = batch[REGISTRY_KEYS.X_KEY], batch[REGISTRY_KEYS.LABELS_KEY]
+        if not self.training:
+            logits = self.teacher.classify(x)
+            accuracy = (logits.argmax(1) == labels).float().mean()
+            return len(x), {"loss": F.cross_entropy(logits, labels), "accuracy": accuracy}
+        # Labelled cells come first.
+        n = int((labels >= 0).sum())
+        x, others, labels = x[:n], x[n:], labels[:n]
+        terms: dict[str, Tensor] = {}
+        confident = torch.ones(len(others), dtype=torch.bool, device=x.device)
+        if len(others) and (self.recipe.mixmatch or self.recipe.adversary_confident_only):
+            pseudolabels, confident = self._pseudolabels(others)
+            terms["confident"] = confident.float().mean()
+        if self.recipe.mixmatch and len(others):
+            terms |= self._mixmatch(x, labels, others[confident], pseudolabels[confident])
+        else:
+            terms["supervised"] = F.cross_entropy(self._logits(self.module, x), labels)
+        loss = terms["supervised"] + terms.get("unsupervised", 0.0)
+        if self.module.adversaries and self.recipe.adversary_weight:
+            shown = confident
+            if not self.recipe.adversary_confident_only:
+                shown = torch.ones_like(confident)
+            domains = batch[DOMAINS_KEY]
+            terms["adversary"] = self.module.adversarial_loss(
+                self.module.embed(torch.cat([x, others[shown]])),
+                torch.cat([domains[:n], domains[n:][shown]]),
+                self.recipe.adversary_weight * self._ramp(self.recipe.adversary_ramp_epochs),
+            )
+            loss = loss + terms["adversary"]
+        return len(x), {"loss": loss, **terms}
+
+    @staticmethod
+    def _logits(network: ScnymModule, x: Tensor) -> Tensor:
+        """Logits as they are trained: before the temperature, which is fitted afterwards."""
+        return network.classifier(network.embed(x))
+
+    @torch.no_grad()
+    def _pseudolabels(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Sharpened predictions, and which of them are to be used."""
+        probabilities = torch.softmax(self._logits(self.teacher, x), dim=1)
+        confident = probabilities.amax(1) >= self.recipe.confidence_threshold
+        return sharpen(probabilities, self.recipe.sharpening), confident
+
+    def _mixmatch(
+        self, x: Tensor, labels: Tensor, others: Tensor, pseudolabels: Tensor
+    ) -> dict[str, Tensor]:
+        """Both losses on mixtures."""
+        targets = F.one_hot(labels, self.module.n_labels).to(x.dtype)
+        mixed, mixed_targets = mix_up(
+            torch.cat([x, others]), torch.cat([targets, pseudolabels]), self.recipe.mixup_alpha
+        )
+        logits = self._logits(self.module, mixed)
+        n = len(x)
+        terms = {"supervised": F.cross_entropy(logits[:n], mixed_targets[:n])}
+        if len(others):
+            error = (torch.softmax(logits[n:], dim=1) - mixed_targets[n:]).square().sum(1).mean()
+            weight = self.recipe.ssl_weight * self._ramp(self.recipe.ssl_ramp_epochs)
+            terms["unsupervised"] = weight * error
+        return terms
+
+    def _ramp(self, epochs: int | None) -> float:
+        n_steps = (self._n_epochs if epochs is None else epochs) * self._n_steps
+        return sigmoid_ramp(self._steps_done / n_steps) if n_steps else 1.0
+
+    @torch.no_grad()
+    def optimizer_step(self, *args: object, **kwargs: object) -> None:
+        """Take the step, and let the teacher follow."""
+        with torch.enable_grad():
+            super().optimizer_step(*args, **kwargs)
+        self._steps_done += 1
+        if self.teacher is self.module:
+            return
+        # The first steps weigh alike: a random network at the start is no teacher.
+        decay = min(self.recipe.teacher_decay or 0.0, 1 - 1 / (self._steps_done + 1))
+        own, following = self.module.state_dict(), self.teacher.state_dict()
+        moved = [name for name, value in own.items() if value.is_floating_point()]
+        torch._foreach_lerp_(
+            [following[name] for name in moved], [own[name] for name in moved], 1 - decay
+        )

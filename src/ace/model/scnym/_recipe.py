@@ -1,0 +1,152 @@
+"""How scNym is trained: the published recipe, ours, and what is left out of it on purpose."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
+    "adadelta": torch.optim.Adadelta,
+    "adamw": torch.optim.AdamW,
+}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Settings of a training; ``plan_kwargs`` of :meth:`ace.model.SCNYM.train` replaces them.
+
+    Parameters
+    ----------
+    mixmatch
+        Pseudolabels and MixUp :cite:p:`berthelot2019mixmatch`; without, labelled cells are learned
+        as they are and unlabelled ones only meet the adversary.
+    ssl_weight
+        Largest weight of the error on pseudolabels.
+    ssl_ramp_epochs
+        Epochs in which that weight rises to its largest; ``None`` for all.
+    sharpening
+        Temperature T of :math:`z_i \\propto p_i^{1/T}`, which makes pseudolabels surer.
+    mixup_alpha
+        MixUp takes shares from Beta(alpha, alpha).
+    confidence_threshold
+        Pseudolabels of a smaller probability are not used.
+    adversary_weight
+        Largest weight of the adversary's reversed gradient; 0 for no adversary.
+    adversary_ramp_epochs
+        Epochs in which that weight rises to its largest; ``None`` for all.
+    adversary_confident_only
+        Whether the adversary sees only unlabelled cells above the threshold: what nothing is known
+        of is not pulled to the known types.
+    teacher_decay
+        Decay of the mean teacher :cite:p:`tarvainen2017mean`, a running mean of the weights that
+        gives the pseudolabels and the final network; ``None`` for no teacher.
+    balance
+        Which labelled cells are drawn: from 0, as they are, to 1, each class equally often.
+    optimizer
+        ``"adadelta"`` or ``"adamw"``.
+    lr
+        Learning rate.
+    weight_decay
+        Weight decay.
+    max_epochs
+        Passes over the larger part; ``None`` for as many as make a good number of minibatches.
+    """
+
+    mixmatch: bool = True
+    ssl_weight: float = 1.0
+    ssl_ramp_epochs: int | None = None
+    sharpening: float = 0.5
+    mixup_alpha: float = 0.3
+    confidence_threshold: float = 0.0
+    adversary_weight: float = 0.1
+    adversary_ramp_epochs: int | None = None
+    adversary_confident_only: bool = False
+    teacher_decay: float | None = 0.98
+    balance: float = 0.5
+    optimizer: str = "adadelta"
+    lr: float = 1.0
+    weight_decay: float = 1e-4
+    max_epochs: int | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("ssl_weight", "adversary_weight", "weight_decay"):
+            _need(getattr(self, name) >= 0, f"{name} must not be negative", getattr(self, name))
+        for name in ("sharpening", "mixup_alpha", "lr"):
+            _need(getattr(self, name) > 0, f"{name} must be positive", getattr(self, name))
+        for name in ("ssl_ramp_epochs", "adversary_ramp_epochs"):
+            epochs = getattr(self, name)
+            _need(epochs is None or epochs >= 0, f"{name} must not be negative", epochs)
+        _need(0 <= self.balance <= 1, "balance must lie in [0, 1]", self.balance)
+        _need(
+            0 <= self.confidence_threshold < 1,
+            "confidence_threshold must lie in [0, 1)",
+            self.confidence_threshold,
+        )
+        _need(
+            self.teacher_decay is None or 0 < self.teacher_decay < 1,
+            "teacher_decay must lie in (0, 1) or be None",
+            self.teacher_decay,
+        )
+        _need(
+            self.optimizer in OPTIMIZERS,
+            f"optimizer must be one of {tuple(OPTIMIZERS)}",
+            repr(self.optimizer),
+        )
+
+    def new_optimizer(self, parameters: Iterable[Tensor]) -> torch.optim.Optimizer:
+        """Make the optimizer."""
+        return OPTIMIZERS[self.optimizer](
+            parameters, lr=self.lr, weight_decay=self.weight_decay, foreach=True
+        )
+
+
+def _need(holds: bool, what: str, value: Any) -> None:
+    if not holds:
+        raise ValueError(f"{what}, got {value}.")
+
+
+DEFAULT = Recipe()
+
+PRESETS: dict[str, Recipe] = {
+    "default": DEFAULT,
+    "new_identity": dataclasses.replace(
+        DEFAULT, confidence_threshold=0.9, adversary_confident_only=True
+    ),
+    "supervised": dataclasses.replace(DEFAULT, mixmatch=False, adversary_weight=0.0),
+    # The paper's text (Section 2 and Algorithm 1).
+    "published": Recipe(
+        ssl_ramp_epochs=100,
+        adversary_ramp_epochs=20,
+        teacher_decay=None,
+        balance=0.0,
+        weight_decay=1e-5,
+        max_epochs=400,
+    ),
+    "no_adversary": dataclasses.replace(DEFAULT, adversary_weight=0.0),
+    "no_mixmatch": dataclasses.replace(DEFAULT, mixmatch=False),
+    "no_teacher": dataclasses.replace(DEFAULT, teacher_decay=None),
+}
+
+
+def recipe_of(preset: str, changes: dict[str, Any]) -> Recipe:
+    """Settings of a preset, some of them replaced.
+
+    Raises
+    ------
+    ValueError
+        If there is no such preset, or a value is out of range.
+    TypeError
+        If there is no such setting.
+    """
+    if preset not in PRESETS:
+        raise ValueError(f"preset must be one of {tuple(PRESETS)}, got {preset!r}.")
+    known = [field.name for field in dataclasses.fields(Recipe)]
+    unknown = [name for name in changes if name not in known]
+    if unknown:
+        raise TypeError(f"plan_kwargs has no {unknown}; scNym's training has {known}.")
+    return dataclasses.replace(PRESETS[preset], **changes)
