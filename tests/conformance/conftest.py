@@ -77,6 +77,17 @@ CASES = [
         # The loss as a whole changes its meaning when the clusters join in.
         validation_metric="validation_reconstruction",
     ),
+    ModelCase(
+        name="SCNYM",
+        setup={"labels_key": "bulk_labels", "domain_key": "phase"},
+        init={"n_hidden": 32},
+        train={
+            "max_epochs": 8,
+            "batch_size": 128,
+            "plan_kwargs": {"ssl_ramp_epochs": 0, "adversary_ramp_epochs": 0},
+        },
+        fewest_cells=65,  # a cell of each label
+    ),
 ]
 
 

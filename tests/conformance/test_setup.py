@@ -19,7 +19,7 @@ def test_only_bookkeeping_is_written(case: ModelCase, adata: AnnData) -> None:
     matrix = adata.X
     model = case.trained(adata)
     assert adata.X is matrix
-    assert set(adata.obs) - set(before.obs) <= {"_scvi_labels", "_scvi_batch"}
+    assert set(adata.obs) - set(before.obs) <= {"_scvi_labels", "_scvi_batch", "_scvi_domain_0"}
     pd.testing.assert_frame_equal(adata.obs[before.obs.columns], before.obs)
     assert set(adata.uns) - set(before.uns) == {"_scvi_uuid", "_scvi_manager_uuid"}
     assert model.adata is adata

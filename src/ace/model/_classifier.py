@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 import pandas as pd
 import torch
 from scvi import REGISTRY_KEYS
 
+from ace import _checks
 from ace.explain import ClassifierScorer
-from ace.model._evaluation import evaluate_classifier
+from ace.model._evaluation import calibration, evaluate_classifier
 from ace.model._latent import LatentModel, Part
 
 if TYPE_CHECKING:
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
 
 SPLITS = ("train", "validation", "test")
 
+#: A column is the model's own if it says the same of this share of some of the column's cells.
+OWN_AGREEMENT = 0.9
+N_CELLS_COMPARED = 2000
+
 
 class ClassifierModel(LatentModel):
     """Base of the models that learn the labels of cells.
@@ -32,6 +37,9 @@ class ClassifierModel(LatentModel):
     A subclass registers :class:`~ace.model._fields.LabelsField` under ``"labels"``; its module has
     ``classify`` (softmax logits of unscaled expression) and ``embed`` (the latent space).
     """
+
+    #: Split that the model is judged on unless another one is named.
+    _judged_split: ClassVar[str] = "test"
 
     # -- labels --------------------------------------------------------------------------------
 
@@ -167,12 +175,62 @@ class ClassifierModel(LatentModel):
         ValueError
             If the split is empty or not of these cells, or labels are unknown to the model.
         """
+        probabilities, truth = self._judged(adata, split, batch_size)
+        return evaluate_classifier(probabilities, truth, self.labels)
+
+    def get_calibration(
+        self,
+        adata: AnnData | MuData | None = None,
+        *,
+        split: Literal["train", "validation", "test"] | None = None,
+        n_bins: int = 10,
+        batch_size: int | None = None,
+    ) -> dict[str, Any]:
+        r"""Compare how sure the model is with how often it is right.
+
+        .. math::
+            ECE = \sum_b \frac{n_b}{n} \lvert acc_b - conf_b \rvert
+
+        over bins of equal width of the probability of the predicted label
+        :cite:p:`guo2017calibration`.
+
+        Parameters
+        ----------
+        adata
+            Labelled cells; ``None`` for those of the model.
+        split
+            Which of the model's cells, as in :meth:`evaluate`.
+        n_bins
+            Number of bins.
+        batch_size
+            Cells in a minibatch; ``None`` for ``scvi.settings.batch_size``.
+
+        Returns
+        -------
+        ``ece``, the expected calibration error, and ``reliability``, a frame with a row for each
+        bin: ``lower`` and ``upper`` bound, mean ``confidence``, ``accuracy`` and ``n_cells``
+        (means are NaN in a bin without cells).
+
+        Raises
+        ------
+        RuntimeError
+            If the model is not trained.
+        ValueError
+            If the split is empty or not of these cells, or labels are unknown to the model.
+        """
+        _checks.whole(n_bins, "n_bins", 1)
+        return calibration(*self._judged(adata, split, batch_size), n_bins)
+
+    def _judged(
+        self, adata: AnnData | MuData | None, split: str | None, batch_size: int | None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Probabilities and classes of the labelled cells that are to be judged by."""
         self._require_trained()
         own = adata is None or adata is self.adata
         reader = self._reader(adata)
         codes = self._codes(self._labelled(adata))
         if adata is None and split is None:
-            split = "test"
+            split = self._judged_split
         if split is None:
             rows = np.flatnonzero(codes >= 0)
         else:
@@ -195,7 +253,7 @@ class ClassifierModel(LatentModel):
                 + (f" in the {split} split: train with other sizes." if split else ".")
             )
         probabilities = torch.softmax(self._logits(reader, rows, batch_size), dim=1)
-        return evaluate_classifier(probabilities, torch.from_numpy(codes[rows]), self.labels)
+        return probabilities, torch.from_numpy(codes[rows])
 
     def group_scorer(
         self,
@@ -216,8 +274,9 @@ class ClassifierModel(LatentModel):
         adata
             Cells with the grouping; ``None`` for those of the model.
         groupby
-            Column of ``obs``. ``None``, or the model's own labels with the same categories: the
-            classifier itself. Any other grouping: prototypes in the model's embedding.
+            Column of ``obs``. ``None``, the labels that the model learned, or a column of its
+            predictions: the classifier itself. Any other grouping: prototypes in the model's
+            embedding.
         n_prototypes
             Prototypes of each group, where the grouping is not the model's own; ``None`` chooses
             them by fidelity, see :func:`ace.explain.choose_n_prototypes`.
@@ -242,12 +301,11 @@ class ClassifierModel(LatentModel):
         self._require_trained()
         if adata is not None:
             self._cells(adata)  # of the right kind, also where it is not read
-        classes = tuple(str(label) for label in self.labels)
+        outputs = np.arange(len(self.labels))
         if groupby is not None:
             values = self._column(adata, groupby)
-            present = pd.Categorical(values).remove_unused_categories().categories
-            groups = {str(c) for c in present if c != self.unlabeled_category}
-            if groupby != self.labels_key or groups != set(classes):
+            own = self._own_outputs(adata, groupby, values, batch_size)
+            if own is None:
                 return self._prototype_scorer(
                     adata,
                     values,
@@ -255,5 +313,35 @@ class ClassifierModel(LatentModel):
                     batch_size=batch_size,
                     random_state=random_state,
                 )
+            outputs = own
         network = copy.deepcopy(self.module).eval().requires_grad_(False)
-        return ClassifierScorer(Part(network, "classify"), classes, self._feature_names).eval()
+        return ClassifierScorer(
+            Part(network, "classify", outputs),
+            [str(label) for label in self.labels[outputs]],
+            self._feature_names,
+        ).eval()
+
+    def _own_outputs(
+        self,
+        adata: AnnData | MuData | None,
+        groupby: str,
+        values: pd.Series,
+        batch_size: int | None,
+    ) -> np.ndarray | None:
+        """Outputs of the network that score a grouping, ``None`` if it is not its own.
+
+        Its own are the labels that it learned, and a column of its predictions: of nothing but
+        its classes, not necessarily all of them, and the same as it says itself of nearly every
+        cell. The names alone would not do: those of any two clusterings are "0", "1", ….
+        """
+        codes = pd.Index(self.labels).get_indexer(values.to_numpy())
+        other = (codes < 0) & (values != self.unlabeled_category).to_numpy()
+        present = np.unique(codes[codes >= 0])
+        if other.any() or len(present) < 2:
+            return None
+        if groupby == self.labels_key and len(present) == len(self.labels):
+            return present
+        rows = np.flatnonzero(codes >= 0)
+        rows = rows[:: -(-len(rows) // N_CELLS_COMPARED)]
+        predicted = self._logits(self._reader(adata), rows, batch_size).argmax(dim=1).numpy()
+        return present if (predicted == codes[rows]).mean() >= OWN_AGREEMENT else None

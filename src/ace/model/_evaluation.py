@@ -56,3 +56,36 @@ def evaluate_classifier(
             columns=pd.Index(labels, name="prediction"),
         ),
     }
+
+
+def calibration(probabilities: Tensor, truth: Tensor, n_bins: int) -> dict[str, Any]:
+    """Compare confidence with accuracy, in bins of equal width.
+
+    Parameters
+    ----------
+    probabilities
+        Shape ``(n_cells, n_labels)``.
+    truth
+        Class of each cell, shape ``(n_cells,)``.
+    n_bins
+        Number of bins.
+
+    Returns
+    -------
+    ``ece`` and the frame ``reliability``.
+    """
+    ece = multiclass_calibration_error(
+        probabilities, truth, num_classes=probabilities.shape[1], n_bins=n_bins, norm="l1"
+    )
+    confidence, predicted = probabilities.max(dim=1)
+    bounds = np.linspace(0, 1, n_bins + 1)
+    cells = pd.DataFrame(
+        {"confidence": confidence.numpy(), "accuracy": (predicted == truth).numpy().astype(float)}
+    )
+    bins = np.clip(np.ceil(cells["confidence"] * n_bins).astype(int) - 1, 0, n_bins - 1)
+    grouped = cells.groupby(bins)
+    reliability = pd.DataFrame({"lower": bounds[:-1], "upper": bounds[1:]})
+    reliability = reliability.join(grouped.mean()).assign(
+        n_cells=grouped.size().reindex(reliability.index, fill_value=0)
+    )
+    return {"ece": float(ece), "reliability": reliability.rename_axis("bin")}

@@ -14,7 +14,7 @@ from scvi import REGISTRY_KEYS
 from ace.explain import EmbeddingScorer, fit_clustering
 from ace.model._base import GeneModel
 from ace.model._loaders import given_split, split_cells
-from ace.model._training import BestWeights, flushed_denormals, quiet_trainer, seeded
+from ace.model._training import flushed_denormals, quiet_trainer, seeded
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,19 +24,27 @@ if TYPE_CHECKING:
 
     from ace.model._loaders import SplitCells
     from ace.model._reader import MatrixReader
+    from ace.model._training import BestWeights
     from ace.nn import NeuralizedClustering
 
 
 class Part(torch.nn.Module):
-    """One output of a network as a module of its own, for the scorers."""
+    """One output of a network, or some columns of it, as a module of its own, for the scorers."""
 
-    def __init__(self, network: torch.nn.Module, output: Literal["embed", "classify"]) -> None:
+    def __init__(
+        self,
+        network: torch.nn.Module,
+        output: Literal["embed", "classify"],
+        columns: np.ndarray | None = None,
+    ) -> None:
         super().__init__()
         self.network = network
         self._output = output
+        self._columns = columns
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return getattr(self.network, self._output)(x)
+        y = getattr(self.network, self._output)(x)
+        return y if self._columns is None else y[:, self._columns]
 
 
 class LatentModel(GeneModel):
@@ -99,10 +107,10 @@ class LatentModel(GeneModel):
         early_stopping: bool,
         monitor: str,
         mode: str = "min",
-        keep_best: bool,
+        best: BestWeights | None,
         trainer_kwargs: dict[str, Any],
     ) -> None:
-        """Run the trainer: seeded, quiet, validated at each epoch."""
+        """Run the trainer: seeded, quiet, validated at each epoch, perhaps back to the best."""
         if early_stopping and not data.n_val:
             raise ValueError(
                 "early stopping needs validation cells: pass early_stopping=False, or leave room "
@@ -110,8 +118,8 @@ class LatentModel(GeneModel):
             )
         callbacks = list(trainer_kwargs.pop("callbacks", None) or [])
         if data.n_val:
-            if keep_best:
-                callbacks.append(BestWeights(monitor, mode))
+            if best is not None:
+                callbacks.append(best)
             trainer_kwargs.setdefault("check_val_every_n_epoch", 1)
         # Everything is logged once an epoch: never look for something to log at a step.
         trainer_kwargs.setdefault("log_every_n_steps", len(data.train_dataloader()))

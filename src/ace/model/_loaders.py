@@ -140,7 +140,8 @@ def split_cells(
             f"train_size={train_size} and validation_size={validation_size} must be fractions of "
             "the labelled cells: train_size above 0, and the two together at most 1."
         )
-    parts: tuple[list[np.ndarray], ...] = ([], [], [])
+    none = np.empty(0, dtype=np.int64)
+    parts: tuple[list[np.ndarray], ...] = ([none], [none], [none])
     for code in np.unique(codes[codes >= 0]):
         cells = rng.permutation(np.flatnonzero(codes == code))
         bounds = np.array([train_size, train_size + validation_size]) * len(cells)

@@ -73,6 +73,8 @@ def quiet_trainer() -> Iterator[None]:
     with warnings.catch_warnings():
         # Workers would each pickle the matrix; slicing rows is cheap.
         warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+        # A teacher is in evaluation mode from the start to the end.
+        warnings.filterwarnings("ignore", message=".*in eval mode at the start of training.*")
         # torch's own notes to Lightning (pytree and scheduler names that were renamed).
         warnings.filterwarnings("ignore", category=FutureWarning, module="lightning.*")
         warnings.filterwarnings("ignore", category=DeprecationWarning, module="lightning.*")
@@ -88,10 +90,18 @@ class BestWeights(Callback):
         Metric logged in validation.
     mode
         Whether the best is the smallest (``"min"``) or the largest (``"max"``).
+    first_epoch
+        Epochs before this one do not count: their loss means something else.
+    latest
+        Of equally good epochs, keep the last instead of the first.
     """
 
-    def __init__(self, monitor: str, mode: str) -> None:
+    def __init__(
+        self, monitor: str, mode: str, first_epoch: int = 0, latest: bool = False
+    ) -> None:
         self.monitor = monitor
+        self._first_epoch = first_epoch
+        self._latest = latest
         self._sign = 1.0 if mode == "min" else -1.0
         self._best = float("inf")
         self._weights: dict[str, torch.Tensor] | None = None
@@ -102,8 +112,10 @@ class BestWeights(Callback):
         metrics: dict[str, Any] = trainer.callback_metrics
         if trainer.sanity_checking or self.monitor not in metrics:
             return
+        if trainer.current_epoch < self._first_epoch:
+            return
         value = self._sign * float(metrics[self.monitor])
-        if value < self._best:
+        if value < self._best or (self._latest and value == self._best):
             self._best = value
             self.best_epoch = trainer.current_epoch
             self._weights = {k: v.detach().clone() for k, v in pl_module.state_dict().items()}

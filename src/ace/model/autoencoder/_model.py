@@ -322,7 +322,7 @@ class ACE(TrainedAce):
             max_epochs=max_epochs,
             early_stopping=early_stopping,
             monitor="validation_loss",
-            keep_best=False,  # the first epochs, without clusters, would win
+            best=None,  # the first epochs, without clusters, would win
             trainer_kwargs={
                 "accelerator": accelerator,
                 "devices": devices,

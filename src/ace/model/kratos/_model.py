@@ -14,7 +14,7 @@ from ace.model._classifier import ClassifierModel
 from ace.model._fields import GenesField, LabelsField, MuDataGenesField, MuDataLabelsField
 from ace.model._loaders import SplitCells
 from ace.model._scaling import SCALES, learn_scale
-from ace.model._training import resolve_seed, seeded
+from ace.model._training import BestWeights, resolve_seed, seeded
 from ace.model.kratos._module import LOSSES, KratosModule
 from ace.model.kratos._plan import KratosTrainingPlan
 
@@ -331,7 +331,7 @@ class KRATOS(ClassifierModel):
             early_stopping=early_stopping,
             monitor=early_stopping_monitor,
             mode=MONITORS[early_stopping_monitor],
-            keep_best=True,
+            best=BestWeights(early_stopping_monitor, MONITORS[early_stopping_monitor]),
             trainer_kwargs={
                 "accelerator": accelerator,
                 "devices": devices,

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-import torch
 from scipy.optimize import minimize_scalar
 from torch.nn import functional as F
+
+if TYPE_CHECKING:
+    import torch
 
 #: Bounds of the temperature.
 COOLEST, HOTTEST = 1.0, 20.0

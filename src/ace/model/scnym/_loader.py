@@ -17,13 +17,18 @@ if TYPE_CHECKING:
 
 def cycle(cells: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
     """Draw ``n`` cells such that none comes a second time before all have come once."""
-    rounds = -(-n // len(cells))
+    rounds = -(-n // max(len(cells), 1))
+    if not rounds:
+        return np.empty(0, dtype=np.int64)
     return np.concatenate([rng.permutation(cells) for _ in range(rounds)])[:n]
 
 
 def class_shares(sizes: np.ndarray, balance: float) -> np.ndarray:
-    """Share of each class in what is drawn: from its own (0) to the same for all (1)."""
-    return (1 - balance) * sizes / sizes.sum() + balance * (sizes > 0) / (sizes > 0).sum()
+    """Share of each class in what is drawn: from its own (0) to the same for all (1).
+
+    ``sizes`` are the numbers of cells of the classes that have any.
+    """
+    return (1 - balance) * sizes / max(sizes.sum(), 1) + balance / max(len(sizes), 1)
 
 
 class _Epoch(Sampler[np.ndarray]):
@@ -39,11 +44,11 @@ class _Epoch(Sampler[np.ndarray]):
     ) -> None:
         self._classes = classes
         self._unlabelled = unlabelled
-        sizes = np.array([len(cells) for cells in classes])
+        sizes = np.array([len(cells) for cells in classes], dtype=np.int64)
         self._shares = class_shares(sizes, balance)
         n_labelled = int(sizes.sum())
         # A normalisation over the minibatch needs two cells.
-        self._n_labelled = min(batch_size, max(n_labelled, 2))
+        self._n_labelled = min(batch_size, max(n_labelled, 2)) if n_labelled else 0
         self._n_unlabelled = min(batch_size, len(unlabelled))
         self._n_steps = -(-max(n_labelled, len(unlabelled)) // batch_size)
         self._rng = rng
@@ -53,18 +58,19 @@ class _Epoch(Sampler[np.ndarray]):
 
     def __iter__(self) -> Iterator[np.ndarray]:
         labelled = self._draw(self._n_steps * self._n_labelled)
-        n_unlabelled = self._n_steps * self._n_unlabelled
-        unlabelled = cycle(self._unlabelled, n_unlabelled, self._rng) if n_unlabelled else []
+        unlabelled = cycle(self._unlabelled, self._n_steps * self._n_unlabelled, self._rng)
         for step in range(self._n_steps):
             yield np.concatenate(
                 [
                     labelled[step * self._n_labelled : (step + 1) * self._n_labelled],
                     unlabelled[step * self._n_unlabelled : (step + 1) * self._n_unlabelled],
                 ]
-            ).astype(np.int64)
+            )
 
     def _draw(self, n: int) -> np.ndarray:
         """``n`` labelled cells in random order, each class by its share and at least once."""
+        if not n:
+            return np.empty(0, dtype=np.int64)
         bounds = np.floor(np.cumsum(self._shares) * n + self._rng.random()).astype(int)
         wanted = np.maximum(np.diff(bounds, prepend=0), 1)
         # What rounding gives too much or too little is the largest class's affair.
@@ -79,8 +85,8 @@ class LabelledAndUnlabelled(SplitCells):
     """Minibatches that hold as many unlabelled cells as labelled ones, as long as there are any.
 
     An epoch is a pass over the larger of the two parts; the cells of the smaller one come again,
-    in a new order each time. Nothing is copied: rows are drawn, and one slice of the matrix fetches
-    both parts.
+    in a new order each time. Nothing is copied: rows are drawn, and one slice of the matrix
+    fetches both parts.
 
     Parameters
     ----------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -10,7 +11,7 @@ from scvi.train import TrainRunner
 
 from ace import _checks
 from ace.model._scaling import learn_scale
-from ace.model._training import resolve_seed, seeded
+from ace.model._training import BestWeights, resolve_seed, seeded
 from ace.model.scnym._loader import LabelledAndUnlabelled
 from ace.model.scnym._module import NORMALIZATIONS, ScnymModule
 from ace.model.scnym._plan import DOMAINS_KEY, ScnymTrainingPlan
@@ -28,6 +29,11 @@ N_STEPS = 400
 FEWEST_EPOCHS, MOST_EPOCHS = 10, 100
 
 MONITOR = "validation_accuracy"
+
+
+def _differ(domains: np.ndarray) -> bool:
+    """Whether a column has cells of two domains."""
+    return any(len(np.unique(column[column >= 0])) > 1 for column in domains.T)
 
 
 class SCNYM(UsingScnym):
@@ -101,6 +107,7 @@ class SCNYM(UsingScnym):
         super().__init__(adata, registry)
         self.random_state_ = resolve_seed(random_state)
         self.split_fingerprint_: str | None = None
+        self.temperature_ = 1.0
         self.novelty_threshold_: float | None = None
         n_columns = max(1, len(self.domain_keys))
         with seeded(self.random_state_):
@@ -218,12 +225,16 @@ class SCNYM(UsingScnym):
         split = self._split(
             labels, train_size, validation_size, external_indexing, rng, default=(0.9, 0.1)
         )
+        self._check_cells(labels, split)
         if not self.is_trained_:
             seen = np.union1d(split[0], unlabelled)
             self.module.set_scale(*learn_scale(reader, seen, None))
+        domains = self._domain_codes(labels)
+        if not _differ(domains[np.union1d(split[0], unlabelled)]):
+            recipe = replace(recipe, adversary_weight=0.0)  # nothing to tell apart
         data = LabelledAndUnlabelled(
             reader,
-            {REGISTRY_KEYS.LABELS_KEY: labels, DOMAINS_KEY: self._domain_codes(labels)},
+            {REGISTRY_KEYS.LABELS_KEY: labels, DOMAINS_KEY: domains},
             split,
             labels,
             unlabelled,
@@ -235,7 +246,15 @@ class SCNYM(UsingScnym):
         n_epochs = max_epochs or recipe.max_epochs
         if n_epochs is None:
             n_epochs = min(max(-(-N_STEPS // n_steps), FEWEST_EPOCHS), MOST_EPOCHS)
-        plan = self._training_plan_cls(self.module, recipe, n_epochs=n_epochs, n_steps=n_steps)
+        plan = self._training_plan_cls(
+            self.module,
+            recipe,
+            n_epochs=n_epochs,
+            n_steps=n_steps,
+            is_trained=self.is_trained_,
+        )
+        # Before its ramps are over, the training has not come to the unlabelled cells.
+        settled = min(plan.ramp_epochs, n_epochs - 1)
         self._fit(
             plan,
             data,
@@ -244,13 +263,25 @@ class SCNYM(UsingScnym):
             early_stopping=early_stopping,
             monitor=MONITOR,
             mode="max",
-            keep_best=True,
+            best=BestWeights(MONITOR, "max", first_epoch=settled, latest=True),
             trainer_kwargs={
                 "accelerator": accelerator,
                 "devices": devices,
                 "early_stopping_patience": early_stopping_patience,
+                "early_stopping_warmup_epochs": settled,
                 **trainer_kwargs,
             },
         )
         self.module.load_state_dict(plan.teacher.state_dict())
         self._calibrate(reader, labels, batch_size)
+
+    def _check_cells(self, labels: np.ndarray, split: tuple[np.ndarray, ...]) -> None:
+        """Find out before the training whether there is something to learn from."""
+        if self.is_trained_:
+            return
+        lost = np.setdiff1d(np.arange(len(self.labels)), labels[split[0]])
+        if len(lost):
+            raise ValueError(
+                f"no training cell has the labels {self.labels[lost].tolist()}: choose another "
+                "split."
+            )

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 DOMAINS_KEY = "domains"
 
+#: What the loss is the sum of.
+TERMS = ("supervised", "unsupervised", "adversary")
+
 
 def sigmoid_ramp(done: float) -> float:
     r"""Rise from nearly 0 to 1, :math:`e^{-5 (1 - t)^2}`, as ``done`` goes from 0 to 1."""
@@ -67,18 +70,27 @@ class ScnymTrainingPlan(EpochPlan):
         Epochs of this training, which the ramps go by.
     n_steps
         Minibatches in an epoch.
+    is_trained
+        Whether the network has been trained before: its teacher then is as good from the start.
     """
 
     module: ScnymModule
 
     def __init__(
-        self, module: ScnymModule, recipe: Recipe, *, n_epochs: int, n_steps: int
+        self,
+        module: ScnymModule,
+        recipe: Recipe,
+        *,
+        n_epochs: int,
+        n_steps: int,
+        is_trained: bool = False,
     ) -> None:
         super().__init__(module, optimizer_creator=recipe.new_optimizer)
         self.recipe = recipe
         self._n_epochs = n_epochs
         self._n_steps = n_steps
         self._steps_done = 0
+        self._is_trained = is_trained
         self.teacher = module
         if recipe.teacher_decay is not None:
             self.teacher = copy.deepcopy(module).eval().requires_grad_(False)
@@ -94,7 +106,7 @@ class ScnymTrainingPlan(EpochPlan):
         """Give the terms of the loss of a minibatch."""
         x, labels = batch[REGISTRY_KEYS.X_KEY], batch[REGISTRY_KEYS.LABELS_KEY]
         if not self.training:
-            logits = self.teacher.classify(x)
+            logits = self._logits(self.teacher, x)
             accuracy = (logits.argmax(1) == labels).float().mean()
             return len(x), {"loss": F.cross_entropy(logits, labels), "accuracy": accuracy}
         # Labelled cells come first.
@@ -105,11 +117,11 @@ class ScnymTrainingPlan(EpochPlan):
         if len(others) and (self.recipe.mixmatch or self.recipe.adversary_confident_only):
             pseudolabels, confident = self._pseudolabels(others)
             terms["confident"] = confident.float().mean()
-        if self.recipe.mixmatch and len(others):
+        # A normalisation over the minibatch needs two cells.
+        if self.recipe.mixmatch and len(others) and n + int(confident.sum()) > 1:
             terms |= self._mixmatch(x, labels, others[confident], pseudolabels[confident])
-        else:
+        elif n:
             terms["supervised"] = F.cross_entropy(self._logits(self.module, x), labels)
-        loss = terms["supervised"] + terms.get("unsupervised", 0.0)
         if self.module.adversaries and self.recipe.adversary_weight:
             shown = confident
             if not self.recipe.adversary_confident_only:
@@ -120,8 +132,9 @@ class ScnymTrainingPlan(EpochPlan):
                 torch.cat([domains[:n], domains[n:][shown]]),
                 self.recipe.adversary_weight * self._ramp(self.recipe.adversary_ramp_epochs),
             )
-            loss = loss + terms["adversary"]
-        return len(x), {"loss": loss, **terms}
+        nothing = torch.zeros((), device=x.device, requires_grad=True)
+        loss = sum((terms[name] for name in TERMS if name in terms), nothing)
+        return n + len(others), {"loss": loss, **terms}
 
     @staticmethod
     def _logits(network: ScnymModule, x: Tensor) -> Tensor:
@@ -145,12 +158,20 @@ class ScnymTrainingPlan(EpochPlan):
         )
         logits = self._logits(self.module, mixed)
         n = len(x)
-        terms = {"supervised": F.cross_entropy(logits[:n], mixed_targets[:n])}
+        terms = {}
+        if n:
+            terms["supervised"] = F.cross_entropy(logits[:n], mixed_targets[:n])
         if len(others):
             error = (torch.softmax(logits[n:], dim=1) - mixed_targets[n:]).square().sum(1).mean()
             weight = self.recipe.ssl_weight * self._ramp(self.recipe.ssl_ramp_epochs)
             terms["unsupervised"] = weight * error
         return terms
+
+    @property
+    def ramp_epochs(self) -> int:
+        """Epochs until both weights are at their largest."""
+        ramps = (self.recipe.ssl_ramp_epochs, self.recipe.adversary_ramp_epochs)
+        return max(self._n_epochs if epochs is None else epochs for epochs in ramps)
 
     def _ramp(self, epochs: int | None) -> float:
         n_steps = (self._n_epochs if epochs is None else epochs) * self._n_steps
@@ -164,8 +185,9 @@ class ScnymTrainingPlan(EpochPlan):
         self._steps_done += 1
         if self.teacher is self.module:
             return
-        # The first steps weigh alike: a random network at the start is no teacher.
-        decay = min(self.recipe.teacher_decay or 0.0, 1 - 1 / (self._steps_done + 1))
+        decay = self.recipe.teacher_decay or 0.0
+        if not self._is_trained:  # the first steps weigh alike: a random network is no teacher
+            decay = min(decay, 1 - 1 / (self._steps_done + 1))
         own, following = self.module.state_dict(), self.teacher.state_dict()
         moved = [name for name, value in own.items() if value.is_floating_point()]
         torch._foreach_lerp_(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
 
 OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "adadelta": torch.optim.Adadelta,
@@ -18,7 +20,7 @@ OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
 
 @dataclass(frozen=True)
 class Recipe:
-    """Settings of a training; ``plan_kwargs`` of :meth:`ace.model.SCNYM.train` replaces them.
+    r"""Settings of a training; ``plan_kwargs`` of :meth:`ace.model.SCNYM.train` replaces them.
 
     Parameters
     ----------

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +20,8 @@ from ace.model._fields import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from anndata import AnnData
     from mudata import MuData
 
@@ -62,7 +63,7 @@ class SetUpScnym(ClassifierModel):
         layer: str | None = None,
         **kwargs: Any,
     ) -> None:
-        """%(summary)s.
+        r"""%(summary)s.
 
         Parameters
         ----------

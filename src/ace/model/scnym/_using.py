@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,16 +10,17 @@ import pandas as pd
 import torch
 
 from ace.model.scnym._calibration import fit_temperature
-from ace.model.scnym._module import ScnymModule
 from ace.model.scnym._setup import SetUpScnym
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Self
 
     from anndata import AnnData
     from mudata import MuData
 
     from ace.model._reader import MatrixReader
+    from ace.model.scnym._module import ScnymModule
 
 #: Share of the known cells that the threshold of novelty is to keep.
 KEPT = 0.95
@@ -28,23 +30,69 @@ class UsingScnym(SetUpScnym):
     """Predictions of :class:`~ace.model.SCNYM`."""
 
     module: ScnymModule
+    temperature_: float
     novelty_threshold_: float | None
+    _judged_split = "validation"
 
-    @property
-    def temperature_(self) -> float:
-        """Temperature that the logits are divided by."""
-        return float(self.module.temperature)
+    @classmethod
+    def load_query_data(cls, adata: AnnData | MuData, reference_model: str | Self) -> Self:
+        """Give a trained model other cells, to go on training on them alone.
+
+        :meth:`train` then adapts the network to them by its own pseudolabels, without the cells
+        that it was made with; cells that have a label of the model join in as labelled ones.
+
+        Parameters
+        ----------
+        adata
+            The new cells. They need the model's genes, in any order; labels are optional.
+        reference_model
+            A trained model, or the folder that it was saved in. It is left as it is.
+
+        Returns
+        -------
+        A model of its own, attached to ``adata``.
+
+        Raises
+        ------
+        RuntimeError
+            If the reference is not trained.
+        ValueError
+            If ``adata`` lacks genes of the model.
+
+        Examples
+        --------
+        >>> model = ace.model.SCNYM.load_query_data(query, "reference/")  # doctest: +SKIP
+        >>> model.train()  # doctest: +SKIP
+        >>> query.obs["scnym"] = model.predict()  # doctest: +SKIP
+        """
+        if isinstance(reference_model, str):
+            model = cls.load(reference_model, adata=adata)
+        else:
+            reference_model._require_trained()
+            with TemporaryDirectory() as folder:
+                reference_model.save(folder, overwrite=True)
+                model = cls.load(folder, adata=adata)
+        model._require_trained()
+        model.history_ = {}
+        model.train_indices_ = model.validation_indices_ = model.test_indices_ = np.array([], int)
+        model.split_fingerprint_ = None
+        return model
 
     def _calibrate(self, reader: MatrixReader, labels: np.ndarray, batch_size: int) -> None:
-        """Fit the temperature and the threshold of novelty on the validation cells."""
-        self.module.temperature.fill_(1.0)
+        """Fit the temperature and the threshold of novelty on the validation cells.
+
+        Without any, they stay as they are.
+        """
         held_out = self.validation_indices
+        if not len(held_out):
+            return
+        self.module.temperature.fill_(1.0)
         logits = self._logits(reader, held_out, batch_size)
         truth = torch.from_numpy(labels[held_out])
-        self.module.temperature.fill_(fit_temperature(logits, truth))
-        if len(held_out):
-            scores = self._novelty(reader, held_out, batch_size)
-            self.novelty_threshold_ = float(np.quantile(scores, KEPT))
+        self.temperature_ = fit_temperature(logits, truth)
+        self.module.temperature.fill_(self.temperature_)
+        scores = self._novelty(reader, held_out, batch_size)
+        self.novelty_threshold_ = float(np.quantile(scores, KEPT))
 
     def predict(
         self,
