@@ -1,0 +1,170 @@
+"""MixMatch against an adversary, as a script would have it: the least one can write in PyTorch."""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from itertools import chain
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+if TYPE_CHECKING:
+    from scipy import sparse
+
+    from ace.model import SCNYM
+    from ace.model.scnym import Recipe
+
+
+class _Reversed(torch.autograd.Function):
+    """The same values; the gradient times a negative weight."""
+
+    @staticmethod
+    def forward(ctx: Any, z: torch.Tensor, weight: float) -> torch.Tensor:
+        ctx.weight = weight
+        return z.view_as(z)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None]:
+        return -ctx.weight * gradient, None
+
+
+class Network(nn.Module):
+    """Hidden layers, classifier and adversary, with the initial weights of a model."""
+
+    def __init__(self, model: SCNYM) -> None:
+        super().__init__()
+        own = [m for m in model.module.modules() if isinstance(m, nn.Linear)]
+        *hidden, classifier, first, last = own
+        rate = next(m.p for m in model.module.modules() if isinstance(m, nn.Dropout))
+        norms = [m for m in model.module.modules() if isinstance(m, nn.BatchNorm1d)]
+        layers: list[nn.Module] = []
+        for linear, norm in zip(hidden, norms, strict=True):
+            layers += [copy.deepcopy(linear), copy.deepcopy(norm), nn.ReLU(), nn.Dropout(rate)]
+        self.encoder = nn.Sequential(*layers)
+        self.classifier = copy.deepcopy(classifier)
+        self.adversary = nn.Sequential(copy.deepcopy(first), nn.ReLU(), copy.deepcopy(last))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Logits of the types."""
+        return self.classifier(self.encoder(x))
+
+
+class MixMatchLoop:
+    """Training by the same recipe, on tensors in memory or on rows of a sparse matrix.
+
+    Parameters
+    ----------
+    model
+        Whose network it is.
+    recipe
+        Whose settings they are; one with MixMatch, adversary and teacher, and no threshold.
+    labelled, unlabelled
+        Cells × genes: both tensors, or both sparse matrices, whose rows are then made dense in
+        each minibatch.
+    codes
+        Class of each labelled cell.
+    n_epochs
+        Which the ramps go by.
+    """
+
+    def __init__(
+        self,
+        model: SCNYM,
+        recipe: Recipe,
+        labelled: torch.Tensor | sparse.csr_matrix,
+        unlabelled: torch.Tensor | sparse.csr_matrix,
+        codes: np.ndarray,
+        n_epochs: int,
+        batch_size: int = 256,
+        seed: int = 0,
+    ) -> None:
+        if recipe.confidence_threshold or not (recipe.mixmatch and recipe.teacher_decay):
+            raise ValueError("The loop is MixMatch with a teacher and no threshold.")
+        self.network = Network(model)
+        self.teacher = copy.deepcopy(self.network).eval().requires_grad_(False)
+        self.optimizer = recipe.new_optimizer(self.network.parameters())
+        self.recipe, self.batch_size = recipe, batch_size
+        self.labelled, self.unlabelled = labelled, unlabelled
+        self.codes = torch.from_numpy(codes)
+        self.n_steps = math.ceil(max(labelled.shape[0], unlabelled.shape[0]) / batch_size)
+        self.n_all_steps = n_epochs * self.n_steps
+        self.done = 0
+        sizes = np.bincount(codes)
+        even = 1 / (sizes > 0).sum() / np.maximum(sizes, 1)
+        share = recipe.balance * even + (1 - recipe.balance) / len(codes)
+        self.share = share[codes]
+        self.rng = np.random.default_rng(seed)
+        pairs = zip(self._floats(self.teacher), self._floats(self.network), strict=True)
+        self.followers, self.leaders = map(list, zip(*pairs, strict=True))
+
+    @staticmethod
+    def _floats(network: nn.Module) -> list[torch.Tensor]:
+        every = chain(network.parameters(), network.buffers())
+        return [tensor.detach() for tensor in every if tensor.is_floating_point()]
+
+    def epochs(self, n_epochs: int) -> list[float]:
+        """Seconds of each epoch."""
+        torch.set_flush_denormal(True)
+        seconds = []
+        for _ in range(n_epochs):
+            start = time.perf_counter()
+            self._epoch()
+            seconds.append(time.perf_counter() - start)
+        torch.set_flush_denormal(False)
+        return seconds
+
+    def _epoch(self) -> None:
+        n = self.n_steps * self.batch_size
+        first = self.rng.choice(len(self.codes), n, p=self.share)
+        n_unlabelled = self.unlabelled.shape[0]
+        rounds = [self.rng.permutation(n_unlabelled) for _ in range(-(-n // n_unlabelled))]
+        second = np.concatenate(rounds)[:n]
+        self.network.train()
+        for step in range(self.n_steps):
+            part = slice(step * self.batch_size, (step + 1) * self.batch_size)
+            loss = self._loss(
+                _dense(self.labelled, first[part]),
+                self.codes[first[part]],
+                _dense(self.unlabelled, second[part]),
+            )
+            self.optimizer.zero_grad()
+            loss.backward()
+            self.optimizer.step()
+            self.done += 1
+            decay = min(self.recipe.teacher_decay or 0.0, 1 - 1 / (self.done + 1))
+            torch._foreach_lerp_(self.followers, self.leaders, 1 - decay)
+
+    def _loss(self, x: torch.Tensor, codes: torch.Tensor, u: torch.Tensor) -> torch.Tensor:
+        recipe, n = self.recipe, len(x)
+        with torch.no_grad():
+            guess = torch.softmax(self.teacher(u), dim=1) ** (1 / recipe.sharpening)
+            guess /= guess.sum(1, keepdim=True)
+        cells = torch.cat([x, u])
+        target = torch.cat([F.one_hot(codes, guess.shape[1]).float(), guess])
+        share = torch.distributions.Beta(recipe.mixup_alpha, recipe.mixup_alpha)
+        share = share.sample((len(cells), 1))
+        share = torch.maximum(share, 1 - share)
+        partner = torch.randperm(len(cells))
+        mixed = torch.lerp(cells[partner], cells, share)
+        target = torch.lerp(target[partner], target, share)
+        logits = self.network(mixed)
+        loss = F.cross_entropy(logits[:n], target[:n])
+        error = (torch.softmax(logits[n:], dim=1) - target[n:]).square().sum(1).mean()
+        loss = loss + recipe.ssl_weight * self._ramp() * error
+        z = _Reversed.apply(self.network.encoder(cells), recipe.adversary_weight * self._ramp())
+        domains = (torch.arange(len(cells)) >= n).long()
+        return loss + F.cross_entropy(self.network.adversary(z), domains)
+
+    def _ramp(self) -> float:
+        return math.exp(-5 * (1 - min(self.done / self.n_all_steps, 1)) ** 2)
+
+
+def _dense(matrix: torch.Tensor | sparse.csr_matrix, rows: np.ndarray) -> torch.Tensor:
+    if isinstance(matrix, torch.Tensor):
+        return matrix[torch.from_numpy(rows)]
+    return torch.from_numpy(matrix[rows].toarray())
