@@ -1,8 +1,9 @@
-"""Explanations as tidy frames."""
+"""Explanations and annotations as tidy frames."""
 
+from ace.get._annotation_df import annotation_df
 from ace.get._diagnostics_df import diagnostics_df
 from ace.get._explain_df import explain_df
 from ace.get._pairs_df import pairs_df
 from ace.get._read_explain_csv import read_explain_csv
 
-__all__ = ["diagnostics_df", "explain_df", "pairs_df", "read_explain_csv"]
+__all__ = ["annotation_df", "diagnostics_df", "explain_df", "pairs_df", "read_explain_csv"]

@@ -1,5 +1,6 @@
 """Tools: read AnnData, call the engine or a model, write AnnData."""
 
+from ace.tl._annotate import annotate
 from ace.tl._explain import explain
 
-__all__ = ["explain"]
+__all__ = ["annotate", "explain"]

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from ace._keys import DEFAULT_ANNOTATION_KEY, AnnotationKeys
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+
+def annotation_df(adata: AnnData, *, key: str = DEFAULT_ANNOTATION_KEY) -> pd.DataFrame:
+    """Get what was found about each cell as one frame.
+
+    Parameters
+    ----------
+    adata
+        Annotated data with the result of :func:`ace.tl.annotate`.
+    key
+        The ``key_added`` that the annotation was stored under.
+
+    Returns
+    -------
+    Frame with the cells of ``adata`` in their order, and the columns
+
+    ``label``
+        Label of the cell (categorical).
+    ``given``
+        Whether the cell had that label before (bool).
+    ``confidence``
+        Calibrated probability of the label.
+    ``novelty``, ``novel``
+        Score of being of no known type, and whether it is above the threshold.
+    ``majority``
+        Vote of the cell's cluster, where it was asked for (categorical).
+
+    Raises
+    ------
+    KeyError
+        If there is no such annotation.
+
+    Examples
+    --------
+    >>> import ace
+    >>> cells = ace.datasets.pbmc68k()
+    >>> atlas, query = cells[::2].copy(), cells[1::2].copy()
+    >>> model = ace.tl.annotate(query, "bulk_labels", reference=atlas, max_epochs=2)
+    >>> ace.get.annotation_df(query).columns.tolist()
+    ['label', 'given', 'confidence', 'novelty', 'novel']
+    """
+    keys = AnnotationKeys(key)
+    params = keys.read(adata)["params"]
+    given = np.zeros(adata.n_obs, dtype=bool)
+    labels_key = params["labels_key"]
+    if not params["reference"] and labels_key in adata.obs:
+        values = adata.obs[labels_key]
+        given = (values.notna() & (values != params["unlabeled_category"])).to_numpy()
+    columns = {
+        "label": keys.label,
+        "confidence": keys.confidence,
+        "novelty": keys.novelty,
+        "novel": keys.novel,
+        "majority": keys.majority,
+    }
+    there = {column: name for column, name in columns.items() if name in adata.obs}
+    df = pd.DataFrame({column: adata.obs[name] for column, name in there.items()})
+    df.insert(1, "given", given)
+    return df

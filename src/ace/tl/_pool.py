@@ -1,0 +1,297 @@
+"""The cells that a classifier learns from and those that it labels, as one object of its own."""
+
+from __future__ import annotations
+
+import difflib
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import scipy.sparse as sp
+from anndata import AnnData
+from anndata.utils import make_index_unique
+
+from ace import _checks
+from ace._matrix import CHUNK_VALUES, read_rows
+from ace.tl._shared_genes import shared_genes, variable_genes
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+#: Cells, of all domains together, by which variable genes are chosen and totals compared.
+N_CELLS_SAMPLED = 40_000
+#: Totals of cells that differ so much are no difference of cells but of normalisation.
+MAX_RATIO = 2.0
+#: Categories that would be learned as types, though they look like the lack of one.
+_LOOKS_UNLABELLED = {"", "-", "na", "n/a", "nan", "none", "unassigned", "unknown", "unlabeled"}
+_LOOKS_UNLABELLED |= {"unlabelled", "unannotated", "undefined"}
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Cells to label, then those of the reference.
+
+    Parameters
+    ----------
+    adata
+        All cells on the chosen genes, with labels and domains.
+    n_query
+        The first so many cells are those of the object that is annotated.
+    given
+        Label of each of these, missing where it is to be found.
+    """
+
+    adata: AnnData
+    n_query: int
+    given: pd.Categorical
+
+
+def pool_cells(
+    query: AnnData,
+    reference: AnnData | None,
+    labels_key: str,
+    *,
+    unlabeled_category: Any,
+    domain_key: Sequence[str],
+    layer: str | None,
+    n_top_genes: int | None,
+    random_state: int,
+) -> Pool:
+    """Judge the objects, choose the genes and put the cells together; all by copies."""
+    objects = {"adata": query} if reference is None else {"query": query, "reference": reference}
+    for name, adata in objects.items():
+        _readable(adata, name)
+    matrices = [_matrix(adata, layer, name) for name, adata in objects.items()]
+    domains = [_domains(adata, domain_key, labels_key, name) for name, adata in objects.items()]
+    labels = _labels(
+        query if reference is None else reference,
+        labels_key,
+        unlabeled_category,
+        "adata" if reference is None else "reference",
+    )
+    unlabelled = labels.codes < 0
+    rows = [np.arange(adata.n_obs) for adata in objects.values()]
+    if reference is None:
+        if not unlabelled.any():
+            raise _nothing_to_annotate(labels, labels_key, unlabeled_category)
+        given, genes = labels, query.var_names
+    else:
+        if unlabelled.any():
+            warnings.warn(
+                f"{unlabelled.sum()} cells of the reference have no label in "
+                f"reference.obs[{labels_key!r}] and are left out.",
+                UserWarning,
+                stacklevel=4,
+            )
+            rows[1], labels = np.flatnonzero(~unlabelled), labels[~unlabelled]
+        given = pd.Categorical.from_codes(np.full(query.n_obs, -1), dtype=labels.dtype)
+        labels = pd.Categorical.from_codes(
+            np.concatenate([given.codes, labels.codes]), dtype=labels.dtype
+        )
+        genes = shared_genes(query, reference)
+    columns = [adata.var_names.get_indexer(genes) for adata in objects.values()]
+    labelled = labels.codes >= 0
+    obs = pd.concat([f.iloc[r] for f, r in zip(domains, rows, strict=True)])
+    obs.index = make_index_unique(obs.index.astype(str))
+
+    sides = pd.Series(np.where(labelled, "labelled", "unlabelled"), index=obs.index)
+    domain = obs.astype(str).agg(" ".join, axis=1) if domain_key else sides
+    chosen = _sample(sides if n_top_genes is None else domain, random_state)
+    sample = _read(matrices, rows, columns, chosen)
+    _finite(sample, genes, layer)
+    _warn_of_totals(sample, sides.iloc[chosen].to_numpy(), reference is None)
+    if n_top_genes is not None:
+        variable = variable_genes(sample, domain.iloc[chosen], n_top_genes)
+        columns, genes = [c[variable] for c in columns], genes[variable]
+
+    x = _read(matrices, rows, columns, np.arange(len(obs)))
+    _finite(x, genes, layer)
+    categories = pd.Index([*labels.categories, unlabeled_category], dtype=object)
+    obs[labels_key] = pd.Categorical.from_codes(
+        np.where(labelled, labels.codes, len(labels.categories)), categories=categories
+    )
+    return Pool(AnnData(x, obs=obs, var=pd.DataFrame(index=genes)), query.n_obs, given)
+
+
+# -- what must be there ----------------------------------------------------------------------
+
+
+def _readable(adata: AnnData, name: str) -> None:
+    if not isinstance(adata, AnnData):
+        raise TypeError(
+            f"{name} must be an AnnData, got {type(adata).__name__}. Of a MuData pass one "
+            "modality, such as mdata.mod['rna']."
+        )
+    if adata.is_view and adata.isbacked:
+        # anndata cannot slice such a view.
+        raise ValueError(
+            f"{name} is a view of an AnnData on disk. Pass the whole one, or `{name}.to_memory()`."
+        )
+    _checks.unique_genes(adata)
+
+
+def _matrix(adata: AnnData, layer: str | None, name: str) -> Any:
+    """Matrix of an object, if it is log-normalised."""
+    matrix = _checks.matrix_of(adata, layer)
+    where = f"{name}.X" if layer is None else f"{name}.layers[{layer!r}]"
+    kind = _checks.input_kind(matrix)
+    holds = {
+        "counts": "counts",
+        "scaled": "negative values (scaled, or corrected for batches)",
+        "other": "values that are no logarithms (above 20, or none but 0)",
+    }
+    if kind != "log":
+        raise ValueError(
+            f"{where} holds {holds[kind]}, and labels are transferred on log-normalised "
+            "expression. Name a layer that has it, or make one of the counts, alike in all "
+            "objects:\n"
+            f"    sc.pp.normalize_total({name}, target_sum=1e4)\n"
+            f"    sc.pp.log1p({name})"
+        )
+    return matrix
+
+
+def column_of(adata: AnnData, key: str, name: str) -> pd.Series:
+    """Give a column of ``obs``; ``name`` is what the user calls the object."""
+    if key not in adata.obs:
+        near = difflib.get_close_matches(str(key), list(map(str, adata.obs.columns)), n=1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise KeyError(
+            f"there is no column {key!r} in {name}.obs, which has {list(adata.obs.columns)}.{hint}"
+        )
+    return adata.obs[key]
+
+
+def _labels(adata: AnnData, key: str, unlabeled_category: Any, name: str) -> pd.Categorical:
+    """Label of each cell, missing where there is none; only categories that occur."""
+    values = column_of(adata, key, name)
+    if pd.api.types.is_float_dtype(values.dtype):
+        raise ValueError(
+            f"{name}.obs[{key!r}] holds measurements ({values.dtype}), not labels. If they are "
+            f"labels, say so: `{name}.obs[{key!r}] = "
+            f"{name}.obs[{key!r}].astype('Int64').astype('category')`."
+        )
+    labels = pd.Categorical(values)
+    if unlabeled_category in labels.categories:
+        labels = labels.remove_categories([unlabeled_category])
+    labels = labels.remove_unused_categories()
+    classes = [str(label) for label in labels.categories]
+    if len(classes) < 2:
+        raise ValueError(
+            f"{name}.obs[{key!r}] holds {len(classes)} labels besides {unlabeled_category!r}, "
+            f"{classes}: there must be two at least to tell apart."
+        )
+    _checks.distinct([label.replace("/", "|") for label in classes], classes)
+    doubtful = [label for label in classes if label.strip().lower() in _LOOKS_UNLABELLED]
+    if doubtful:
+        warnings.warn(
+            f"{name}.obs[{key!r}] holds {doubtful}, which is learned as a type. If such cells "
+            f"have no label, say so: unlabeled_category={doubtful[0]!r}.",
+            UserWarning,
+            stacklevel=5,
+        )
+    return labels
+
+
+def _nothing_to_annotate(labels: pd.Categorical, key: str, unlabeled: Any) -> ValueError:
+    near = difflib.get_close_matches(
+        str(unlabeled).lower(), [str(label).lower() for label in labels.categories], n=1
+    )
+    hint = ""
+    if near:
+        match = next(label for label in labels.categories if str(label).lower() == near[0])
+        hint = f" Did you mean unlabeled_category={match!r}?"
+    return ValueError(
+        f"every cell has a label in adata.obs[{key!r}]: there is nothing to annotate. Cells "
+        f"without one hold {unlabeled!r} (unlabeled_category) or nothing there.{hint} Labels of "
+        "another object are transferred by annotate(query, labels_key, reference=...)."
+    )
+
+
+def _domains(adata: AnnData, keys: Sequence[str], labels_key: str, name: str) -> pd.DataFrame:
+    if labels_key in keys:
+        raise ValueError(
+            f"domain_key={labels_key!r} is the column of the labels: what is to be told apart "
+            "cannot be what is to be ignored. Leave domain_key out, or name the experiment."
+        )
+    for key in keys:
+        if column_of(adata, key, name).isna().any():
+            raise ValueError(
+                f"{name}.obs[{key!r}] (domain_key) is missing for "
+                f"{adata.obs[key].isna().sum()} cells: every cell needs a domain."
+            )
+    # As text: the categories of two objects need not be of one type.
+    return pd.DataFrame({key: adata.obs[key].astype(str) for key in keys}, index=adata.obs_names)
+
+
+# -- reading ----------------------------------------------------------------------------------
+
+
+def _sample(domain: pd.Series, random_state: int) -> np.ndarray:
+    """Some cells of every domain, in increasing order."""
+    rng = np.random.default_rng([random_state, 2])
+    codes, names = pd.factorize(domain, sort=True)
+    most = max(N_CELLS_SAMPLED // len(names), 1)
+    cells = [np.flatnonzero(codes == code) for code in range(len(names))]
+    drawn = [c if len(c) <= most else rng.choice(c, most, replace=False) for c in cells]
+    return np.sort(np.concatenate(drawn))
+
+
+def _read(
+    matrices: list[Any], rows: list[np.ndarray], columns: list[np.ndarray], cells: np.ndarray
+) -> sp.csr_matrix:
+    """Cells of the pool, numbered as there, on columns of their own object; sparse."""
+    parts, start = [], 0
+    for matrix, own, genes in zip(matrices, rows, columns, strict=True):
+        mine = cells[(cells >= start) & (cells < start + len(own))] - start
+        parts += _blocks(matrix, own[mine], genes)
+        start += len(own)
+    x = sp.csr_matrix(sp.vstack(parts, format="csr"))
+    x.sum_duplicates()
+    return x
+
+
+def _blocks(matrix: Any, rows: np.ndarray, columns: np.ndarray) -> list[sp.csr_matrix]:
+    """Rows in sparse blocks: no more than one of them is ever dense."""
+    if sp.issparse(matrix) and matrix.format != "csr":
+        return [sp.csr_matrix(matrix.tocsc()[:, columns].tocsr()[rows], dtype=np.float32)]
+    height = max(1, CHUNK_VALUES // matrix.shape[1])
+    if sp.issparse(matrix):
+        height = max(1, len(rows))
+    return [
+        sp.csr_matrix(read_rows(matrix, rows[i : i + height], columns), dtype=np.float32)
+        for i in range(0, len(rows), height)
+    ]
+
+
+def _finite(x: sp.csr_matrix, genes: pd.Index, layer: str | None) -> None:
+    bad = np.unique(x.indices[~np.isfinite(x.data)])
+    if len(bad):
+        where = "X" if layer is None else f"layer {layer!r}"
+        raise ValueError(
+            f"{where} has NaN or infinite values in {len(bad)} genes, such as "
+            f"{list(genes[bad[:3]])}. Leave these genes out, or mend the values."
+        )
+
+
+def _warn_of_totals(x: sp.csr_matrix, sides: np.ndarray, one_object: bool) -> None:
+    """Warn if labelled and unlabelled cells were not normalised alike."""
+    totals = np.asarray(x.expm1().sum(1)).ravel()
+    median = {side: float(np.median(totals[sides == side])) for side in np.unique(sides)}
+    low, high = sorted(median.values())
+    if high <= MAX_RATIO * low:
+        return
+    names = ("labelled cells", "unlabelled cells") if one_object else ("reference", "query")
+    warnings.warn(
+        f"totals of the {names[0]} and of the {names[1]} differ: over the same "
+        f"{x.shape[1]} genes a cell adds up to {median['labelled']:.4g} and "
+        f"{median['unlabelled']:.4g} (medians). They seem to be normalised to different totals, "
+        "or only one with the logarithm of log1p, and what is learned of the one will not hold "
+        "for the other. Begin with the counts of all genes of both:\n"
+        "    sc.pp.normalize_total(adata, target_sum=1e4)\n"
+        "    sc.pp.log1p(adata)",
+        UserWarning,
+        stacklevel=5,
+    )

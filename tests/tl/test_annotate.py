@@ -1,0 +1,349 @@
+"""Labels of one part of real blood cells, found for the other part."""
+
+from __future__ import annotations
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+import pytest
+import scanpy as sc
+import scipy.sparse as sp
+
+import ace
+from ace.tl._annotate import majority_vote
+
+LABELS = "bulk_labels"
+WRITTEN = {
+    "obs": {"scnym", "scnym_confidence", "scnym_novelty", "scnym_novel"},
+    "obsm": {"scnym_probabilities", "X_scnym"},
+    "uns": {"scnym"},
+}
+# Seconds, not minutes: what is tested here is not how good the model gets.
+QUICK = {"n_top_genes": 200, "max_epochs": 3}
+
+
+@pytest.fixture
+def atlas(pbmc: ad.AnnData) -> ad.AnnData:
+    """Every other cell, with labels."""
+    return pbmc[::2].copy()
+
+
+@pytest.fixture
+def query(pbmc: ad.AnnData) -> ad.AnnData:
+    """The other cells, with genes in another order, some missing, and no labels."""
+    cells = pbmc[1::2].copy()
+    cells.obs["truth"] = cells.obs.pop(LABELS)
+    return cells[:, np.random.default_rng(0).permutation(cells.n_vars)[:700]].copy()
+
+
+@pytest.fixture
+def mixed(pbmc: ad.AnnData) -> ad.AnnData:
+    """All cells, the labels of every other one taken away: half of these missing, half unknown."""
+    labels = pbmc.obs[LABELS].astype(object)
+    labels.iloc[1::4], labels.iloc[3::4] = "Unknown", None
+    pbmc.obs["known"] = pd.Categorical(labels)
+    return pbmc
+
+
+def state(adata: ad.AnnData) -> ad.AnnData:
+    return adata.to_memory() if adata.isbacked else adata.copy()
+
+
+def assert_only_written(adata: ad.AnnData, before: ad.AnnData, *more: str) -> None:
+    pd.testing.assert_frame_equal(adata.obs[before.obs.columns], before.obs)
+    pd.testing.assert_frame_equal(adata.var, before.var)
+    assert set(adata.obs) - set(before.obs) == WRITTEN["obs"] | set(more)
+    for place in ("obsm", "uns"):
+        assert set(getattr(adata, place)) - set(getattr(before, place)) == WRITTEN[place]
+    for place in ("layers", "varm", "obsp", "varp"):
+        assert set(getattr(adata, place)) == set(getattr(before, place))
+    assert (adata.X != before.X).nnz == 0
+
+
+def assert_same(
+    one: ad.AnnData, other: ad.AnnData, key: str = "scnym", **tolerance: float
+) -> None:
+    assert (one.obs["scnym"].astype(str) == other.obs[key].astype(str)).mean() > 0.99
+    for a, b in (
+        (one.obs["scnym_novelty"], other.obs[f"{key}_novelty"]),
+        (one.obsm["scnym_probabilities"], other.obsm[f"{key}_probabilities"]),
+        (one.obsm["X_scnym"], other.obsm[f"X_{key}"]),
+    ):
+        np.testing.assert_allclose(a, b, **tolerance)
+
+
+def test_labels_of_a_reference(query, atlas):
+    before, reference = state(query), state(atlas)
+    model = ace.tl.annotate(query, LABELS, reference=atlas, max_epochs=30)
+    assert_only_written(query, before)
+    assert (query.obs["scnym"].astype(str) == query.obs["truth"].astype(str)).mean() > 0.7
+    # The reference is as it was.
+    pd.testing.assert_frame_equal(atlas.obs, reference.obs)
+    assert set(atlas.uns) == set(reference.uns)
+    assert set(atlas.obsm) == set(reference.obsm)
+    assert (atlas.X != reference.X).nnz == 0
+    # What is written is what the model says, and it says it of any object with its genes.
+    probabilities = model.predict(query, soft=True)
+    stored = query.obsm["scnym_probabilities"]
+    assert list(stored.columns) == [str(label).replace("/", "|") for label in model.labels]
+    np.testing.assert_allclose(stored, probabilities, atol=1e-5)
+    assert list(query.obs["scnym"]) == list(model.predict(query))
+    np.testing.assert_allclose(query.obs["scnym_confidence"], probabilities.max(axis=1), atol=1e-5)
+    np.testing.assert_allclose(query.obs["scnym_novelty"], model.novelty(query), atol=1e-5)
+    np.testing.assert_array_equal(
+        query.obs["scnym_novel"], query.obs["scnym_novelty"] > model.novelty_threshold_
+    )
+    np.testing.assert_allclose(
+        query.obsm["X_scnym"], model.get_latent_representation(query), atol=1e-5
+    )
+    # Its genes are those of both, in the query's order.
+    assert list(model.var_names) == list(query.var_names)
+    about = query.uns["scnym"]
+    assert about["novelty_threshold"] == model.novelty_threshold_
+    assert about["temperature"] == model.temperature_
+    held_out = model.evaluate(split="validation")
+    assert about["evaluation"] == {k: v for k, v in held_out.items() if k != "confusion"}
+    pd.testing.assert_frame_equal(
+        about["reliability"], model.get_calibration(split="validation")["reliability"]
+    )
+    assert about["params"]["n_genes"] == 700
+    assert about["params"]["reference"] is True
+
+
+def test_given_labels_are_kept_and_missing_ones_found(mixed):
+    before = state(mixed)
+    model = ace.tl.annotate(mixed, "known", max_epochs=30)
+    assert_only_written(mixed, before)
+    given = np.arange(700) % 2 == 0
+    assert (mixed.obs["scnym"][given].astype(str) == before.obs[LABELS][given].astype(str)).all()
+    found = mixed.obs["scnym"][~given].astype(str)
+    assert (found == mixed.obs[LABELS][~given].astype(str)).mean() > 0.7
+    assert "Unknown" not in mixed.obs["scnym"].cat.categories
+    # The confidence of a given label is the network's in that label, not in its own.
+    probabilities = model.predict(soft=True)
+    for label in model.labels:
+        has = (mixed.obs["scnym"] == label).to_numpy()
+        np.testing.assert_allclose(
+            mixed.obs["scnym_confidence"][has], probabilities.loc[has, label], atol=1e-5
+        )
+    assert (mixed.obs["scnym_confidence"][given] < probabilities[given].max(axis=1) - 1e-3).any()
+    # Some known cells are above the threshold, but none of them is called novel.
+    above = mixed.obs["scnym_novelty"] > model.novelty_threshold_
+    assert above[given].any()
+    np.testing.assert_array_equal(mixed.obs["scnym_novel"], above & ~given)
+    assert model.adata.obs["known"].value_counts()["Unknown"] == 350
+
+
+def test_labels_of_the_query_are_not_read(query, atlas):
+    ace.tl.annotate(query, LABELS, reference=atlas, **QUICK)
+    query.obs[LABELS] = query.obs["truth"]
+    before = query.obs[LABELS].copy()
+    ace.tl.annotate(query, LABELS, reference=atlas, key_added="again", **QUICK)
+    pd.testing.assert_series_equal(query.obs[LABELS], before)
+    assert_same(query, query, "again", atol=0)
+
+
+def test_same_call_same_bits_and_a_seed_of_its_own(query, atlas):
+    once, twice, other = query.copy(), query.copy(), query.copy()
+    ace.tl.annotate(once, LABELS, reference=atlas, **QUICK)
+    ace.tl.annotate(twice, LABELS, reference=atlas, **QUICK)
+    ace.tl.annotate(other, LABELS, reference=atlas, random_state=1, **QUICK)
+    pd.testing.assert_frame_equal(once.obs, twice.obs)
+    assert_same(once, twice, atol=0)
+    assert not np.allclose(once.obsm["X_scnym"], other.obsm["X_scnym"])
+
+
+@pytest.mark.parametrize("form", ["dense", "csc", "csr_array", "float64", "backed"])
+def test_any_matrix_gives_the_same(query, atlas, tmp_path, form):
+    ace.tl.annotate(query, LABELS, reference=atlas, **QUICK)
+    change = {
+        "dense": lambda x: x.toarray(),
+        "csc": lambda x: x.tocsc(),
+        "csr_array": sp.csr_array,
+        "float64": lambda x: x.astype(np.float64),
+    }
+    objects = []
+    for i, adata in enumerate((query, atlas)):
+        other = adata.copy()
+        if form == "backed":
+            other.write_h5ad(tmp_path / f"{i}.h5ad")
+            other = ad.read_h5ad(tmp_path / f"{i}.h5ad", backed="r")
+        else:
+            other.X = change[form](other.X)
+        objects.append(other)
+    ace.tl.annotate(objects[0], LABELS, reference=objects[1], key_added="other", **QUICK)
+    assert_same(query, objects[0], "other", rtol=1e-3, atol=1e-4)
+    for other in objects:
+        assert other.isbacked == (form == "backed")
+        if form == "backed":
+            other.file.close()
+
+
+@pytest.mark.filterwarnings("ignore:Writing zarr v2 data:UserWarning")
+@pytest.mark.parametrize("suffix", ["h5ad", "zarr"])
+def test_survives_disk(mixed, tmp_path, suffix):
+    ace.tl.annotate(mixed, "known", over_clustering="louvain", min_prop=0.9, **QUICK)
+    path = tmp_path / f"cells.{suffix}"
+    getattr(mixed, f"write_{suffix}")(path)
+    again = getattr(ad, f"read_{suffix}")(path)
+    pd.testing.assert_frame_equal(ace.get.annotation_df(again), ace.get.annotation_df(mixed))
+    pd.testing.assert_frame_equal(
+        again.obsm["scnym_probabilities"], mixed.obsm["scnym_probabilities"], check_names=False
+    )
+    stored, before = again.uns["scnym"], mixed.uns["scnym"]
+    assert stored["params"].keys() == before["params"].keys()
+    assert stored["params"]["labels_key"] == "known"
+    assert stored["evaluation"] == before["evaluation"]
+    pd.testing.assert_frame_equal(
+        stored["reliability"], before["reliability"], check_names=False, check_index_type=False
+    )
+
+
+def test_what_is_explained_is_the_classifier(query, atlas):
+    model = ace.tl.annotate(query, LABELS, reference=atlas, max_epochs=20)
+    ace.tl.explain(query, groupby="scnym", model=model, n_cells=50, method="saliency")
+    assert query.uns["ace"]["params"]["scorer"] == "ClassifierScorer"
+    groups = query.uns["ace"]["names"].dtype.names
+    assert list(groups) == list(query.obs["scnym"].cat.categories)
+
+
+def test_domains_of_columns(mixed):
+    mixed.obs["donor"] = pd.Categorical(np.where(np.arange(700) % 3 == 0, "a", "b"))
+    mixed.obs["lane"] = np.arange(700) % 2
+    one = ace.tl.annotate(mixed, "known", domain_key="donor", **QUICK)
+    two = ace.tl.annotate(mixed, "known", domain_key=["donor", "lane"], key_added="two", **QUICK)
+    assert set(one.predict_domain()) <= {"a", "b"}
+    assert two.predict_domain(domain_key="lane", soft=True).shape == (700, 2)
+    assert list(mixed.uns["two"]["params"]["domain_key"]) == ["donor", "lane"]
+    assert mixed.obs["lane"].dtype.kind == "i"
+
+
+def test_numbers_as_labels_stay_numbers(pbmc):
+    codes = pbmc.obs["louvain"].astype(int)
+    pbmc.obs["number"] = codes.where(np.arange(700) % 2 == 0, -1)
+    ace.tl.annotate(pbmc, "number", unlabeled_category=-1, **QUICK)
+    assert pbmc.obs["scnym"].cat.categories.dtype.kind == "i"
+    assert (pbmc.obs["scnym"][::2].astype(int) == codes[::2]).all()
+    assert all(isinstance(name, str) for name in pbmc.obsm["scnym_probabilities"].columns)
+
+
+def test_layers_are_read(query, atlas):
+    ace.tl.annotate(query, LABELS, reference=atlas, **QUICK)
+    for adata in (query, atlas):
+        adata.layers["logged"], adata.X = adata.X, adata.layers["counts"]
+    ace.tl.annotate(query, LABELS, reference=atlas, layer="logged", key_added="other", **QUICK)
+    assert_same(query, query, "other", atol=0)
+
+
+def test_a_vote_in_each_cluster(mixed):
+    ace.tl.annotate(mixed, "known", over_clustering="louvain", **QUICK)
+    given = np.arange(700) % 2 == 0
+    obs = mixed.obs
+    assert (obs["scnym_majority"][given].astype(str) == obs["scnym"][given].astype(str)).all()
+    new = obs[~given]
+    for _, cells in new.groupby("louvain", observed=True):
+        votes = cells["scnym"].value_counts()
+        assert set(cells["scnym_majority"]) <= set(votes.index[votes == votes.max()])
+    # The votes of an earlier call do not belong to other labels.
+    ace.tl.annotate(mixed, "known", **QUICK)
+    assert "scnym_majority" not in mixed.obs
+
+
+def test_votes_counted_by_hand():
+    labels = pd.Categorical(list("aabbbcca"), categories=list("abc"))
+    clusters = np.array([0, 0, 0, 1, 1, 1, None, 2], dtype=object)
+    everyone = np.ones(8, dtype=bool)
+    assert "".join(majority_vote(labels, clusters, everyone)) == "aaabbbca"
+    # A tie goes to the first category; who does not vote keeps what it has.
+    voters = np.array([1, 0, 1, 1, 0, 1, 1, 0], dtype=bool)
+    assert "".join(majority_vote(labels, clusters, voters)) == "aaabbbca"
+    voters[0] = False
+    assert "".join(majority_vote(labels, clusters, voters)) == "aabbbbca"
+    split = majority_vote(labels, clusters, everyone, min_prop=0.7)
+    assert list(split) == [*["Heterogeneous"] * 6, "c", "a"]
+    assert list(majority_vote(labels, clusters, everyone, min_prop=2 / 3)) == list("aaabbbca")
+    assert list(split.categories) == ["a", "c", "Heterogeneous"]
+
+
+def test_log_names_what_was_written(query, atlas, caplog):
+    with caplog.at_level("INFO", logger="ace"):
+        ace.tl.annotate(query, LABELS, reference=atlas, **QUICK)
+    assert "700 genes are in the query and in the reference" in caplog.text
+    assert "0 of the 700 genes of the query and 65 of the 765 of the reference" in caplog.text
+    assert "labelled 350 cells by 200 genes" in caplog.text
+    assert ".obs['scnym_novel'], .obsm['scnym_probabilities'], .obsm['X_scnym']" in caplog.text
+
+
+def test_failed_training_writes_nothing(query, atlas):
+    before = state(query)
+    for options, error in (
+        ({"preset": "magic"}, ValueError),
+        ({"plan_kwargs": {"magic": 1}}, TypeError),
+        ({"batch_size": 0}, ValueError),
+    ):
+        with pytest.raises(error, match="magic|batch_size"):
+            ace.tl.annotate(query, LABELS, reference=atlas, **QUICK, **options)
+    assert set(query.obs) == set(before.obs)
+    assert set(query.obsm) == set(before.obsm)
+    assert set(query.uns) == set(before.uns)
+
+
+def test_without_held_out_cells_nothing_is_called_novel(query, atlas):
+    ace.tl.annotate(query, LABELS, reference=atlas, train_size=1.0, **QUICK)
+    assert not query.obs["scnym_novel"].any()
+    assert np.isnan(query.uns["scnym"]["novelty_threshold"])
+    assert "reliability" not in query.uns["scnym"]
+
+
+def test_progress_bar_on_request(query, atlas, capsys):
+    ace.tl.annotate(query, LABELS, reference=atlas, progress=True, **QUICK)
+    shown = capsys.readouterr()
+    assert "Epoch" in shown.out + shown.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"n_top_genes": 0}, ValueError, "n_top_genes must be a positive whole number"),
+        ({"max_epochs": 1.5}, ValueError, "max_epochs must be a positive whole number"),
+        ({"random_state": -1}, ValueError, "random_state must be a whole number"),
+        ({"min_prop": 2}, ValueError, "min_prop is a share of cells"),
+        ({"unlabeled_category": None}, ValueError, "unlabeled_category=None is no value"),
+        ({"key_added": ""}, ValueError, "key_added must be a name"),
+        ({"key_added": "a/b"}, ValueError, "key_added must be a name without a '/'"),
+        ({"key_added": "known"}, ValueError, r"would write to obs\['known'\]"),
+        ({"over_clustering": "leiden"}, KeyError, "no column 'leiden' in adata.obs"),
+        ({"labels_key": "knwon"}, KeyError, "no column 'knwon'.*Did you mean 'known'"),
+        ({"labels_key": LABELS}, ValueError, "every cell has a label.*nothing to annotate"),
+        ({"labels_key": "n_genes"}, ValueError, "every cell has a label|holds measurements"),
+        ({"labels_key": "percent_mito"}, ValueError, "holds measurements"),
+        ({"domain_key": "batch"}, KeyError, "no column 'batch' in adata.obs"),
+        ({"domain_key": "known"}, ValueError, "is the column of the labels"),
+        ({"layer": "logs"}, KeyError, "there is no layer 'logs'"),
+        ({"layer": "counts"}, ValueError, "(?s)holds counts.*normalize_total.*log1p"),
+    ],
+)
+def test_errors_say_what_mends_them(mixed, arguments, error, message):
+    before = state(mixed)
+    with pytest.raises(error, match=message):
+        ace.tl.annotate(mixed, **({"labels_key": "known"} | arguments))
+    assert set(mixed.obs) == set(before.obs)
+    assert set(mixed.uns) == set(before.uns)
+
+
+def test_a_reference_is_another_object(mixed):
+    with pytest.raises(ValueError, match="reference is adata itself"):
+        ace.tl.annotate(mixed, "known", reference=mixed)
+    with pytest.raises(TypeError, match="reference must be an AnnData, got DataFrame"):
+        ace.tl.annotate(mixed, "known", reference=mixed.obs)
+
+
+def test_what_else_is_no_log_normalised_matrix(mixed):
+    scaled, plain = mixed.copy(), mixed.copy()
+    scaled.X = scaled.X.toarray()
+    sc.pp.scale(scaled)
+    plain.X = plain.X.expm1()
+    with pytest.raises(ValueError, match="negative values"):
+        ace.tl.annotate(scaled, "known")
+    with pytest.raises(ValueError, match="no logarithms"):
+        ace.tl.annotate(plain, "known")
