@@ -80,6 +80,11 @@ class ClassifierModel(LatentModel):
             )
         return codes.astype(np.int64)
 
+    def _given_labels(self) -> np.ndarray:
+        """Class of each of the model's own cells, -1 for cells without one that it knows."""
+        codes = self._registered_codes(REGISTRY_KEYS.LABELS_KEY)
+        return np.where(codes < len(self.labels), codes, -1)  # the unlabelled category is last
+
     def _labelled(self, adata: AnnData | MuData | None) -> AnnData | MuData:
         """Give the object whose ``obs`` holds the labels."""
         return self._holder(adata, REGISTRY_KEYS.LABELS_KEY)
@@ -228,10 +233,10 @@ class ClassifierModel(LatentModel):
         self._require_trained()
         own = adata is None or adata is self.adata
         reader = self._reader(adata)
-        codes = self._codes(self._labelled(adata))
         if adata is None and split is None:
             split = self._judged_split
         if split is None:
+            codes = self._codes(self._labelled(adata))
             rows = np.flatnonzero(codes >= 0)
         else:
             if split not in SPLITS:
@@ -241,6 +246,7 @@ class ClassifierModel(LatentModel):
                     "split is about the cells that the model was trained with, and these are "
                     "others. Leave it out to use all labelled cells of adata=..."
                 )
+            codes = self._given_labels()
             indices = {
                 "train": self.train_indices_,
                 "validation": self.validation_indices_,

@@ -213,9 +213,7 @@ class SCNYM(UsingScnym):
             )
         recipe = recipe_of(preset, plan_kwargs or {})
         reader = self._reader()
-        labels = self._registered_codes(REGISTRY_KEYS.LABELS_KEY)
-        if self.unlabeled_category is not None:
-            labels = np.where(labels == len(self.labels), -1, labels)
+        labels = self._given_labels()
         unlabelled = np.flatnonzero(labels < 0)
         seed = self.random_state_ if random_state is None else int(random_state)
         # A second training goes on with other numbers, not with the same ones again.

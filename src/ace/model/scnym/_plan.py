@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from scvi import REGISTRY_KEYS
@@ -178,10 +178,9 @@ class ScnymTrainingPlan(EpochPlan):
         return sigmoid_ramp(self._steps_done / n_steps) if n_steps else 1.0
 
     @torch.no_grad()
-    def optimizer_step(self, *args: object, **kwargs: object) -> None:
-        """Take the step, and let the teacher follow."""
-        with torch.enable_grad():
-            super().optimizer_step(*args, **kwargs)
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """Let the teacher follow the network."""
+        super().on_train_batch_end(outputs, batch, batch_idx)
         self._steps_done += 1
         if self.teacher is self.module:
             return

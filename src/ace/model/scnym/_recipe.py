@@ -64,8 +64,8 @@ class Recipe:
     ssl_ramp_epochs: int | None = None
     sharpening: float = 0.5
     mixup_alpha: float = 0.3
-    confidence_threshold: float = 0.0
-    adversary_weight: float = 0.1
+    confidence_threshold: float = 0.9
+    adversary_weight: float = 0.3
     adversary_ramp_epochs: int | None = None
     adversary_confident_only: bool = False
     teacher_decay: float | None = 0.98
@@ -116,13 +116,13 @@ DEFAULT = Recipe()
 
 PRESETS: dict[str, Recipe] = {
     "default": DEFAULT,
-    "new_identity": dataclasses.replace(
-        DEFAULT, confidence_threshold=0.9, adversary_confident_only=True
-    ),
+    "new_identity": dataclasses.replace(DEFAULT, adversary_confident_only=True),
     "supervised": dataclasses.replace(DEFAULT, mixmatch=False, adversary_weight=0.0),
     # The paper's text (Section 2 and Algorithm 1).
     "published": Recipe(
         ssl_ramp_epochs=100,
+        confidence_threshold=0.0,
+        adversary_weight=0.1,
         adversary_ramp_epochs=20,
         teacher_decay=None,
         balance=0.0,

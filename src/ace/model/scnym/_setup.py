@@ -181,8 +181,8 @@ class SetUpScnym(ClassifierModel):
         """Names of the domains of a column."""
         if not self.domain_keys:
             return np.array(LABELLED_OR_NOT, dtype=object)
-        state = self._state_of(_registry_key(column))
-        return pd.Index(state["categorical_mapping"].tolist()).to_numpy()
+        field = self.registry_["field_registries"][_registry_key(column)]
+        return pd.Index(field["state_registry"]["categorical_mapping"].tolist()).to_numpy()
 
     def _domain_codes(self, labels: np.ndarray) -> np.ndarray:
         """Domain of each of the model's own cells, ``(n_cells, n_columns)``, -1 if unknown.

@@ -73,7 +73,6 @@ class UsingScnym(SetUpScnym):
                 reference_model.save(folder, overwrite=True)
                 model = cls.load(folder, adata=adata)
         model._require_trained()
-        model.history_ = {}
         model.train_indices_ = model.validation_indices_ = model.test_indices_ = np.array([], int)
         model.split_fingerprint_ = None
         return model
@@ -135,7 +134,7 @@ class UsingScnym(SetUpScnym):
         predicted = super().predict(adata, indices, soft=soft, batch_size=batch_size)
         if soft or not keep_labels or (adata is not None and adata is not self.adata):
             return predicted
-        given = self._codes(self._labelled(None))
+        given = self._given_labels()
         given = given[self._rows(indices, len(given))]
         return np.where(given >= 0, self.labels[given], predicted)
 

@@ -1,0 +1,362 @@
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from mudata import MuData
+from scipy import sparse
+
+from ace.model import SCNYM
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+QUIET = {"enable_progress_bar": False}
+
+
+def _cells(seed: int = 0, shift: float = 0.0) -> ad.AnnData:
+    """Three types of 60, 40 and 20 cells with four genes each; six genes may be shifted."""
+    rng = np.random.default_rng(seed)
+    codes = np.repeat([0, 1, 2], [60, 40, 20])
+    x = rng.gamma(2, 0.3, size=(120, 20))
+    for code in range(3):
+        x[codes == code, 4 * code : 4 * code + 4] += 1.5
+    x[:, 14:] += shift
+    return ad.AnnData(
+        sparse.csr_matrix(x.astype(np.float32)),
+        obs=pd.DataFrame(
+            {"truth": pd.Categorical(np.array(["T", "B", "a/b"])[codes])},
+            index=[f"cell{seed}_{i}" for i in range(120)],
+        ),
+        var=pd.DataFrame(index=[f"gene{i}" for i in range(20)]),
+    )
+
+
+@pytest.fixture
+def cells() -> ad.AnnData:
+    """A reference with labels, and an experiment with other genes shifted, without."""
+    both = ad.concat([_cells(0), _cells(1, shift=1.0)])
+    both.obs["known"] = both.obs["truth"].astype(str)
+    both.obs.loc[both.obs_names[120:], "known"] = "Unknown"
+    both.obs["donor"] = np.resize(["x", "y", "z"], 240)
+    both.obs["chip"] = np.repeat(["1", "2"], 120)
+    return both
+
+
+def _trained(cells: ad.AnnData, setup: dict[str, Any] | None = None, **train: Any) -> SCNYM:
+    SCNYM.setup_anndata(cells, "known", **(setup or {}))
+    model = SCNYM(cells, n_hidden=32, random_state=0)
+    model.train(**{"max_epochs": 40, "batch_size": 64} | QUIET | train)
+    return model
+
+
+@pytest.fixture(scope="module")
+def model() -> SCNYM:
+    """Shared by the tests that only ask it."""
+    return _trained(cells.__wrapped__())  # type: ignore[attr-defined]
+
+
+# -- labels --------------------------------------------------------------------------------------
+
+
+def test_labels_come_over(model: SCNYM) -> None:
+    cells = model.adata
+    assert model.labels.tolist() == ["B", "T", "a/b"]
+    predicted = model.predict(indices=np.arange(120, 240))
+    assert (predicted == cells.obs["truth"].iloc[120:]).mean() > 0.95
+    # every cell without a label was trained on, none of them was validated on
+    used = np.concatenate([model.train_indices, model.validation_indices])
+    np.testing.assert_array_equal(np.sort(used), np.arange(120))
+
+
+def test_given_labels_are_kept(cells: ad.AnnData) -> None:
+    cells.obs.loc[cells.obs_names[:5], "known"] = "B"  # they are T cells
+    model = _trained(cells)
+    predicted = model.predict()
+    assert (predicted[:5] == "B").all()
+    assert (predicted[:120] == cells.obs["known"].iloc[:120]).all()
+    free = model.predict(keep_labels=False)
+    np.testing.assert_array_equal(free[120:], predicted[120:])
+    assert (free[:5] == "T").all()
+    # Probabilities are the network's, and labels of other cells are never looked at.
+    soft = model.predict(soft=True)
+    np.testing.assert_array_equal(soft.columns[soft.to_numpy().argmax(1)], free)
+    np.testing.assert_array_equal(model.predict(cells.copy()), free)
+
+
+def test_every_cell_labelled_is_supervised(cells: ad.AnnData) -> None:
+    reference = cells[:120].copy()
+    model = _trained(reference)
+    assert {"train_unsupervised", "train_adversary"}.isdisjoint(model.history)
+    assert model.evaluate()["accuracy"] == 1.0
+    assert model.evaluate()["n_cells"] == len(model.validation_indices)
+
+
+def test_rare_label_is_learned(cells: ad.AnnData) -> None:
+    """Of one type a single cell has a label."""
+    rows = np.flatnonzero(cells.obs["known"] == "a/b")
+    cells.obs.loc[cells.obs_names[rows[1:]], "known"] = "Unknown"
+    model = _trained(cells)
+    assert rows[0] in model.train_indices
+    assert model.labels.tolist() == ["B", "T", "a/b"]
+    given = cells.obs["known"].iloc[model.train_indices]
+    assert (model.predict(indices=model.train_indices, keep_labels=False) == given).mean() > 0.95
+
+
+def test_imbalance_of_parts(cells: ad.AnnData) -> None:
+    for rows in (np.arange(123), np.r_[0:240:12, 120:240]):
+        model = _trained(cells[np.unique(rows)].copy(), max_epochs=20)
+        assert np.isfinite(model.predict(soft=True).to_numpy()).all()
+
+
+# -- domains -------------------------------------------------------------------------------------
+
+
+def test_two_domains_without_a_column(model: SCNYM) -> None:
+    assert model.domain_keys == ()
+    soft = model.predict_domain(soft=True)
+    assert soft.columns.tolist() == ["labelled", "unlabelled"]
+    np.testing.assert_allclose(soft.sum(axis=1), 1, rtol=1e-5)
+    assert set(model.predict_domain()) <= {"labelled", "unlabelled"}
+
+
+def test_several_columns_of_domains(cells: ad.AnnData) -> None:
+    model = _trained(cells, {"domain_key": ["donor", "chip"]}, max_epochs=5)
+    assert model.domain_keys == ("donor", "chip")
+    assert [a[-1].out_features for a in model.module.adversaries] == [3, 2]
+    soft = model.predict_domain(domain_key="chip", soft=True)
+    assert soft.columns.tolist() == ["1", "2"]
+    assert soft.shape == (240, 2)
+    with pytest.raises(ValueError, match=r"name one of the columns.*donor.*chip"):
+        model.predict_domain()
+    with pytest.raises(ValueError, match=r"one of .*got 'batch'"):
+        model.predict_domain(domain_key="batch")
+    other = cells[:10].copy()
+    del other.obs["donor"], other.obs["chip"]  # domains are not needed to predict
+    assert model.predict(other).shape == (10,)
+
+
+def test_adversary_hides_the_domain(cells: ad.AnnData) -> None:
+    """A logistic regression tells the domains apart in the embedding, less so against it."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import cross_val_score
+
+    accuracy = {}
+    for weight in (0.0, 1.0):
+        recipe = {"adversary_weight": weight, "adversary_ramp_epochs": 5}
+        model = _trained(cells, plan_kwargs=recipe, preset="no_mixmatch")
+        z = model.get_latent_representation()
+        z = (z - z.mean(0)) / (z.std(0) + 1e-6)
+        classifier = LogisticRegression(C=0.01)
+        accuracy[weight] = cross_val_score(classifier, z, np.repeat([0, 1], 120), cv=5).mean()
+    assert accuracy[1.0] < accuracy[0.0] - 0.1
+
+
+@pytest.mark.parametrize(
+    ("setup", "error", "message"),
+    [
+        ({"domain_key": "plate"}, KeyError, "no column 'plate'"),
+        ({"domain_key": ["donor", "donor"]}, ValueError, "names a column twice"),
+    ],
+)
+def test_bad_domains_are_refused(
+    cells: ad.AnnData, setup: dict[str, Any], error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        SCNYM.setup_anndata(cells, "known", **setup)
+    assert not [column for column in cells.obs if column.startswith("_scvi")]
+
+
+# -- how sure -------------------------------------------------------------------------------------
+
+
+def test_temperature_is_the_likeliest() -> None:
+    from ace.model.scnym._calibration import fit_temperature
+
+    rng = np.random.default_rng(0)
+    logits = rng.normal(size=(4000, 4)) * 2
+    p = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    labels = torch.from_numpy(np.array([rng.choice(4, p=row) for row in p]))
+    for factor in (0.4, 1.0, 3.0):  # the logits are too small or too large by it
+        found = fit_temperature(torch.from_numpy(logits * factor).float(), labels)
+        assert found == pytest.approx(factor, rel=0.1)
+    assert fit_temperature(torch.empty(0, 4), torch.empty(0, dtype=torch.long)) == 1.0
+
+
+def test_temperature_of_faultless_predictions_is_no_certainty() -> None:
+    """Nine of nine cells are right: by Platt's targets that is 10/11, with logits ± T."""
+    from ace.model.scnym._calibration import fit_temperature
+
+    logits = torch.zeros(9, 2)
+    logits[:, 1] = 30.0
+    temperature = fit_temperature(logits, torch.ones(9, dtype=torch.long))
+    assert 30.0 / temperature == pytest.approx(np.log(10), rel=1e-3)
+
+
+def test_temperature_is_in_the_probabilities(model: SCNYM) -> None:
+    x = torch.from_numpy(model.adata.X[:7].toarray())
+    with torch.no_grad():
+        raw = model.module.classifier(model.module.embed(x))
+    soft = torch.softmax(raw / model.temperature_, 1).numpy()
+    np.testing.assert_allclose(model.predict(soft=True).to_numpy()[:7], soft, rtol=1e-5)
+    assert float(model.module.temperature) == pytest.approx(model.temperature_)
+    assert model.temperature_ != 1.0
+
+
+def test_threshold_keeps_the_known(model: SCNYM) -> None:
+    scores = model.novelty(indices=model.validation_indices)
+    assert (scores <= model.novelty_threshold_).mean() == pytest.approx(0.95, abs=0.05)
+
+
+def test_unseen_type_is_novel(cells: ad.AnnData) -> None:
+    hidden = (cells.obs["truth"] == "a/b").to_numpy()
+    cells = cells[~(hidden & (cells.obs["known"] != "Unknown"))].copy()
+    model = _trained(cells, preset="new_identity")
+    assert model.labels.tolist() == ["B", "T"]
+    target = (cells.obs["known"] == "Unknown").to_numpy()
+    scores = model.novelty(indices=target)
+    new = (cells.obs["truth"][target] == "a/b").to_numpy()
+    assert scores[new].mean() > scores[~new].mean() + 3 * scores[~new].std()
+
+
+def test_calibration_by_hand(model: SCNYM) -> None:
+    result = model.get_calibration(n_bins=5)
+    rows = model.validation_indices
+    soft = model.predict(indices=rows, soft=True)
+    confidence = soft.max(axis=1).to_numpy()
+    right = (soft.idxmax(axis=1) == model.adata.obs["known"].iloc[rows]).to_numpy()
+    frame = result["reliability"]
+    assert frame["n_cells"].sum() == len(rows)
+    expected = 0.0
+    for row in frame.itertuples():
+        inside = (confidence > row.lower) & (confidence <= row.upper)
+        assert row.n_cells == inside.sum()
+        if inside.any():
+            assert row.confidence == pytest.approx(confidence[inside].mean(), abs=1e-6)
+            assert row.accuracy == pytest.approx(right[inside].mean())
+            expected += inside.mean() * abs(row.confidence - row.accuracy)
+        else:
+            assert np.isnan(row.confidence)
+    assert result["ece"] == pytest.approx(expected, abs=1e-5)
+
+
+# -- a new target ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("saved", [False, True])
+def test_fine_tuning_without_the_reference(model: SCNYM, saved: bool, tmp_path: Path) -> None:
+    query = _cells(2, shift=-0.5)
+    query = query[:, np.random.default_rng(0).permutation(20)].copy()
+    before = model.predict(query, soft=True)
+    reference: str | SCNYM = model
+    if saved:
+        reference = str(tmp_path / "model")
+        model.save(reference)
+    tuned = SCNYM.load_query_data(query, reference)
+    assert tuned.adata is query
+    pd.testing.assert_frame_equal(tuned.predict(soft=True), before)
+    tuned.train(max_epochs=5, **QUIET)
+    after = tuned.predict(soft=True)
+    assert np.abs(after.to_numpy() - before.to_numpy()).max() > 1e-3
+    assert (tuned.predict() == query.obs["truth"]).mean() > 0.95
+    assert len(tuned.history["train_loss"]) == len(model.history["train_loss"]) + 5
+    # what was calibrated on labelled cells stays, and so does the reference
+    assert tuned.temperature_ == model.temperature_
+    assert tuned.novelty_threshold_ == model.novelty_threshold_
+    pd.testing.assert_frame_equal(model.predict(query, soft=True), before)
+
+
+def test_fine_tuning_with_some_labels(model: SCNYM) -> None:
+    query = _cells(2, shift=-0.5)
+    query.obs["known"] = query.obs["truth"].astype(str)
+    query.obs.loc[query.obs_names[::2], "known"] = "Unknown"
+    query.obs.loc[query.obs_names[1], "known"] = "of a type that the model does not know"
+    tuned = SCNYM.load_query_data(query, model)
+    tuned.train(max_epochs=5, **QUIET)
+    used = np.concatenate([tuned.train_indices, tuned.validation_indices])
+    np.testing.assert_array_equal(np.sort(used), np.arange(3, 120, 2))
+    assert tuned.evaluate(split="validation")["accuracy"] > 0.9
+
+
+# -- the rest -------------------------------------------------------------------------------------
+
+
+def test_predictions_are_explained_by_the_classifier(model: SCNYM) -> None:
+    query = _cells(3)
+    query.obs["scnym"] = pd.Categorical(model.predict(query))
+    x = torch.from_numpy(query.X.toarray())
+    own = model.group_scorer(query, "scnym")
+    torch.testing.assert_close(own(x), model.group_scorer()(x))
+    # two of the three types: the classifier's odds between these
+    part = query[query.obs["scnym"] != "a/b"].copy()
+    scorer = model.group_scorer(part, "scnym")
+    assert scorer.groups == ("B", "T")
+    logits = model.module.classify(x).detach()
+    torch.testing.assert_close(scorer(x)[:, 0], logits[:, 0] - logits[:, 1])
+    # the same names for something else are another grouping
+    query.obs["other"] = np.random.default_rng(0).permutation(query.obs["scnym"])
+    assert type(model.group_scorer(query, "other", n_prototypes=1)).__name__ == "EmbeddingScorer"
+
+
+def test_backed_file(cells: ad.AnnData, tmp_path: Path) -> None:
+    expected = _trained(cells.copy(), max_epochs=3).predict(soft=True)
+    cells.write_h5ad(tmp_path / "cells.h5ad")
+    backed = ad.read_h5ad(tmp_path / "cells.h5ad", backed="r")
+    pd.testing.assert_frame_equal(_trained(backed, max_epochs=3).predict(soft=True), expected)
+
+
+def test_mudata(cells: ad.AnnData) -> None:
+    expected = _trained(cells.copy(), {"domain_key": "chip"}, max_epochs=3).predict(soft=True)
+    # mudata announces a change of what it copies to the whole; both ways the columns are found.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        mdata = MuData({"rna": cells})
+    SCNYM.setup_mudata(
+        mdata,
+        "known",
+        modalities={"layer": "rna", "labels_key": "rna", "domain_key": "rna"},
+        domain_key="chip",
+    )
+    model = SCNYM(mdata, n_hidden=32, random_state=0)
+    model.train(max_epochs=3, batch_size=64, **QUIET)
+    np.testing.assert_allclose(model.predict(soft=True).to_numpy(), expected.to_numpy())
+
+
+@pytest.mark.parametrize("options", [{"residual": True}, {"normalization": "layer"}])
+def test_other_networks(cells: ad.AnnData, options: dict[str, Any]) -> None:
+    SCNYM.setup_anndata(cells, "known")
+    model = SCNYM(cells, n_hidden=32, n_layers=3, **options)
+    model.train(max_epochs=30, batch_size=64, **QUIET)
+    predicted = model.predict(indices=np.arange(120, 240))
+    assert (predicted == cells.obs["truth"].iloc[120:]).mean() > 0.9
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"n_hidden": 0}, "n_hidden"),
+        ({"n_layers": 0}, "n_layers"),
+        ({"dropout_rate": 1.0}, r"\[0, 1\)"),
+        ({"normalization": "none"}, "normalization"),
+    ],
+)
+def test_bad_networks_are_refused(
+    cells: ad.AnnData, options: dict[str, Any], message: str
+) -> None:
+    SCNYM.setup_anndata(cells, "known")
+    with pytest.raises(ValueError, match=message):
+        SCNYM(cells, **options)
+
+
+def test_training_without_a_cell_of_a_label_is_refused(cells: ad.AnnData) -> None:
+    SCNYM.setup_anndata(cells, "known")
+    model = SCNYM(cells)
+    rows = np.flatnonzero(cells.obs["known"].isin(["T", "B"]))
+    with pytest.raises(ValueError, match=r"no training cell has the labels \['a/b'\]"):
+        model.train(external_indexing=[rows], **QUIET)
+    assert not model.is_trained
