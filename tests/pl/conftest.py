@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import scanpy as sc
 
-from ace._keys import DIAGNOSTICS, ExplanationKeys, pair_name
+from ace._keys import DIAGNOSTICS, AnnotationKeys, ExplanationKeys, pair_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,6 +37,51 @@ def explained(pbmc: AnnData) -> Callable[..., AnnData]:
         names = [AWKWARD.get(i, f"cluster {i}") for i in range(n_groups)]
         pbmc.obs["cluster"] = pd.Categorical.from_codes(codes, categories=names)
         _store(pbmc, "cluster", reference=reference)
+        return pbmc
+
+    return make
+
+
+@pytest.fixture
+def annotated(pbmc: AnnData) -> Callable[..., AnnData]:
+    """Give blood cells with n labels in the layout of ``ace.tl.annotate``, every number known.
+
+    ``obs["truth"]`` is the label of all cells but every tenth, which is labelled as the next type.
+    The confidence of a cell is between 0.3 and 1, and those below 0.35 are novel.
+    """
+
+    def make(n_labels: int) -> AnnData:
+        codes = np.arange(pbmc.n_obs) % n_labels
+        names = [AWKWARD.get(i, f"cluster {i}") for i in range(n_labels)]
+        wrong = np.arange(pbmc.n_obs) // n_labels % 10 == 9
+        pbmc.obs["truth"] = pd.Categorical.from_codes(codes, categories=names)
+        label = pd.Categorical.from_codes((codes + wrong) % n_labels, categories=names)
+        confidence = np.linspace(0.3, 1, pbmc.n_obs).astype(np.float32)
+        keys = AnnotationKeys()
+        keys.write(
+            pbmc,
+            columns={
+                keys.label: label,
+                keys.confidence: confidence,
+                keys.novelty: 1 - confidence,
+                keys.novel: confidence < 0.35,
+            },
+            probabilities=pd.DataFrame(0.0, index=pbmc.obs_names, columns=names),
+            embedding=np.zeros((pbmc.n_obs, 2)),
+            about={
+                "params": {"labels_key": "cell_type", "reference": True},
+                "novelty_threshold": 0.65,
+                "reliability": pd.DataFrame(
+                    {
+                        "lower": [0.0, 0.25, 0.5, 0.75],
+                        "upper": [0.25, 0.5, 0.75, 1.0],
+                        "confidence": [np.nan, 0.4, 0.7, 0.9],
+                        "accuracy": [np.nan, 0.2, 0.8, 0.9],
+                        "n_cells": [0, 10, 20, 70],
+                    }
+                ),
+            },
+        )
         return pbmc
 
     return make

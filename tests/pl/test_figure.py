@@ -20,12 +20,30 @@ if TYPE_CHECKING:
 
     from anndata import AnnData
 
-PLOTS = [ace.pl.panels, ace.pl.heatmap, ace.pl.diagnostics, ace.pl.pairs]
+
+def confusion(adata: AnnData, **arguments: Any) -> Any:
+    return ace.pl.confusion(adata, "truth", **arguments)
+
+
+OF_ANNOTATIONS = [confusion, ace.pl.reliability, ace.pl.confidence]
+PLOTS = [ace.pl.panels, ace.pl.heatmap, ace.pl.diagnostics, ace.pl.pairs, *OF_ANNOTATIONS]
+#: A pair needs two groups, and others draw all cells.
+OF_ONE_GROUP = [ace.pl.panels, ace.pl.heatmap, ace.pl.diagnostics, confusion]
 every_plot = pytest.mark.parametrize("plot", PLOTS, ids=lambda plot: plot.__name__)
 
 
-def make(explained: Callable[..., AnnData], n_groups: int, plot: Callable[..., Any]) -> AnnData:
-    return explained(n_groups, reference="each" if plot is ace.pl.pairs else "rest")
+@pytest.fixture
+def make(
+    explained: Callable[..., AnnData], annotated: Callable[..., AnnData]
+) -> Callable[..., AnnData]:
+    """Give what a plot draws."""
+
+    def make(n_groups: int, plot: Callable[..., Any]) -> AnnData:
+        if plot in OF_ANNOTATIONS:
+            return annotated(n_groups)
+        return explained(n_groups, reference="each" if plot is ace.pl.pairs else "rest")
+
+    return make
 
 
 @pytest.fixture
@@ -49,10 +67,10 @@ def autoshow(request: pytest.FixtureRequest) -> Iterator[bool]:
 def test_show_follows_scanpys_setting(
     plot: Callable[..., Any],
     autoshow: bool,
-    explained: Callable[..., AnnData],
+    make: Callable[..., AnnData],
     shown: list[Figure],
 ) -> None:
-    adata = make(explained, 2, plot)
+    adata = make(2, plot)
     result = plot(adata)
     assert len(shown) == autoshow
     assert (result is None) == autoshow
@@ -66,14 +84,14 @@ def test_show_follows_scanpys_setting(
 
 @every_plot
 def test_axes_are_given_back(
-    plot: Callable[..., Any], explained: Callable[..., AnnData], shown: list[Figure]
+    plot: Callable[..., Any], make: Callable[..., AnnData], shown: list[Figure]
 ) -> None:
-    adata = make(explained, 2, plot)
+    adata = make(2, plot)
     result = plot(adata, show=False)
     axes = [result] if isinstance(result, Axes) else result
     assert all(isinstance(ax, Axes) for ax in axes)
     one = {"columns": "fidelity"} if plot is ace.pl.diagnostics else {}
-    if plot is not ace.pl.pairs:  # a pair needs two groups
+    if plot in OF_ONE_GROUP:
         assert isinstance(plot(adata, groups="T/NK", show=False, **one), Axes)
     assert shown == []
 
@@ -81,12 +99,12 @@ def test_axes_are_given_back(
 @every_plot
 def test_save_writes_the_file_that_was_named(
     plot: Callable[..., Any],
-    explained: Callable[..., AnnData],
+    make: Callable[..., AnnData],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    adata = make(explained, 2, plot)
+    adata = make(2, plot)
     plot(adata, show=False, save=tmp_path / "plot.png")
     plot(adata, show=False, save="plot.pdf")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["plot.pdf", "plot.png"]
@@ -108,13 +126,13 @@ def snapshot(value: Any) -> Any:
 
 @every_plot
 def test_the_data_are_left_as_they_were(
-    plot: Callable[..., Any], explained: Callable[..., AnnData]
+    plot: Callable[..., Any], make: Callable[..., AnnData]
 ) -> None:
-    adata = make(explained, 8, plot)
+    adata = make(8, plot)
     x = adata.X.copy()
 
     def state() -> str:
-        frames = {"obs": adata.obs, "var": adata.var, "scores": adata.varm["ace_scores"]}
+        frames = {"obs": adata.obs, "var": adata.var, "scores": adata.varm.get("ace_scores")}
         keys = {name: list(getattr(adata, name)) for name in ("layers", "obsm", "varm", "obsp")}
         return repr(snapshot(dict(adata.uns) | frames | keys))
 

@@ -281,7 +281,7 @@ def test_failed_training_writes_nothing(query, atlas):
         ({"plan_kwargs": {"magic": 1}}, TypeError),
         ({"batch_size": 0}, ValueError),
     ):
-        with pytest.raises(error, match="magic|batch_size"):
+        with pytest.raises(error, match=r"magic|batch_size"):
             ace.tl.annotate(query, LABELS, reference=atlas, **QUICK, **options)
     assert set(query.obs) == set(before.obs)
     assert set(query.obsm) == set(before.obsm)

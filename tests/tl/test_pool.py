@@ -173,7 +173,7 @@ def test_labels_that_coincide_where_they_are_stored(two):
 def test_domains_are_in_both(two):
     query, atlas = two
     query.obs["site"] = "a"
-    with pytest.raises(KeyError, match="no column 'site' in reference.obs"):
+    with pytest.raises(KeyError, match=r"no column 'site' in reference\.obs"):
         pooled(query, atlas, domain_key=("site",))
     atlas.obs["site"] = np.where(np.arange(350) < 3, None, "b")
     with pytest.raises(ValueError, match=r"reference.obs\['site'\].*missing for 3 cells"):

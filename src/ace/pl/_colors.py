@@ -1,8 +1,10 @@
-"""Colours: of the two directions, and of groups."""
+"""Colours: of the two directions, of confidence, and of groups."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+
+from matplotlib.colors import LinearSegmentedColormap
 
 from ace._keys import ExplanationKeys, pair_name
 
@@ -13,6 +15,9 @@ if TYPE_CHECKING:
 # vision, and warm for more, cold for less, as in the colour map of the heatmap.
 ENRICHED = "#D55E00"
 DEPLETED = "#0072B2"
+
+# What is doubtful stands out, as in the plot of diagnostics.
+CONFIDENCE = LinearSegmentedColormap.from_list("confidence", [ENRICHED, "#DDDDDD", DEPLETED])
 
 
 def group_colors(adata: AnnData, *, key: str) -> dict[str, str]:

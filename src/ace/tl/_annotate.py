@@ -173,8 +173,8 @@ def annotate(
     for column in keys.columns:
         if column in read:
             raise ValueError(
-                f"key_added={key_added!r} would write to obs[{column!r}], which is a column of the "
-                "input: choose another name."
+                f"key_added={key_added!r} would write to obs[{column!r}], which is read: choose "
+                "another name."
             )
     clusters = None
     if over_clustering is not None:

@@ -1,0 +1,274 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from ace._keys import DEFAULT_ANNOTATION_KEY, AnnotationKeys
+from ace.get import annotation_df
+from ace.pl._colors import CONFIDENCE
+from ace.pl._figure import figure_of, finish, fit_figure, wrap
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from os import PathLike
+
+    from anndata import AnnData
+    from matplotlib.axes import Axes
+    from matplotlib.collections import PathCollection
+    from matplotlib.figure import Figure
+
+#: What the column of novel cells is called.
+NOVEL = "novel"
+# Inches.
+_CELL = 0.27
+_LEGEND = (0.9, 1.15)
+_BAR = (0.1, 1.0)
+_GAP = 0.2
+# Part of a cell's width that the largest dot takes.
+_LARGEST = 0.92
+# Characters in a line of a name.
+_WRAP = 32
+
+
+def confusion(
+    adata: AnnData,
+    groupby: str,
+    *,
+    groups: str | Sequence[str] | None = None,
+    majority: bool = False,
+    novel: bool = False,
+    counts: bool = False,
+    key: str = DEFAULT_ANNOTATION_KEY,
+    show: bool | None = None,
+    save: str | PathLike[str] | None = None,
+    ax: Axes | None = None,
+    return_fig: bool = False,
+) -> Figure | Axes | None:
+    """Draw which labels the cells of each group got.
+
+    A row for each group of a column of ``obs`` (another annotation, clusters, the truth where it
+    is known), a column for each label that was predicted. The area of a dot is the share of the
+    row's cells that got the label, its colour the mean confidence of these cells. Groups that are
+    called as a label stand in the order of the labels, the others where most of their cells went.
+    Cells whose label was given, or that are of no group, do not count.
+
+    Parameters
+    ----------
+    adata
+        Annotated data with the result of :func:`ace.tl.annotate`.
+    groupby
+        Column of ``adata.obs`` to compare with.
+    groups
+        Groups to draw, in this order; ``None`` draws all.
+    majority
+        Draw the votes of the clusters (``over_clustering``) instead of the cells' own labels.
+    novel
+        Put cells that are flagged as novel into a column of their own, ``"novel"``.
+    counts
+        Write the numbers of cells.
+    key
+        The ``key_added`` that the annotation was stored under.
+    show
+        Show the figure; ``None`` does as ``scanpy.settings.autoshow`` says.
+    save
+        File to save to, the format told by its ending.
+    ax
+        Axes to draw in; the legends are put beside it. Without it a figure that grows with the
+        number of groups and labels.
+    return_fig
+        Return the figure and do not show it.
+
+    Returns
+    -------
+    The figure with ``return_fig=True``; with ``show=False`` the axes of the matrix, with the
+    legends among its ``child_axes``; else ``None``.
+
+    Raises
+    ------
+    KeyError
+        If there is no such annotation, column, group or vote.
+    ValueError
+        If no annotated cell is left to draw.
+
+    Examples
+    --------
+    >>> import ace
+    >>> cells = ace.datasets.pbmc68k()
+    >>> atlas, query = cells[::2].copy(), cells[1::2].copy()
+    >>> model = ace.tl.annotate(query, "bulk_labels", reference=atlas, max_epochs=2)
+    >>> ax = ace.pl.confusion(query, "louvain", groups=["4", "0"], show=False)
+    >>> [label.get_text() for label in ax.get_yticklabels()]
+    ['4', '0']
+    """
+    cells = _cells(adata, groupby, majority=majority, novel=novel, key=key)
+    grouped = cells.groupby(["group", "label"], observed=False)
+    number = grouped.size().unstack("label")
+    number = number.loc[_rows(number, groups, adata, groupby)]
+    number = number.loc[:, (number > 0).any(axis=0)]
+    if number.empty:
+        raise ValueError(f"no annotated cell is in a group of adata.obs[{groupby!r}] to draw.")
+    confidence = grouped["confidence"].mean().unstack("label").loc[number.index, number.columns]
+    share = number.div(number.sum(axis=1).clip(lower=1), axis=0)
+
+    own_figure = ax is None
+    if ax is None:
+        from matplotlib import pyplot as plt
+
+        size = (max(number.shape[1], 3) * _CELL, max(number.shape[0], 3) * _CELL)
+        ax = plt.figure(figsize=size).add_axes((0, 0, 1, 1))
+    fig = figure_of(ax)
+    extent = ax.get_window_extent()
+    width, height = extent.width / fig.dpi, extent.height / fig.dpi
+    # Points across the largest dot.
+    largest = 72 * _LARGEST * min(width / number.shape[1], height / number.shape[0])
+    dots = _draw_dots(ax, share.to_numpy(), confidence.to_numpy(), largest)
+    if counts:
+        _write_counts(ax, number, share, confidence, largest)
+    else:  # lines would strike the numbers through
+        rows, columns = np.arange(number.shape[0]), np.arange(number.shape[1])
+        ax.hlines(rows, -0.5, len(columns) - 0.5, color="0.93", linewidth=0.6, zorder=0)
+        ax.vlines(columns, -0.5, len(rows) - 0.5, color="0.93", linewidth=0.6, zorder=0)
+    _name_axes(ax, number, groupby, "majority vote" if majority else "predicted", counts=counts)
+
+    x = 1 + _GAP / width
+    sizes = ax.inset_axes(
+        (x, 1 - _LEGEND[1] / height, _LEGEND[0] / width, _LEGEND[1] / height), label="sizes"
+    )
+    _draw_sizes(sizes, largest)
+    bottom = 1 - (_LEGEND[1] + 2 * _GAP + _BAR[1]) / height
+    bar = ax.inset_axes((x, bottom, _BAR[0] / width, _BAR[1] / height), label="colorbar")
+    fig.colorbar(dots, cax=bar)
+    bar.set_title("mean confidence", fontsize="small", loc="left")
+    bar.tick_params(labelsize="small", length=2)
+    bar.spines[:].set_visible(False)
+    if own_figure:
+        fit_figure(ax)
+    return finish(fig, ax, show=show, save=save, return_fig=return_fig)
+
+
+def _cells(adata: AnnData, groupby: str, *, majority: bool, novel: bool, key: str) -> pd.DataFrame:
+    """Group, label and confidence of each annotated cell."""
+    df = annotation_df(adata, key=key)
+    if groupby not in adata.obs:
+        raise KeyError(
+            f"there is no column {groupby!r} in adata.obs, which has {list(adata.obs.columns)}."
+        )
+    if majority and "majority" not in df:
+        raise KeyError(
+            f"there is no vote in adata.obs[{AnnotationKeys(key).majority!r}]: name the clusters "
+            "that vote, ace.tl.annotate(..., over_clustering=...)."
+        )
+    label = df["majority" if majority else "label"]
+    # Names as text: those of two columns need not be of one type.
+    label = label.cat.rename_categories([str(c) for c in label.cat.categories])
+    if novel:
+        label = label.cat.set_categories(
+            [*(c for c in label.cat.categories if c != NOVEL), NOVEL]
+        ).where(~df["novel"], NOVEL)
+    group = adata.obs[groupby].astype("category")
+    cells = pd.DataFrame(
+        {
+            "group": group.cat.rename_categories([str(c) for c in group.cat.categories]),
+            "label": label,
+            "confidence": df["confidence"],
+        }
+    )
+    return cells[~df["given"] & group.notna()]
+
+
+def _rows(
+    number: pd.DataFrame, groups: str | Sequence[str] | None, adata: AnnData, groupby: str
+) -> list[str]:
+    """Groups to draw, from top to bottom."""
+    if groups is not None:
+        asked = [groups] if isinstance(groups, str) else [str(group) for group in groups]
+        unknown = [group for group in asked if group not in number.index]
+        if unknown:
+            raise KeyError(
+                f"{unknown} not among the groups of adata.obs[{groupby!r}]: {list(number.index)}."
+            )
+        return asked
+    labels = list(number.columns)
+    main = number.to_numpy().argmax(axis=1)
+    place = [
+        labels.index(name) if name in labels else main[i] for i, name in enumerate(number.index)
+    ]
+    there = number.to_numpy().sum(axis=1) > 0
+    return [str(number.index[i]) for i in np.argsort(place, kind="stable") if there[i]]
+
+
+def _draw_dots(
+    ax: Axes, share: np.ndarray, confidence: np.ndarray, largest: float
+) -> PathCollection:
+    row, column = np.nonzero(share)
+    dots = ax.scatter(
+        column,
+        row,
+        s=largest**2 * share[row, column],
+        c=confidence[row, column],
+        cmap=CONFIDENCE,
+        vmin=0,
+        vmax=1,
+        edgecolors="0.3",
+        linewidths=0.4,
+        zorder=2,
+    )
+    ax.set_xlim(-0.5, share.shape[1] - 0.5)
+    ax.set_ylim(share.shape[0] - 0.5, -0.5)
+    return dots
+
+
+def _write_counts(
+    ax: Axes, number: pd.DataFrame, share: pd.DataFrame, confidence: pd.DataFrame, largest: float
+) -> None:
+    for row, column in zip(*np.nonzero(number.to_numpy()), strict=True):
+        text = str(number.iloc[row, column])
+        dark = share.iloc[row, column] > 0.3 and confidence.iloc[row, column] > 0.75
+        ax.annotate(
+            text,
+            (column, row),
+            ha="center",
+            va="center",
+            # As large as fits into the largest dot.
+            fontsize=min(7.0, 1.5 * largest / max(len(text), 2)),
+            color="white" if dark else "black",
+            zorder=3,
+        )
+
+
+def _name_axes(ax: Axes, number: pd.DataFrame, groupby: str, what: str, *, counts: bool) -> None:
+    rows, columns = number.shape
+    names = [wrap(str(name), _WRAP) for name in number.index]
+    if counts:
+        names = [f"{n} ({total})" for n, total in zip(names, number.sum(axis=1), strict=True)]
+    ax.set_yticks(np.arange(rows), labels=names, fontsize="small", parse_math=False)
+    labels = [wrap(str(name), _WRAP) for name in number.columns]
+    ax.set_xticks(
+        np.arange(columns), labels=labels, fontsize="small", rotation=90, parse_math=False
+    )
+    ax.tick_params(length=0)
+    ax.set_ylabel(groupby, fontsize="medium", parse_math=False)
+    ax.set_xlabel(what, fontsize="medium")
+    ax.spines[:].set_color("0.6")
+
+
+def _draw_sizes(ax: Axes, largest: float) -> None:
+    """The legend of the areas."""
+    shares = np.array([0.1, 0.25, 0.5, 1.0])
+    at = np.arange(len(shares))
+    ax.scatter(np.zeros(len(at)), at, s=largest**2 * shares, color="0.6", clip_on=False)
+    for y, share in zip(at, shares, strict=True):
+        ax.annotate(
+            f"{share:.0%}",
+            (0, y),
+            xytext=(largest / 2 + 5, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize="small",
+        )
+    ax.set_xlim(-0.2, 1)
+    ax.set_ylim(len(at) - 0.3, -0.7)
+    ax.set_title("share of the row", fontsize="small", loc="left")
+    ax.set_axis_off()
