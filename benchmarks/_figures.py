@@ -45,6 +45,13 @@ EMBEDDING_TITLES = {
     "symsim_220_clean": "SymSim, clean",
     "symsim_220_complex": "SymSim, complex",
 }
+RELIABILITY_TITLES = {
+    "kang": "Kang, both directions",
+    "pbmc_symphony": "Blood cells, three chemistries",
+    "cellmix": "Cell lines, three technologies",
+    "pbmc68k": "PBMC68k, halves",
+}
+RELIABILITY_STYLES = {"SCNYM": BLUE, "logistic regression": GREEN, "SCANVI": VERMILLION}
 DPI = 150
 
 
@@ -208,6 +215,60 @@ def _matching(labels: np.ndarray, clusters: np.ndarray) -> list[int]:
     cluster_of = dict(zip(found.tolist(), matched.tolist(), strict=True))
     free = iter(range(shared.shape[1], shared.shape[1] + shared.shape[0]))
     return [cluster_of[i] if i in cluster_of else next(free) for i in range(len(shared))]
+
+
+def draw_reliability(results_path: Path, out_png: Path) -> None:
+    """Draw accuracy against confidence of ``transfer.json``, a panel for each data set.
+
+    Bins of all tasks and seeds are pooled.
+
+    Parameters
+    ----------
+    results_path
+        JSON that ``benchmarks/transfer.py`` wrote.
+    out_png
+        The picture.
+
+    Raises
+    ------
+    ValueError
+        If no row has a frame of bins.
+    """
+    from matplotlib.figure import Figure
+
+    rows = read(results_path)
+    if "reliability" in rows:
+        framed = rows["reliability"].map(lambda v: isinstance(v, list))
+        rows = rows[framed & (rows["comparison"] == "transfer")]
+    if rows.empty or "reliability" not in rows:
+        raise ValueError(f"no row of {results_path} has the field 'reliability'.")
+    names = ordered(rows["data"].unique(), RELIABILITY_TITLES)
+    fig = Figure(figsize=(3.7 * len(names), 4.0), layout="constrained")
+    axes = fig.subplots(1, len(names), sharey=True, squeeze=False)[0]
+    for ax, name in zip(axes, names, strict=True):
+        _draw_bins(ax, rows[rows["data"] == name])
+        ax.set_title(RELIABILITY_TITLES.get(name, name), fontsize=11)
+        ax.set_xlabel("confidence")
+    axes[0].set_ylabel("accuracy")
+    _save(fig, out_png)
+
+
+def _draw_bins(ax: Axes, rows: pd.DataFrame) -> None:
+    """A line for each method, through the middles of its bins."""
+    ax.plot([0, 1], [0, 1], color=GREY, linewidth=0.8, linestyle=(0, (4, 3)))
+    for name, color in RELIABILITY_STYLES.items():
+        own = rows.loc[rows["method"] == name, "reliability"].tolist()
+        if not own:
+            continue
+        n, confidence, right = np.sum(own, axis=0).T
+        error = np.abs(confidence - right).sum() / n.sum()
+        there = n > 0
+        x, y = confidence[there] / n[there], right[there] / n[there]
+        ax.plot(x, y, color=color, linewidth=1.5, label=f"{name}, ECE {error:.3f}")
+        ax.scatter(x, y, s=4 + 90 * n[there] / n.sum(), color=color, linewidth=0, zorder=3)
+    ax.set(xlim=(0, 1.02), ylim=(0, 1.02), aspect="equal")
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.legend(loc="upper left", frameon=False, fontsize=8)
 
 
 def read(path: Path) -> pd.DataFrame:

@@ -62,7 +62,7 @@ class MixMatchLoop:
     model
         Whose network it is.
     recipe
-        Whose settings they are; one with MixMatch, adversary and teacher, and no threshold.
+        Whose settings they are; one with MixMatch, adversary and teacher.
     labelled, unlabelled
         Cells × genes: both tensors, or both sparse matrices, whose rows are then made dense in
         each minibatch.
@@ -83,8 +83,8 @@ class MixMatchLoop:
         batch_size: int = 256,
         seed: int = 0,
     ) -> None:
-        if recipe.confidence_threshold or not (recipe.mixmatch and recipe.teacher_decay):
-            raise ValueError("The loop is MixMatch with a teacher and no threshold.")
+        if not (recipe.mixmatch and recipe.adversary_weight and recipe.teacher_decay):
+            raise ValueError("The loop has MixMatch, an adversary and a teacher.")
         self.network = Network(model)
         self.teacher = copy.deepcopy(self.network).eval().requires_grad_(False)
         self.optimizer = recipe.new_optimizer(self.network.parameters())
@@ -142,9 +142,11 @@ class MixMatchLoop:
     def _loss(self, x: torch.Tensor, codes: torch.Tensor, u: torch.Tensor) -> torch.Tensor:
         recipe, n = self.recipe, len(x)
         with torch.no_grad():
-            guess = torch.softmax(self.teacher(u), dim=1) ** (1 / recipe.sharpening)
+            guess = torch.softmax(self.teacher(u), dim=1)
+            sure = guess.amax(1) >= recipe.confidence_threshold
+            guess = guess[sure] ** (1 / recipe.sharpening)
             guess /= guess.sum(1, keepdim=True)
-        cells = torch.cat([x, u])
+        cells = torch.cat([x, u[sure]])
         target = torch.cat([F.one_hot(codes, guess.shape[1]).float(), guess])
         share = torch.distributions.Beta(recipe.mixup_alpha, recipe.mixup_alpha)
         share = share.sample((len(cells), 1))
@@ -154,14 +156,21 @@ class MixMatchLoop:
         target = torch.lerp(target[partner], target, share)
         logits = self.network(mixed)
         loss = F.cross_entropy(logits[:n], target[:n])
-        error = (torch.softmax(logits[n:], dim=1) - target[n:]).square().sum(1).mean()
-        loss = loss + recipe.ssl_weight * self._ramp() * error
-        z = _Reversed.apply(self.network.encoder(cells), recipe.adversary_weight * self._ramp())
+        if len(guess):
+            error = (torch.softmax(logits[n:], dim=1) - target[n:]).square().sum(1).mean()
+            weight = recipe.ssl_weight * self._ramp(recipe.ssl_ramp_epochs)
+            loss = loss + weight * error
+        if not recipe.adversary_confident_only:
+            cells = torch.cat([x, u])
+        weight = recipe.adversary_weight * self._ramp(recipe.adversary_ramp_epochs)
+        z = _Reversed.apply(self.network.encoder(cells), weight)
         domains = (torch.arange(len(cells)) >= n).long()
         return loss + F.cross_entropy(self.network.adversary(z), domains)
 
-    def _ramp(self) -> float:
-        return math.exp(-5 * (1 - min(self.done / self.n_all_steps, 1)) ** 2)
+    def _ramp(self, epochs: int | None) -> float:
+        n_steps = self.n_all_steps if epochs is None else epochs * self.n_steps
+        done = min(self.done / n_steps, 1) if n_steps else 1
+        return math.exp(-5 * (1 - done) ** 2)
 
 
 def _dense(matrix: torch.Tensor | sparse.csr_matrix, rows: np.ndarray) -> torch.Tensor:

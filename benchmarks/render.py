@@ -110,17 +110,26 @@ FIGURES = {
     ),
     "mnist_convolutional": ("mnist", "ACE's Figure 4, the first image of each pair"),
     "mnist_vector": ("mnist", "The same for the network of Kratos, which sees vectors of pixels"),
+    "reliability": (
+        "transfer",
+        "Accuracy against confidence, all tasks and seeds of a set pooled; points by their cells",
+    ),
 }
+#: Scripts with tables here, by the beginnings of the tables' names.
+SCRIPTS = (
+    *("panels", "speed", "train_speed", "clusters", "structure", "mnist"),
+    *("transfer_speed", "transfer"),
+)
 
 
 def render(results_dir: Path, out_dir: Path) -> list[Path]:
     """Write markdown tables of the results, and figures.
 
     Writes ``panels_held_out.md``, ``panels_in_sample.md``, ``panels_truth.md``, ``speed.md``,
-    ``train_speed.md``, ``clusters.md``, ``structure.md``, ``mnist.md`` and ``environment.md``, and
-    a table for each other JSON of rows, named as it is. A table whose results are missing says
-    how to make them. For each figure ``<name>_figure.md`` shows ``<name>.png``; it is empty where
-    there is nothing to draw.
+    ``train_speed.md``, ``clusters.md``, ``structure.md``, ``mnist.md``, ``transfer*.md`` and
+    ``environment.md``, and a table for each other JSON of rows, named as it is. A table whose
+    results are missing says how to make them. For each figure ``<name>_figure.md`` shows
+    ``<name>.png``; it is empty where there is nothing to draw.
 
     Parameters
     ----------
@@ -135,6 +144,8 @@ def render(results_dir: Path, out_dir: Path) -> list[Path]:
     """
     results_dir, out_dir = Path(results_dir), Path(out_dir)
     out_dir.mkdir(parents=True, exist_ok=True)
+    import _transfer_tables  # which takes the form of tables from here
+
     panels, speed = _read(results_dir / "panels.json"), _read(results_dir / "speed.json")
     tables = {
         "panels_held_out": _by_data(panels, ["held-out"], (*AUROC, *REDUNDANCY, *COST, *TRAINING)),
@@ -148,14 +159,16 @@ def render(results_dir: Path, out_dir: Path) -> list[Path]:
         "structure": _each_set(_read(results_dir / "structure.json"), NEIGHBOURS),
         "mnist": _digits(_rows(results_dir / "mnist.json")),
     }
-    known = [name for name in tables if not name.startswith("panels")] + ["panels"]
+    tables |= _transfer_tables.tables(
+        _read(results_dir / "transfer.json"), _read(results_dir / "transfer_speed.json")
+    )
     for table, text in tables.items():
         if not text:
-            script = next(name for name in known if table.startswith(name))
+            script = next(name for name in SCRIPTS if table.startswith(name))
             tables[table] = f"*Not measured yet: `python benchmarks/{script}.py`.*\n"
     tables["environment"] = _environment([*results_dir.glob("*.json")])
     for path in sorted(results_dir.glob("*.json")):
-        if path.stem not in known:
+        if path.stem not in SCRIPTS:
             tables[path.stem] = _plain(_read(path))
     for name, (source, caption) in FIGURES.items():
         drawn = _draw(name, results_dir / f"{source}.json", out_dir / f"{name}.png")
@@ -181,10 +194,10 @@ def _draw(name: str, results: Path, out_png: Path) -> bool:
         options: dict[str, Any] = {"bbox_inches": "tight", "metadata": {"Software": None}}
         _mnist_figures.figure(rows, network).savefig(out_png, dpi=150, **options)
         return True
-    from _figures import draw_embeddings, draw_structure
+    import _figures
 
     try:
-        (draw_structure if name == "structure" else draw_embeddings)(results, out_png)
+        getattr(_figures, f"draw_{name}")(results, out_png)
     except ValueError:  # there is nothing to draw
         return False
     return True
@@ -349,7 +362,7 @@ def _number(mean: float, spread: float, decimals: int) -> str:
 
 def _rank(name: str) -> tuple[int, str]:
     """Sort ours without a model first, then with one, then the others."""
-    order = ("ace", "ACE", "KRATOS", "SCVI", "SCANVI")
+    order = ("ace", "ACE", "KRATOS", "SCNYM", "SCVI", "SCANVI")
     return next((i for i, start in enumerate(order) if name.startswith(start)), len(order)), name
 
 

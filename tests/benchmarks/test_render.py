@@ -46,12 +46,16 @@ def test_missing_results_say_how_to_make_them(tmp_path):
     assert set(written) == {
         "panels_held_out", "panels_in_sample", "panels_truth", "speed", "train_speed",
         "clusters", "structure", "mnist", "environment", "structure_figure", "embeddings_figure",
-        "mnist_convolutional_figure", "mnist_vector_figure",
+        "mnist_convolutional_figure", "mnist_vector_figure", "transfer", "transfer_parts",
+        "transfer_others", "transfer_novelty", "transfer_damage", "transfer_speed",
+        "reliability_figure",
     }  # fmt: skip
     assert "Not measured yet: `python benchmarks/panels.py`" in written["panels_truth"]
     assert "Not measured yet: `python benchmarks/speed.py`" in written["speed"]
     assert "Not measured yet: `python benchmarks/train_speed.py`" in written["train_speed"]
     assert "Not measured yet: `python benchmarks/clusters.py`" in written["clusters"]
+    assert "Not measured yet: `python benchmarks/transfer.py`" in written["transfer_novelty"]
+    assert "Not measured yet: `python benchmarks/transfer_speed.py`" in written["transfer_speed"]
     # A page that shows a figure of nothing stays whole.
     assert written["structure_figure"] == written["mnist_vector_figure"] == ""
     assert not list((tmp_path / "tables").glob("*.png"))
@@ -148,6 +152,119 @@ def test_digits_are_tables_and_a_figure_a_network(tmp_path):
     for name in ("mnist_convolutional", "mnist_vector"):
         assert f"({name}.png)" in (tmp_path / f"{name}_figure.md").read_text()
         assert (tmp_path / f"{name}.png").is_file()
+
+
+def _transfer(source, method, seed, accuracy, comparison="transfer", data="kang", **fields):
+    return {"comparison": comparison, "data": data, "source": source, "change": "as they are",
+            "method": method, "seed": seed, "accuracy": accuracy, **fields}  # fmt: skip
+
+
+def _drawn(rows, folder):
+    from render import render
+
+    (folder / "transfer.json").write_text(json.dumps({"rows": rows}))
+    render(folder, folder)
+    return {path.stem: path.read_text().splitlines() for path in folder.glob("*.md")}
+
+
+def test_transfer_is_a_table_a_direction_with_presets_apart(tmp_path):
+    rows = [
+        _transfer("CTRL", "SCNYM", 0, 0.95),
+        _transfer("CTRL", "SCNYM", 1, 0.97),
+        _transfer("CTRL", "SCNYM, no_teacher", 0, 0.9),
+        _transfer("CTRL", "linear SVM", 0, 0.94),
+        _transfer("STIM", "linear SVM", 0, 0.93),
+    ]
+    written = _drawn(rows, tmp_path)
+    table = written["transfer"]
+    assert table[0] == "**CTRL → STIM** (defaults were chosen here) (2 seeds)"
+    assert table[4:6] == ["| SCNYM | **0.960 ± 0.014** |", "| linear SVM | 0.940 |"]
+    assert table[7] == "**STIM → CTRL** (1 seed)"
+    parts = written["transfer_parts"]
+    assert parts[4:6] == ["| SCNYM | **0.960 ± 0.014** |", "| SCNYM, no_teacher | 0.900 |"]
+    assert len(parts) == 6
+
+
+def test_means_over_domains_are_of_those_that_ran_on_all(tmp_path):
+    rows = [
+        _transfer(source, "SCNYM", seed, accuracy + seed / 100, data="cellmix")
+        for source, accuracy in (("10x", 0.9), ("Drop-seq", 0.8))
+        for seed in (0, 1)
+    ]
+    rows.append(_transfer("10x", "SCANVI", 0, 0.99, data="cellmix"))
+    table = _drawn(rows, tmp_path)["transfer_others"]
+    assert table[2] == "| method | from 10x | from Drop-seq | mean |"
+    assert table[4] == "| SCNYM | 0.905 ± 0.007 | **0.805 ± 0.007** | **0.855 ± 0.007** |"
+    assert table[5] == "| SCANVI | **0.990** |  |  |"
+
+
+def test_novelty_is_a_line_a_type_and_a_mean_of_all(tmp_path):
+    def row(source, method, auroc, **fields):
+        new = {"comparison": "novelty", "auroc": auroc, **fields}
+        return _transfer(source, method, 0, 0.9, **new) | {"change": "B hidden"}
+
+    rows = [
+        row("CTRL", "SCNYM, new_identity", 0.9, flagged=0.5, kept=0.94),
+        row("STIM", "SCNYM, new_identity", 0.8, flagged=0.7, kept=0.96),
+        row("CTRL", "logistic regression", 0.95),
+    ]
+    table = _drawn(rows, tmp_path)["transfer_novelty"]
+    assert table[2] == "| hidden | labels from | SCNYM, new_identity | logistic regression |"
+    assert table[4] == "| B | CTRL | 0.900 | **0.950** |"
+    assert table[5] == "| B | STIM | **0.800** |  |"
+    assert table[6] == "| mean |  | 0.850 | 1 of 2 |"
+    assert table[-1] == "| mean |  | 0.60 / 0.95 |"
+
+
+def test_damage_is_compared_with_what_was_before(tmp_path):
+    def row(comparison, source, seed, accuracy, recall):
+        found = _transfer(source, "linear SVM", seed, accuracy, comparison, recall={"B": recall})
+        return found | ({"change": "B five times rarer"} if comparison == "damage" else {})
+
+    rows = [row("transfer", source, 0, 0.9, 1.0) for source in ("CTRL", "STIM")]
+    rows += [
+        row("damage", source, seed, accuracy, 0.5)
+        for source, accuracy in (("CTRL", 0.8), ("STIM", 0.6))
+        for seed in (0, 1)
+    ]
+    table = _drawn(rows, tmp_path)["transfer_damage"]
+    assert table[0] == "**B five times rarer** (2 seeds)"
+    assert table[2] == "| method | accuracy before | after | recall of B before | after |"
+    assert table[4] == "| linear SVM | 0.900 | **0.700** | 1.000 | **0.500** |"
+
+
+def test_reliability_is_drawn_from_pooled_bins(tmp_path):
+    empty = [[0, 0.0, 0]] * 8
+    rows = [
+        _transfer("CTRL", "SCNYM", s, 0.9, reliability=[*empty, [4, 3.4, 4], [6, 5.8, 5]])
+        for s in (0, 1)
+    ]
+    text = _drawn(rows, tmp_path)["reliability_figure"]
+    assert text[-1].endswith("(reliability.png)")
+    assert (tmp_path / "reliability.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_costs_of_transfer(tmp_path):
+    from render import render
+
+    rows = [
+        {"comparison": "task", "subject": name, "source": source, "seed": 0, "threads": 2,
+         "seconds": seconds, "accuracy": 0.95}
+        for name, seconds in (("SCNYM", 5.0), ("scNym, its own code", 50.0))
+        for source in ("CTRL", "STIM")
+    ]  # fmt: skip
+    rows.append(
+        {"comparison": "epoch", "subject": "csr", "source": "CTRL", "seed": 0, "threads": 1,
+         "ms_scnym": 150.0, "ms_bare": 100.0, "ms_sparse": 120.0, "ratio": 1.5,
+         "ratio_sparse": 1.25}
+    )  # fmt: skip
+    (tmp_path / "transfer_speed.json").write_text(json.dumps({"rows": rows}))
+    render(tmp_path, tmp_path)
+    text = (tmp_path / "transfer_speed.md").read_text()
+    assert "| csr | 150 | 100 | 120 | 1.50 | 1.25 |" in text
+    assert "CTRL → STIM, one thread** (1 seed)" in text
+    assert "| SCNYM, labels from STIM | **5.0** | **0.950** |" in text
+    assert "scNym's own code takes 10 times as long." in text
 
 
 def test_unknown_results_are_a_plain_table(tmp_path):
