@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import warnings
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
 import anndata as ad
 import numpy as np
 import pandas as pd
@@ -12,7 +16,18 @@ import scipy.sparse as sp
 from ace.tl._pool import Pool, pool_cells
 from ace.tl._shared_genes import shared_genes, variable_genes
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 LABELS = "bulk_labels"
+
+
+@contextmanager
+def warns(message: str) -> Iterator[None]:
+    """Expect a warning, and let pass what anndata says of pandas' options."""
+    with pytest.warns(UserWarning, match=message):  # noqa: PT031 (the filter is undone after it)
+        warnings.filterwarnings("ignore", category=DeprecationWarning)
+        yield
 
 
 def pooled(query: ad.AnnData, reference: ad.AnnData | None = None, **options) -> Pool:
@@ -74,7 +89,7 @@ def test_same_names_in_both_objects(pbmc):
 def test_unlabelled_cells_of_the_reference_are_left_out(two):
     query, atlas = two
     atlas.obs[LABELS] = atlas.obs[LABELS].where(np.arange(350) >= 20)
-    with pytest.warns(UserWarning, match="20 cells of the reference have no label"):
+    with warns("20 cells of the reference have no label"):
         pool = pooled(query, atlas)
     assert pool.adata.n_obs == 350 + 330
     assert (pool.adata.X[350:] != atlas[20:, query.var_names].X).nnz == 0
@@ -111,10 +126,10 @@ def test_totals_that_differ_are_warned_about(two):
     query, atlas = two
     query.X = query.X.expm1() * 100
     query.X = sp.csr_matrix(query.X).log1p()
-    with pytest.warns(UserWarning, match=r"(?s)adds up to 1e\+04 and 1e\+06 .*normalize_total"):
+    with warns(r"(?s)adds up to 1e\+04 and 1e\+06 .*normalize_total"):
         pooled(query, atlas)
     query.X = sp.csr_matrix(query.X) / np.log(2)  # the other logarithm
-    with pytest.warns(UserWarning, match="totals of the reference and of the query differ"):
+    with warns("totals of the reference and of the query differ"):
         pooled(query, atlas)
 
 
@@ -139,7 +154,7 @@ def test_values_that_are_no_numbers(two):
 def test_what_looks_unlabelled_is_warned_about(two, category, message):
     query, atlas = two
     atlas.obs[LABELS] = atlas.obs[LABELS].cat.rename_categories({"Dendritic": category})
-    with pytest.warns(UserWarning, match=f"{message}.*learned as a type.*unlabeled_category="):
+    with warns(f"{message}.*learned as a type.*unlabeled_category="):
         pooled(query, atlas)
 
 
@@ -148,7 +163,7 @@ def test_a_near_miss_of_the_category(pbmc):
     labels[::2] = "unknown"
     pbmc.obs[LABELS] = labels
     with (
-        pytest.warns(UserWarning, match="learned as a type"),
+        warns("learned as a type"),
         pytest.raises(ValueError, match="Did you mean unlabeled_category='unknown'"),
     ):
         pooled(pbmc)
@@ -209,7 +224,7 @@ def test_genes_keep_the_order_of_the_query():
 
 def test_loss_of_genes_is_warned_about_from_half_on():
     shared_genes(of_genes(SYMBOLS), of_genes(SYMBOLS[:100]))
-    with pytest.warns(UserWarning, match="share 80 genes only: 120 of the 200 genes of the query"):
+    with warns("share 80 genes only: 120 of the 200 genes of the query"):
         shared_genes(of_genes(SYMBOLS), of_genes(SYMBOLS[:80] + IDS[:100]))
 
 
