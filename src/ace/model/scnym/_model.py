@@ -94,7 +94,7 @@ class SCNYM(UsingScnym):
         *,
         n_hidden: int = 256,
         n_layers: int = 2,
-        dropout_rate: float = 0.3,
+        dropout_rate: float = 0.5,
         residual: bool = False,
         normalization: Literal["batch", "layer"] = "batch",
         random_state: int | None = None,

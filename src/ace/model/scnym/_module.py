@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ace.model._module import EmbeddingModule
+from ace.model.scnym._novelty import Novelty
 from ace.nn import reverse_gradient
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ class ScnymModule(EmbeddingModule):
         n_domains: Sequence[int],
         n_hidden: int = 256,
         n_layers: int = 2,
-        dropout_rate: float = 0.3,
+        dropout_rate: float = 0.5,
         residual: bool = False,
         normalization: Literal["batch", "layer"] = "batch",
     ) -> None:
@@ -89,6 +90,7 @@ class ScnymModule(EmbeddingModule):
             nn.Sequential(nn.Linear(n_hidden, n_hidden), nn.ReLU(), nn.Linear(n_hidden, n))
             for n in n_domains
         )
+        self.novelty = Novelty(n_hidden, n_labels)
         # Logits are divided by it once the network is trained; saved with the weights.
         self.register_buffer("temperature", torch.ones(()))
 
@@ -101,6 +103,12 @@ class ScnymModule(EmbeddingModule):
     def classify(self, x: Tensor) -> Tensor:
         """Calibrated softmax logits, shape ``(n_cells, n_labels)``, of unscaled expression."""
         return self.logits_of(self.embed(x))
+
+    @auto_move_data
+    def novelty_of(self, x: Tensor) -> Tensor:
+        """How likely cells are of no known type, of unscaled expression, shape ``(n_cells,)``."""
+        z = self.embed(x)
+        return self.novelty(z, self.classifier(z))
 
     def logits_of(self, z: Tensor) -> Tensor:
         """Calibrated softmax logits of embedded cells."""

@@ -116,7 +116,11 @@ DEFAULT = Recipe()
 
 PRESETS: dict[str, Recipe] = {
     "default": DEFAULT,
-    "new_identity": dataclasses.replace(DEFAULT, adversary_confident_only=True),
+    # Pseudolabels would make the network sure of every cell, and an adversary that sees the cells
+    # of unknown types would pull them to the known ones.
+    "new_identity": dataclasses.replace(
+        DEFAULT, mixmatch=False, adversary_weight=0.1, adversary_confident_only=True
+    ),
     "supervised": dataclasses.replace(DEFAULT, mixmatch=False, adversary_weight=0.0),
     # The paper's text (Section 2 and Algorithm 1).
     "published": Recipe(

@@ -78,17 +78,23 @@ class UsingScnym(SetUpScnym):
         return model
 
     def _calibrate(self, reader: MatrixReader, labels: np.ndarray, batch_size: int) -> None:
-        """Fit the temperature and the threshold of novelty on the validation cells.
+        """Learn from labelled cells how sure to be: where they lie, and what is unusual.
 
-        Without any, they stay as they are.
+        The temperature and the units of novelty are those of the validation cells; without any,
+        they stay as they are.
         """
-        held_out = self.validation_indices
+        train, held_out = self.train_indices, self.validation_indices
+        if np.isin(np.arange(len(self.labels)), labels[train]).all():
+            z = torch.from_numpy(self._embed(reader, train, batch_size))
+            self.module.novelty.cpu().learn_places(z, torch.from_numpy(labels[train]))
+            self.module.novelty.to(self.device)
         if not len(held_out):
             return
-        self.module.temperature.fill_(1.0)
-        logits = self._logits(reader, held_out, batch_size)
-        truth = torch.from_numpy(labels[held_out])
-        self.temperature_ = fit_temperature(logits, truth)
+        z = torch.from_numpy(self._embed(reader, held_out, batch_size)).to(self.device)
+        with torch.no_grad():
+            logits = self.module.classifier(z)
+        self.module.novelty.learn_units(z, logits)
+        self.temperature_ = fit_temperature(logits.cpu(), torch.from_numpy(labels[held_out]))
         self.module.temperature.fill_(self.temperature_)
         scores = self._novelty(reader, held_out, batch_size)
         self.novelty_threshold_ = float(np.quantile(scores, KEPT))
@@ -211,6 +217,19 @@ class UsingScnym(SetUpScnym):
     ) -> np.ndarray:
         r"""How likely a cell is of none of the known types.
 
+        .. math::
+            N = \frac{E - \tilde E}{\sigma_E} + 2 \frac{D - \tilde D}{\sigma_D}, \quad
+            E = - \log \sum_c e^{\ell_c}, \quad
+            D = \min_c \sqrt{(z - \mu_c)^T \Sigma^{-1} (z - \mu_c)}
+
+        The energy :math:`E` of the logits :math:`\ell` :cite:p:`liu2020energy` is high where the
+        network sees little of any class, the Mahalanobis distance :math:`D` of the embedding
+        :math:`z` :cite:p:`lee2018simple` where a cell lies far from all of them. Means
+        :math:`\mu_c` and covariance :math:`\Sigma` (shrunk by a tenth towards a sphere) are those
+        of the labelled training cells; medians and standard deviations those of the validation
+        cells, of which 0 is the typical novelty. Train with ``preset="new_identity"`` where new
+        types are to be expected.
+
         Parameters
         ----------
         adata
@@ -222,8 +241,9 @@ class UsingScnym(SetUpScnym):
 
         Returns
         -------
-        One score a cell, shape ``(n_cells,)``. ``novelty_threshold_`` is the value that 95 % of
-        the validation cells, which are of known types, do not exceed.
+        One score a cell, float32, shape ``(n_cells,)``, in standard deviations of known cells.
+        ``novelty_threshold_`` is the value that 95 % of the validation cells do not exceed; it is
+        ``None`` if there were none.
 
         Raises
         ------
@@ -236,9 +256,12 @@ class UsingScnym(SetUpScnym):
         reader = self._reader(adata)
         return self._novelty(reader, self._rows(indices, len(reader)), batch_size)
 
+    @torch.inference_mode()
     def _novelty(
         self, reader: MatrixReader, rows: np.ndarray, batch_size: int | None
     ) -> np.ndarray:
-        logits = self._logits(reader, rows, batch_size).double()
-        log_p = torch.log_softmax(logits, dim=1)
-        return -(log_p.exp() * log_p).sum(dim=1).numpy()
+        self.module.eval()
+        parts = [
+            self.module.novelty_of(x).cpu() for x in self._minibatches(reader, rows, batch_size)
+        ]
+        return torch.cat([torch.empty(0), *parts]).numpy()

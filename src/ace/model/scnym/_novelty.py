@@ -1,0 +1,82 @@
+"""Whether a cell is of none of the known types."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+#: Share of the mean variance that every direction of the embedding gets at least.
+SHRINKAGE = 0.1
+#: What a standard deviation of the distance counts in those of the energy.
+DISTANCE_WEIGHT = 2.0
+
+
+class Novelty(nn.Module):
+    r"""Little evidence for any class, and a place far from the known cells.
+
+    .. math::
+        N = \frac{E - \tilde E}{\sigma_E} + 2 \frac{D - \tilde D}{\sigma_D}, \quad
+        E = - \log \sum_c e^{\ell_c}, \quad
+        D = \min_c \sqrt{(z - \mu_c)^T \Sigma^{-1} (z - \mu_c)}
+
+    with the energy :math:`E` of the logits :math:`\ell` :cite:p:`liu2020energy` and the
+    Mahalanobis distance :math:`D` of the embedding :math:`z` from the nearest class mean
+    :cite:p:`lee2018simple`. Means :math:`\mu_c` and covariance :math:`\Sigma` are those of the
+    labelled training cells, medians and standard deviations those of the validation cells. Either
+    part alone misses types that the other finds: a classifier is sure of a cell that has what
+    tells its class from the others, and does not ask for what else that class has.
+
+    Parameters
+    ----------
+    n_latent
+        Dimensions of the embedding.
+    n_labels
+        Number of classes.
+    """
+
+    def __init__(self, n_latent: int, n_labels: int) -> None:
+        super().__init__()
+        self.register_buffer("means", torch.zeros(n_labels, n_latent))
+        self.register_buffer("whitening", torch.eye(n_latent))
+        self.register_buffer("medians", torch.zeros(2))
+        self.register_buffer("spreads", torch.ones(2))
+
+    @torch.no_grad()
+    def learn_places(self, z: Tensor, labels: Tensor) -> None:
+        """Fit means and covariance to embedded cells and their classes, each of which has some."""
+        z = z.double()
+        members = nn.functional.one_hot(labels, len(self.means)).to(z.dtype)
+        means = members.T @ z / members.sum(0)[:, None]
+        rest = z - means[labels]
+        covariance = rest.T @ rest / len(z)
+        mean_variance = covariance.diagonal().mean().clamp(min=1e-12)
+        covariance *= 1 - SHRINKAGE
+        covariance.diagonal().add_(SHRINKAGE * mean_variance)
+        # Σ = L Lᵀ; distances after multiplication by L⁻ᵀ are Mahalanobis distances.
+        lower = torch.linalg.cholesky(covariance)
+        identity = torch.eye(len(covariance), dtype=z.dtype)
+        self.means.copy_(means)
+        self.whitening.copy_(torch.linalg.solve_triangular(lower, identity, upper=False).T)
+
+    @torch.no_grad()
+    def learn_units(self, z: Tensor, logits: Tensor) -> None:
+        """Fit medians and standard deviations to cells of known types."""
+        parts = self.parts(z, logits)
+        self.medians.copy_(parts.median(0).values)
+        spreads = parts.std(0, correction=0)
+        self.spreads.copy_(torch.where(spreads > 0, spreads, 1.0))
+
+    def parts(self, z: Tensor, logits: Tensor) -> Tensor:
+        """Energy and distance, shape ``(n_cells, 2)``."""
+        # Not by way of the inner products, whose rounding would depend on the minibatch.
+        distances = torch.cdist(
+            z @ self.whitening,
+            self.means @ self.whitening,
+            compute_mode="donot_use_mm_for_euclid_dist",
+        )
+        return torch.stack([-torch.logsumexp(logits, 1), distances.amin(1)], dim=1)
+
+    def forward(self, z: Tensor, logits: Tensor) -> Tensor:
+        """Novelty of embedded cells with these logits, shape ``(n_cells,)``."""
+        energy, distance = ((self.parts(z, logits) - self.medians) / self.spreads).unbind(1)
+        return energy + DISTANCE_WEIGHT * distance
