@@ -70,8 +70,8 @@ def main(arguments: list[str] | None = None) -> None:
     torch.set_num_threads(options.threads)
     os.environ["OMP_NUM_THREADS"] = str(options.threads)  # of the processes started from here
     results = Results(options.out, KEYS)
-    files = ("transfer_speed.py", "_transfer_data.py", "_transfer_loop.py", "_measure.py")
-    code = code_key("model", "nn", files=files)
+    files = ("_transfer_data.py", "_transfer_loop.py", "_transfer_methods.py", "_measure.py")
+    code = code_key("model", "nn", files=("transfer_speed.py", *files))
     for name in options.only:
         reason = available(TASK[0]) if name != "memory" else None
         if reason:

@@ -161,6 +161,7 @@ def test_scnym_answers_for_every_unlabelled_cell():
 
     cells = load(*BUNDLED)
     answer = scnym(cells, max_epochs=2)
+    assert 0 < answer.said["seconds"] < 60
     assert len(answer.labels) == len(answer.novelty) == cells.target.sum()
     assert answer.probabilities.index.equals(cells.every.obs_names[cells.target])
     assert set(answer.labels) <= set(cells.known)
