@@ -149,10 +149,10 @@ def _draw_novel(ax: Axes, x: np.ndarray, y: np.ndarray, size: float, n_novel: in
         ax.scatter(
             x,
             y,
-            s=1.3 * size,
+            s=max(1.3 * size, 14.0),
             marker="x",
             color=ENRICHED,
-            linewidths=min(1.0, 0.25 * size**0.5),
+            linewidths=min(1.0, max(0.25 * size**0.5, 0.7)),
             label=f"novel ({n_novel})",
             rasterized=True,
             zorder=3,

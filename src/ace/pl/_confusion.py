@@ -22,12 +22,14 @@ if TYPE_CHECKING:
 #: What the column of novel cells is called.
 NOVEL = "novel"
 # Inches.
-_CELL = 0.27
+_CELL = 0.3
 _LEGEND = (0.9, 1.15)
 _BAR = (0.1, 1.0)
 _GAP = 0.2
 # Part of a cell's width that the largest dot takes.
 _LARGEST = 0.92
+# Smaller shares are told by their number alone, where it is written: a dot would strike it through.
+_LEAST = 0.02
 # Characters in a line of a name.
 _WRAP = 32
 
@@ -123,7 +125,8 @@ def confusion(
     width, height = extent.width / fig.dpi, extent.height / fig.dpi
     # Points across the largest dot.
     largest = 72 * _LARGEST * min(width / number.shape[1], height / number.shape[0])
-    dots = _draw_dots(ax, share.to_numpy(), confidence.to_numpy(), largest)
+    drawn = share.where(share >= _LEAST, 0) if counts else share
+    dots = _draw_dots(ax, drawn.to_numpy(), confidence.to_numpy(), largest)
     if counts:
         _write_counts(ax, number, share, confidence, largest)
     else:  # lines would strike the numbers through
