@@ -39,9 +39,9 @@ def query(pbmc: ad.AnnData) -> ad.AnnData:
 @pytest.fixture
 def mixed(pbmc: ad.AnnData) -> ad.AnnData:
     """All cells, the labels of every other one taken away: half of these missing, half unknown."""
-    labels = pbmc.obs[LABELS].astype(object)
-    labels.iloc[1::4], labels.iloc[3::4] = "Unknown", None
-    pbmc.obs["known"] = pd.Categorical(labels)
+    labels = pbmc.obs[LABELS].cat.add_categories("Unknown")
+    labels.iloc[1::4], labels.iloc[3::4] = "Unknown", np.nan
+    pbmc.obs["known"] = labels
     return pbmc
 
 

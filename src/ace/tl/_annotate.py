@@ -310,7 +310,7 @@ def majority_vote(
     voters = voters & (cluster >= 0)
     categories = labels.categories
     if HETEROGENEOUS not in categories:
-        categories = categories.astype(object).append(pd.Index([HETEROGENEOUS], dtype=object))
+        categories = categories.insert(len(categories), HETEROGENEOUS)
     n_labels = len(labels.categories)
     cell = cluster[voters] * n_labels + labels.codes[voters]
     votes = np.bincount(cell, minlength=len(names) * n_labels).reshape(len(names), n_labels)
