@@ -162,7 +162,8 @@ class SCNYM(UsingScnym):
         ----------
         max_epochs
             Passes over the larger of the two parts, labelled and unlabelled cells. ``None``: what
-            the preset says, or as many as make 400 minibatches, but at least 10 and at most 100.
+            the preset says, or as many as make 400 minibatches, but at least 10 and at most 100;
+            10 where there are no labelled cells (see :meth:`load_query_data`).
         preset
             What is known of the unlabelled cells, or which experiment is meant:
 
@@ -243,7 +244,9 @@ class SCNYM(UsingScnym):
         n_steps = len(data.train_dataloader())
         n_epochs = max_epochs or recipe.max_epochs
         if n_epochs is None:
-            n_epochs = min(max(-(-N_STEPS // n_steps), FEWEST_EPOCHS), MOST_EPOCHS)
+            # Without labels there is nothing to hold on to: go a short way.
+            wanted = -(-N_STEPS // n_steps) if len(split[0]) else FEWEST_EPOCHS
+            n_epochs = min(max(wanted, FEWEST_EPOCHS), MOST_EPOCHS)
         plan = self._training_plan_cls(
             self.module,
             recipe,

@@ -60,6 +60,8 @@ class ScnymModule(EmbeddingModule):
         ``"batch"`` or ``"layer"``.
     """
 
+    temperature: Tensor
+
     def __init__(
         self,
         n_input: int,

@@ -34,6 +34,11 @@ class Novelty(nn.Module):
         Number of classes.
     """
 
+    means: Tensor
+    whitening: Tensor
+    medians: Tensor
+    spreads: Tensor
+
     def __init__(self, n_latent: int, n_labels: int) -> None:
         super().__init__()
         self.register_buffer("means", torch.zeros(n_labels, n_latent))
