@@ -17,7 +17,10 @@ damage
     A tenth of the given labels replaced by another, or a type five times rarer than it was.
 
 scNym's own code and celltypist need environments of their own: name their interpreters by options,
-or in ACE_BENCH_SCNYM and ACE_BENCH_CELLTYPIST. Without, they are skipped.
+or in ACE_BENCH_SCNYM and ACE_BENCH_CELLTYPIST. Without, they are skipped. In an environment each:
+
+    pip install celltypist==1.7.1 "scikit-learn<1.8" "anndata<0.13"
+    pip install torch scanpy ConfigArgParse tensorboard && pip install --no-deps scnym==0.3.2
 """
 
 from __future__ import annotations
