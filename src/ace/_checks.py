@@ -90,6 +90,23 @@ def unique_genes(adata: AnnData) -> None:
         )
 
 
+def column_of(adata: AnnData, key: str, name: str = "adata") -> pd.Series:
+    """Give a column of ``obs`` of the object that the user calls ``name``.
+
+    Raises
+    ------
+    KeyError
+        If there is none, with the nearest.
+    """
+    if key not in adata.obs:
+        near = difflib.get_close_matches(str(key), list(map(str, adata.obs.columns)), n=3)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise KeyError(
+            f"there is no column {key!r} in {name}.obs, which has {list(adata.obs.columns)}.{hint}"
+        )
+    return adata.obs[key]
+
+
 def groups_of(
     adata: AnnData, groupby: str, *, leave_out: Any = None
 ) -> tuple[np.ndarray, list[str]]:
@@ -105,14 +122,7 @@ def groups_of(
         If a cell has no group, there is one group only, names coincide as text, or the column
         holds measurements.
     """
-    if groupby not in adata.obs:
-        near = difflib.get_close_matches(str(groupby), list(map(str, adata.obs.columns)), n=3)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
-        raise KeyError(
-            f"there is no column {groupby!r} in adata.obs, which has "
-            f"{list(adata.obs.columns)}.{hint}"
-        )
-    column = adata.obs[groupby]
+    column = column_of(adata, groupby)
     if pd.api.types.is_float_dtype(column.dtype):
         raise ValueError(
             f"adata.obs[{groupby!r}] holds measurements ({column.dtype}), not groups. If they are "
@@ -198,6 +208,25 @@ def warn_of_counts(kind: InputKind, layer: str | None) -> None:
         "    sc.pp.log1p(adata)",
         UserWarning,
         stacklevel=4,
+    )
+
+
+def log_normalised(matrix: Any, name: str, layer: str | None) -> None:
+    """Raise unless a matrix of the object that the user calls ``name`` is log-normalised."""
+    kind = input_kind(matrix)
+    if kind == "log":
+        return
+    where = f"{name}.X" if layer is None else f"{name}.layers[{layer!r}]"
+    holds = {
+        "counts": "counts",
+        "scaled": "negative values (scaled, or corrected for batches)",
+        "other": "values that are no logarithms (above 20, or none but 0)",
+    }
+    raise ValueError(
+        f"{where} holds {holds[kind]}, and labels are transferred on log-normalised expression. "
+        "Name a layer that has it, or make it of the counts, alike in all objects:\n"
+        f"    sc.pp.normalize_total({name}, target_sum=1e4)\n"
+        f"    sc.pp.log1p({name})"
     )
 
 

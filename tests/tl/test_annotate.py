@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import anndata as ad
 import numpy as np
 import pandas as pd
@@ -329,6 +331,26 @@ def test_errors_say_what_mends_them(mixed, arguments, error, message):
         ace.tl.annotate(mixed, **({"labels_key": "known"} | arguments))
     assert set(mixed.obs) == set(before.obs)
     assert set(mixed.uns) == set(before.uns)
+
+
+def test_warnings_point_at_the_caller(query, atlas):
+    atlas = atlas[:, np.r_[:300, 700:765]].copy()
+    atlas.obs[LABELS] = atlas.obs[LABELS].cat.rename_categories({"Dendritic": "unassigned"})
+    atlas.obs.loc[atlas.obs_names[:3], LABELS] = np.nan
+    query = query[:, ~query.var_names.isin(atlas.var_names[:200])].copy()
+    query.X = (query.X.expm1() * 5).log1p()
+    with warnings.catch_warnings(record=True) as record:
+        warnings.simplefilter("always", UserWarning)
+        warnings.simplefilter("ignore", DeprecationWarning)
+        ace.tl.annotate(query, LABELS, reference=atlas, n_top_genes=50, max_epochs=1)
+    ours = [w for w in record if w.category is UserWarning]
+    assert [str(w.message).split(":")[0][:30] for w in ours] == [
+        "reference.obs['bulk_labels'] h",
+        "3 cells of the reference have ",
+        "the query and the reference sh",
+        "totals of the reference and of",
+    ]
+    assert {w.filename for w in ours} == {__file__}
 
 
 def test_a_reference_is_another_object(mixed):

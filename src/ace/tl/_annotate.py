@@ -11,7 +11,7 @@ import pandas as pd
 
 from ace import _checks
 from ace._keys import DEFAULT_ANNOTATION_KEY, AnnotationKeys
-from ace.tl._pool import Pool, column_of, pool_cells
+from ace.tl._pool import Pool, pool_cells
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -176,9 +176,6 @@ def annotate(
                 f"key_added={key_added!r} would write to obs[{column!r}], which is read: choose "
                 "another name."
             )
-    clusters = None
-    if over_clustering is not None:
-        clusters = column_of(adata, over_clustering, "adata").to_numpy()
     pool = pool_cells(
         adata,
         reference,
@@ -189,6 +186,10 @@ def annotate(
         n_top_genes=n_top_genes,
         random_state=random_state,
     )
+
+    clusters = None
+    if over_clustering is not None:
+        clusters = _checks.column_of(adata, over_clustering).to_numpy()
 
     # scvi-tools takes seconds to import: only this call waits for it.
     from ace.model import SCNYM

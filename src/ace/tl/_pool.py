@@ -14,6 +14,7 @@ from anndata import AnnData
 from anndata.utils import make_index_unique
 
 from ace import _checks
+from ace._keys import storable
 from ace._matrix import CHUNK_VALUES, read_rows
 from ace.tl._shared_genes import shared_genes, variable_genes
 
@@ -63,7 +64,9 @@ def pool_cells(
     objects = {"adata": query} if reference is None else {"query": query, "reference": reference}
     for name, adata in objects.items():
         _readable(adata, name)
-    matrices = [_matrix(adata, layer, name) for name, adata in objects.items()]
+    matrices = [_checks.matrix_of(adata, layer) for adata in objects.values()]
+    for name, matrix in zip(objects, matrices, strict=True):
+        _checks.log_normalised(matrix, name, layer)
     domains = [_domains(adata, domain_key, labels_key, name) for name, adata in objects.items()]
     labels = _labels(
         query if reference is None else reference,
@@ -83,7 +86,7 @@ def pool_cells(
                 f"{unlabelled.sum()} cells of the reference have no label in "
                 f"reference.obs[{labels_key!r}] and are left out.",
                 UserWarning,
-                stacklevel=4,
+                stacklevel=3,
             )
             rows[1], labels = np.flatnonzero(~unlabelled), labels[~unlabelled]
         given = pd.Categorical.from_codes(np.full(query.n_obs, -1), dtype=labels.dtype)
@@ -132,41 +135,9 @@ def _readable(adata: AnnData, name: str) -> None:
     _checks.unique_genes(adata)
 
 
-def _matrix(adata: AnnData, layer: str | None, name: str) -> Any:
-    """Matrix of an object, if it is log-normalised."""
-    matrix = _checks.matrix_of(adata, layer)
-    where = f"{name}.X" if layer is None else f"{name}.layers[{layer!r}]"
-    kind = _checks.input_kind(matrix)
-    holds = {
-        "counts": "counts",
-        "scaled": "negative values (scaled, or corrected for batches)",
-        "other": "values that are no logarithms (above 20, or none but 0)",
-    }
-    if kind != "log":
-        raise ValueError(
-            f"{where} holds {holds[kind]}, and labels are transferred on log-normalised "
-            "expression. Name a layer that has it, or make one of the counts, alike in all "
-            "objects:\n"
-            f"    sc.pp.normalize_total({name}, target_sum=1e4)\n"
-            f"    sc.pp.log1p({name})"
-        )
-    return matrix
-
-
-def column_of(adata: AnnData, key: str, name: str) -> pd.Series:
-    """Give a column of ``obs``; ``name`` is what the user calls the object."""
-    if key not in adata.obs:
-        near = difflib.get_close_matches(str(key), list(map(str, adata.obs.columns)), n=1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
-        raise KeyError(
-            f"there is no column {key!r} in {name}.obs, which has {list(adata.obs.columns)}.{hint}"
-        )
-    return adata.obs[key]
-
-
 def _labels(adata: AnnData, key: str, unlabeled_category: Any, name: str) -> pd.Categorical:
     """Label of each cell, missing where there is none; only categories that occur."""
-    values = column_of(adata, key, name)
+    values = _checks.column_of(adata, key, name)
     if pd.api.types.is_float_dtype(values.dtype):
         raise ValueError(
             f"{name}.obs[{key!r}] holds measurements ({values.dtype}), not labels. If they are "
@@ -183,14 +154,14 @@ def _labels(adata: AnnData, key: str, unlabeled_category: Any, name: str) -> pd.
             f"{name}.obs[{key!r}] holds {len(classes)} labels besides {unlabeled_category!r}, "
             f"{classes}: there must be two at least to tell apart."
         )
-    _checks.distinct([label.replace("/", "|") for label in classes], classes)
+    _checks.distinct([storable(label) for label in classes], classes)
     doubtful = [label for label in classes if label.strip().lower() in _LOOKS_UNLABELLED]
     if doubtful:
         warnings.warn(
             f"{name}.obs[{key!r}] holds {doubtful}, which is learned as a type. If such cells "
             f"have no label, say so: unlabeled_category={doubtful[0]!r}.",
             UserWarning,
-            stacklevel=5,
+            stacklevel=4,
         )
     return labels
 
@@ -217,7 +188,7 @@ def _domains(adata: AnnData, keys: Sequence[str], labels_key: str, name: str) ->
             "cannot be what is to be ignored. Leave domain_key out, or name the experiment."
         )
     for key in keys:
-        if column_of(adata, key, name).isna().any():
+        if _checks.column_of(adata, key, name).isna().any():
             raise ValueError(
                 f"{name}.obs[{key!r}] (domain_key) is missing for "
                 f"{adata.obs[key].isna().sum()} cells: every cell needs a domain."
@@ -293,5 +264,5 @@ def _warn_of_totals(x: sp.csr_matrix, sides: np.ndarray, one_object: bool) -> No
         "    sc.pp.normalize_total(adata, target_sum=1e4)\n"
         "    sc.pp.log1p(adata)",
         UserWarning,
-        stacklevel=5,
+        stacklevel=4,
     )

@@ -75,7 +75,7 @@ def shared_genes(query: AnnData, reference: AnnData) -> pd.Index:
             "cut down to its highly variable genes, pass the whole: annotate chooses among the "
             "shared ones (n_top_genes).",
             UserWarning,
-            stacklevel=5,
+            stacklevel=4,
         )
     return shared
 
