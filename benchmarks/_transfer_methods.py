@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from _rankings import _quiet_scvi
 from _results import code_key
-from _transfer_baselines import elsewhere, logistic, scanvi, svm
+from _transfer_baselines import KEPT, elsewhere, logistic, scanvi, svm
 from _transfer_data import GIVEN, UNKNOWN
 from _transfer_scores import Answer
 
@@ -60,7 +60,7 @@ def methods(pythons: dict[str, str | None]) -> dict[str, Method]:
     found = {OURS: Method(scnym, ours)}
     for preset in PRESETS:
         found[f"{OURS}, {preset}"] = Method(partial(scnym, preset=preset), ours)
-    published = partial(scnym, preset="published", plan_kwargs=FOR_NEW_TYPES)
+    published = partial(scnym, preset="published", by_confidence=True, plan_kwargs=FOR_NEW_TYPES)
     found[OUR_PUBLISHED] = Method(published, ours, slow=True)
     found |= {
         LOGISTIC: Method(partial(logistic, all_genes=True), theirs, random=False),
@@ -92,8 +92,13 @@ def timed(method: Method, cells: Cells) -> tuple[Answer, float]:
     return answer, answer.said.get("seconds", time.perf_counter() - start)
 
 
-def scnym(cells: Cells, preset: str = "default", **options: Any) -> Answer:
-    """Train by a preset, everything else as it comes."""
+def scnym(
+    cells: Cells, preset: str = "default", *, by_confidence: bool = False, **options: Any
+) -> Answer:
+    """Train by a preset, everything else as it comes.
+
+    ``by_confidence`` takes 1 - confidence for novelty, as the published code does.
+    """
     from ace.model import SCNYM
 
     _quiet_scvi(cells.seed)
@@ -108,10 +113,15 @@ def scnym(cells: Cells, preset: str = "default", **options: Any) -> Answer:
     )  # fmt: skip
     probabilities = model.predict(indices=asked, soft=True)
     seconds = time.perf_counter() - start
+    novelty, threshold = np.asarray(model.novelty(indices=asked)), model.novelty_threshold_
+    if by_confidence:
+        held_out = model.predict(indices=model.validation_indices, soft=True)
+        novelty = 1 - probabilities.max(axis=1).to_numpy()
+        threshold = np.quantile(1 - held_out.max(axis=1), KEPT)
     return Answer(
         probabilities.columns.to_numpy()[probabilities.to_numpy().argmax(1)].astype(str),
         probabilities,
-        np.asarray(model.novelty(indices=asked)),
-        float(model.novelty_threshold_),
+        novelty,
+        float(threshold),
         {"seconds": seconds, "temperature": float(model.temperature_)},
     )

@@ -166,6 +166,9 @@ def test_scnym_answers_for_every_unlabelled_cell():
     assert answer.probabilities.index.equals(cells.every.obs_names[cells.target])
     assert set(answer.labels) <= set(cells.known)
     assert "Unknown" not in answer.probabilities
+    other = scnym(cells, max_epochs=2, by_confidence=True)
+    np.testing.assert_array_equal(other.labels, answer.labels)
+    np.testing.assert_allclose(other.novelty, 1 - answer.confidence)
 
 
 def test_linear_methods_do_not_see_the_target_labels():
