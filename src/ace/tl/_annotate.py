@@ -122,7 +122,8 @@ def annotate(
     ``uns[key_added]``
         ``params``; ``novelty_threshold``; ``temperature``, which the logits are divided by;
         ``evaluation``, numbers of :meth:`ace.model.SCNYM.evaluate` on labelled cells held out;
-        ``reliability``, the frame of :meth:`ace.model.SCNYM.get_calibration` on these.
+        ``reliability``, the frame of :meth:`ace.model.SCNYM.get_calibration` on these, whose error
+        is the ``ece`` of the evaluation.
 
     Raises
     ------
@@ -282,8 +283,11 @@ def _about(model: SCNYM) -> dict[str, Any]:
     }
     if len(model.validation_indices):
         numbers = model.evaluate(split="validation")
+        calibration = model.get_calibration(split="validation")
+        # The calibration error of the very bins that are stored.
+        numbers |= {"ece": calibration["ece"]}
         about["evaluation"] = {k: v for k, v in numbers.items() if isinstance(v, int | float)}
-        about["reliability"] = model.get_calibration(split="validation")["reliability"]
+        about["reliability"] = calibration["reliability"]
     return about
 
 
