@@ -12,7 +12,7 @@ from scvi import REGISTRY_KEYS
 
 from ace import _checks
 from ace.explain import ClassifierScorer
-from ace.model._evaluation import calibration, evaluate_classifier
+from ace.model._evaluation import N_CALIBRATION_BINS, calibration, evaluate_classifier
 from ace.model._latent import LatentModel, Part
 
 if TYPE_CHECKING:
@@ -169,7 +169,7 @@ class ClassifierModel(LatentModel):
         Returns
         -------
         ``accuracy``, ``balanced_accuracy`` (mean recall of the classes that occur), ``macro_f1``
-        (over the classes that occur or are predicted), ``ece`` (expected calibration error, 15
+        (over the classes that occur or are predicted), ``ece`` (expected calibration error, 10
         bins), ``n_cells``, and ``confusion``, a frame of cell numbers (rows: given labels,
         columns: predicted ones).
 
@@ -188,7 +188,7 @@ class ClassifierModel(LatentModel):
         adata: AnnData | MuData | None = None,
         *,
         split: Literal["train", "validation", "test"] | None = None,
-        n_bins: int = 10,
+        n_bins: int = N_CALIBRATION_BINS,
         batch_size: int | None = None,
     ) -> dict[str, Any]:
         r"""Compare how sure the model is with how often it is right.

@@ -12,7 +12,7 @@ from torchmetrics.functional.classification import multiclass_calibration_error
 if TYPE_CHECKING:
     from torch import Tensor
 
-N_CALIBRATION_BINS = 15
+N_CALIBRATION_BINS = 10
 
 
 def evaluate_classifier(

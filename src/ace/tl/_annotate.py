@@ -283,11 +283,8 @@ def _about(model: SCNYM) -> dict[str, Any]:
     }
     if len(model.validation_indices):
         numbers = model.evaluate(split="validation")
-        calibration = model.get_calibration(split="validation")
-        # The calibration error of the very bins that are stored.
-        numbers |= {"ece": calibration["ece"]}
         about["evaluation"] = {k: v for k, v in numbers.items() if isinstance(v, int | float)}
-        about["reliability"] = calibration["reliability"]
+        about["reliability"] = model.get_calibration(split="validation")["reliability"]
     return about
 
 
