@@ -107,6 +107,22 @@ def _write_methods_table() -> None:
     (TABLES / "methods.md").write_text("".join(f"| {line} |\n" for line in lines))
 
 
+def _write_presets_table() -> None:
+    """Write the settings of scNym's presets from the presets themselves."""
+    from dataclasses import asdict
+
+    from ace.model.scnym import PRESETS
+
+    shown = ["default", "new_identity", "supervised", "published"]
+    columns = [asdict(PRESETS[name]) for name in shown]
+    lines = [" | ".join(["setting", *(f"`{name}`" for name in shown)]), " | ".join(["---"] * 5)]
+    lines += [
+        " | ".join([f"`{setting}`", *(str(column[setting]) for column in columns)])
+        for setting in columns[0]
+    ]
+    (TABLES / "presets.md").write_text("".join(f"| {line} |\n" for line in lines))
+
+
 def _render_benchmarks() -> None:
     """Turn the kept numbers of the benchmarks into tables and figures of docs/benchmarks.md."""
     sys.path.insert(0, str(ROOT / "benchmarks"))
@@ -117,4 +133,5 @@ def _render_benchmarks() -> None:
 
 TABLES.mkdir(parents=True, exist_ok=True)
 _write_methods_table()
+_write_presets_table()
 _render_benchmarks()
