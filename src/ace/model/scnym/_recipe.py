@@ -32,7 +32,7 @@ class Recipe:
     ssl_ramp_epochs
         Epochs in which that weight rises to its largest; ``None`` for all.
     sharpening
-        Temperature T of :math:`z_i \\propto p_i^{1/T}`, which makes pseudolabels surer.
+        Temperature T of :math:`z_i \propto p_i^{1/T}`, which makes pseudolabels surer.
     mixup_alpha
         MixUp takes shares from Beta(alpha, alpha).
     confidence_threshold

@@ -78,7 +78,7 @@ class SetUpScnym(ClassifierModel):
             columns, each of which gets an adversary. ``None``: labelled and unlabelled cells are
             the two domains.
         layer
-            Layer with log-normalised expression (:math:`\\log(1 + x)` of counts scaled to 10 000
+            Layer with log-normalised expression (:math:`\log(1 + x)` of counts scaled to 10 000
             a cell), ``None`` for ``X``.
         **kwargs
             Used when a saved model is loaded.
