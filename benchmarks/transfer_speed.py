@@ -9,8 +9,9 @@ epoch
     loop indexes dense tensors in memory, and in another form makes rows of a sparse matrix dense;
     it neither validates nor records anything. Medians over the epochs that follow a first one.
 task
-    Training and prediction by default settings, and by scNym's own code (100 epochs, all genes),
-    in turns, with the same number of threads. Its interpreter is named as for transfer.py.
+    Training and prediction by default settings, by logistic regression, by SCANVI and by scNym's
+    own code (100 epochs, all genes), in turns, with the same number of threads. The interpreter of
+    the last is named as for transfer.py.
 memory
     100 000 labelled and 100 000 unlabelled cells × 5000 genes, sparse: one epoch, which reads all
     of them, and the prediction of all. Peak above what the process held with the matrix and the
@@ -40,7 +41,7 @@ from _measure import measure
 from _results import RESULTS, Results, code_key
 from _transfer_data import GIVEN, UNKNOWN, available, load
 from _transfer_loop import MixMatchLoop
-from _transfer_methods import ITS_OWN, OURS, methods, timed
+from _transfer_methods import ITS_OWN, LOGISTIC, OURS, SCANVI, methods, timed
 from scipy import sparse
 from train_speed import _Clock
 
@@ -153,7 +154,7 @@ def compare_tasks(results: Results, code: str, options: argparse.Namespace) -> N
     known = methods({"scnym": options.scnym_python})
     for source in SOURCES:
         for seed in options.seeds:
-            for name in (OURS, ITS_OWN):
+            for name in (OURS, LOGISTIC, SCANVI, ITS_OWN):
                 method = known[name]
                 row: Row = {"comparison": "task", "subject": name, "source": source, "seed": seed}
                 row["code"] = code if name == OURS else method.code
