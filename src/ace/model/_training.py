@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -70,6 +71,10 @@ def drop_tiny_moments(optimizer: torch.optim.Optimizer) -> None:
 @contextmanager
 def quiet_trainer() -> Iterator[None]:
     """Silence what Lightning advises about choices that are ours, not the user's."""
+    # Which accelerators there are, and what else one could install, is said at each training.
+    lightning = logging.getLogger("lightning.pytorch")
+    level = lightning.level
+    lightning.setLevel(logging.WARNING)
     with warnings.catch_warnings():
         # Workers would each pickle the matrix; slicing rows is cheap.
         warnings.filterwarnings("ignore", message=".*does not have many workers.*")
@@ -78,7 +83,10 @@ def quiet_trainer() -> Iterator[None]:
         # torch's own notes to Lightning (pytree and scheduler names that were renamed).
         warnings.filterwarnings("ignore", category=FutureWarning, module="lightning.*")
         warnings.filterwarnings("ignore", category=DeprecationWarning, module="lightning.*")
-        yield
+        try:
+            yield
+        finally:
+            lightning.setLevel(level)
 
 
 class BestWeights(Callback):
