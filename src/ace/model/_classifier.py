@@ -91,15 +91,10 @@ class ClassifierModel(LatentModel):
 
     # -- using it ------------------------------------------------------------------------------
 
-    @torch.inference_mode()
     def _logits(
         self, reader: MatrixReader, rows: np.ndarray, batch_size: int | None
     ) -> torch.Tensor:
-        self.module.eval()
-        parts = [
-            self.module.classify(x).cpu() for x in self._minibatches(reader, rows, batch_size)
-        ]
-        return torch.cat([torch.empty(0, len(self.labels)), *parts])
+        return self._outputs(self.module.classify, len(self.labels), reader, rows, batch_size)
 
     def predict(
         self,

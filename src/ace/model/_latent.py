@@ -17,7 +17,7 @@ from ace.model._loaders import given_split, split_cells
 from ace.model._training import flushed_denormals, quiet_trainer, seeded
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from anndata import AnnData
     from lightning.pytorch import LightningModule
@@ -175,13 +175,32 @@ class LatentModel(GeneModel):
         reader = self._reader(adata)
         return self._embed(reader, self._rows(indices, len(reader)), batch_size)
 
-    @torch.inference_mode()
     def _embed(
         self, reader: MatrixReader, rows: np.ndarray, batch_size: int | None = None
     ) -> np.ndarray:
+        return self._outputs(
+            self.module.embed, self.module.n_latent, reader, rows, batch_size
+        ).numpy()
+
+    @torch.inference_mode()
+    def _outputs(
+        self,
+        output: Callable[[torch.Tensor], torch.Tensor],
+        n_columns: int,
+        reader: MatrixReader,
+        rows: np.ndarray,
+        batch_size: int | None,
+    ) -> torch.Tensor:
+        """What the network says of cells, ``(n_cells, n_columns)``, on the CPU."""
         self.module.eval()
-        parts = [self.module.embed(x).cpu() for x in self._minibatches(reader, rows, batch_size)]
-        return torch.cat([torch.empty(0, self.module.n_latent), *parts]).numpy()
+        # One block from the start: small results kept between large minibatches that come and go
+        # scatter the memory, of which much more is then taken than is in use.
+        result = torch.empty(len(rows), n_columns)
+        start = 0
+        for x in self._minibatches(reader, rows, batch_size):
+            result[start : start + len(x)] = output(x)
+            start += len(x)
+        return result
 
     def _prototype_scorer(
         self,

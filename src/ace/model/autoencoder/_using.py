@@ -136,14 +136,13 @@ class TrainedAce(SetUpAce):
         columns = _checks.gene_positions(pd.Index(self._feature_names), genes, "gene_list")
         cells = self._cells(adata)
         rows = self._rows(indices, cells.n_obs)
-        self.module.eval()
-        with torch.inference_mode():
-            parts = [
-                self.module.reconstruct(x).cpu()[:, columns]
-                for x in self._minibatches(self._reader(adata), rows, batch_size)
-            ]
-        values = torch.cat([torch.empty(0, len(genes)), *parts]).numpy()
-        return pd.DataFrame(values, index=cells.obs_names[rows], columns=genes)
+        network = self.module
+
+        def reconstruct(x: torch.Tensor) -> torch.Tensor:
+            return network.reconstruct(x)[:, columns]
+
+        values = self._outputs(reconstruct, len(genes), self._reader(adata), rows, batch_size)
+        return pd.DataFrame(values.numpy(), index=cells.obs_names[rows], columns=genes)
 
     def selected_genes(self) -> pd.Index:
         """Genes that the encoder reads, ``n_selected`` in the order of the matrix.

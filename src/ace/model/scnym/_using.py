@@ -189,24 +189,17 @@ class UsingScnym(SetUpScnym):
         column = 0 if domain_key is None else keys.index(domain_key)
         cells = self._cells(adata)
         rows = self._rows(indices, cells.n_obs)
-        logits = self._domain_logits(self._reader(adata), rows, column, batch_size)
-        names = self._domains_of(column)
+        names, network = self._domains_of(column), self.module
+
+        def domains(x: torch.Tensor) -> torch.Tensor:
+            return network.domain_logits(network.embed(x), column)
+
+        logits = self._outputs(domains, len(names), self._reader(adata), rows, batch_size)
         if not soft:
             return names[logits.argmax(dim=1).numpy()]
         return pd.DataFrame(
             torch.softmax(logits, dim=1).numpy(), index=cells.obs_names[rows], columns=names
         )
-
-    @torch.inference_mode()
-    def _domain_logits(
-        self, reader: MatrixReader, rows: np.ndarray, column: int, batch_size: int | None
-    ) -> torch.Tensor:
-        self.module.eval()
-        parts = [
-            self.module.domain_logits(self.module.embed(x), column).cpu()
-            for x in self._minibatches(reader, rows, batch_size)
-        ]
-        return torch.cat([torch.empty(0, len(self._domains_of(column))), *parts])
 
     def novelty(
         self,
@@ -256,12 +249,12 @@ class UsingScnym(SetUpScnym):
         reader = self._reader(adata)
         return self._novelty(reader, self._rows(indices, len(reader)), batch_size)
 
-    @torch.inference_mode()
     def _novelty(
         self, reader: MatrixReader, rows: np.ndarray, batch_size: int | None
     ) -> np.ndarray:
-        self.module.eval()
-        parts = [
-            self.module.novelty_of(x).cpu() for x in self._minibatches(reader, rows, batch_size)
-        ]
-        return torch.cat([torch.empty(0), *parts]).numpy()
+        network = self.module
+
+        def column(x: torch.Tensor) -> torch.Tensor:
+            return network.novelty_of(x)[:, None]
+
+        return self._outputs(column, 1, reader, rows, batch_size)[:, 0].numpy()
