@@ -207,6 +207,15 @@ class GeneModel(BaseModelClass):
                 raise ValueError("the matrix holds NaN or infinite values.")
             yield torch.from_numpy(x).to(self.device)
 
+    @staticmethod
+    def _require_finite(reader: MatrixReader, rows: np.ndarray) -> None:
+        """Refuse values that are no numbers, in one pass that keeps sparse rows sparse."""
+        for chunk in reader.chunks(rows):
+            with np.errstate(invalid="ignore"):
+                finite = np.isfinite(chunk.sum())
+            if not finite:
+                raise ValueError("the matrix holds NaN or infinite values.")
+
     def _require_trained(self) -> None:
         if not self.is_trained_:
             raise RuntimeError(f"this {type(self).__name__} is not trained: call train() first.")

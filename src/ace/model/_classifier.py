@@ -156,8 +156,10 @@ class ClassifierModel(LatentModel):
         adata
             Labelled cells; ``None`` for those of the model.
         split
-            Which of the model's cells: ``"train"``, ``"validation"`` or ``"test"``. ``None`` is
-            the test split, or, where ``adata`` is given, all of its labelled cells.
+            Which of the model's cells: ``"train"``, ``"validation"`` or ``"test"``. ``None``: all
+            labelled cells of ``adata``, where it is given, else the test split; of a model that
+            holds no cells back for it (:class:`~ace.model.SCNYM`) the validation split, which its
+            temperature was fitted on.
         batch_size
             Cells in a minibatch; ``None`` for ``scvi.settings.batch_size``.
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+import torch
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score
 from torchmetrics.functional.classification import multiclass_calibration_error
 
@@ -41,14 +42,11 @@ def evaluate_classifier(
     n_true = confusion.sum(axis=1)
     occurs = n_true > 0
     recall = confusion.diagonal()[occurs] / n_true[occurs]
-    ece = multiclass_calibration_error(
-        probabilities, truth, num_classes=n_labels, n_bins=N_CALIBRATION_BINS, norm="l1"
-    )
     return {
         "accuracy": float(accuracy_score(true, predicted)),
         "balanced_accuracy": float(recall.mean()),
         "macro_f1": float(f1_score(true, predicted, average="macro", zero_division=0.0)),
-        "ece": float(ece),
+        "ece": calibration(probabilities, truth, N_CALIBRATION_BINS)["ece"],
         "n_cells": len(true),
         "confusion": pd.DataFrame(
             confusion,
@@ -74,17 +72,20 @@ def calibration(probabilities: Tensor, truth: Tensor, n_bins: int) -> dict[str, 
     -------
     ``ece`` and the frame ``reliability``.
     """
+    # The library has a further bin for a confidence of exactly 1.
+    probabilities = probabilities.clamp(max=1 - 1e-7)
     ece = multiclass_calibration_error(
         probabilities, truth, num_classes=probabilities.shape[1], n_bins=n_bins, norm="l1"
     )
     confidence, predicted = probabilities.max(dim=1)
-    bounds = np.linspace(0, 1, n_bins + 1)
+    bounds = torch.linspace(0, 1, n_bins + 1)
     cells = pd.DataFrame(
         {"confidence": confidence.numpy(), "accuracy": (predicted == truth).numpy().astype(float)}
     )
-    bins = np.clip(np.ceil(cells["confidence"] * n_bins).astype(int) - 1, 0, n_bins - 1)
-    grouped = cells.groupby(bins)
-    reliability = pd.DataFrame({"lower": bounds[:-1], "upper": bounds[1:]})
+    # A confidence on a bound is in the bin above it, as in the library.
+    grouped = cells.groupby((torch.bucketize(confidence, bounds, right=True) - 1).numpy())
+    edges = np.linspace(0, 1, n_bins + 1)
+    reliability = pd.DataFrame({"lower": edges[:-1], "upper": edges[1:]})
     reliability = reliability.join(grouped.mean()).assign(
         n_cells=grouped.size().reindex(reliability.index, fill_value=0)
     )

@@ -72,8 +72,8 @@ class LabelsField(LabelsWithUnlabeledObsField):
 
     #: What to do about cells that have none; the column stands for {key}.
     _mend = (
-        "Give them a category, `adata.obs[{key!r}] = adata.obs[{key!r}].astype(str)"
-        '.replace("nan", "Unknown")`, and pass unlabeled_category="Unknown".'
+        "Give them a category, `adata.obs[{key!r}] = adata.obs[{key!r}].astype(object)"
+        '.fillna("Unknown")`, and pass unlabeled_category="Unknown".'
     )
     #: Categories that there must be, the unlabelled one not counted.
     _fewest = 2

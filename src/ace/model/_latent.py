@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -56,6 +57,8 @@ class LatentModel(GeneModel):
 
     #: Set once the model is trained: which cells the rows of the split are.
     split_fingerprint_: str | None = None
+    #: Which cells could be split then: those with labels.
+    split_eligible_: str | None = None
 
     # -- which cells are for what --------------------------------------------------------------
 
@@ -77,12 +80,16 @@ class LatentModel(GeneModel):
 
         ``default`` are the sizes of a first training where none are asked for.
         """
+        # The split of cells that had labels is none of the cells that have labels now.
+        eligible = hashlib.sha256(np.packbits(codes >= 0).tobytes()).hexdigest()
+        same = self.split_eligible_ == eligible and self._split_is_of(self.adata)
+        self.split_eligible_ = eligible
+        if external_indexing is None and train_size is None and validation_size is None and same:
+            return self.train_indices_, self.validation_indices_, self.test_indices_
         if external_indexing is not None:
             if train_size is not None or validation_size is not None:
                 raise ValueError("give either external_indexing or sizes, not both.")
             return given_split(external_indexing, codes)
-        if train_size is None and validation_size is None and self._split_is_of(self.adata):
-            return self.train_indices_, self.validation_indices_, self.test_indices_
         if train_size is None and validation_size is None and default is not None:
             train_size, validation_size = default
         return split_cells(codes, train_size, validation_size, rng)
@@ -137,7 +144,19 @@ class LatentModel(GeneModel):
                 **trainer_kwargs,
             )
             runner()
+        self._add_new_history(runner.trainer)
         self.split_fingerprint_ = self._fingerprint(self.adata)
+
+    def _add_new_history(self, trainer: Any) -> None:
+        """Keep what only this training logged: scvi-tools goes on with what the first did."""
+        logged = getattr(trainer.logger, "history", None)
+        if not isinstance(logged, dict) or not isinstance(self.history_, dict):
+            return
+        for name, frame in logged.items():
+            if name not in self.history_:
+                self.history_[name] = frame.set_axis(
+                    frame.index + self._n_epochs_trained - len(frame)
+                ).rename_axis(frame.index.name)
 
     # -- using it ------------------------------------------------------------------------------
 

@@ -27,7 +27,7 @@ def resolve_seed(random_state: int | None) -> int:
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
     """Seed torch inside, and leave its global state as it was."""
-    devices = list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []
+    devices = list(range(torch.cuda.device_count())) if torch.cuda.is_available() else []
     with torch.random.fork_rng(devices=devices):
         torch.default_generator.manual_seed(seed)
         if devices:

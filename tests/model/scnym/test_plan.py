@@ -12,7 +12,7 @@ from scvi import REGISTRY_KEYS
 from torch.nn import functional as F
 
 from ace.model.scnym import PRESETS, Recipe, ScnymModule, ScnymTrainingPlan
-from ace.model.scnym._plan import DOMAINS_KEY, mix_up, sharpen, sigmoid_ramp
+from ace.model.scnym._plan import DOMAINS_KEY, mix_up, sigmoid_ramp
 from ace.model.scnym._recipe import recipe_of
 
 
@@ -34,12 +34,6 @@ def _plan(network: ScnymModule, n_epochs: int = 10, **recipe: object) -> ScnymTr
     plan = ScnymTrainingPlan(network, Recipe(**recipe), n_epochs=n_epochs, n_steps=5)
     plan.trainer = SimpleNamespace(optimizers=[])
     return plan.train()
-
-
-def test_sharpening_is_the_papers() -> None:
-    p = torch.tensor([[0.5, 0.3, 0.2], [0.1, 0.1, 0.8]])
-    torch.testing.assert_close(sharpen(p, 0.5), p**2 / (p**2).sum(1, keepdim=True))
-    torch.testing.assert_close(sharpen(p, 1.0), p)
 
 
 def test_mixtures_keep_the_dominant_cell() -> None:
@@ -135,6 +129,58 @@ def test_nothing_to_learn_from_is_no_error() -> None:
     terms["loss"].backward()
 
 
+def test_one_sure_cell_is_no_minibatch() -> None:
+    """Of cells without labels: neither loss takes one cell alone through a normalisation."""
+    network = _network()
+    batch = _batch(n=0)
+    with torch.no_grad():
+        p = torch.softmax(network.eval().classify(batch[REGISTRY_KEYS.X_KEY]), 1).amax(1)
+    threshold = float(p.sort().values[-2:].mean())  # only the surest is above
+    plan = _plan(network, confidence_threshold=threshold, adversary_confident_only=True)
+    _, terms = plan.step(batch)
+    assert float(terms["confident"]) == 1 / 8
+    assert float(terms["loss"].detach()) == 0.0
+
+
+def test_unsureness_is_judged_after_calibration() -> None:
+    """A network trained before has a temperature; its pseudolabels are as sure as it says."""
+    network = _network(normalization="layer")
+    batch = _batch()
+    sure = []
+    for temperature in (1.0, 0.1):
+        network.temperature.fill_(temperature)
+        _, terms = _plan(network, confidence_threshold=0.6).step(batch)
+        sure.append(float(terms["confident"]))
+    with torch.no_grad():
+        raw = network.classifier(network.embed(batch[REGISTRY_KEYS.X_KEY][6:]))
+    for temperature, share in zip((1.0, 0.1), sure, strict=True):
+        p = torch.softmax(raw / temperature, 1).amax(1)
+        assert share == pytest.approx(float((p >= 0.6).float().mean()))
+    assert sure[1] > sure[0]
+
+
+@pytest.mark.parametrize(
+    ("preset", "unlabelled", "changes", "expected"),
+    [
+        ("default", True, {}, 40),
+        ("default", True, {"ssl_ramp_epochs": 5, "adversary_ramp_epochs": 7}, 7),
+        ("default", False, {"adversary_weight": 0.0}, 0),
+        ("no_adversary", True, {"ssl_ramp_epochs": 5}, 5),
+        ("no_mixmatch", True, {"adversary_ramp_epochs": 3}, 3),
+        ("supervised", True, {}, 0),
+        ("published", True, {}, 100),
+    ],
+)
+def test_ramps_that_are_in_use(
+    preset: str, unlabelled: bool, changes: dict[str, object], expected: int
+) -> None:
+    recipe = recipe_of(preset, changes)
+    assert recipe.ramp_epochs(40, unlabelled=unlabelled) == expected
+    assert recipe.rising_within(20).ramp_epochs(40, unlabelled=unlabelled) == (
+        20 if expected == 40 else expected
+    )
+
+
 def test_unknown_domains_are_not_judged() -> None:
     network = _network(normalization="layer")
     z = torch.randn(6, 5)
@@ -197,6 +243,7 @@ def test_presets_differ_by_what_they_say() -> None:
         ({"teacher_decay": 1.0}, ValueError, r"\(0, 1\) or be None"),
         ({"balance": 2.0}, ValueError, r"balance must lie in \[0, 1\]"),
         ({"optimizer": "sgd"}, ValueError, "one of .*adadelta"),
+        ({"max_epochs": 0}, ValueError, "max_epochs must be at least 1"),
         ({"ssl_ramp_epochs": -1}, ValueError, "ssl_ramp_epochs must not be negative"),
     ],
 )

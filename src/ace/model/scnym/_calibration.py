@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
+import torch
 from scipy.optimize import minimize_scalar
 from torch.nn import functional as F
-
-if TYPE_CHECKING:
-    import torch
 
 #: Bounds of the temperature.
 COOLEST, HOTTEST = 0.05, 20.0
@@ -19,11 +15,11 @@ def fit_temperature(logits: torch.Tensor, labels: torch.Tensor) -> float:
     r"""Temperature T that makes held-out labels likeliest :cite:p:`guo2017calibration`.
 
     .. math::
-        T = \arg\min_T - \sum_{ic} t_{ic} \log \mathrm{softmax}(\ell_i / T)_c
+        T = \arg\min_T - \sum_i (1 - \epsilon) \log p_i(T) + \epsilon \log (1 - p_i(T)) , \quad
+        p_i(T) = \mathrm{softmax}(\ell_i / T)_{y_i}
 
-    The targets :math:`t` give a cell's own class :math:`1 - 1 / (n + 2)` and the others the rest,
-    as Platt's do :cite:p:`platt1999probabilistic`: n cells that are all classified right do not
-    show that none ever is not.
+    with Platt's :math:`\epsilon = 1 / (n + 2)` :cite:p:`platt1999probabilistic`: n cells that are
+    all classified right do not show that none ever is not.
 
     Parameters
     ----------
@@ -39,13 +35,16 @@ def fit_temperature(logits: torch.Tensor, labels: torch.Tensor) -> float:
     if not len(labels):
         return 1.0
     logits = logits.double()
-    n_cells, n_labels = logits.shape
-    # Label smoothing gives its share to all classes, the own one included.
-    smoothing = n_labels / ((n_labels - 1) * (n_cells + 2))
+    epsilon = 1 / (len(labels) + 2)
+    own = logits.gather(1, labels[:, None])[:, 0]
+    others = logits.scatter(1, labels[:, None], -torch.inf)
 
     def loss(log_temperature: float) -> float:
-        scaled = logits / float(np.exp(log_temperature))
-        return float(F.cross_entropy(scaled, labels, label_smoothing=min(smoothing, 1.0)))
+        temperature = float(np.exp(log_temperature))
+        # Log-odds of the cell's own class.
+        odds = own / temperature - torch.logsumexp(others / temperature, dim=1)
+        terms = (1 - epsilon) * F.logsigmoid(odds) + epsilon * F.logsigmoid(-odds)
+        return -float(terms.mean())
 
     found = minimize_scalar(loss, bounds=np.log([COOLEST, HOTTEST]), method="bounded")
     return float(np.exp(found.x))

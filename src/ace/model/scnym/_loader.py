@@ -72,13 +72,13 @@ class _Epoch(Sampler[np.ndarray]):
         if not n:
             return np.empty(0, dtype=np.int64)
         bounds = np.floor(np.cumsum(self._shares) * n + self._rng.random()).astype(int)
-        wanted = np.maximum(np.diff(bounds, prepend=0), 1)
-        # What rounding gives too much or too little is the largest class's affair.
-        wanted[wanted.argmax()] += max(n - wanted.sum(), 1 - wanted.max())
+        bounds[-1] = n
+        # At least one each: n is no smaller than the number of labelled cells.
+        wanted = np.diff(bounds, prepend=0)
         drawn = [
             cycle(cells, int(k), self._rng) for cells, k in zip(self._classes, wanted, strict=True)
         ]
-        return self._rng.permutation(np.concatenate(drawn))[:n]
+        return self._rng.permutation(np.concatenate(drawn))
 
 
 class LabelledAndUnlabelled(SplitCells):

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 N_STEPS = 400
 FEWEST_EPOCHS, MOST_EPOCHS = 10, 100
 
+#: Validation cells that a further training needs to calibrate the model anew.
+FEWEST_HELD_OUT = 20
+
 MONITOR = "validation_accuracy"
 
 
@@ -171,7 +174,8 @@ class SCNYM(UsingScnym):
             - ``"new_identity"``: some may be of none of them; pseudolabels and adversary leave
               out cells that the network is not sure of, see :meth:`novelty`;
             - ``"supervised"``: nothing is learned from them;
-            - ``"published"``: settings of the paper;
+            - ``"published"``: settings of the paper (for its four layers and its early stopping,
+              pass ``n_layers=4`` and ``early_stopping=True``);
             - ``"no_adversary"``, ``"no_mixmatch"``, ``"no_teacher"``: the default without a part.
         accelerator
             Lightning's name of the hardware.
@@ -188,7 +192,10 @@ class SCNYM(UsingScnym):
         batch_size
             Labelled cells in a minibatch, and unlabelled ones.
         early_stopping
-            Stop when the accuracy on validation cells no longer improves, once the ramps are over.
+            Stop when the accuracy on validation cells no longer improves, once the weights of all
+            terms have risen. By default they rise to the very end: with early stopping they do
+            in the first half of the epochs, unless ``plan_kwargs`` say otherwise. In any case the
+            weights of the network are those of the most accurate epoch after the rise.
         early_stopping_patience
             Epochs without improvement to wait for.
         random_state
@@ -224,13 +231,16 @@ class SCNYM(UsingScnym):
         split = self._split(
             labels, train_size, validation_size, external_indexing, rng, default=(0.9, 0.1)
         )
-        self._check_cells(labels, split)
-        if not self.is_trained_:
-            seen = np.union1d(split[0], unlabelled)
-            self.module.set_scale(*learn_scale(reader, seen, None))
         domains = self._domain_codes(labels)
         if not _differ(domains[np.union1d(split[0], unlabelled)]):
             recipe = replace(recipe, adversary_weight=0.0)  # nothing to tell apart
+        if not (recipe.mixmatch or recipe.adversary_weight):
+            unlabelled = unlabelled[:0]  # nothing is learned from them
+        self._check_cells(labels, split, unlabelled)
+        self._require_finite(reader, np.concatenate([*split, unlabelled]))
+        if not self.is_trained_:
+            seen = np.union1d(split[0], unlabelled)
+            self.module.set_scale(*learn_scale(reader, seen, None))
         data = LabelledAndUnlabelled(
             reader,
             {REGISTRY_KEYS.LABELS_KEY: labels, DOMAINS_KEY: domains},
@@ -247,6 +257,8 @@ class SCNYM(UsingScnym):
             # Without labels there is nothing to hold on to: go a short way.
             wanted = -(-N_STEPS // n_steps) if len(split[0]) else FEWEST_EPOCHS
             n_epochs = min(max(wanted, FEWEST_EPOCHS), MOST_EPOCHS)
+        if early_stopping:
+            recipe = recipe.rising_within(max(1, n_epochs // 2))
         plan = self._training_plan_cls(
             self.module,
             recipe,
@@ -255,7 +267,8 @@ class SCNYM(UsingScnym):
             is_trained=self.is_trained_,
         )
         # Before its ramps are over, the training has not come to the unlabelled cells.
-        settled = min(plan.ramp_epochs, n_epochs - 1)
+        settled = min(recipe.ramp_epochs(n_epochs, unlabelled=bool(len(unlabelled))), n_epochs - 1)
+        was_trained = self.is_trained_
         self._fit(
             plan,
             data,
@@ -274,14 +287,21 @@ class SCNYM(UsingScnym):
             },
         )
         self.module.load_state_dict(plan.teacher.state_dict())
-        self._calibrate(reader, labels, batch_size)
+        complete = np.isin(np.arange(len(self.labels)), labels[split[0]]).all()
+        if not was_trained or (complete and len(split[1]) >= FEWEST_HELD_OUT):
+            self._calibrate(reader, labels, batch_size)
 
-    def _check_cells(self, labels: np.ndarray, split: tuple[np.ndarray, ...]) -> None:
+    def _check_cells(
+        self, labels: np.ndarray, split: tuple[np.ndarray, ...], unlabelled: np.ndarray
+    ) -> None:
         """Find out before the training whether there is something to learn from."""
-        if self.is_trained_:
-            return
+        if not len(split[0]) and not len(unlabelled):
+            raise ValueError(
+                "no cell has a label, and this preset learns nothing from cells without: train "
+                'with preset="default".'
+            )
         lost = np.setdiff1d(np.arange(len(self.labels)), labels[split[0]])
-        if len(lost):
+        if len(lost) and not self.is_trained_:
             raise ValueError(
                 f"no training cell has the labels {self.labels[lost].tolist()}: choose another "
                 "split."

@@ -9,6 +9,8 @@ from torch import Tensor, nn
 SHRINKAGE = 0.1
 #: What a standard deviation of the distance counts in those of the energy.
 DISTANCE_WEIGHT = 2.0
+#: Cells in double precision at a time.
+CHUNK = 10_000
 
 
 class Novelty(nn.Module):
@@ -49,17 +51,22 @@ class Novelty(nn.Module):
     @torch.no_grad()
     def learn_places(self, z: Tensor, labels: Tensor) -> None:
         """Fit means and covariance to embedded cells and their classes, each of which has some."""
-        z = z.double()
-        members = nn.functional.one_hot(labels, len(self.means)).to(z.dtype)
-        means = members.T @ z / members.sum(0)[:, None]
-        rest = z - means[labels]
-        covariance = rest.T @ rest / len(z)
+        n_labels, n_latent = self.means.shape
+        totals = torch.zeros(n_labels, n_latent, dtype=torch.float64)
+        squares = torch.zeros(n_latent, n_latent, dtype=torch.float64)
+        for part, classes in zip(z.split(CHUNK), labels.split(CHUNK), strict=True):
+            doubled = part.double()
+            totals.index_add_(0, classes, doubled)
+            squares += doubled.T @ doubled
+        sizes = torch.bincount(labels, minlength=n_labels)[:, None]
+        means = totals / sizes
+        covariance = (squares - means.T @ totals) / len(z)
         mean_variance = covariance.diagonal().mean().clamp(min=1e-12)
         covariance *= 1 - SHRINKAGE
         covariance.diagonal().add_(SHRINKAGE * mean_variance)
         # Σ = L Lᵀ; distances after multiplication by L⁻ᵀ are Mahalanobis distances.
         lower = torch.linalg.cholesky(covariance)
-        identity = torch.eye(len(covariance), dtype=z.dtype)
+        identity = torch.eye(n_latent, dtype=torch.float64)
         self.means.copy_(means)
         self.whitening.copy_(torch.linalg.solve_triangular(lower, identity, upper=False).T)
 
@@ -73,12 +80,7 @@ class Novelty(nn.Module):
 
     def parts(self, z: Tensor, logits: Tensor) -> Tensor:
         """Energy and distance, shape ``(n_cells, 2)``."""
-        # Not by way of the inner products, whose rounding would depend on the minibatch.
-        distances = torch.cdist(
-            z @ self.whitening,
-            self.means @ self.whitening,
-            compute_mode="donot_use_mm_for_euclid_dist",
-        )
+        distances = torch.cdist(z @ self.whitening, self.means @ self.whitening)
         return torch.stack([-torch.logsumexp(logits, 1), distances.amin(1)], dim=1)
 
     def forward(self, z: Tensor, logits: Tensor) -> Tensor:

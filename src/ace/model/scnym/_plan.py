@@ -28,12 +28,6 @@ def sigmoid_ramp(done: float) -> float:
     return math.exp(-5.0 * (1.0 - min(done, 1.0)) ** 2)
 
 
-def sharpen(probabilities: Tensor, temperature: float) -> Tensor:
-    r"""Make probabilities surer: :math:`z_i = p_i^{1/T} / \sum_j p_j^{1/T}`."""
-    powers = probabilities ** (1 / temperature)
-    return powers / powers.sum(1, keepdim=True)
-
-
 def mix_up(x: Tensor, y: Tensor, alpha: float) -> tuple[Tensor, Tensor]:
     r"""Mix each cell with another, of which it keeps the larger share :cite:p:`zhang2017mixup`.
 
@@ -122,14 +116,14 @@ class ScnymTrainingPlan(EpochPlan):
             terms |= self._mixmatch(x, labels, others[confident], pseudolabels[confident])
         elif n:
             terms["supervised"] = F.cross_entropy(self._logits(self.module, x), labels)
-        if self.module.adversaries and self.recipe.adversary_weight:
-            shown = confident
-            if not self.recipe.adversary_confident_only:
-                shown = torch.ones_like(confident)
-            domains = batch[DOMAINS_KEY]
+        seen, domains = batch[REGISTRY_KEYS.X_KEY], batch[DOMAINS_KEY]
+        if self.recipe.adversary_confident_only and len(others):
+            seen = torch.cat([x, others[confident]])
+            domains = torch.cat([domains[:n], domains[n:][confident]])
+        if self.recipe.adversary_weight and len(seen) > 1:
             terms["adversary"] = self.module.adversarial_loss(
-                self.module.embed(torch.cat([x, others[shown]])),
-                torch.cat([domains[:n], domains[n:][shown]]),
+                self.module.embed(seen),
+                domains,
                 self.recipe.adversary_weight * self._ramp(self.recipe.adversary_ramp_epochs),
             )
         nothing = torch.zeros((), device=x.device, requires_grad=True)
@@ -143,10 +137,10 @@ class ScnymTrainingPlan(EpochPlan):
 
     @torch.no_grad()
     def _pseudolabels(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Sharpened predictions, and which of them are to be used."""
-        probabilities = torch.softmax(self._logits(self.teacher, x), dim=1)
-        confident = probabilities.amax(1) >= self.recipe.confidence_threshold
-        return sharpen(probabilities, self.recipe.sharpening), confident
+        r"""Sharpened predictions, :math:`z_i \propto p_i^{1/T}`, and which of them to use."""
+        logits = self.teacher.classify(x)  # calibrated, if there has been a training before
+        confident = torch.softmax(logits, dim=1).amax(1) >= self.recipe.confidence_threshold
+        return torch.softmax(logits / self.recipe.sharpening, dim=1), confident
 
     def _mixmatch(
         self, x: Tensor, labels: Tensor, others: Tensor, pseudolabels: Tensor
@@ -166,12 +160,6 @@ class ScnymTrainingPlan(EpochPlan):
             weight = self.recipe.ssl_weight * self._ramp(self.recipe.ssl_ramp_epochs)
             terms["unsupervised"] = weight * error
         return terms
-
-    @property
-    def ramp_epochs(self) -> int:
-        """Epochs until both weights are at their largest."""
-        ramps = (self.recipe.ssl_ramp_epochs, self.recipe.adversary_ramp_epochs)
-        return max(self._n_epochs if epochs is None else epochs for epochs in ramps)
 
     def _ramp(self, epochs: int | None) -> float:
         n_steps = (self._n_epochs if epochs is None else epochs) * self._n_steps

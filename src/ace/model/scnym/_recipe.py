@@ -36,7 +36,8 @@ class Recipe:
     mixup_alpha
         MixUp takes shares from Beta(alpha, alpha).
     confidence_threshold
-        Pseudolabels of a smaller probability are not used.
+        Pseudolabels of a smaller probability are not used. Among many classes few may reach it:
+        ``train_confident`` in the history is the share that does.
     adversary_weight
         Largest weight of the adversary's reversed gradient; 0 for no adversary.
     adversary_ramp_epochs
@@ -83,6 +84,11 @@ class Recipe:
         for name in ("ssl_ramp_epochs", "adversary_ramp_epochs"):
             epochs = getattr(self, name)
             _need(epochs is None or epochs >= 0, f"{name} must not be negative", epochs)
+        _need(
+            self.max_epochs is None or self.max_epochs >= 1,
+            "max_epochs must be at least 1",
+            self.max_epochs,
+        )
         _need(0 <= self.balance <= 1, "balance must lie in [0, 1]", self.balance)
         _need(
             0 <= self.confidence_threshold < 1,
@@ -99,6 +105,25 @@ class Recipe:
             f"optimizer must be one of {tuple(OPTIMIZERS)}",
             repr(self.optimizer),
         )
+
+    def rising_within(self, n_epochs: int) -> Recipe:
+        """Let weights that would rise to the end rise in so many epochs."""
+        ramps: dict[str, Any] = {
+            name: n_epochs
+            for name in ("ssl_ramp_epochs", "adversary_ramp_epochs")
+            if getattr(self, name) is None
+        }
+        return dataclasses.replace(self, **ramps)
+
+    def ramp_epochs(self, n_epochs: int, *, unlabelled: bool) -> int:
+        """Epochs until every weight that is in use is at its largest."""
+        ramps = [0]
+        if self.mixmatch and unlabelled:
+            ramps.append(n_epochs if self.ssl_ramp_epochs is None else self.ssl_ramp_epochs)
+        if self.adversary_weight:
+            epochs = self.adversary_ramp_epochs
+            ramps.append(n_epochs if epochs is None else epochs)
+        return max(ramps)
 
     def new_optimizer(self, parameters: Iterable[Tensor]) -> torch.optim.Optimizer:
         """Make the optimizer."""
@@ -122,7 +147,7 @@ PRESETS: dict[str, Recipe] = {
         DEFAULT, mixmatch=False, adversary_weight=0.1, adversary_confident_only=True
     ),
     "supervised": dataclasses.replace(DEFAULT, mixmatch=False, adversary_weight=0.0),
-    # The paper's text (Section 2 and Algorithm 1).
+    # The paper's text (Section 2 and Algorithm 1); layers and early stopping are asked for apart.
     "published": Recipe(
         ssl_ramp_epochs=100,
         confidence_threshold=0.0,

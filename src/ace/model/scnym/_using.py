@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from os import PathLike
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
@@ -35,11 +36,16 @@ class UsingScnym(SetUpScnym):
     _judged_split = "validation"
 
     @classmethod
-    def load_query_data(cls, adata: AnnData | MuData, reference_model: str | Self) -> Self:
+    def load_query_data(
+        cls, adata: AnnData | MuData, reference_model: str | PathLike[str] | Self
+    ) -> Self:
         """Give a trained model other cells, to go on training on them alone.
 
         :meth:`train` then adapts the network to them by its own pseudolabels, without the cells
         that it was made with; cells that have a label of the model join in as labelled ones.
+        Unless enough of these are held out, the temperature and the novelty stay the reference's,
+        and fit a network that has moved the less the longer it was trained: ask the reference
+        itself for the novelty.
 
         Parameters
         ----------
@@ -65,8 +71,8 @@ class UsingScnym(SetUpScnym):
         >>> model.train()  # doctest: +SKIP
         >>> query.obs["scnym"] = model.predict()  # doctest: +SKIP
         """
-        if isinstance(reference_model, str):
-            model = cls.load(reference_model, adata=adata)
+        if isinstance(reference_model, str | PathLike):
+            model = cls.load(str(reference_model), adata=adata)
         else:
             reference_model._require_trained()
             with TemporaryDirectory() as folder:
@@ -80,24 +86,25 @@ class UsingScnym(SetUpScnym):
     def _calibrate(self, reader: MatrixReader, labels: np.ndarray, batch_size: int) -> None:
         """Learn from labelled cells how sure to be: where they lie, and what is unusual.
 
-        The temperature and the units of novelty are those of the validation cells; without any,
-        they stay as they are.
+        The temperature and the units of novelty are those of the validation cells.
         """
         train, held_out = self.train_indices, self.validation_indices
-        if np.isin(np.arange(len(self.labels)), labels[train]).all():
-            z = torch.from_numpy(self._embed(reader, train, batch_size))
-            self.module.novelty.cpu().learn_places(z, torch.from_numpy(labels[train]))
-            self.module.novelty.to(self.device)
-        if not len(held_out):
-            return
-        z = torch.from_numpy(self._embed(reader, held_out, batch_size)).to(self.device)
+        known = held_out if len(held_out) else train
+        network = self.module
+        z = torch.from_numpy(self._embed(reader, train, batch_size))
+        network.novelty.cpu().learn_places(z, torch.from_numpy(labels[train]))
+        network.novelty.to(self.device)
+        z = torch.from_numpy(self._embed(reader, known, batch_size)).to(self.device)
         with torch.no_grad():
-            logits = self.module.classifier(z)
-        self.module.novelty.learn_units(z, logits)
-        self.temperature_ = fit_temperature(logits.cpu(), torch.from_numpy(labels[held_out]))
-        self.module.temperature.fill_(self.temperature_)
-        scores = self._novelty(reader, held_out, batch_size)
-        self.novelty_threshold_ = float(np.quantile(scores, KEPT))
+            logits = network.classifier(z)
+        network.novelty.learn_units(z, logits)
+        truth = torch.from_numpy(labels[held_out])
+        self.temperature_ = fit_temperature(logits.cpu()[: len(held_out)], truth)
+        network.temperature.fill_(self.temperature_)
+        self.novelty_threshold_ = None
+        if len(held_out):
+            scores = self._novelty(reader, held_out, batch_size)
+            self.novelty_threshold_ = float(np.quantile(scores, KEPT, method="higher"))
 
     def predict(
         self,
@@ -220,7 +227,7 @@ class UsingScnym(SetUpScnym):
         :math:`z` :cite:p:`lee2018simple` where a cell lies far from all of them. Means
         :math:`\mu_c` and covariance :math:`\Sigma` (shrunk by a tenth towards a sphere) are those
         of the labelled training cells; medians and standard deviations those of the validation
-        cells, of which 0 is the typical novelty. Train with ``preset="new_identity"`` where new
+        cells, who have a novelty of about 0. Train with ``preset="new_identity"`` where new
         types are to be expected.
 
         Parameters
@@ -234,9 +241,8 @@ class UsingScnym(SetUpScnym):
 
         Returns
         -------
-        One score a cell, float32, shape ``(n_cells,)``, in standard deviations of known cells.
-        ``novelty_threshold_`` is the value that 95 % of the validation cells do not exceed; it is
-        ``None`` if there were none.
+        One score a cell, float32, shape ``(n_cells,)``. ``novelty_threshold_`` is the value that
+        95 % of the validation cells do not exceed; it is ``None`` if there were none.
 
         Raises
         ------

@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from ace.model._evaluation import calibration
+
+
+def test_saturated_confidence_and_bounds_are_in_the_bins() -> None:
+    """Ten cells that are sure, eight of them rightly, and ten right ones at .95: one bin."""
+    confidence = np.r_[np.ones(10), np.full(10, 0.95)]
+    probabilities = torch.tensor(np.stack([confidence, 1 - confidence], 1), dtype=torch.float32)
+    truth = torch.tensor([0] * 8 + [1] * 2 + [0] * 10)
+    found = calibration(probabilities, truth, 10)
+    assert found["ece"] == pytest.approx(abs(0.9 - 0.975), abs=1e-5)
+    last = found["reliability"].iloc[-1]
+    assert last["n_cells"] == 20
+    assert last["confidence"] == pytest.approx(0.975, abs=1e-5)
+
+
+def test_error_is_that_of_the_frame() -> None:
+    rng = np.random.default_rng(0)
+    probabilities = torch.from_numpy(rng.dirichlet(np.full(4, 0.3), size=500)).float()
+    probabilities[::50] = torch.tensor([0.5, 0.25, 0.25, 0.0])  # on a bound
+    probabilities[1::50] = torch.tensor([0.0, 1.0, 0.0, 0.0])
+    truth = torch.from_numpy(rng.integers(0, 4, 500))
+    for n_bins in (1, 2, 10, 15):
+        found = calibration(probabilities, truth, n_bins)
+        frame = found["reliability"].dropna()
+        gaps = (frame["accuracy"] - frame["confidence"]).abs() * frame["n_cells"]
+        assert frame["n_cells"].sum() == 500
+        assert found["ece"] == pytest.approx(gaps.sum() / 500, abs=1e-6)
