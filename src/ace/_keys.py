@@ -105,6 +105,20 @@ class ExplanationKeys:
         """``layers``: signed attributions of single cells, on request."""
         return f"{self.key}_cells"
 
+    def require_free(self, adata: AnnData) -> None:
+        """Refuse to write over labels that were transferred under the same name.
+
+        Raises
+        ------
+        ValueError
+            If there are any.
+        """
+        if _is_annotation(adata.uns.get(self.uns)):
+            raise ValueError(
+                f"key_added={self.key!r} would overwrite what ace.tl.annotate stored about its "
+                "labels: choose another name for the explanation."
+            )
+
     def read(self, adata: AnnData) -> dict[str, Any]:
         """Give the stored ranking structure.
 
@@ -198,6 +212,11 @@ class AnnotationKeys:
         return self.key
 
     @property
+    def given(self) -> str:
+        """``obs``: whether the cell had that label before."""
+        return f"{self.key}_given"
+
+    @property
     def confidence(self) -> str:
         """``obs``: calibrated probability of that label."""
         return f"{self.key}_confidence"
@@ -230,7 +249,28 @@ class AnnotationKeys:
     @property
     def columns(self) -> tuple[str, ...]:
         """All columns of ``obs`` that an annotation may write."""
-        return self.label, self.confidence, self.novelty, self.novel, self.majority
+        names = (self.label, self.given, self.confidence, self.novelty, self.novel)
+        return (*names, self.majority)
+
+    def require_free(self, adata: AnnData) -> None:
+        """Refuse to write over what is no annotation.
+
+        Raises
+        ------
+        ValueError
+            If something else lies under a name that an annotation would get.
+        """
+        if _is_annotation(adata.uns.get(self.uns)):
+            return
+        taken = [f".obs[{name!r}]" for name in self.columns if name in adata.obs]
+        for name in (self.probabilities, self.embedding):
+            taken += [f".obsm[{name!r}]"] if name in adata.obsm else []
+        taken += [f".uns[{self.uns!r}]"] if self.uns in adata.uns else []
+        if taken:
+            raise ValueError(
+                f"key_added={self.key!r} would overwrite {', '.join(taken)}, which no annotation "
+                "wrote: choose another name, or delete these first."
+            )
 
     def read(self, adata: AnnData) -> dict[str, Any]:
         """Give what is stored about the annotation.

@@ -21,6 +21,7 @@ def adata() -> ad.AnnData:
         adata,
         columns={
             keys.label: pd.Categorical(["B", "T", "B", "T"]),
+            keys.given: np.array([True, False, False, True]),
             keys.confidence: np.array([0.9, 0.8, 0.3, 0.6], dtype=np.float32),
             keys.novelty: np.array([0.0, 0.1, 0.9, 0.2], dtype=np.float32),
             keys.novel: np.array([False, False, True, False]),
@@ -39,6 +40,7 @@ def adata() -> ad.AnnData:
     )
     assert written == [
         ".obs['mine']",
+        ".obs['mine_given']",
         ".obs['mine_confidence']",
         ".obs['mine_novelty']",
         ".obs['mine_novel']",
@@ -65,11 +67,6 @@ def test_a_row_a_cell(adata):
     )
     pd.testing.assert_frame_equal(df, expected)
     assert list(adata.obsm["mine_probabilities"].columns) == ["B|plasma", "3"]
-
-
-def test_nothing_was_given_where_the_labels_came_from_elsewhere(adata):
-    adata.uns["mine"]["params"]["reference"] = True
-    assert not ace.get.annotation_df(adata, key="mine")["given"].any()
 
 
 def test_a_part_of_the_cells(adata):

@@ -16,7 +16,7 @@ from ace.tl._annotate import majority_vote
 
 LABELS = "bulk_labels"
 WRITTEN = {
-    "obs": {"scnym", "scnym_confidence", "scnym_novelty", "scnym_novel"},
+    "obs": {"scnym", "scnym_given", "scnym_confidence", "scnym_novelty", "scnym_novel"},
     "obsm": {"scnym_probabilities", "X_scnym"},
     "uns": {"scnym"},
 }
@@ -291,7 +291,8 @@ def test_failed_training_writes_nothing(query, atlas):
 
 
 def test_without_held_out_cells_nothing_is_called_novel(query, atlas):
-    ace.tl.annotate(query, LABELS, reference=atlas, train_size=1.0, **QUICK)
+    with pytest.warns(UserWarning, match="0 labelled cells were held out.*validation_size"):
+        ace.tl.annotate(query, LABELS, reference=atlas, train_size=1.0, **QUICK)
     assert not query.obs["scnym_novel"].any()
     assert np.isnan(query.uns["scnym"]["novelty_threshold"])
     assert "reliability" not in query.uns["scnym"]
@@ -369,3 +370,69 @@ def test_what_else_is_no_log_normalised_matrix(mixed):
         ace.tl.annotate(scaled, "known")
     with pytest.raises(ValueError, match="no logarithms"):
         ace.tl.annotate(plain, "known")
+
+
+def test_few_held_out_cells_are_warned_about(query, atlas):
+    few = atlas[np.r_[:60]].copy()
+    with pytest.warns(UserWarning, match=r"^\d+ labelled cells were held out, too few to tell"):
+        ace.tl.annotate(query, LABELS, reference=few, **QUICK)
+
+
+@pytest.mark.parametrize(
+    ("key", "place"), [("pca", r"\.obsm\['X_pca'\]"), ("louvain", r"\.obs\['louvain'\]")]
+)
+def test_nothing_but_an_annotation_is_overwritten(query, atlas, key, place):
+    query.obsm["X_pca"] = np.ones((query.n_obs, 2))
+    before = state(query)
+    with pytest.raises(ValueError, match=rf"would overwrite {place}"):
+        ace.tl.annotate(query, LABELS, reference=atlas, key_added=key, **QUICK)
+    pd.testing.assert_frame_equal(query.obs, before.obs)
+    np.testing.assert_array_equal(query.obsm["X_pca"], before.obsm["X_pca"])
+
+
+def test_an_explanation_does_not_replace_an_annotation(query, atlas):
+    model = ace.tl.annotate(query, LABELS, reference=atlas, **QUICK)
+    with pytest.raises(ValueError, match=r"key_added='scnym' would overwrite"):
+        ace.tl.explain(query, "scnym", model=model, key_added="scnym")
+    ace.get.annotation_df(query)  # it is still there
+
+
+def test_labels_that_were_given_stay_known_as_such(pbmc):
+    """Whatever becomes of the column that they were read from."""
+    pbmc.obs["known"] = pbmc.obs[LABELS].astype(str)
+    pbmc.obs.loc[pbmc.obs_names[::2], "known"] = "Unknown"
+    ace.tl.annotate(pbmc, "known", **QUICK)
+    pbmc.obs["known"] = pbmc.obs["scnym"]
+    given = ace.get.annotation_df(pbmc)["given"].to_numpy()
+    np.testing.assert_array_equal(given, np.arange(pbmc.n_obs) % 2 == 1)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"n_epochs": 3}, r"annotate has no option 'n_epochs'"),
+        ({"n_layers": 4}, r"no option 'n_layers'\. Pass model_kwargs=\{'n_layers'"),
+        ({"batchsize": 4}, r"Did you mean 'batch_size'"),
+        ({"model_kwargs": {"layers": 4}}, r"model_kwargs has no option 'layers'"),
+    ],
+)
+def test_unknown_options(query, atlas, options, message):
+    with pytest.raises(TypeError, match=message):
+        ace.tl.annotate(query, LABELS, reference=atlas, **QUICK | options)
+
+
+def test_options_of_the_network(query, atlas):
+    network = {"n_layers": 3, "n_hidden": 20}
+    model = ace.tl.annotate(query, LABELS, reference=atlas, model_kwargs=network, **QUICK)
+    assert len(model.module.encoder) == 3
+    assert query.obsm["X_scnym"].shape == (query.n_obs, 20)
+
+
+def test_a_category_that_says_unknown_is_proposed(pbmc):
+    pbmc.obs["known"] = pbmc.obs[LABELS].astype(str)
+    pbmc.obs.loc[pbmc.obs_names[::2], "known"] = "Unassigned"
+    with (
+        pytest.warns(UserWarning, match="learned as a type"),
+        pytest.raises(ValueError, match="Did you mean unlabeled_category='Unassigned'"),
+    ):
+        ace.tl.annotate(pbmc, "known", unlabeled_category="unk", **QUICK)

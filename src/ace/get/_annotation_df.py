@@ -2,7 +2,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pandas as pd
 
 from ace._keys import DEFAULT_ANNOTATION_KEY, AnnotationKeys
@@ -51,20 +50,14 @@ def annotation_df(adata: AnnData, *, key: str = DEFAULT_ANNOTATION_KEY) -> pd.Da
     ['label', 'given', 'confidence', 'novelty', 'novel']
     """
     keys = AnnotationKeys(key)
-    params = keys.read(adata)["params"]
-    given = np.zeros(adata.n_obs, dtype=bool)
-    labels_key = params["labels_key"]
-    if not params["reference"] and labels_key in adata.obs:
-        values = adata.obs[labels_key]
-        given = (values.notna() & (values != params["unlabeled_category"])).to_numpy()
+    keys.read(adata)
     columns = {
         "label": keys.label,
+        "given": keys.given,
         "confidence": keys.confidence,
         "novelty": keys.novelty,
         "novel": keys.novel,
         "majority": keys.majority,
     }
     there = {column: name for column, name in columns.items() if name in adata.obs}
-    df = pd.DataFrame({column: adata.obs[name] for column, name in there.items()})
-    df.insert(1, "given", given)
-    return df
+    return pd.DataFrame({column: adata.obs[name] for column, name in there.items()})

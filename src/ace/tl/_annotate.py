@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import difflib
+import inspect
 import logging
 import math
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,6 +27,8 @@ logger = logging.getLogger(__name__)
 
 #: A progress bar appears by itself from so many cells on.
 MANY_CELLS = 10_000
+#: With fewer held-out cells than these, the threshold of novelty is a guess.
+FEWEST_HELD_OUT = 20
 #: What a cluster without a clear majority is called, as by celltypist.
 HETEROGENEOUS = "Heterogeneous"
 
@@ -41,6 +46,7 @@ def annotate(
     min_prop: float = 0.0,
     preset: str = "default",
     max_epochs: int | None = None,
+    model_kwargs: dict[str, Any] | None = None,
     key_added: str = DEFAULT_ANNOTATION_KEY,
     random_state: int = 0,
     progress: bool | None = None,
@@ -86,8 +92,10 @@ def annotate(
         the labels; ``"new_identity"``: some may not be; see :meth:`ace.model.SCNYM.train`.
     max_epochs
         Epochs of the training; ``None`` leaves it to the preset.
+    model_kwargs
+        Arguments of :class:`ace.model.SCNYM`: ``n_hidden``, ``n_layers``, ``dropout_rate``, ...
     key_added
-        Name of the result. What lies under it is overwritten.
+        Name of the result. An annotation that lies under it is overwritten; nothing else is.
     random_state
         Seed. The same call gives the same bits.
     progress
@@ -104,6 +112,8 @@ def annotate(
 
     ``obs[key_added]``
         Label of each cell: the given one, or else the predicted one (categorical).
+    ``obs[key_added + "_given"]``
+        Whether it was given.
     ``obs[key_added + "_confidence"]``
         Calibrated probability of that label. Of a label that was given it is the network's, too:
         a low one is a reason to doubt the label.
@@ -120,7 +130,9 @@ def annotate(
     ``obsm["X_" + key_added]``
         The model's embedding.
     ``uns[key_added]``
-        ``params``; ``novelty_threshold``; ``temperature``, which the logits are divided by;
+        ``params``, with the number of genes that were shared (``n_shared_genes``) and trained on
+        (``n_genes``); ``novelty_threshold`` (NaN without cells held out, and no cell is then
+        novel); ``temperature``, which the logits are divided by; and, if there are cells held out,
         ``evaluation``, numbers of :meth:`ace.model.SCNYM.evaluate` on labelled cells held out;
         ``reliability``, the frame of :meth:`ace.model.SCNYM.get_calibration` on these, whose error
         is the ``ece`` of the evaluation.
@@ -140,8 +152,9 @@ def annotate(
     -----
     UserWarning
         If totals of the cells show that they were normalised differently, more than half of the
-        genes are lost, cells of the reference have no label, or a label looks like the lack of
-        one.
+        shorter list of genes is lost or fewer than 100 are shared, cells of the reference have no
+        label, a label looks like the lack of one, or there are too few labelled cells to hold some
+        out that tell how sure to be.
 
     See Also
     --------
@@ -177,6 +190,9 @@ def annotate(
                 f"key_added={key_added!r} would write to obs[{column!r}], which is read: choose "
                 "another name."
             )
+    keys.require_free(adata)
+    if over_clustering is not None:
+        _checks.column_of(adata, over_clustering)
     pool = pool_cells(
         adata,
         reference,
@@ -188,12 +204,10 @@ def annotate(
         random_state=random_state,
     )
 
-    clusters = None
-    if over_clustering is not None:
-        clusters = _checks.column_of(adata, over_clustering).to_numpy()
-
     # scvi-tools takes seconds to import: only this call waits for it.
     from ace.model import SCNYM
+
+    _known_options(SCNYM, model_kwargs or {}, train_options)
 
     SCNYM.setup_anndata(
         pool.adata,
@@ -201,7 +215,7 @@ def annotate(
         unlabeled_category=unlabeled_category,
         domain_key=list(domains) or None,
     )
-    model = SCNYM(pool.adata, random_state=random_state)
+    model = SCNYM(pool.adata, **{"random_state": random_state, **(model_kwargs or {})})
     if progress is None:
         progress = pool.adata.n_obs >= MANY_CELLS
     model.train(max_epochs, **{"preset": preset, "enable_progress_bar": progress, **train_options})
@@ -215,6 +229,7 @@ def annotate(
             "domain_key": list(domains) or None,
             "layer": layer,
             "n_top_genes": n_top_genes,
+            "n_shared_genes": pool.n_shared_genes,
             "n_genes": pool.adata.n_vars,
             "over_clustering": over_clustering,
             "min_prop": float(min_prop),
@@ -224,8 +239,17 @@ def annotate(
             "model": type(model).__name__,
         }
     }
+    if len(model.validation_indices) < FEWEST_HELD_OUT:
+        warnings.warn(
+            f"{len(model.validation_indices)} labelled cells were held out, too few to tell how "
+            f"sure to be: take confidence and novelty of {keys.key!r} with caution, or hold out "
+            "more (validation_size=0.2).",
+            UserWarning,
+            stacklevel=2,
+        )
     new = pool.given.isna()
-    if clusters is not None:
+    if over_clustering is not None:
+        clusters = adata.obs[over_clustering].to_numpy()
         columns[keys.majority] = majority_vote(
             columns[keys.label], clusters, new, min_prop=min_prop
         )
@@ -237,6 +261,32 @@ def annotate(
         new.sum(), pool.adata.n_vars, columns[keys.novel].sum(), ", ".join(written),
     )  # fmt: skip
     return model
+
+
+def _known_options(
+    model: type[SCNYM], model_kwargs: dict[str, Any], train_options: dict[str, Any]
+) -> None:
+    """Refuse options that neither the network, the training nor the trainer has."""
+    from lightning.pytorch import Trainer as LightningTrainer
+    from scvi.train import Trainer
+
+    network = set(inspect.signature(model.__init__).parameters) - {"self", "adata", "registry"}
+    training = {
+        name
+        for call in (model.train, Trainer.__init__, LightningTrainer.__init__)
+        for name in inspect.signature(call).parameters
+    }
+    for options, known, name in (
+        (model_kwargs, network, "model_kwargs"),
+        (train_options, training - {"self", "kwargs", "trainer_kwargs"}, "annotate"),
+    ):
+        for option in options:
+            if option in known:
+                continue
+            hint = f" Pass model_kwargs={{{option!r}: ...}}." if option in network else ""
+            near = difflib.get_close_matches(option, known, n=1)
+            hint = hint or (f" Did you mean {near[0]!r}?" if near else "")
+            raise TypeError(f"{name} has no option {option!r}.{hint}")
 
 
 def _name(key_added: Any) -> str:
@@ -262,6 +312,7 @@ def _answers(
         keys.label: pd.Categorical.from_codes(
             codes, dtype=pool.given.dtype
         ).remove_unused_categories(),
+        keys.given: given >= 0,
         keys.confidence: probabilities.to_numpy()[rows, codes],
         keys.novelty: novelty,
         keys.novel: (novelty > threshold) & (given < 0),

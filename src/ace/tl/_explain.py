@@ -222,6 +222,7 @@ def _explain(
     _checks.positive(n_prototypes, "n_prototypes")
     _checks.seed(random_state)
     _checks.unique_genes(adata)
+    ExplanationKeys(key_added).require_free(adata)
     if model is not None:
         model = readable(model, adata)
         layer = layer_of_model(model, layer)

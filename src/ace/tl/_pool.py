@@ -42,11 +42,14 @@ class Pool:
         The first so many cells are those of the object that is annotated.
     given
         Label of each of these, missing where it is to be found.
+    n_shared_genes
+        Number of genes that were chosen from.
     """
 
     adata: AnnData
     n_query: int
     given: pd.Categorical
+    n_shared_genes: int
 
 
 def pool_cells(
@@ -95,6 +98,7 @@ def pool_cells(
         )
         genes = shared_genes(query, reference)
     columns = [adata.var_names.get_indexer(genes) for adata in objects.values()]
+    n_shared = len(genes)
     labelled = labels.codes >= 0
     obs = pd.concat([f.iloc[r] for f, r in zip(domains, rows, strict=True)])
     obs.index = make_index_unique(obs.index.astype(str))
@@ -115,7 +119,8 @@ def pool_cells(
     obs[labels_key] = pd.Categorical.from_codes(
         np.where(labelled, labels.codes, len(labels.categories)), categories=categories
     )
-    return Pool(AnnData(x, obs=obs, var=pd.DataFrame(index=genes)), query.n_obs, given)
+    pooled = AnnData(x, obs=obs, var=pd.DataFrame(index=genes))
+    return Pool(pooled, query.n_obs, given, n_shared)
 
 
 # -- what must be there ----------------------------------------------------------------------
@@ -167,12 +172,12 @@ def _labels(adata: AnnData, key: str, unlabeled_category: Any, name: str) -> pd.
 
 
 def _nothing_to_annotate(labels: pd.Categorical, key: str, unlabeled: Any) -> ValueError:
-    near = difflib.get_close_matches(
-        str(unlabeled).lower(), [str(label).lower() for label in labels.categories], n=1
-    )
+    names = {str(label).strip().lower(): label for label in labels.categories}
+    telling = [name for name in names if name in _LOOKS_UNLABELLED]
+    near = telling or difflib.get_close_matches(str(unlabeled).lower(), names, n=1)
     hint = ""
     if near:
-        match = next(label for label in labels.categories if str(label).lower() == near[0])
+        match = names[near[0]]
         hint = f" Did you mean unlabeled_category={match!r}?"
     return ValueError(
         f"every cell has a label in adata.obs[{key!r}]: there is nothing to annotate. Cells "

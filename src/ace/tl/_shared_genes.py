@@ -23,8 +23,8 @@ logger = logging.getLogger(__name__)
 #: half of the list, where it is as short as that of a panel of antibodies).
 LEAST = 0.05
 FEW = 50
-#: A warning is due below this part of the shorter list.
-NOTABLE = 0.5
+#: A warning is due below this part of the shorter list, or this number of genes.
+NOTABLE, NUMBER = 0.5, 100
 #: Cells that a domain needs to have a say in which genes vary.
 MIN_CELLS = 50
 
@@ -55,7 +55,7 @@ def shared_genes(query: AnnData, reference: AnnData) -> pd.Index:
     Warns
     -----
     UserWarning
-        If more than half of the shorter list is lost.
+        If more than half of the shorter list is lost, or few genes are shared.
     """
     mine, theirs = query.var_names, reference.var_names
     shared = mine[mine.isin(theirs)]
@@ -69,7 +69,7 @@ def shared_genes(query: AnnData, reference: AnnData) -> pd.Index:
             + _disguise(query, reference, len(shared))
         )
     logger.info("%d genes are in the query and in the reference; %s", len(shared), lost)
-    if len(shared) < NOTABLE * n_shorter:
+    if len(shared) < max(NOTABLE * n_shorter, NUMBER):
         warnings.warn(
             f"the query and the reference share {len(shared)} genes only: {lost}. If either was "
             "cut down to its highly variable genes, pass the whole: annotate chooses among the "
