@@ -62,6 +62,7 @@ def annotated(pbmc: AnnData) -> Callable[..., AnnData]:
             pbmc,
             columns={
                 keys.label: label,
+                keys.given: np.zeros(pbmc.n_obs, dtype=bool),
                 keys.confidence: confidence,
                 keys.novelty: 1 - confidence,
                 keys.novel: confidence < 0.35,

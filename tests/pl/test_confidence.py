@@ -5,8 +5,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 from matplotlib import pyplot as plt
+from matplotlib.colors import to_hex
 
 import ace
+from ace.pl._colors import CONFIDENCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,6 +33,17 @@ def test_on_an_embedding(annotated: Callable[..., AnnData]) -> None:
     np.testing.assert_allclose(novel.get_offsets(), at[obs["scnym_novel"]], rtol=1e-5)
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["novel (50)"]
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("umap 1", "umap 2")
+
+
+@pytest.mark.parametrize("basis", ["umap", None])
+def test_novel_cells_have_the_colour_of_no_confidence(
+    annotated: Callable[..., AnnData], basis: str | None
+) -> None:
+    ax = ace.pl.confidence(annotated(3), basis=basis, show=False)
+    crosses = ax.collections[-1]
+    assert len(crosses.get_offsets()) == 50
+    assert {to_hex(color) for color in crosses.get_edgecolor()} == {"#000000"}
+    assert "#000000" not in {to_hex(color) for color in CONFIDENCE(np.linspace(0, 1, 256))}
 
 
 def test_another_embedding(annotated: Callable[..., AnnData]) -> None:
@@ -80,11 +93,10 @@ def test_without_an_embedding_distributions(annotated: Callable[..., AnnData]) -
 
 def test_given_labels_are_not_judged(annotated: Callable[..., AnnData]) -> None:
     adata = annotated(3)
-    adata.obs["cell_type"] = adata.obs["truth"].where(np.arange(700) % 3 == 0)
-    adata.uns["scnym"]["params"] |= {"reference": False, "unlabeled_category": "Unknown"}
+    adata.obs["scnym_given"] = np.arange(700) % 3 == 0
     ax = ace.pl.confidence(adata, basis=None, show=False)
     assert sum(int(t.get_text().split(",")[0]) for t in ax.texts) == 700 - 234
-    adata.obs["cell_type"] = adata.obs["truth"]
+    adata.obs["scnym_given"] = True
     with pytest.raises(ValueError, match="no annotated one to draw"):
         ace.pl.confidence(adata, basis=None)
 

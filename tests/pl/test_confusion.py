@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 import pytest
+from anndata import AnnData
 from matplotlib import pyplot as plt
 from matplotlib.colors import to_hex
 
@@ -14,7 +15,6 @@ from ace.pl._colors import CONFIDENCE
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from anndata import AnnData
     from matplotlib.axes import Axes
 
 
@@ -71,6 +71,13 @@ def test_other_groups_stand_where_their_cells_went(annotated: Callable[..., AnnD
     assert rows == ["z", adata.obs["truth"].cat.categories[1], "a"]
 
 
+def test_numbers_that_are_said_to_be_groups(annotated: Callable[..., AnnData]) -> None:
+    adata = annotated(2)
+    adata.obs["resolution"] = pd.Categorical(np.where(adata.obs["truth"] == "T/NK", 0.5, 1.5))
+    rows, _ = names(ace.pl.confusion(adata, "resolution", show=False))
+    assert rows == ["0.5", "1.5"]
+
+
 def test_groups_in_the_order_asked_for(annotated: Callable[..., AnnData]) -> None:
     adata = annotated(6)
     ax = ace.pl.confusion(adata, "truth", groups=["cluster 5", "T/NK"], show=False)
@@ -98,10 +105,45 @@ def test_numbers_of_cells(annotated: Callable[..., AnnData]) -> None:
     assert [name.split("(")[-1] for name in names(ax)[0]] == ["350)", "350)"]
 
 
+@pytest.mark.parametrize("n_cells", [700, 70_000])
+def test_no_rim_of_a_dot_runs_through_a_number(
+    annotated: Callable[..., AnnData], n_cells: int
+) -> None:
+    original = annotated(7)
+    obs = original.obs.iloc[np.arange(n_cells) % original.n_obs]
+    adata = AnnData(obs=obs.set_index(np.arange(n_cells).astype(str)), uns=original.uns)
+    ax = ace.pl.confusion(adata, "truth", counts=True, show=False)
+    fig = ax.figure
+    fig.draw_without_rendering()
+    (drawn,) = ax.collections[:1]
+    centers = ax.transData.transform(drawn.get_offsets())
+    radii = drawn.get_sizes() ** 0.5 / 2 / 72 * fig.dpi
+    assert len(ax.texts) == len(radii) == 14
+    within = []
+    for text in ax.texts:
+        box = text.get_window_extent()
+        nearest = np.clip(centers, box.min, box.max)
+        touching = np.hypot(*(nearest - centers).T) < radii
+        corners = box.corners()[:, None] - centers
+        inside = (np.hypot(corners[..., 0], corners[..., 1]) <= radii).all(axis=0)
+        np.testing.assert_array_equal(touching, inside)
+        within.append(bool(inside.any()))
+        frame = ax.get_window_extent()
+        assert frame.y0 < box.y0 < box.y1 < frame.y1
+    # 90 of 100 cells: in the dot; 9000 of 10000: too long for it. 10 and 1000: small dots.
+    assert sum(within) == (7 if n_cells == 700 else 0)
+
+
+def test_numbers_on_dark_dots_are_white(annotated: Callable[..., AnnData]) -> None:
+    adata = annotated(2)
+    adata.obs["scnym_confidence"] = np.where(adata.obs["scnym"] == "T/NK", 0.97, 0.6)
+    ax = ace.pl.confusion(adata, "truth", counts=True, show=False)
+    assert [text.get_color() for text in ax.texts] == ["white", "black", "black", "black"]
+
+
 def test_given_labels_do_not_count(annotated: Callable[..., AnnData]) -> None:
     adata = annotated(2)
-    adata.obs["cell_type"] = adata.obs["truth"].where(np.arange(700) < 400)
-    adata.uns["scnym"]["params"] |= {"reference": False, "unlabeled_category": "Unknown"}
+    adata.obs["scnym_given"] = np.arange(700) < 400
     ax = ace.pl.confusion(adata, "truth", counts=True, show=False)
     assert sum(int(text.get_text()) for text in ax.texts) == 300
 
@@ -142,7 +184,12 @@ def test_given_axes_are_used(annotated: Callable[..., AnnData]) -> None:
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        ({"groupby": "type"}, KeyError, r"no column 'type' in adata\.obs"),
+        ({"groupby": "truht"}, KeyError, r"no column 'truht' in adata\.obs.*mean 'truth'\?"),
+        (
+            {"groupby": "scnym_novelty"},
+            ValueError,
+            r"obs\['scnym_novelty'\] holds measurements \(float32\).*astype\('category'\)",
+        ),
         ({"key": "other"}, KeyError, r"no annotation.*there: \['scnym'\].*ace\.tl\.annotate"),
         ({"groups": ["B"]}, KeyError, r"\['B'\] not among the groups of adata\.obs\['truth'\]"),
         ({"groups": []}, ValueError, "no annotated cell"),

@@ -5,8 +5,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 from matplotlib import pyplot as plt
+from matplotlib.colors import to_hex
 
 import ace
+from ace.pl._colors import DEPLETED, ENRICHED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,12 +24,37 @@ def test_what_is_drawn_is_what_is_stored(annotated: Callable[..., AnnData]) -> N
     (bar,) = over  # surer than right in one bin, by 0.2
     assert (bar.get_x(), bar.get_y()) == (0.25, 0.2)
     np.testing.assert_allclose(bar.get_height(), 0.2)
-    np.testing.assert_allclose([bar.get_height() for bar in under], [0.1, 0.0], atol=1e-12)
+    (bar,) = under  # by 0.1; in the last bin both are equal
+    np.testing.assert_allclose((bar.get_x(), bar.get_height()), (0.5, 0.1))
     (lines,) = (c for c in diagram.collections if len(c.get_segments()))
     np.testing.assert_allclose([s[0][1] for s in lines.get_segments()], [0.4, 0.7, 0.9])
     # (10 * 0.2 + 20 * 0.1 + 70 * 0) / 100
     assert diagram.get_title() == "ECE 0.040 (100 cells)"
     assert [bar.get_height() for bar in histogram.patches] == [0, 10, 20, 70]
+
+
+@pytest.mark.parametrize(
+    ("shift", "labels"),
+    [
+        (-0.1, {"right": "#cccccc", "surer than right": ENRICHED}),
+        (0.0, {"right": "#cccccc"}),
+        (0.05, {"right": "#cccccc", "less sure than right": DEPLETED}),
+    ],
+)
+def test_legend_tells_what_is_drawn_in_its_colours(
+    annotated: Callable[..., AnnData], shift: float, labels: dict[str, str]
+) -> None:
+    frame = annotated(2).uns["scnym"]["reliability"]
+    frame = frame.assign(accuracy=frame["confidence"] + shift)
+    diagram, _ = ace.pl.reliability(frame, show=False)
+    for legend in (diagram.figure.legends[0], diagram.legend()):
+        *bars, line = sorted(
+            zip(legend.legend_handles, legend.get_texts(), strict=True),
+            key=lambda entry: entry[1].get_text() == "confidence",
+        )
+        assert line[1].get_text() == "confidence"
+        shown = {text.get_text(): to_hex(bar.get_facecolor()) for bar, text in bars}
+        assert shown == {label: color.lower() for label, color in labels.items()}
 
 
 def test_of_any_cells_too(annotated: Callable[..., AnnData]) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 
 from ace._keys import DEFAULT_ANNOTATION_KEY
 from ace.get import annotation_df
-from ace.pl._colors import CONFIDENCE, DEPLETED, ENRICHED
+from ace.pl._colors import CONFIDENCE, DEPLETED
 from ace.pl._figure import figure_of, finish, grid_of_axes, wrap
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def confidence(
 
     On an embedding: a dot a cell, coloured by the confidence of its label. Or for each label: the
     confidence of the cells that have it, a dot a cell, with median and quartiles, and their number
-    on the right. Novel cells are vermillion crosses in either case.
+    on the right. Novel cells are black crosses in either case.
 
     Parameters
     ----------
@@ -151,7 +151,7 @@ def _draw_novel(ax: Axes, x: np.ndarray, y: np.ndarray, size: float, n_novel: in
             y,
             s=max(1.3 * size, 14.0),
             marker="x",
-            color=ENRICHED,
+            color="black",  # which no confidence has
             linewidths=min(1.0, max(0.25 * size**0.5, 0.7)),
             label=f"novel ({n_novel})",
             rasterized=True,

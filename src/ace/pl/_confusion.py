@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from ace._checks import column_of
 from ace._keys import DEFAULT_ANNOTATION_KEY, AnnotationKeys
 from ace.get import annotation_df
 from ace.pl._colors import CONFIDENCE
@@ -23,13 +24,19 @@ if TYPE_CHECKING:
 NOVEL = "novel"
 # Inches.
 _CELL = 0.3
+_CELL_OF_COUNTS = 0.38
 _LEGEND = (0.9, 1.15)
 _BAR = (0.1, 1.0)
 _GAP = 0.2
-# Part of a cell's width that the largest dot takes.
+# Part of a cell's width that the largest dot takes; with a number below it.
 _LARGEST = 0.92
-# Smaller shares are told by their number alone, where it is written: a dot would strike it through.
-_LEAST = 0.02
+_LARGEST_OF_COUNTS = 0.68
+# Part of its height by which a cell reaches further below its dot than above, for the number.
+_SHIFT = 0.12
+# Width and height of a digit, in sizes of its font.
+_DIGIT = (0.64, 0.73)
+# Confidence from which a dot is so dark that white is easier to read on it than black.
+_DARK = 0.9
 # Characters in a line of a name.
 _WRAP = 32
 
@@ -65,11 +72,12 @@ def confusion(
     groups
         Groups to draw, in this order; ``None`` draws all.
     majority
-        Draw the votes of the clusters (``over_clustering``) instead of the cells' own labels.
+        Draw the votes of the clusters (``over_clustering``) instead of the cells' own labels. The
+        colour remains the confidence in these own labels: a vote has none.
     novel
         Put cells that are flagged as novel into a column of their own, ``"novel"``.
     counts
-        Write the numbers of cells.
+        Write the numbers of cells, into the dots where they fit, else below them.
     key
         The ``key_added`` that the annotation was stored under.
     show
@@ -92,7 +100,7 @@ def confusion(
     KeyError
         If there is no such annotation, column, group or vote.
     ValueError
-        If no annotated cell is left to draw.
+        If the column holds measurements, or no annotated cell is left to draw.
 
     Examples
     --------
@@ -118,17 +126,19 @@ def confusion(
     if ax is None:
         from matplotlib import pyplot as plt
 
-        size = (max(number.shape[1], 3) * _CELL, max(number.shape[0], 3) * _CELL)
+        cell = _CELL_OF_COUNTS if counts else _CELL
+        size = (max(number.shape[1], 3) * cell, max(number.shape[0], 3) * cell)
         ax = plt.figure(figsize=size).add_axes((0, 0, 1, 1))
     fig = figure_of(ax)
     extent = ax.get_window_extent()
     width, height = extent.width / fig.dpi, extent.height / fig.dpi
-    # Points across the largest dot.
-    largest = 72 * _LARGEST * min(width / number.shape[1], height / number.shape[0])
-    drawn = share.where(share >= _LEAST, 0) if counts else share
-    dots = _draw_dots(ax, drawn.to_numpy(), confidence.to_numpy(), largest)
+    # Points across a cell and the largest dot.
+    across = 72 * min(width / number.shape[1], height / number.shape[0])
+    largest = across * (_LARGEST_OF_COUNTS if counts else _LARGEST)
+    dots = _draw_dots(ax, share.to_numpy(), confidence.to_numpy(), largest)
     if counts:
-        _write_counts(ax, number, share, confidence, largest)
+        _write_counts(ax, number, confidence, largest**2 * share, across)
+        ax.set_ylim(number.shape[0] - 0.5 + _SHIFT, -0.5 + _SHIFT)
     else:  # lines would strike the numbers through
         rows, columns = np.arange(number.shape[0]), np.arange(number.shape[1])
         ax.hlines(rows, -0.5, len(columns) - 0.5, color="0.93", linewidth=0.6, zorder=0)
@@ -154,9 +164,11 @@ def confusion(
 def _cells(adata: AnnData, groupby: str, *, majority: bool, novel: bool, key: str) -> pd.DataFrame:
     """Group, label and confidence of each annotated cell."""
     df = annotation_df(adata, key=key)
-    if groupby not in adata.obs:
-        raise KeyError(
-            f"there is no column {groupby!r} in adata.obs, which has {list(adata.obs.columns)}."
+    column = column_of(adata, groupby)
+    if pd.api.types.is_float_dtype(column.dtype):
+        raise ValueError(
+            f"adata.obs[{groupby!r}] holds measurements ({column.dtype}), not groups. If they are "
+            f"groups, say so: adata.obs[{groupby!r}] = adata.obs[{groupby!r}].astype('category')."
         )
     if majority and "majority" not in df:
         raise KeyError(
@@ -170,7 +182,7 @@ def _cells(adata: AnnData, groupby: str, *, majority: bool, novel: bool, key: st
         label = label.cat.set_categories(
             [*(c for c in label.cat.categories if c != NOVEL), NOVEL]
         ).where(~df["novel"], NOVEL)
-    group = adata.obs[groupby].astype("category")
+    group = column.astype("category")
     cells = pd.DataFrame(
         {
             "group": group.cat.rename_categories([str(c) for c in group.cat.categories]),
@@ -224,19 +236,24 @@ def _draw_dots(
 
 
 def _write_counts(
-    ax: Axes, number: pd.DataFrame, share: pd.DataFrame, confidence: pd.DataFrame, largest: float
+    ax: Axes, number: pd.DataFrame, confidence: pd.DataFrame, area: pd.DataFrame, across: float
 ) -> None:
+    """Write each number into its dot where it fits there, else below it."""
     for row, column in zip(*np.nonzero(number.to_numpy()), strict=True):
         text = str(number.iloc[row, column])
-        dark = share.iloc[row, column] > 0.3 and confidence.iloc[row, column] > 0.75
+        # At most as wide as the cell, and as high as what the largest dot leaves of it.
+        fontsize = min(7.0, 0.25 * across, 1.4 * across / len(text))
+        diameter = area.iloc[row, column] ** 0.5
+        within = fontsize * np.hypot(_DIGIT[0] * len(text), _DIGIT[1]) <= diameter
         ax.annotate(
             text,
             (column, row),
+            xytext=(0, 0 if within else -diameter / 2 - 1),
+            textcoords="offset points",
             ha="center",
-            va="center",
-            # As large as fits into the largest dot.
-            fontsize=min(7.0, 1.5 * largest / max(len(text), 2)),
-            color="white" if dark else "black",
+            va="center_baseline" if within else "top",
+            fontsize=fontsize,
+            color="white" if within and confidence.iloc[row, column] > _DARK else "black",
             zorder=3,
         )
 

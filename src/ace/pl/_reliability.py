@@ -123,11 +123,12 @@ def _draw_diagram(ax: Axes, bins: pd.DataFrame) -> None:
     accuracy, confidence = filled["accuracy"].to_numpy(), filled["confidence"].to_numpy()
     ax.plot([0, 1], [0, 1], color="0.5", linestyle="--", linewidth=0.8, zorder=0)
     ax.bar(left, accuracy, width, align="edge", color="0.8", edgecolor="white", label="right")
-    over = confidence > accuracy
     for which, color, hatch, label in (
-        (over, ENRICHED, "", "surer than right"),
-        (~over, DEPLETED, "////", "less sure than right"),
+        (confidence > accuracy, ENRICHED, "", "surer than right"),
+        (confidence < accuracy, DEPLETED, "////", "less sure than right"),
     ):
+        if not which.any():  # no bars would stand in the legend in a colour that is not theirs
+            continue
         ax.bar(
             left[which],
             np.abs(confidence - accuracy)[which],
