@@ -56,7 +56,8 @@ def _small(_pbmc_original):
     adata = adata[:, adata.var["highly_variable"] | adata.var_names.isin(markers)].copy()
     adata.obs["known"] = adata.obs["bulk_labels"].astype(str)
     adata.obs.loc[adata.obs_names[::2], "known"] = "Unknown"
-    model = ace.tl.annotate(adata, "known", max_epochs=30, n_top_genes=None, **TRAIN)
+    options = TRAIN | {"max_epochs": 30, "validation_size": 0.3}
+    model = ace.tl.annotate(adata, "known", n_top_genes=None, **options)
     return adata, model
 
 
