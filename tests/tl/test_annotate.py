@@ -290,6 +290,8 @@ def test_failed_training_writes_nothing(query, atlas):
     assert set(query.uns) == set(before.uns)
 
 
+# What anndata says of pandas' options is caught with what is expected, and passed on after it.
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_without_held_out_cells_nothing_is_called_novel(query, atlas):
     with pytest.warns(UserWarning, match="0 labelled cells were held out.*validation_size"):
         ace.tl.annotate(query, LABELS, reference=atlas, train_size=1.0, **QUICK)
@@ -372,6 +374,7 @@ def test_what_else_is_no_log_normalised_matrix(mixed):
         ace.tl.annotate(plain, "known")
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_few_held_out_cells_are_warned_about(query, atlas):
     few = atlas[np.r_[:60]].copy()
     with pytest.warns(UserWarning, match=r"^\d+ labelled cells were held out, too few to tell"):
@@ -428,6 +431,7 @@ def test_options_of_the_network(query, atlas):
     assert query.obsm["X_scnym"].shape == (query.n_obs, 20)
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_a_category_that_says_unknown_is_proposed(pbmc):
     pbmc.obs["known"] = pbmc.obs[LABELS].astype(str)
     pbmc.obs.loc[pbmc.obs_names[::2], "known"] = "Unassigned"

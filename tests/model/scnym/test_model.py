@@ -438,7 +438,7 @@ def test_mudata(cells: ad.AnnData) -> None:
     expected = _trained(cells.copy(), {"domain_key": "chip"}, max_epochs=3).predict(soft=True)
     # mudata announces a change of what it copies to the whole; both ways the columns are found.
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)
+        warnings.simplefilter("ignore")
         mdata = MuData({"rna": cells})
     SCNYM.setup_mudata(
         mdata,
