@@ -217,10 +217,14 @@ def _matching(labels: np.ndarray, clusters: np.ndarray) -> list[int]:
     return [cluster_of[i] if i in cluster_of else next(free) for i in range(len(shared))]
 
 
+#: Cells that a bin of the reliability curve needs to be drawn.
+FEWEST_IN_BIN = 10
+
+
 def draw_reliability(results_path: Path, out_png: Path) -> None:
     """Draw accuracy against confidence of ``transfer.json``, a panel for each data set.
 
-    Bins of all tasks and seeds are pooled.
+    Bins of all tasks and seeds are pooled; bins of a few cells say nothing and are left out.
 
     Parameters
     ----------
@@ -262,13 +266,13 @@ def _draw_bins(ax: Axes, rows: pd.DataFrame) -> None:
             continue
         n, confidence, right = np.sum(own, axis=0).T
         error = np.abs(confidence - right).sum() / n.sum()
-        there = n > 0
+        there = n >= min(FEWEST_IN_BIN, n.max())
         x, y = confidence[there] / n[there], right[there] / n[there]
         ax.plot(x, y, color=color, linewidth=1.5, label=f"{name}, ECE {error:.3f}")
         ax.scatter(x, y, s=4 + 90 * n[there] / n.sum(), color=color, linewidth=0, zorder=3)
     ax.set(xlim=(0, 1.02), ylim=(0, 1.02), aspect="equal")
     ax.spines[["top", "right"]].set_visible(False)
-    ax.legend(loc="upper left", frameon=False, fontsize=8)
+    ax.legend(loc="lower right", frameon=False, fontsize=8)
 
 
 def read(path: Path) -> pd.DataFrame:
