@@ -83,7 +83,9 @@ class LatentModel(GeneModel):
         # The split of cells that had labels is none of the cells that have labels now.
         eligible = hashlib.sha256(np.packbits(codes >= 0).tobytes()).hexdigest()
         same = self.split_eligible_ == eligible and self._split_is_of(self.adata)
-        self.split_eligible_ = eligible
+        self._eligible = (
+            eligible  # kept with the split once a training with it has come to its end
+        )
         if external_indexing is None and train_size is None and validation_size is None and same:
             return self.train_indices_, self.validation_indices_, self.test_indices_
         if external_indexing is not None:
@@ -146,6 +148,7 @@ class LatentModel(GeneModel):
             runner()
         self._add_new_history(runner.trainer)
         self.split_fingerprint_ = self._fingerprint(self.adata)
+        self.split_eligible_ = self._eligible
 
     def _add_new_history(self, trainer: Any) -> None:
         """Keep what only this training logged: scvi-tools goes on with what the first did."""

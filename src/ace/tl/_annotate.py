@@ -27,8 +27,6 @@ logger = logging.getLogger(__name__)
 
 #: A progress bar appears by itself from so many cells on.
 MANY_CELLS = 10_000
-#: With fewer held-out cells than these, the threshold of novelty is a guess.
-FEWEST_HELD_OUT = 20
 #: What a cluster without a clear majority is called, as by celltypist.
 HETEROGENEOUS = "Heterogeneous"
 
@@ -239,7 +237,7 @@ def annotate(
             "model": type(model).__name__,
         }
     }
-    if len(model.validation_indices) < FEWEST_HELD_OUT:
+    if len(model.validation_indices) < model.fewest_held_out:
         warnings.warn(
             f"{len(model.validation_indices)} labelled cells were held out, too few to tell how "
             f"sure to be: take confidence and novelty of {keys.key!r} with caution, or hold out "

@@ -300,6 +300,17 @@ def test_other_labels_are_split_anew(cells: ad.AnnData) -> None:
     np.testing.assert_array_equal(np.sort(used), labelled)
 
 
+def test_a_training_that_fails_leaves_the_split(cells: ad.AnnData) -> None:
+    """Labels change, a first attempt is refused, and the second one still sees the change."""
+    model = _trained(cells, max_epochs=2)
+    gone = model.train_indices[:30]
+    cells.obs.loc[cells.obs_names[gone], "known"] = "Unknown"
+    with pytest.raises(ValueError, match="validation cells"):
+        model.train(train_size=1.0, early_stopping=True, **QUIET)
+    model.train(max_epochs=2, **QUIET)
+    assert not np.isin(model.train_indices, gone).any()
+
+
 def test_few_cells_do_not_calibrate_anew(model: SCNYM) -> None:
     query = _cells(2, shift=-0.5)
     query.obs["known"] = query.obs["truth"].astype(str)

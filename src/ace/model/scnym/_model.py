@@ -28,9 +28,6 @@ if TYPE_CHECKING:
 N_STEPS = 400
 FEWEST_EPOCHS, MOST_EPOCHS = 10, 100
 
-#: Validation cells that a further training needs to calibrate the model anew.
-FEWEST_HELD_OUT = 20
-
 MONITOR = "validation_accuracy"
 
 
@@ -288,7 +285,7 @@ class SCNYM(UsingScnym):
         )
         self.module.load_state_dict(plan.teacher.state_dict())
         complete = np.isin(np.arange(len(self.labels)), labels[split[0]]).all()
-        if not was_trained or (complete and len(split[1]) >= FEWEST_HELD_OUT):
+        if not was_trained or (complete and len(split[1]) >= self.fewest_held_out):
             self._calibrate(reader, labels, batch_size)
 
     def _check_cells(

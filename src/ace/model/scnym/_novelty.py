@@ -14,19 +14,11 @@ CHUNK = 10_000
 
 
 class Novelty(nn.Module):
-    r"""Little evidence for any class, and a place far from the known cells.
+    """Little evidence for any class, and a place far from the known cells.
 
-    .. math::
-        N = \frac{E - \tilde E}{\sigma_E} + 2 \frac{D - \tilde D}{\sigma_D}, \quad
-        E = - \log \sum_c e^{\ell_c}, \quad
-        D = \min_c \sqrt{(z - \mu_c)^T \Sigma^{-1} (z - \mu_c)}
-
-    with the energy :math:`E` of the logits :math:`\ell` :cite:p:`liu2020energy` and the
-    Mahalanobis distance :math:`D` of the embedding :math:`z` from the nearest class mean
-    :cite:p:`lee2018simple`. Means :math:`\mu_c` and covariance :math:`\Sigma` are those of the
-    labelled training cells, medians and standard deviations those of the validation cells. Either
-    part alone misses types that the other finds: a classifier is sure of a cell that has what
-    tells its class from the others, and does not ask for what else that class has.
+    The formula stands at :meth:`ace.model.SCNYM.novelty`. Either part alone misses types that the
+    other finds: a classifier is sure of a cell that has what tells its class from the others, and
+    does not ask for what else that class has.
 
     Parameters
     ----------

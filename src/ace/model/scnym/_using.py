@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from os import PathLike
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -34,6 +34,9 @@ class UsingScnym(SetUpScnym):
     temperature_: float
     novelty_threshold_: float | None
     _judged_split = "validation"
+    #: Validation cells that tell how sure to be: with fewer, a further training keeps the
+    #: calibration that there is, and the threshold of novelty is a guess.
+    fewest_held_out: ClassVar[int] = 20
 
     @classmethod
     def load_query_data(
