@@ -204,8 +204,6 @@ def test_untrained_model_says_so(case: ModelCase, adata: AnnData) -> None:
 
 
 def test_labels_are_not_needed(case: ModelCase, model: Any, query: AnnData) -> None:
-    if not case.classifies:
-        pytest.skip("not a classifier")
     assert "bulk_labels" not in query.obs
     labels = model.predict(query)
     probabilities = model.predict(query, soft=True)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 import torch
+from scipy.special import expit
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -26,19 +27,17 @@ def test_scorer_names_genes_and_groups(case: ModelCase, model: Any) -> None:
 
 
 def test_scores_agree_with_predictions(case: ModelCase, model: Any, query: AnnData) -> None:
-    if not case.classifies:
-        pytest.skip("not a classifier")
     scorer = model.group_scorer()
     scores = scorer(_tensor(query)).detach().numpy()
     assert scores.shape == (90, len(scorer.groups))
     np.testing.assert_array_equal(np.array(scorer.groups)[scores.argmax(1)], model.predict(query))
     probabilities = model.predict(query, soft=True).to_numpy()
-    np.testing.assert_allclose(1 / (1 + np.exp(-scores)), probabilities, rtol=1e-3, atol=1e-6)
+    np.testing.assert_allclose(expit(scores), probabilities, rtol=1e-3, atol=1e-6)
 
 
 def test_own_labels_give_the_model_itself(case: ModelCase, model: Any, query: AnnData) -> None:
     if not case.classifies:
-        pytest.skip("not a classifier")
+        pytest.skip("an embedding describes any labels by prototypes, those it was given too")
     x = _tensor(query)
     named = model.group_scorer(groupby=case.setup["labels_key"])
     torch.testing.assert_close(named(x), model.group_scorer()(x), rtol=0, atol=0)

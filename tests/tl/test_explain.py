@@ -331,6 +331,9 @@ def test_a_group_of_one_cell_is_explained_with_a_warning(cells):
     with pytest.warns(UserWarning, match=r"groups of a single cell: \['single'\]"):
         ace.tl.explain(cells, "few")
     assert np.isfinite(cells.varm["ace_scores"].to_numpy()).all()
+    # Where it is not asked for, there is nothing to say (and a warning is an error here).
+    other = next(name for name in cells.obs["few"].unique() if name != "single")
+    ace.tl.explain(cells, "few", groups=[other])
 
 
 def test_unused_categories_are_left_out_with_a_warning(cells):

@@ -246,7 +246,8 @@ def _explain(
         _checks.warn_of_counts(values, layer)
     summary = summarise(matrix, codes, len(names))
     _checks.finite(summary.mean, adata.var_names, layer)
-    _checks.warn_of_single_cells(summary.counts, names)
+    asked = sorted({group for pair in pairs for group in pair if group is not None})
+    _checks.warn_of_single_cells(summary.counts[asked], [names[group] for group in asked])
 
     if model is None:
         scored = scorer_of_pca(adata, matrix, codes, names, n_prototypes, random_state)
