@@ -19,8 +19,8 @@ QUIET = {"enable_progress_bar": False}
 class ModelCase:
     """How the suite sets up, builds and trains one model on ``adata``.
 
-    ``classifies`` models learn labels and have ``evaluate``; all have ``get_latent_representation``
-    and ``group_scorer``. ``fewest_cells`` are needed to train on; ``validation_metric`` is in the
+    ``classifies`` models learn labels and have ``evaluate``; all have ``predict``,
+    ``get_latent_representation`` and ``group_scorer``. ``fewest_cells`` are needed to train on; ``validation_metric`` is in the
     history.
     """
 
