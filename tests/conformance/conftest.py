@@ -20,8 +20,8 @@ class ModelCase:
     """How the suite sets up, builds and trains one model on ``adata``.
 
     ``classifies`` models learn labels and have ``evaluate``; all have ``predict``,
-    ``get_latent_representation`` and ``group_scorer``. ``fewest_cells`` are needed to train on; ``validation_metric`` is in the
-    history.
+    ``get_latent_representation`` and ``group_scorer``. ``fewest_cells`` are needed to train on;
+    ``validation_metric`` is in the history.
     """
 
     name: str
