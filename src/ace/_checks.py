@@ -56,6 +56,13 @@ def seed(value: Any) -> None:
     whole(value, "random_state", 0)
 
 
+def stored_name(key_added: Any) -> str:
+    """Give a name that a result can be stored under."""
+    if not isinstance(key_added, str) or not key_added or "/" in key_added:
+        raise ValueError(f"key_added must be a name without a '/', got {key_added!r}.")
+    return key_added
+
+
 def matrix_of(adata: AnnData, layer: str | None) -> Any:
     """Give the matrix of a layer, or ``X``.
 
@@ -108,9 +115,9 @@ def column_of(adata: AnnData, key: str, name: str = "adata") -> pd.Series:
 
 
 def groups_of(
-    adata: AnnData, groupby: str, *, leave_out: Any = None
+    adata: AnnData, groupby: str, *, leave_out: Any = None, at_least: int = 2
 ) -> tuple[np.ndarray, list[str]]:
-    """Give the code of each cell's group and the names of the groups, at least two.
+    """Give the code of each cell's group and the names of the groups, two or more by default.
 
     Cells of the category ``leave_out``, which is no group, have the code -1.
 
@@ -119,7 +126,7 @@ def groups_of(
     KeyError
         If there is no such column.
     ValueError
-        If a cell has no group, there is one group only, names coincide as text, or the column
+        If a cell has no group, there are too few groups, names coincide as text, or the column
         holds measurements.
     """
     column = column_of(adata, groupby)
@@ -154,7 +161,7 @@ def groups_of(
     names = [str(c) for c in category.cat.categories]
     if len(set(names)) < len(names):
         raise ValueError(f"names of groups in adata.obs[{groupby!r}] coincide as text: {names}.")
-    if len(names) < 2:
+    if len(names) < at_least:
         raise ValueError(
             f"adata.obs[{groupby!r}] has one group only, {names}: there is nothing to tell it "
             "from."
@@ -209,6 +216,20 @@ def warn_of_counts(kind: InputKind, layer: str | None) -> None:
         UserWarning,
         stacklevel=4,
     )
+
+
+def warn_unless_counts(kind: InputKind, layer: str | None, model: str) -> None:
+    """Warn a model of counts of what looks like none, and refuse what cannot be any."""
+    where = "adata.X" if layer is None else f"adata.layers[{layer!r}]"
+    mend = f"Name the layer that has them: {model}.setup_anndata(adata, layer='counts', ...)."
+    if kind == "scaled":
+        raise ValueError(f"{where} holds negative values, and {model} models counts. {mend}")
+    if kind == "log":
+        warnings.warn(
+            f"{where} holds no whole numbers, and {model} models counts. {mend}",
+            UserWarning,
+            stacklevel=4,
+        )
 
 
 def log_normalised(matrix: Any, name: str, layer: str | None) -> None:
@@ -301,6 +322,27 @@ def gene_positions(have: pd.Index, want: Sequence[str], owner: str) -> np.ndarra
             "matter."
         )
     return positions
+
+
+def known_genes(genes: Collection[str], have: pd.Index, owner: str) -> np.ndarray:
+    """Positions of the genes of a set, each once and in increasing order; raise if any lacks."""
+    if isinstance(genes, str) or not all(isinstance(gene, str) for gene in genes):
+        raise TypeError(f"genes must be names of genes, such as ['CD3D', 'CD8A'], got {genes!r}.")
+    want = list(dict.fromkeys(genes))
+    if not want:
+        raise ValueError("genes names no gene; give one at least.")
+    positions = have.get_indexer(pd.Index(want))
+    missing = [gene for gene, at in zip(want, positions, strict=True) if at < 0]
+    if missing:
+        near = {gene: difflib.get_close_matches(gene, have, n=1) for gene in missing[:3]}
+        hints = [f"{found[0]!r} for {gene!r}" for gene, found in near.items() if found]
+        hint = f" Did you mean {', '.join(hints)}?" if hints else ""
+        raise ValueError(
+            f"{len(missing)} of {len(want)} genes are not among those of {owner}: "
+            f"{missing[:10]}{' and more' * (len(missing) > 10)}.{hint} To keep those that are: "
+            "genes = [g for g in genes if g in known], with known = list(model.adata.var_names)."
+        )
+    return np.sort(positions)
 
 
 def not_a_model(model: Any) -> TypeError:

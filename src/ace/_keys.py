@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     import pandas as pd
     from anndata import AnnData
@@ -262,15 +262,16 @@ class AnnotationKeys:
         """
         if _is_annotation(adata.uns.get(self.uns)):
             return
-        taken = [f".obs[{name!r}]" for name in self.columns if name in adata.obs]
-        for name in (self.probabilities, self.embedding):
-            taken += [f".obsm[{name!r}]"] if name in adata.obsm else []
-        taken += [f".uns[{self.uns!r}]"] if self.uns in adata.uns else []
-        if taken:
-            raise ValueError(
-                f"key_added={self.key!r} would overwrite {', '.join(taken)}, which no annotation "
-                "wrote: choose another name, or delete these first."
-            )
+        require_free(
+            adata,
+            self.key,
+            {
+                "obs": self.columns,
+                "obsm": (self.probabilities, self.embedding),
+                "uns": (self.uns,),
+            },
+            "no annotation wrote",
+        )
 
     def read(self, adata: AnnData) -> dict[str, Any]:
         """Give what is stored about the annotation.
@@ -335,3 +336,18 @@ class AnnotationKeys:
 
 def _is_annotation(stored: Any) -> bool:
     return isinstance(stored, dict) and {"params", "novelty_threshold"} <= stored.keys()
+
+
+def require_free(adata: AnnData, key: str, places: Mapping[str, Iterable[str]], who: str) -> None:
+    """Raise if something lies where a result is to be written; say whose it is not."""
+    taken = [
+        f".{place}[{name!r}]"
+        for place, names in places.items()
+        for name in names
+        if name in getattr(adata, place)
+    ]
+    if taken:
+        raise ValueError(
+            f"key_added={key!r} would overwrite {', '.join(taken)}, which {who}: choose another "
+            "name, or delete these first."
+        )

@@ -3,7 +3,15 @@
 from ace.get._annotation_df import annotation_df
 from ace.get._diagnostics_df import diagnostics_df
 from ace.get._explain_df import explain_df
+from ace.get._fssf_df import fssf_df
 from ace.get._pairs_df import pairs_df
 from ace.get._read_explain_csv import read_explain_csv
 
-__all__ = ["annotation_df", "diagnostics_df", "explain_df", "pairs_df", "read_explain_csv"]
+__all__ = [
+    "annotation_df",
+    "diagnostics_df",
+    "explain_df",
+    "fssf_df",
+    "pairs_df",
+    "read_explain_csv",
+]

@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 from sklearn.neighbors import NearestNeighbors
 
-from ace.metrics._inputs import check_labels
+from ace.metrics._inputs import check_labels, check_latent
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import ArrayLike
 
 
 def batch_mixing(
@@ -82,7 +82,7 @@ def batch_mixing(
         msg = 'batch_mixing needs scib-metrics: pip install "ace-sc[integration]".'
         raise ImportError(msg) from error
 
-    z = _check_latent(latent)
+    z = check_latent(latent, "latent")
     batches = check_labels(batch, len(z))
     if len(np.unique(batches)) < 2:
         msg = f"batch names one batch only, {batches[:1].tolist()}: there is nothing to mix."
@@ -111,14 +111,3 @@ def batch_mixing(
         found["clisi"] = scib_metrics.clisi_knn(neighbors, names)
         found["silhouette_label"] = scib_metrics.silhouette_label(z, names)
     return pd.Series({k: float(v) for k, v in found.items()}, name="batch_mixing")
-
-
-def _check_latent(latent: ArrayLike) -> NDArray[np.float32]:
-    z = np.asarray(latent, dtype=np.float32)
-    if z.ndim != 2:
-        msg = f"latent must be a matrix of cells × dimensions, got {z.ndim} dimension(s)."
-        raise ValueError(msg)
-    if not np.isfinite(z).all():
-        msg = "latent holds NaN or infinite values."
-        raise ValueError(msg)
-    return z

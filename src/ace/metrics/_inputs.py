@@ -26,6 +26,21 @@ def check_matrix(X: Matrix) -> Matrix:
     return X
 
 
+def check_latent(z: ArrayLike, name: str) -> NDArray[np.float32]:
+    """Give coordinates of cells, at least one, as a matrix."""
+    values = np.asarray(z, dtype=np.float32)
+    if values.ndim != 2:
+        msg = f"{name} must be a matrix of cells × dimensions, got {values.ndim} dimension(s)."
+        raise ValueError(msg)
+    if not values.size:
+        msg = f"{name} is empty, of shape {values.shape}."
+        raise ValueError(msg)
+    if not np.isfinite(values).all():
+        msg = f"{name} holds NaN or infinite values."
+        raise ValueError(msg)
+    return values
+
+
 def check_labels(labels: ArrayLike, n_cells: int) -> NDArray[np.str_]:
     """Group names as text, one per cell."""
     values = np.asarray(labels)

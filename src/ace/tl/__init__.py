@@ -2,5 +2,6 @@
 
 from ace.tl._annotate import annotate
 from ace.tl._explain import explain
+from ace.tl._fssf import fssf
 
-__all__ = ["annotate", "explain"]
+__all__ = ["annotate", "explain", "fssf"]

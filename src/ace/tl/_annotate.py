@@ -167,7 +167,7 @@ def annotate(
     >>> bool(query.obs["scnym"].isin(atlas.obs["bulk_labels"]).all())
     True
     """
-    keys = AnnotationKeys(_name(key_added))
+    keys = AnnotationKeys(_checks.stored_name(key_added))
     domains = (domain_key,) if isinstance(domain_key, str) else tuple(domain_key or ())
     _checks.positive(n_top_genes, "n_top_genes")
     _checks.positive(max_epochs, "max_epochs")
@@ -285,12 +285,6 @@ def _known_options(
             near = difflib.get_close_matches(option, known, n=1)
             hint = hint or (f" Did you mean {near[0]!r}?" if near else "")
             raise TypeError(f"{name} has no option {option!r}.{hint}")
-
-
-def _name(key_added: Any) -> str:
-    if not isinstance(key_added, str) or not key_added or "/" in key_added:
-        raise ValueError(f"key_added must be a name without a '/', got {key_added!r}.")
-    return key_added
 
 
 def _answers(

@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ace._fssf_keys import DEFAULT_FSSF_KEY, FssfKeys
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from anndata import AnnData
+
+
+def fssf_df(adata: AnnData, *, key: str = DEFAULT_FSSF_KEY) -> pd.DataFrame:
+    """Get the subcluster founder score of each pair of subclusters.
+
+    Parameters
+    ----------
+    adata
+        Annotated data with the result of :func:`ace.tl.fssf`.
+    key
+        The ``key_added`` that the scores were stored under.
+
+    Returns
+    -------
+    Frame with a row for each pair, and the columns
+
+    ``group``, ``subcluster_1``, ``subcluster_2``
+        The group and its two subclusters (categorical).
+    ``n_cells``
+        Swapped cells: those of both.
+    ``fssf``
+        Score of the genes, from -1 to 1.
+    ``random_mean``, ``random_sd``
+        Mean and standard deviation of the scores of random sets of as many other genes.
+    ``p_value``
+        Share of these scores that are as high or higher, the genes' own counted with them.
+
+    The last three are NaN without random sets.
+
+    Raises
+    ------
+    KeyError
+        If there are no such scores.
+
+    Examples
+    --------
+    >>> import ace
+    >>> adata = ace.datasets.pbmc68k()
+    >>> ace.model.ACE.setup_anndata(adata)
+    >>> model = ace.model.ACE(adata, n_clusters=5, hidden=(64, 32))
+    >>> model.train(max_epochs=2, enable_progress_bar=False)
+    >>> ace.tl.fssf(adata, model, ["LYZ", "CST3"], "phase", n_random=10)
+    >>> ace.get.fssf_df(adata).columns.tolist()[3:]
+    ['n_cells', 'fssf', 'random_mean', 'random_sd', 'p_value']
+    """
+    return FssfKeys(key).read(adata)["pairs"].copy()

@@ -1,0 +1,81 @@
+"""Polarization: whether a score of cells runs through a latent space as a gradient."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from sklearn.neighbors import NearestNeighbors
+
+from ace.metrics._inputs import check_latent
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+
+def polarization(z: ArrayLike, score: ArrayLike, *, n_neighbors: int = 15) -> float:
+    r"""Moran's I of a score over the neighbours in a latent space.
+
+    .. math:: I = \frac{\sum_i (s_i - \bar s) \, \frac{1}{k} \sum_{j \in N(i)} (s_j - \bar s)}
+                  {\sum_i (s_i - \bar s)^2}
+
+    with the :math:`k` nearest neighbours :math:`N(i)` of each cell, without the cell itself, by
+    Euclidean distance. 1: neighbours have the same score; :math:`-1/(n - 1)`, about 0, is expected
+    of a score that has nothing to do with the place.
+
+    Parameters
+    ----------
+    z
+        Cells × dimensions.
+    score
+        A number for each cell, such as the mean expression of a gene set.
+    n_neighbors
+        Number of neighbours of a cell.
+
+    Returns
+    -------
+    Moran's I; NaN if the score is the same for all cells.
+
+    Raises
+    ------
+    ValueError
+        If numbers of cells do not fit, there are not more cells than neighbours, or values are not
+        finite.
+
+    See Also
+    --------
+    ace.pl.polarization : draws the score and tells this number.
+
+    References
+    ----------
+    Moran (1950), *Notes on continuous stochastic phenomena*.
+
+    Examples
+    --------
+    >>> import ace
+    >>> import numpy as np
+    >>> z = np.arange(100.0)[:, None]
+    >>> round(ace.metrics.polarization(z, z.ravel(), n_neighbors=2), 2)
+    1.0
+    """
+    coordinates = check_latent(z, "z")
+    values = np.asarray(score, dtype=np.float64)
+    if values.shape != (len(coordinates),) or not np.isfinite(values).all():
+        msg = (
+            f"score must be a finite number for each of {len(coordinates)} cells, got shape "
+            f"{values.shape}{' with NaN or infinite values' * (values.ndim == 1)}."
+        )
+        raise ValueError(msg)
+    if not 1 <= n_neighbors < len(coordinates):
+        msg = (
+            f"n_neighbors must be from 1 to {len(coordinates) - 1} for {len(coordinates)} cells, "
+            f"got {n_neighbors}."
+        )
+        raise ValueError(msg)
+    search = NearestNeighbors(n_neighbors=n_neighbors, algorithm="brute").fit(coordinates)
+    neighbors = search.kneighbors(return_distance=False)  # of each cell, without itself
+    centred = values - values.mean()
+    variation = float(centred @ centred)
+    if variation <= 1e-12 * len(values) * max(float(np.abs(values).max()), 1e-300) ** 2:
+        return float("nan")
+    return float(centred @ centred[neighbors].mean(axis=1)) / variation
