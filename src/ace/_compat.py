@@ -6,6 +6,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+from scvi.data._utils import _get_adata_minify_type as minified_type
+from scvi.model._utils import _init_library_size as init_library_size
 from scvi.model._utils import get_max_epochs_heuristic
 
 if TYPE_CHECKING:
@@ -16,9 +18,13 @@ if TYPE_CHECKING:
     from scvi.model.base import BaseModelClass
 
 __all__ = [
+    "forget",
     "get_max_epochs_heuristic",
+    "init_library_size",
     "is_copy_of_registered",
+    "minified_type",
     "own_identity",
+    "small_category_warning",
     "var_names_warning",
 ]
 
@@ -27,6 +33,8 @@ _UUID_KEY = "_scvi_uuid"
 
 #: How the warning of ``load`` about gene order begins (it compares positions; we go by name).
 var_names_warning = "`var_names` for the loaded `model` does not match"
+#: The warning of a category of few cells.
+small_category_warning = "Category .* has fewer than 3 cells"
 
 
 def is_copy_of_registered(model_cls: type[BaseModelClass], adata: AnnData | MuData) -> bool:
@@ -52,3 +60,9 @@ def own_identity(model_cls: type[BaseModelClass], adata: AnnData | MuData) -> It
     except Exception:
         adata.uns[_UUID_KEY] = identity
         raise
+
+
+def forget(model: BaseModelClass, adata: AnnData | MuData) -> None:
+    """Free an object that scvi-tools would keep for as long as a model that has read it."""
+    kept = type(model)._per_instance_manager_store.get(model.id, {})
+    kept.pop(adata.uns.get(_UUID_KEY), None)

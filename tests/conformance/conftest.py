@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+import torch
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -19,9 +20,9 @@ QUIET = {"enable_progress_bar": False}
 class ModelCase:
     """How the suite sets up, builds and trains one model on ``adata``.
 
-    ``classifies`` models learn labels and have ``evaluate``; all have ``predict``,
-    ``get_latent_representation`` and ``group_scorer``. ``fewest_cells`` are needed to train on;
-    ``validation_metric`` is in the history.
+    ``classifies`` models learn labels and have ``evaluate``; ``predicts`` models have
+    ``predict``; all have ``get_latent_representation`` and ``group_scorer``. ``fewest_cells`` are
+    needed to train on; ``validation_metric`` is in the history.
     """
 
     name: str
@@ -29,6 +30,7 @@ class ModelCase:
     init: dict[str, Any] = field(default_factory=dict)
     train: dict[str, Any] = field(default_factory=dict)
     classifies: bool = True
+    predicts: bool = True
     fewest_cells: int = 1
     validation_metric: str = "validation_loss"
 
@@ -59,6 +61,12 @@ class ModelCase:
             parts.append(model.predict(adata, soft=True, **kwargs).to_numpy())
         return np.concatenate(parts, axis=1)
 
+    def scorer_input(self, model: Any, adata: AnnData) -> tuple[torch.Tensor, ...]:
+        """What the scorer of a model takes of cells."""
+        if self.cls._expects_counts:
+            return model.scorer_input(adata)
+        return (torch.from_numpy(adata.X.toarray()),)
+
 
 CASES = [
     ModelCase(
@@ -88,6 +96,20 @@ CASES = [
         },
         fewest_cells=65,  # a cell of each label
     ),
+    ModelCase(
+        name="SCARE",
+        setup={
+            "batch_key": "phase",
+            "labels_key": "bulk_labels",
+            "continuous_covariate_keys": ["S_score"],
+        },
+        init={"n_hidden": 32, "ground_truth": ["CD74", "CD79A", "LYZ", "NKG7", "S100A8"]},
+        train={"max_epochs": 8, "plan_kwargs": {"attribution_warmup_epochs": 2, "lr": 3e-3}},
+        classifies=False,
+        predicts=False,
+        # The loss as a whole changes its meaning when the attribution loss joins in.
+        validation_metric="validation_reconstruction",
+    ),
 ]
 
 
@@ -97,16 +119,19 @@ def case(request: pytest.FixtureRequest) -> ModelCase:
 
 
 @pytest.fixture(scope="session")
-def _cells(_pbmc_original: AnnData) -> AnnData:
+def _cells(_pbmc_original: AnnData, case: ModelCase) -> AnnData:
     # Types of fewer than 20 cells go: a few epochs do not learn them.
     sizes = _pbmc_original.obs["bulk_labels"].value_counts()
     common = sizes.index[sizes >= 20]
-    return _pbmc_original[_pbmc_original.obs["bulk_labels"].isin(common)].copy()
+    cells = _pbmc_original[_pbmc_original.obs["bulk_labels"].isin(common)].copy()
+    if case.cls._expects_counts:
+        cells.X = cells.layers["counts"].astype(np.float32)
+    return cells
 
 
 @pytest.fixture
 def adata(_cells: AnnData) -> AnnData:
-    """Real blood cells, log-normalised, CSR."""
+    """Real blood cells, CSR: log-normalised, or counts for a model of counts."""
     return _cells.copy()
 
 

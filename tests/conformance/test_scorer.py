@@ -14,10 +14,6 @@ if TYPE_CHECKING:
     from tests.conformance.conftest import ModelCase
 
 
-def _tensor(adata: AnnData) -> torch.Tensor:
-    return torch.from_numpy(adata.X.toarray())
-
-
 def test_scorer_names_genes_and_groups(case: ModelCase, model: Any) -> None:
     scorer = model.group_scorer()
     assert scorer.feature_names == tuple(model.var_names)
@@ -27,8 +23,10 @@ def test_scorer_names_genes_and_groups(case: ModelCase, model: Any) -> None:
 
 
 def test_scores_agree_with_predictions(case: ModelCase, model: Any, query: AnnData) -> None:
+    if not case.predicts:
+        pytest.skip("this model predicts nothing")
     scorer = model.group_scorer()
-    scores = scorer(_tensor(query)).detach().numpy()
+    scores = scorer(*case.scorer_input(model, query)).detach().numpy()
     assert scores.shape == (90, len(scorer.groups))
     np.testing.assert_array_equal(np.array(scorer.groups)[scores.argmax(1)], model.predict(query))
     probabilities = model.predict(query, soft=True).to_numpy()
@@ -38,9 +36,9 @@ def test_scores_agree_with_predictions(case: ModelCase, model: Any, query: AnnDa
 def test_own_labels_give_the_model_itself(case: ModelCase, model: Any, query: AnnData) -> None:
     if not case.classifies:
         pytest.skip("an embedding describes any labels by prototypes, those it was given too")
-    x = _tensor(query)
+    x = case.scorer_input(model, query)
     named = model.group_scorer(groupby=case.setup["labels_key"])
-    torch.testing.assert_close(named(x), model.group_scorer()(x), rtol=0, atol=0)
+    torch.testing.assert_close(named(*x), model.group_scorer()(*x), rtol=0, atol=0)
 
 
 def test_other_grouping_goes_through_the_embedding(
@@ -52,18 +50,19 @@ def test_other_grouping_goes_through_the_embedding(
     scorer = model.group_scorer(adata, "group", n_prototypes=4)
     assert scorer.groups == ("CD19+ B", "other")
     assert scorer.feature_names == tuple(model.var_names)
-    scores = scorer(_tensor(adata))
+    scores = scorer(*case.scorer_input(model, adata))
     given = (adata.obs["group"] == "other").to_numpy().astype(int)
     assert (scores.argmax(1).numpy() == given).mean() > 0.9
     again = model.group_scorer(adata, "group", n_prototypes=4)
-    torch.testing.assert_close(again(_tensor(adata)), scores, rtol=0, atol=0)
+    torch.testing.assert_close(again(*case.scorer_input(model, adata)), scores, rtol=0, atol=0)
     assert not any(part.training for part in scorer.modules())
 
 
 def test_gradients_stay_out_of_the_model(case: ModelCase, model: Any, query: AnnData) -> None:
     scorer = model.group_scorer()
-    x = _tensor(query).requires_grad_()
-    scorer(x)[:, 0].sum().backward()
+    x, *context = case.scorer_input(model, query)
+    x.requires_grad_()
+    scorer(x, *context)[:, 0].sum().backward()
     assert x.grad is not None
     assert x.grad.abs().sum() > 0
     assert all(p.grad is None for p in model.module.parameters())
@@ -72,11 +71,12 @@ def test_gradients_stay_out_of_the_model(case: ModelCase, model: Any, query: Ann
 
 def test_scorer_outlives_further_training(case: ModelCase, adata: AnnData, query: AnnData) -> None:
     model = case.trained(adata)
+    inputs = case.scorer_input(model, query)
     scorer = model.group_scorer()
-    before = scorer(_tensor(query))
+    before = scorer(*inputs)
     case.fit(model)
-    torch.testing.assert_close(scorer(_tensor(query)), before, rtol=0, atol=0)
-    assert (model.group_scorer()(_tensor(query)) - before).abs().max() > 0
+    torch.testing.assert_close(scorer(*inputs), before, rtol=0, atol=0)
+    assert (model.group_scorer()(*inputs) - before).abs().max() > 0
 
 
 def test_bad_groupings_are_refused(case: ModelCase, model: Any, adata: AnnData) -> None:

@@ -8,6 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+#: Columns of ``obs`` that scvi-tools keeps its codes in.
+BOOKKEEPING = ("_scvi_labels", "_scvi_batch", "_scvi_domain_0")
+
 if TYPE_CHECKING:
     from anndata import AnnData
     from tests.conformance.conftest import ModelCase
@@ -19,7 +22,7 @@ def test_only_bookkeeping_is_written(case: ModelCase, adata: AnnData) -> None:
     matrix = adata.X
     model = case.trained(adata)
     assert adata.X is matrix
-    assert set(adata.obs) - set(before.obs) <= {"_scvi_labels", "_scvi_batch", "_scvi_domain_0"}
+    assert set(adata.obs) - set(before.obs) <= set(BOOKKEEPING)
     pd.testing.assert_frame_equal(adata.obs[before.obs.columns], before.obs)
     assert set(adata.uns) - set(before.uns) == {"_scvi_uuid", "_scvi_manager_uuid"}
     assert model.adata is adata

@@ -173,8 +173,11 @@ class GeneModel(BaseModelClass):
 
     @classmethod
     def _warn_about_counts(cls, reader: MatrixReader) -> None:
-        if not cls._expects_counts:
-            _checks.warn_of_counts(_checks.input_kind(reader.matrix), reader.layer)
+        kind = _checks.input_kind(reader.matrix)
+        if cls._expects_counts:
+            _checks.warn_unless_counts(kind, reader.layer, cls.__name__)
+        else:
+            _checks.warn_of_counts(kind, reader.layer)
 
     @staticmethod
     def _rows(indices: Sequence[int] | np.ndarray | None, n_obs: int) -> np.ndarray:
@@ -251,6 +254,8 @@ class GeneModel(BaseModelClass):
         with warnings.catch_warnings():
             # It compares positions, while registration and reading go by name.
             warnings.filterwarnings("ignore", message=_compat.var_names_warning)
+            # It advises on training, and these cells may only be looked at.
+            warnings.filterwarnings("ignore", message=_compat.small_category_warning)
             if isinstance(adata, MuData):
                 # scvi-tools' own use of a name that mudata renamed.
                 warnings.filterwarnings("ignore", message=".*mod_names", category=FutureWarning)

@@ -19,6 +19,8 @@ from ace._matrix import LogCounts, read_rows
 from ace.explain._method import seeded
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import pandas as pd
     from scvi.data import AnnDataManager
 
@@ -212,7 +214,7 @@ class ForeignModel:
         """Transfer the model's fields to an AnnData of some cells."""
         obs = self._adata.obs.iloc[rows].copy()
         self._fill_labels(obs)
-        self._require_columns(obs)
+        require_columns(self._registries, self._keys, obs, self.name)
         cells = AnnData(self._genes_of(self._counts, rows), obs=obs)
         cells.var_names = list(self.genes)
         if self.input_layer is not None:
@@ -237,38 +239,16 @@ class ForeignModel:
 
     def _fill_labels(self, obs: pd.DataFrame) -> None:
         """Labels are nothing that an encoder reads: those that it does not know are not needed."""
-        if self.unlabeled_category is None:
+        if "unlabeled_category" not in self._labels:  # a column like any other
             return
+        mapping = list(self._labels["categorical_mapping"])
+        # Where every cell of the model has a label, any of them will do.
+        filler = mapping[0] if self.unlabeled_category is None else self.unlabeled_category
         if self.labels_key not in obs:
-            obs[self.labels_key] = self.unlabeled_category
+            obs[self.labels_key] = filler
             return
         labels = obs[self.labels_key].astype(object)
-        known = labels.isin(list(self._labels["categorical_mapping"]))
-        obs[self.labels_key] = labels.where(known, self.unlabeled_category).astype("category")
-
-    def _require_columns(self, obs: pd.DataFrame) -> None:
-        known: dict[str, Any] = {}
-        for key in self._keys:
-            state = self._registries[key]["state_registry"]
-            if "categorical_mapping" in state:
-                known[state["original_key"]] = state["categorical_mapping"]
-            known |= state.get("mappings", {})
-            known |= dict.fromkeys(state.get("columns", []))
-        for column, categories in known.items():
-            if column not in obs:
-                if str(column).startswith("_scvi_"):  # one category, which scvi-tools fills in
-                    continue
-                raise KeyError(
-                    f"the {self.name} reads adata.obs[{column!r}], which is not there; "
-                    f"adata.obs has {list(obs.columns)}."
-                )
-            unknown = [] if categories is None else _others(obs[column], categories)
-            if unknown:
-                raise ValueError(
-                    f"adata.obs[{column!r}] has categories that the {self.name} was not trained "
-                    f"with: {unknown[:5]}; it knows {list(categories)}. Leave these cells out, or "
-                    f"teach it these categories with {self.name}.load_query_data."
-                )
+        obs[self.labels_key] = labels.where(labels.isin(mapping), filler).astype("category")
 
     def _compare(self, rows: np.ndarray) -> None:
         """Make sure that what is explained is the latent space that the model's users know."""
@@ -300,6 +280,53 @@ class ForeignModel:
             raise ValueError(
                 f"get_latent_representation of the {self.name} gives something else than the mean "
                 "of its encoder's posterior, so what would be explained is not its latent space."
+            )
+
+
+def require_columns(
+    registries: dict[str, Any], keys: Iterable[str], obs: pd.DataFrame, name: str
+) -> None:
+    """Raise unless ``obs`` has what a model registers of it, in categories that it knows.
+
+    Parameters
+    ----------
+    registries
+        Registry of each field of the model.
+    keys
+        Fields to look at.
+    obs
+        Of the cells.
+    name
+        Of the model, for the message.
+
+    Raises
+    ------
+    KeyError
+        If a column is missing.
+    ValueError
+        If a category is unknown to the model.
+    """
+    known: dict[str, Any] = {}
+    for key in keys:
+        state = registries[key]["state_registry"]
+        if "categorical_mapping" in state:
+            known[state["original_key"]] = state["categorical_mapping"]
+        known |= state.get("mappings", {})
+        known |= dict.fromkeys(state.get("columns", []))
+    for column, categories in known.items():
+        if column not in obs:
+            if str(column).startswith("_scvi_"):  # one category, which scvi-tools fills in
+                continue
+            raise KeyError(
+                f"the {name} reads adata.obs[{column!r}], which is not there; "
+                f"adata.obs has {list(obs.columns)}."
+            )
+        unknown = [] if categories is None else _others(obs[column], categories)
+        if unknown:
+            raise ValueError(
+                f"adata.obs[{column!r}] has categories that the {name} was not trained "
+                f"with: {unknown[:5]}; it knows {list(categories)}. Leave these cells out, or "
+                f"teach it these categories with {name}.load_query_data."
             )
 
 

@@ -207,20 +207,26 @@ class LatentModel(GeneModel):
     @torch.inference_mode()
     def _outputs(
         self,
-        output: Callable[[torch.Tensor], torch.Tensor],
+        output: Callable[..., torch.Tensor],
         n_columns: int,
         reader: MatrixReader,
         rows: np.ndarray,
         batch_size: int | None,
+        beside: Sequence[np.ndarray | None] = (),
     ) -> torch.Tensor:
-        """What the network says of cells, ``(n_cells, n_columns)``, on the CPU."""
+        """What the network says of cells, ``(n_cells, n_columns)``, on the CPU.
+
+        ``beside`` are arrays, a row for each cell of the reader, that it takes after the genes.
+        """
         self.module.eval()
         # One block from the start: small results kept between large minibatches that come and go
         # scatter the memory, of which much more is then taken than is in use.
         result = torch.empty(len(rows), n_columns)
         start = 0
         for x in self._minibatches(reader, rows, batch_size):
-            result[start : start + len(x)] = output(x)
+            here = rows[start : start + len(x)]
+            more = (None if a is None else torch.from_numpy(a[here]).to(x.device) for a in beside)
+            result[start : start + len(x)] = output(x, *more)
             start += len(x)
         return result
 
@@ -234,19 +240,25 @@ class LatentModel(GeneModel):
         random_state: int,
     ) -> EmbeddingScorer:
         """Score any grouping by prototypes in the latent space, on a copy of the weights."""
+        codes, names = self._groups(values)
+        clustering = fit_clustering(
+            self.get_latent_representation(adata, batch_size=batch_size),
+            codes,
+            n_prototypes=n_prototypes,
+            seed=random_state,
+        )
+        return self._embedding_scorer(clustering, names)
+
+    @staticmethod
+    def _groups(values: pd.Series) -> tuple[np.ndarray, tuple[str, ...]]:
+        """Codes and names of a grouping that every cell must be in."""
         groups = pd.Categorical(values).remove_unused_categories()
         if (groups.codes < 0).any():
             raise ValueError(
                 f"adata.obs[{values.name!r}] is missing for {(groups.codes < 0).sum()} cells: "
                 "leave them out or give them a category."
             )
-        clustering = fit_clustering(
-            self.get_latent_representation(adata, batch_size=batch_size),
-            groups.codes.astype(np.int64),
-            n_prototypes=n_prototypes,
-            seed=random_state,
-        )
-        return self._embedding_scorer(clustering, tuple(str(c) for c in groups.categories))
+        return groups.codes.astype(np.int64), tuple(str(c) for c in groups.categories)
 
     def _embedding_scorer(
         self, clustering: NeuralizedClustering, names: tuple[str, ...]

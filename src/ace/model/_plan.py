@@ -54,8 +54,10 @@ class EpochPlan(LightningModule):
         Learning rate of Adam.
     weight_decay
         Weight decay of Adam.
+    eps
+        What Adam adds to the root of the mean squared gradient.
     optimizer_creator
-        Makes another optimizer from the parameters; ``lr`` and ``weight_decay`` are then unused.
+        Makes another optimizer from the parameters; the arguments above are then unused.
     """
 
     def __init__(
@@ -64,12 +66,14 @@ class EpochPlan(LightningModule):
         *,
         lr: float = 1e-3,
         weight_decay: float = 0.0,
+        eps: float = 1e-8,
         optimizer_creator: Callable[[Iterable[Tensor]], torch.optim.Optimizer] | None = None,
     ) -> None:
         super().__init__()
         self.module = module
         self.lr = lr
         self.weight_decay = weight_decay
+        self.eps = eps
         self.optimizer_creator = optimizer_creator
         self._train_means, self._validation_means = _Means(), _Means()
 
@@ -112,5 +116,9 @@ class EpochPlan(LightningModule):
         # One kernel for all parameters, where there is one: a third of a step's time on a CPU.
         fused = next(self.module.parameters()).device.type in {"cpu", "cuda"}
         return torch.optim.Adam(
-            self.parameter_groups(), lr=self.lr, weight_decay=self.weight_decay, fused=fused
+            self.parameter_groups(),
+            lr=self.lr,
+            weight_decay=self.weight_decay,
+            eps=self.eps,
+            fused=fused,
         )

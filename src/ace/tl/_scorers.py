@@ -136,9 +136,14 @@ def _sample(rows: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
     return rows if len(rows) <= n else rng.choice(rows, n, replace=False)
 
 
+def reads_expression(model: Any) -> bool:
+    """Whether it is a model of this package whose scorer takes nothing but the matrix."""
+    return hasattr(model, "group_scorer") and not getattr(model, "_expects_counts", False)
+
+
 def readable(model: Any, adata: AnnData) -> Any:
-    """A model of this package as it is, any other of scvi-tools by its latent space."""
-    if hasattr(model, "group_scorer"):
+    """A model of log-normalised expression as it is, one of counts by its latent space."""
+    if reads_expression(model):
         return model
     if isinstance(model, str):
         raise _checks.not_a_function_of_genes(adata, model)
@@ -152,7 +157,7 @@ def readable(model: Any, adata: AnnData) -> Any:
 
 def matrix_of(model: Any, adata: AnnData, layer: str | None) -> Any:
     """Matrix that is explained: that of the layer, or what a foreign model makes of its counts."""
-    if model is None or hasattr(model, "group_scorer"):
+    if model is None or reads_expression(model):
         return _checks.matrix_of(adata, layer)
     return model.matrix
 
@@ -161,7 +166,7 @@ def name_of(model: Any) -> str:
     """Name of the embedding, as it is written."""
     if model is None:
         return "pca"
-    return type(model).__name__ if hasattr(model, "group_scorer") else model.name
+    return type(model).__name__ if reads_expression(model) else model.name
 
 
 def layer_of_model(model: Any, layer: str | None) -> str | None:

@@ -1,0 +1,8 @@
+"""scARE: a variational autoencoder with a loss on what its latent space depends on."""
+
+from ace.model.scare._ground_truth import GroundTruth
+from ace.model.scare._model import SCARE
+from ace.model.scare._module import ScareModule
+from ace.model.scare._plan import ScareTrainingPlan
+
+__all__ = ["SCARE", "GroundTruth", "ScareModule", "ScareTrainingPlan"]

@@ -1,0 +1,425 @@
+"""The user's side of SCARE: what it is made of and how it is trained."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from scvi import REGISTRY_KEYS
+from scvi.train import TrainRunner
+
+from ace import _checks, _compat
+from ace.model._loaders import SplitCells
+from ace.model._training import resolve_seed, seeded
+from ace.model.scare._attribution import (
+    ATTRIBUTIONS,
+    COMBINES,
+    LOSSES,
+    REFERENCES,
+    TARGETS,
+    TRANSFORMS,
+)
+from ace.model.scare._ground_truth import as_numbers, named
+from ace.model.scare._loss import ALL_DIMENSIONS, AttributionLoss, AttributionSettings, Term
+from ace.model.scare._module import ScareModule
+from ace.model.scare._plan import ScareTrainingPlan
+from ace.model.scare._using import TrainedScare
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from anndata import AnnData
+    from mudata import MuData
+    from torch import Tensor
+
+    from ace.model.scare._attribution import (
+        Attribution,
+        Combine,
+        Loss,
+        Reference,
+        Target,
+        Transform,
+    )
+    from ace.model.scare._ground_truth import GroundTruth
+
+#: Passes over the cells, up to 20 000 of them, and the least number of steps.
+MAX_EPOCHS = 50
+MIN_STEPS = 1000
+#: Share of the epochs before the attribution loss joins in.
+WARMUP = 0.2
+#: Weight of the attribution loss where none is given. Where all genes are averaged over, most of
+#: which are never attributed anything, differences are small.
+WEIGHTS: dict[str, float] = {"share": 40.0, "mse": 2e4, "mae": 2e4, "excess": 2e4}
+
+
+class SCARE(TrainedScare):
+    r"""A variational autoencoder that listens to the genes you choose :cite:p:`inecik2023scare`.
+
+    scVI's model :cite:p:`lopez2018scvi`, a negative binomial variational autoencoder that is told
+    the batch of each cell in encoder and decoder, with a further loss on what its latent space
+    depends on,
+
+    .. math:: L = w_R L_R + w_D L_D + w_A L_A
+
+    (Eq. 4). For :math:`L_A` a scalar :math:`F` of each cell's latent representation is attributed
+    to the genes, :math:`x_i = \log(1 + k_i)` of counts, along the way from a reference cell
+    :math:`x'` (Eq. 6),
+
+    .. math:: a_i = (x_i - x'_i) \, \frac{\partial F(x' + \alpha (x - x'))}{\partial x_i},
+              \quad \alpha \sim U(0, 1),
+
+    brought into [0, 1], and compared with the *ground truth* :math:`g_i \in \{0, 1\}`: the genes
+    that the latent space should depend on. Within each cell type, cells then lie by the chosen
+    genes (:func:`ace.tl.fssf`).
+
+    Parameters
+    ----------
+    adata
+        AnnData set up with :meth:`setup_anndata`, or MuData set up with :meth:`setup_mudata`.
+    registry
+        Registry of a saved model; used by :meth:`load`.
+    ground_truth
+        Genes to listen to: names; a Boolean column of ``adata.var``; a dict from categories of
+        ``labels_key`` to names, so that each type has its own; a Boolean array or sparse matrix
+        cells × genes; a :class:`~ace.model.GroundTruth` or several. ``None``: scVI's model.
+    disjoint
+        Keep several ground truths apart: each gets latent dimensions of its own, which its genes
+        alone are to fill, and the rest is free. See :attr:`latent_blocks`.
+    attribution
+        ``"expected_gradients"`` (Eq. 6) or ``"integrated_gradients"`` (Eq. 5, from the zero cell,
+        which costs many times as much).
+    target
+        The scalar :math:`F`. ``"distance"``: the latent mean in the direction from the reference
+        to the cell, :math:`F(x) = z(x)^\top u` with :math:`u` the unit vector along
+        :math:`z(x) - z(x')`, held fixed, so that the attributions divide the distance of the two
+        among the genes. ``"random_projection"``: the latent means
+        with random signs, new for each cell and step, so that all directions are constrained. As
+        published: ``"encoder_sum"``, the sum of the latent means, which constrains one direction;
+        ``"encoder_norm"``, their squared norm; ``"decoder_sum"``, the sum over the genes of
+        :math:`\log(1 + \mu)` of the decoder's means (which themselves add up to the cell's
+        total). Or a function from latent means ``(n_cells, n_latent)`` to ``(n_cells,)``.
+    transform
+        How attributions are brought into [0, 1]: ``"abs_minmax"``, ``"sigmoid"`` or
+        ``"abs_share"``; see the user guide.
+    loss
+        ``"share"`` (the part of the attribution on other genes), or as published ``"mse"`` or
+        ``"mae"``; ``"excess"`` punishes attribution where the ground truth is 0 and nothing
+        else: with no genes as the ground truth, ``[]``, it selects few genes
+        (:meth:`selected_genes`).
+    reference
+        Where references of expected gradients are drawn from: ``"minibatch"``, as published;
+        ``"label"``, the cells of the same type, so that what separates the types may be any
+        gene; ``"neighbor"``, the nearest in the latent space. ``None``: by label if ``labels_key``
+        was set up, else neighbours.
+    combine
+        Several ground truths: ``"sum"`` or ``"square_sum"`` of their losses.
+    n_latent
+        Dimensions of the latent space.
+    n_hidden
+        Units of a hidden layer.
+    n_layers
+        Hidden layers of encoder and decoder.
+    dropout_rate
+        Dropout in the encoder.
+    gene_likelihood
+        ``"nb"``, ``"zinb"`` or ``"poisson"``.
+    use_observed_lib_size
+        Take each cell's total as its size factor; ``False``: an encoder of its own learns it.
+    random_state
+        Seed of the initial weights, and of :meth:`train` unless it is given its own. ``None``
+        takes ``scvi.settings.seed``, or 0 if that is not set.
+    **vae_kwargs
+        Further arguments of :class:`scvi.module.VAE`.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of range, genes are unknown, or ``adata`` was not set up.
+    KeyError
+        If a column of ``var`` does not exist.
+    TypeError
+        If the ground truth is of no known kind.
+
+    Examples
+    --------
+    >>> import ace
+    >>> adata = ace.datasets.pbmc68k()
+    >>> ace.model.SCARE.setup_anndata(adata, layer="counts")
+    >>> model = ace.model.SCARE(adata, ground_truth=["CD74", "HLA-DRA", "CD79A"])
+    >>> model.train(max_epochs=3, enable_progress_bar=False)
+    >>> adata.obsm["X_scare"] = model.get_latent_representation()
+    >>> adata.obsm["X_scare"].shape
+    (700, 20)
+    """
+
+    _module_cls = ScareModule
+    _training_plan_cls = ScareTrainingPlan
+    _train_runner_cls = TrainRunner
+
+    def __init__(
+        self,
+        adata: AnnData | MuData | None = None,
+        registry: dict[str, Any] | None = None,
+        *,
+        ground_truth: Any = None,
+        disjoint: bool = False,
+        attribution: Attribution = "expected_gradients",
+        target: Target | Callable[[Tensor], Tensor] = "distance",
+        transform: Transform = "abs_minmax",
+        loss: Loss = "share",
+        reference: Reference | None = None,
+        combine: Combine = "sum",
+        n_latent: int = 20,
+        n_hidden: int = 128,
+        n_layers: int = 1,
+        dropout_rate: float = 0.1,
+        gene_likelihood: Literal["nb", "zinb", "poisson"] = "nb",
+        use_observed_lib_size: bool = True,
+        random_state: int | None = None,
+        **vae_kwargs: Any,
+    ) -> None:
+        for value, name, allowed in (
+            (attribution, "attribution", ATTRIBUTIONS),
+            (transform, "transform", TRANSFORMS),
+            (loss, "loss", LOSSES),
+            (reference, "reference", (None, *REFERENCES)),
+            (combine, "combine", COMBINES),
+            (gene_likelihood, "gene_likelihood", ("nb", "zinb", "poisson")),
+        ):
+            _checks.one_of(value, name, allowed)
+        if not callable(target):
+            _checks.one_of(target, "target", TARGETS)
+        for number, name in (
+            (n_latent, "n_latent"),
+            (n_hidden, "n_hidden"),
+            (n_layers, "n_layers"),
+        ):
+            _checks.whole(number, name, 1)
+        super().__init__(adata, registry)
+        if reference is None:
+            reference = "neighbor" if self.labels_key is None else "label"
+        if ground_truth is not None:
+            cells = None if self.adata is None else self._cells(None)
+            ground_truth = named(
+                ground_truth, cells, self.var_names, has_labels=self.labels_key is not None
+            )
+        self._check_choices(ground_truth, loss, reference, target, disjoint, n_latent)
+        self.loss_, self._combine = loss, combine
+        self._ground_truth: list[GroundTruth] = ground_truth or []
+        self._disjoint = disjoint
+        self._settings = AttributionSettings(attribution, target, transform, reference)
+        self.random_state_ = resolve_seed(random_state)
+        self.split_fingerprint_: str | None = None
+        with seeded(self.random_state_):
+            self.module = self._module_cls(
+                **self._sizes(use_observed_lib_size),
+                n_latent=n_latent,
+                n_hidden=n_hidden,
+                n_layers=n_layers,
+                dropout_rate=dropout_rate,
+                gene_likelihood=gene_likelihood,
+                use_observed_lib_size=use_observed_lib_size,
+                **{"encode_covariates": True} | vae_kwargs,
+            )
+        self.module.minified_data_type = self.minified_data_type
+        self._model_summary_string = (
+            f"SCARE model: n_latent {n_latent}, n_hidden {n_hidden}, n_layers {n_layers}, "
+            f"gene_likelihood {gene_likelihood}, {len(self._ground_truth)} ground truths "
+            f"({attribution} of {target}, {transform}, {loss})"
+        )
+        self.init_params_ = self._get_init_params(locals())
+
+    @property
+    def latent_blocks(self) -> dict[str, slice]:
+        """Latent dimensions of each ground truth, by its name: all of them unless ``disjoint``."""
+        names = [str(truth.name) for truth in self._ground_truth]
+        if not self._disjoint:
+            return dict.fromkeys(names, ALL_DIMENSIONS)
+        # As many for each, and for what belongs to none.
+        size = self.module.n_latent // (len(names) + 1)
+        return {name: slice(i * size, (i + 1) * size) for i, name in enumerate(names)}
+
+    # -- training ------------------------------------------------------------------------------
+
+    def train(
+        self,
+        max_epochs: int | None = None,
+        *,
+        accelerator: str = "auto",
+        devices: int | list[int] | str = "auto",
+        train_size: float | None = None,
+        validation_size: float | None = None,
+        external_indexing: Sequence[Sequence[int] | np.ndarray | None] | None = None,
+        batch_size: int = 128,
+        early_stopping: bool = False,
+        early_stopping_patience: int = 45,
+        random_state: int | None = None,
+        plan_kwargs: dict[str, Any] | None = None,
+        **trainer_kwargs: Any,
+    ) -> None:
+        """Train the model.
+
+        Called again, it continues, with the same split unless another one is asked for.
+
+        Parameters
+        ----------
+        max_epochs
+            Passes over the training cells. ``None``: 50, fewer above 20 000 cells
+            (50 · 20 000 / n), more where these would be less than 1000 minibatches.
+        accelerator
+            Lightning's name of the hardware.
+        devices
+            Lightning's choice of device; one device is used.
+        train_size
+            Fraction of the cells to train on; ``None`` for 0.9.
+        validation_size
+            Fraction to validate on; ``None`` for the rest.
+        external_indexing
+            A split of your own: rows of the training, validation and test cells. Cells may be
+            left out of it.
+        batch_size
+            Cells in a minibatch.
+        early_stopping
+            Stop when the evidence lower bound of the validation cells no longer improves, once
+            all terms of the loss have joined in.
+        early_stopping_patience
+            Epochs without improvement to wait for.
+        random_state
+            Seed of the split, the order of the cells and all that is drawn; ``None`` for that of
+            the model.
+        plan_kwargs
+            Arguments of :class:`~ace.model.scare.ScareTrainingPlan`: ``attribution_weight``
+            (``None`` or absent: 40 for ``loss="share"``, 20 000 for the others, which are means
+            over all genes; 0 is the plain model), ``attribution_warmup_epochs`` (a fifth of the
+            epochs), ``reconstruction_weight``, ``kl_weight``, ``kl_warmup_epochs`` (all epochs),
+            ``lr``, …
+        **trainer_kwargs
+            Passed on to :class:`scvi.train.Trainer`: ``enable_progress_bar``, ``callbacks``,
+            ``early_stopping_min_delta``, ``logger``, …
+
+        Raises
+        ------
+        ValueError
+            If an argument is out of range, the matrix holds negative, NaN or infinite values, a
+            category is unknown, or early stopping is asked for without validation cells.
+        """
+        if batch_size < 1 or (max_epochs is not None and max_epochs < 1):
+            raise ValueError(
+                f"batch_size and max_epochs must be at least 1, got {batch_size} and {max_epochs}."
+            )
+        self._require_genes(None)
+        reader = self._reader()
+        covariates = self._covariates(None)
+        seed = self.random_state_ if random_state is None else int(random_state)
+        # A second training goes on with other numbers, not with the same ones again.
+        rng = np.random.default_rng([seed, self._n_epochs_trained])
+        if train_size is None and validation_size is not None:
+            train_size = 1 - validation_size
+        split = self._split(
+            np.zeros(len(reader), np.int64),
+            train_size,
+            validation_size,
+            external_indexing,
+            rng,
+            default=(0.9, 0.1),
+        )
+        self._require_finite(reader, np.concatenate(split))
+        if max_epochs is None:
+            max_epochs = _compat.get_max_epochs_heuristic(len(split[0]), epochs_cap=MAX_EPOCHS)
+            max_epochs = max(max_epochs, -(-MIN_STEPS // -(-len(split[0]) // batch_size)))
+        settings: dict[str, Any] = {
+            "attribution_weight": None,
+            "attribution_warmup_epochs": 0 if self.is_trained_ else int(WARMUP * max_epochs),
+            "kl_warmup_epochs": 0 if self.is_trained_ else max_epochs,
+        } | (plan_kwargs or {})
+        if settings["attribution_weight"] is None:
+            settings["attribution_weight"] = WEIGHTS[self.loss_] if self._ground_truth else 0.0
+        plan = self._training_plan_cls(
+            self.module, self._attribution_loss() if self._ground_truth else None, **settings
+        )
+        self._fit(
+            plan,
+            SplitCells(reader, covariates, split, batch_size, rng),
+            seed=int(rng.integers(2**31)),
+            max_epochs=max_epochs,
+            early_stopping=early_stopping,
+            monitor="validation_elbo",
+            best=None,  # the last: the weights of the terms rise until then
+            trainer_kwargs={
+                "accelerator": accelerator,
+                "devices": devices,
+                "early_stopping_patience": early_stopping_patience,
+                **trainer_kwargs,
+            },
+        )
+        self.module.eval()
+
+    def _attribution_loss(self) -> AttributionLoss:
+        """The ground truths as numbers, for the cells of the model."""
+        state = self._state_of(REGISTRY_KEYS.LABELS_KEY) or {}
+        categories = list(state.get("categorical_mapping", ()))
+        blocks = self.latent_blocks
+        terms = []
+        for truth in self._ground_truth:
+            genes = as_numbers(truth, self.var_names, categories, self.adata.n_obs)
+            loss = self.loss_ if truth.loss is None else truth.loss
+            terms.append(Term(str(truth.name), genes, truth.weight, loss, blocks[str(truth.name)]))
+        return AttributionLoss(self._settings, terms, self._combine)
+
+    def _sizes(self, use_observed_lib_size: bool) -> dict[str, Any]:
+        """What the network has to know of the data."""
+        stats = self.summary_stats
+        categories = self._state_of(REGISTRY_KEYS.CAT_COVS_KEY) or {}
+        size_factor = self.registry_["setup_args"].get("size_factor_key") is not None
+        sizes: dict[str, Any] = {
+            "n_input": len(self.var_names),
+            "n_batch": stats.n_batch,
+            "n_labels": stats.n_labels,
+            "n_continuous_cov": stats.get("n_extra_continuous_covs", 0),
+            "n_cats_per_cov": categories.get("n_cats_per_key"),
+            "use_size_factor_key": size_factor,
+        }
+        if not use_observed_lib_size and not size_factor:
+            # Saved with the weights: a model without an AnnData gets them from there.
+            means, variances = (np.zeros((1, stats.n_batch)), np.ones((1, stats.n_batch)))
+            if self.adata is not None:
+                means, variances = _compat.init_library_size(self.adata_manager, stats.n_batch)
+            sizes |= {"library_log_means": means, "library_log_vars": variances}
+        return sizes
+
+    def _check_choices(
+        self,
+        ground_truth: list[GroundTruth] | None,
+        loss: Loss,
+        reference: Reference,
+        target: Any,
+        disjoint: bool,
+        n_latent: int,
+    ) -> None:
+        """Refuse what cannot mean anything."""
+        if reference == "label" and self.labels_key is None:
+            raise ValueError(
+                'reference="label" needs the type of each cell: set up labels_key, or take '
+                'reference="neighbor".'
+            )
+        truths = ground_truth or []
+        for truth in truths:
+            own = loss if truth.loss is None else truth.loss
+            _checks.one_of(own, "loss", LOSSES)
+            if own == "share" and truth.is_empty:
+                raise ValueError(
+                    "no share of the attribution can lie on no genes. To select few genes, "
+                    'ground_truth=[], take loss="excess".'
+                )
+        if disjoint and len(truths) < 2:
+            raise ValueError("disjoint=True keeps several ground truths apart: give at least two.")
+        if disjoint and n_latent < len(truths) + 1:
+            raise ValueError(
+                f"disjoint=True divides the latent space by {len(truths)} ground truths and what "
+                f"belongs to none, which n_latent={n_latent} is too few for."
+            )
+        if disjoint and target == "decoder_sum":
+            raise ValueError(
+                'disjoint=True is about latent dimensions, and target="decoder_sum" is no '
+                'function of one of them: take target="distance".'
+            )

@@ -1,0 +1,326 @@
+"""What SCARE registers of an AnnData or a MuData, and how it reads that of other cells."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+import pandas as pd
+from anndata import AnnData
+from mudata import MuData
+from scipy.sparse import csr_matrix, issparse
+from scvi import REGISTRY_KEYS
+from scvi.data.fields import (
+    CategoricalJointObsField,
+    CategoricalObsField,
+    MuDataCategoricalJointObsField,
+    MuDataCategoricalObsField,
+    MuDataNumericalJointObsField,
+    MuDataNumericalObsField,
+    NumericalJointObsField,
+    NumericalObsField,
+)
+from scvi.model.base import BaseMinifiedModeModelClass
+from scvi.utils import setup_anndata_dsp
+
+from ace import _compat
+from ace.model._fields import GenesField, GroupsField, MuDataGenesField, MuDataGroupsField
+from ace.model._foreign import require_columns
+from ace.model._latent import LatentModel
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class SetUpScare(LatentModel, BaseMinifiedModeModelClass):
+    """The set-up of :class:`~ace.model.SCARE`: counts, batches, labels and covariates."""
+
+    _expects_counts: ClassVar[bool] = True
+    _LATENT_QZM_KEY = "scare_latent_qzm"
+    _LATENT_QZV_KEY = "scare_latent_qzv"
+    #: The last copy of other cells that a method of scvi-tools was given.
+    _copied: AnnData | MuData | None = None
+
+    @classmethod
+    @setup_anndata_dsp.dedent
+    def setup_anndata(
+        cls,
+        adata: AnnData,
+        *,
+        layer: str | None = None,
+        batch_key: str | None = None,
+        labels_key: str | None = None,
+        size_factor_key: str | None = None,
+        categorical_covariate_keys: list[str] | None = None,
+        continuous_covariate_keys: list[str] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """%(summary)s.
+
+        Parameters
+        ----------
+        %(param_adata)s
+        layer
+            Layer with counts, ``None`` for ``X``.
+        batch_key
+            Column of ``adata.obs`` with the batch of each cell, which encoder and decoder are
+            told.
+        labels_key
+            Column of ``adata.obs`` with the type of each cell, for ground truths and references
+            that go by type. Never given to the network.
+        size_factor_key
+            Column of ``adata.obs`` with size factors; the total of a cell otherwise.
+        categorical_covariate_keys
+            Columns of ``adata.obs`` with further categories, treated as the batch is.
+        continuous_covariate_keys
+            Columns of ``adata.obs`` with numbers, treated as the batch is.
+        **kwargs
+            Used when a saved model is loaded.
+
+        Raises
+        ------
+        KeyError
+            If a column or the layer does not exist.
+        ValueError
+            If labels or batches are missing, gene names are not unique, or ``adata`` is a view.
+
+        Warns
+        -----
+        UserWarning
+            If the matrix holds no counts.
+        """
+        setup_method_args = cls._get_setup_method_args(**locals())
+        cls._check_matrix(adata, layer, **kwargs)
+        columns = [batch_key, labels_key, size_factor_key]
+        columns += [*(categorical_covariate_keys or ()), *(continuous_covariate_keys or ())]
+        if kwargs.get("source_registry") is None:
+            _check_columns(adata.obs, [c for c in columns if c is not None], labels_key)
+        fields: list[Any] = [
+            GenesField(REGISTRY_KEYS.X_KEY, layer),
+            CategoricalObsField(REGISTRY_KEYS.BATCH_KEY, batch_key),
+            CategoricalObsField(REGISTRY_KEYS.LABELS_KEY, None)
+            if labels_key is None
+            else GroupsField(REGISTRY_KEYS.LABELS_KEY, labels_key),
+            NumericalObsField(REGISTRY_KEYS.SIZE_FACTOR_KEY, size_factor_key, required=False),
+            CategoricalJointObsField(REGISTRY_KEYS.CAT_COVS_KEY, categorical_covariate_keys),
+            NumericalJointObsField(REGISTRY_KEYS.CONT_COVS_KEY, continuous_covariate_keys),
+        ]
+        minified = _compat.minified_type(adata)
+        if minified is not None:
+            fields += cls._get_fields_for_adata_minification(minified)
+        cls._register(adata, fields, setup_method_args, **kwargs)
+
+    @classmethod
+    @setup_anndata_dsp.dedent
+    def setup_mudata(
+        cls,
+        mdata: MuData,
+        *,
+        modalities: dict[str, str],
+        layer: str | None = None,
+        batch_key: str | None = None,
+        labels_key: str | None = None,
+        size_factor_key: str | None = None,
+        categorical_covariate_keys: list[str] | None = None,
+        continuous_covariate_keys: list[str] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """%(summary_mdata)s.
+
+        Parameters
+        ----------
+        %(param_mdata)s
+        modalities
+            Modality of each argument: ``{"layer": "rna"}`` names the modality whose counts are
+            read; add ``"batch_key"`` and so on if these columns are in a modality's ``obs``
+            rather than in ``mdata.obs``.
+        layer
+            Layer with counts, ``None`` for ``X``.
+        batch_key
+            Column with the batch of each cell.
+        labels_key
+            Column with the type of each cell.
+        size_factor_key
+            Column with size factors.
+        categorical_covariate_keys
+            Columns with further categories.
+        continuous_covariate_keys
+            Columns with numbers.
+        **kwargs
+            Used when a saved model is loaded.
+
+        Raises
+        ------
+        ValueError
+            If ``modalities`` does not name the modality of ``layer``, and as for
+            :meth:`setup_anndata`.
+
+        Examples
+        --------
+        >>> SCARE.setup_mudata(mdata, modalities={"layer": "rna"})  # doctest: +SKIP
+        """
+        setup_method_args = cls._get_setup_method_args(**locals())
+        location = cls._modalities(mdata, modalities, setup_method_args)
+        cls._check_matrix(mdata.mod[location.layer], layer, **kwargs)
+        of: dict[str, list[str]] = {
+            "batch_key": [] if batch_key is None else [batch_key],
+            "labels_key": [] if labels_key is None else [labels_key],
+            "size_factor_key": [] if size_factor_key is None else [size_factor_key],
+            "categorical_covariate_keys": list(categorical_covariate_keys or ()),
+            "continuous_covariate_keys": list(continuous_covariate_keys or ()),
+        }
+        for argument, columns in of.items():
+            modality = location[argument]
+            obs = mdata.obs if modality is None else mdata.mod[modality].obs
+            if kwargs.get("source_registry") is None:
+                _check_columns(obs, columns, labels_key)
+        fields: list[Any] = [
+            MuDataGenesField(
+                REGISTRY_KEYS.X_KEY, layer, mod_key=location.layer, mod_required=True
+            ),
+            MuDataCategoricalObsField(
+                REGISTRY_KEYS.BATCH_KEY, batch_key, mod_key=location.batch_key
+            ),
+            (MuDataCategoricalObsField if labels_key is None else MuDataGroupsField)(
+                REGISTRY_KEYS.LABELS_KEY, labels_key, mod_key=location.labels_key
+            ),
+            MuDataNumericalObsField(
+                REGISTRY_KEYS.SIZE_FACTOR_KEY,
+                size_factor_key,
+                mod_key=location.size_factor_key,
+                required=False,
+            ),
+            MuDataCategoricalJointObsField(
+                REGISTRY_KEYS.CAT_COVS_KEY,
+                categorical_covariate_keys,
+                mod_key=location.categorical_covariate_keys,
+            ),
+            MuDataNumericalJointObsField(
+                REGISTRY_KEYS.CONT_COVS_KEY,
+                continuous_covariate_keys,
+                mod_key=location.continuous_covariate_keys,
+            ),
+        ]
+        cls._register(mdata, fields, setup_method_args, **kwargs)
+
+    @property
+    def labels_key(self) -> str | None:
+        """Column of ``obs`` with the type of each cell, if one was set up."""
+        return self.registry_["setup_args"].get("labels_key")
+
+    @property
+    def batch_key(self) -> str | None:
+        """Column of ``obs`` with the batch of each cell, if one was set up."""
+        return self.registry_["setup_args"].get("batch_key")
+
+    # -- reading cells -------------------------------------------------------------------------
+
+    def _covariates(self, adata: AnnData | MuData | None) -> dict[str, np.ndarray]:
+        """What the model registers of cells besides the genes, by its key: ``(n_obs, n_columns)``.
+
+        Labels that it does not know are -1: no network reads them.
+        """
+        registries = self.registry_["field_registries"]
+        n_obs = self._cells(adata).n_obs
+        found: dict[str, np.ndarray] = {}
+        for key in (
+            REGISTRY_KEYS.BATCH_KEY,
+            REGISTRY_KEYS.LABELS_KEY,
+            REGISTRY_KEYS.SIZE_FACTOR_KEY,
+            REGISTRY_KEYS.CAT_COVS_KEY,
+            REGISTRY_KEYS.CONT_COVS_KEY,
+        ):
+            if key not in registries or not registries[key]["data_registry"]:
+                continue
+            obs, state = self._holder(adata, key).obs, registries[key]["state_registry"]
+            if key != REGISTRY_KEYS.LABELS_KEY:
+                require_columns(registries, [key], obs, type(self).__name__)
+            if "categorical_mapping" in state:
+                codes = _codes(obs, state["original_key"], state["categorical_mapping"], n_obs)
+                found[key] = codes[:, None]
+            elif "mappings" in state:
+                found[key] = np.stack(
+                    [_codes(obs, c, known, n_obs) for c, known in state["mappings"].items()], 1
+                )
+            else:
+                column = registries[key]["data_registry"]["attr_key"]
+                columns = list(state.get("columns", [column]))
+                _check_columns(obs, columns, None)
+                found[key] = obs[columns].to_numpy(dtype=np.float32)
+        return found
+
+    def _beside(self, adata: AnnData | MuData | None) -> list[np.ndarray | None]:
+        """Covariates in the order that the encoder takes them."""
+        covariates = self._covariates(adata)
+        keys = (REGISTRY_KEYS.BATCH_KEY, REGISTRY_KEYS.CONT_COVS_KEY, REGISTRY_KEYS.CAT_COVS_KEY)
+        return [covariates.get(key) for key in keys]
+
+    def _validate_anndata(
+        self, adata: AnnData | MuData | None = None, copy_if_view: bool = True
+    ) -> AnnData | MuData:
+        """Give the methods of scvi-tools, which read by position, cells in the model's order.
+
+        The model's own cells if they are in that order, else a copy of what is read of them: the
+        user's object is neither registered nor changed.
+        """
+        own = adata is None or adata is self.adata
+        if own and self.adata is None:
+            self._cells(None)  # raises
+        cells = self._cells(adata)
+        minified = _compat.minified_type(cells) is not None  # made by the model itself
+        if minified or (own and np.array_equal(cells.var_names, self.var_names)):
+            return super()._validate_anndata(adata, copy_if_view)
+        self._forget_copy()
+        copied = self._copy(cells, adata)
+        without = self.adata is None
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=_compat.small_category_warning)
+            super()._validate_anndata(copied, copy_if_view)
+        if without:
+            # scvi-tools would take these cells for the model's own from now on.
+            self._adata = None
+        self._copied = copied
+        return copied
+
+    def _forget_copy(self) -> None:
+        """Free the last copy, which scvi-tools would keep for as long as the model."""
+        if self._copied is not None:
+            _compat.forget(self, self._copied)
+            self._copied = None
+
+    def _copy(self, cells: AnnData, adata: AnnData | MuData | None) -> AnnData | MuData:
+        """Counts and ``obs`` of cells, as a model that reads by position needs them."""
+        reader = self._reader(adata)
+        part = reader.rows(np.arange(len(reader)))
+        # scvi-tools judges matrices only, no sparse arrays.
+        x = csr_matrix(part) if issparse(part) else np.asarray(part)
+        copied = AnnData(x, obs=cells.obs.copy(), var=pd.DataFrame(index=self._feature_names))
+        if self.input_layer is not None:
+            copied.layers[self.input_layer] = copied.X
+        if self._modality is None:
+            return copied
+        whole = MuData({self._modality: copied})
+        if isinstance(adata, MuData):
+            for column in adata.obs:
+                whole.obs[column] = adata.obs[column]
+        return whole
+
+
+def _codes(obs: pd.DataFrame, column: str, categories: Any, n_obs: int) -> np.ndarray:
+    if column not in obs:  # labels, or one category that scvi-tools fills in
+        return np.zeros(n_obs, np.int64) if column.startswith("_scvi_") else np.full(n_obs, -1)
+    values = obs[column].to_numpy()
+    return pd.Index(categories).get_indexer(values).astype(np.int64)
+
+
+def _check_columns(obs: pd.DataFrame, columns: Sequence[str], labels_key: str | None) -> None:
+    """Find out before anything is written whether columns are there, and complete."""
+    for column in columns:
+        if column not in obs:
+            raise KeyError(f"no column {column!r} in adata.obs; its columns are {list(obs)}.")
+        if column != labels_key and obs[column].isna().any():
+            raise ValueError(
+                f"adata.obs[{column!r}] is missing for {int(obs[column].isna().sum())} cells. "
+                "Leave these cells out, or give them a value."
+            )
