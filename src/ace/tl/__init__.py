@@ -3,5 +3,6 @@
 from ace.tl._annotate import annotate
 from ace.tl._explain import explain
 from ace.tl._fssf import fssf
+from ace.tl._informative_genes import informative_genes
 
-__all__ = ["annotate", "explain", "fssf"]
+__all__ = ["annotate", "explain", "fssf", "informative_genes"]

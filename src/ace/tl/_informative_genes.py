@@ -1,0 +1,203 @@
+"""Genes that tell groups of cells apart, by mutual information."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import scipy.sparse as sp
+from sklearn.feature_selection import mutual_info_classif
+from sklearn.metrics import mutual_info_score
+
+from ace import _checks
+from ace._keys import require_free, storable
+from ace._matrix import LogCounts, read_rows
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+logger = logging.getLogger(__name__)
+
+#: Total of a cell's counts before the logarithm.
+TARGET = 1e4
+#: Column of the scores over all cells.
+ALL = "all"
+
+
+def informative_genes(
+    adata: AnnData,
+    groupby: str,
+    *,
+    n_genes: int = 40,
+    within: str | None = None,
+    layer: str | None = None,
+    n_bins: int | None = 3,
+    min_cells: int = 10,
+    key_added: str = "informative_genes",
+    random_state: int = 0,
+) -> list[str] | dict[str, list[str]]:
+    r"""Find the genes that tell most about a column of the cells, such as their time point.
+
+    As scARE does to be told apart time points (§3.2): the genes of the largest mutual information
+    with the column, over all cells, or within each type. What is returned can be passed as
+    ``ground_truth`` of :class:`ace.model.SCARE`, and as ``genes`` of :func:`ace.tl.fssf`.
+
+    .. math:: I(x; y) = \sum_{b, g} p(b, g) \log \frac{p(b, g)}{p(b) \, p(g)}
+
+    with the groups :math:`g` and bins :math:`b` of the gene's expression: one of the cells without
+    any, and ``n_bins`` of as many of the others each.
+
+    Parameters
+    ----------
+    adata
+        Annotated data with log-normalised values; counts are normalised on the way. Nothing of it
+        changes but the key below.
+    groupby
+        Column of ``adata.obs`` with the groups.
+    n_genes
+        Number of genes, at most: those that tell nothing are left out.
+    within
+        Column of ``adata.obs`` with types, for genes of each type's own.
+    layer
+        Layer to read instead of ``X``.
+    n_bins
+        Bins of the cells that express the gene. ``None`` estimates the mutual information without
+        bins, by nearest neighbours (:func:`sklearn.feature_selection.mutual_info_classif`). That
+        is slower, and a matter of chance for genes that many cells do not express, as it tells
+        these cells apart at random.
+    min_cells
+        Cells that a group needs, within a type; those of smaller groups are left out there.
+    key_added
+        Name of the result. Scores that lie under it are overwritten; nothing else is.
+    random_state
+        Seed of the estimate without bins. The same call gives the same bits.
+
+    Returns
+    -------
+    Names of genes, best first; with ``within`` a dictionary of them by type. Written is
+    ``uns[key_added]``, with ``params`` and the frame ``scores``, genes × types (or ``"all"``), in
+    nats. A ``/`` in a type becomes ``|`` in the column's name: anndata ≥ 0.13 stores no other.
+
+    Raises
+    ------
+    KeyError
+        If a column or the layer does not exist.
+    ValueError
+        If there is one group only, in all cells or in each type, gene names repeat, values are NaN
+        or infinite, or an argument is out of range. Nothing has been written then.
+
+    Warns
+    -----
+    UserWarning
+        If types are left out because they have fewer than two groups of ``min_cells``.
+
+    Examples
+    --------
+    >>> import ace
+    >>> adata = ace.datasets.pbmc68k()
+    >>> ace.tl.informative_genes(adata, "phase", n_genes=2)
+    ['STMN1', 'PCNA']
+    """
+    name = _checks.stored_name(key_added)
+    _checks.positive(n_genes, "n_genes", optional=False)
+    _checks.positive(n_bins, "n_bins")
+    _checks.positive(min_cells, "min_cells", optional=False)
+    _checks.seed(random_state)
+    _checks.unique_genes(adata)
+    stored = adata.uns.get(name)
+    if not (isinstance(stored, dict) and stored.keys() == {"params", "scores"}):
+        require_free(adata, name, {"uns": (name,)}, "ace.tl.informative_genes did not write")
+    codes, _ = _checks.groups_of(adata, groupby)
+    types, names = np.zeros(adata.n_obs, dtype=np.int64), [ALL]
+    if within is not None:
+        types, names = _checks.groups_of(adata, within, at_least=1)
+        _checks.distinct([storable(n) for n in names], names)
+    matrix = _checks.matrix_of(adata, layer)
+    if _checks.input_kind(matrix) == "counts":
+        matrix = LogCounts(matrix, np.arange(adata.n_vars), TARGET)
+
+    scores, left_out = {}, []
+    for number, kind in enumerate(names):
+        rows = np.flatnonzero(types == number)
+        rows = rows[np.bincount(codes[rows])[codes[rows]] >= min_cells]
+        if len(np.unique(codes[rows])) < 2:
+            left_out.append(kind)
+            continue
+        part = read_rows(matrix, rows)
+        if not np.isfinite(part.sum()):
+            raise ValueError("the matrix holds NaN or infinite values.")
+        values = sp.csc_array(part)
+        values.sum_duplicates()
+        if n_bins is None:
+            scores[kind] = _by_neighbors(values, codes[rows], random_state)
+        else:
+            scores[kind] = _by_bins(values, codes[rows], n_bins)
+    if not scores:
+        where = "adata has no" if within is None else f"no type of adata.obs[{within!r}] has"
+        raise ValueError(
+            f"{where} two groups of adata.obs[{groupby!r}] with {min_cells} or more cells: there "
+            "is nothing to tell apart. Take smaller groups (min_cells=...)."
+        )
+    if left_out:
+        warnings.warn(
+            f"{left_out} of adata.obs[{within!r}] have fewer than two groups of "
+            f"adata.obs[{groupby!r}] with {min_cells} or more cells, and are left out.",
+            UserWarning,
+            stacklevel=2,
+        )
+    found = {kind: _best(adata.var_names, score, n_genes) for kind, score in scores.items()}
+    params: dict[str, Any] = {
+        "groupby": groupby,
+        "within": within,
+        "layer": layer,
+        "n_genes": n_genes,
+        "n_bins": n_bins,
+        "min_cells": min_cells,
+        "random_state": random_state,
+    }
+    frame = pd.DataFrame(scores, index=adata.var_names.copy()).rename(columns=storable)
+    adata.uns[name] = {"params": params, "scores": frame}
+    logger.info("added .uns[%r]", name)
+    return found if within is not None else found[ALL]
+
+
+def _by_bins(values: sp.csc_array, codes: np.ndarray, n_bins: int) -> np.ndarray:
+    """Mutual information of each gene with the groups, in bins of its expression."""
+    n_groups = codes.max() + 1
+    total = np.bincount(codes, minlength=n_groups)
+    inner = np.linspace(0, 1, n_bins + 1)[1:-1]
+    scores = np.zeros(values.shape[1])
+    for gene in range(values.shape[1]):
+        here = slice(values.indptr[gene], values.indptr[gene + 1])
+        cells, expression = values.indices[here], values.data[here]
+        cells, expression = cells[expression != 0], expression[expression != 0]
+        if len(cells) == 0:
+            continue
+        bins = np.searchsorted(np.quantile(expression, inner), expression)
+        table = np.bincount(bins * n_groups + codes[cells], minlength=n_bins * n_groups)
+        table = table.reshape(n_bins, n_groups)
+        table = np.vstack([total - table.sum(0), table])
+        # Of independent ones, rounding leaves numbers about 0.
+        scores[gene] = max(mutual_info_score(None, None, contingency=sp.coo_array(table)), 0.0)
+    return np.where(scores < 1e-12, 0.0, scores)
+
+
+def _by_neighbors(values: sp.csc_array, codes: np.ndarray, random_state: int) -> np.ndarray:
+    """Mutual information of each gene with the groups, by nearest neighbours."""
+    scores = np.zeros(values.shape[1])
+    for gene in range(values.shape[1]):
+        # One after the other: the noise that breaks ties would else depend on the other genes.
+        x = values[:, [gene]].toarray()
+        if np.ptp(x) > 0:
+            scores[gene] = mutual_info_classif(
+                x, codes, discrete_features=False, random_state=random_state
+            )[0]
+    return scores
+
+
+def _best(genes: pd.Index, scores: np.ndarray, n_genes: int) -> list[str]:
+    order = np.argsort(-scores, kind="stable")[:n_genes]
+    return [str(gene) for gene in genes[order[scores[order] > 0]]]
