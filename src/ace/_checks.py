@@ -339,8 +339,8 @@ def known_genes(genes: Collection[str], have: pd.Index, owner: str) -> np.ndarra
         hint = f" Did you mean {', '.join(hints)}?" if hints else ""
         raise ValueError(
             f"{len(missing)} of {len(want)} genes are not among those of {owner}: "
-            f"{missing[:10]}{' and more' * (len(missing) > 10)}.{hint} To keep those that are: "
-            "genes = [g for g in genes if g in known], with known = list(model.adata.var_names)."
+            f"{missing[:10]}{' and more' * (len(missing) > 10)}.{hint} Keep those that are there: "
+            f"[g for g in genes if g in {owner}.var_names]."
         )
     return np.sort(positions)
 

@@ -1,11 +1,13 @@
-"""Explanations and annotations as figures."""
+"""Explanations, annotations and latent spaces as figures."""
 
 from ace.pl._confidence import confidence
 from ace.pl._confusion import confusion
 from ace.pl._diagnostics import diagnostics
+from ace.pl._fssf import fssf
 from ace.pl._heatmap import heatmap
 from ace.pl._pairs import pairs
 from ace.pl._panels import panels
+from ace.pl._polarization import polarization
 from ace.pl._reliability import reliability
 from ace.pl._transitions import transitions
 
@@ -13,9 +15,11 @@ __all__ = [
     "confidence",
     "confusion",
     "diagnostics",
+    "fssf",
     "heatmap",
     "pairs",
     "panels",
+    "polarization",
     "reliability",
     "transitions",
 ]

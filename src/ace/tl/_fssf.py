@@ -289,7 +289,7 @@ def _gene_sets(
     if isinstance(genes, Mapping):
         for group in genes:
             _checks.one_of(str(group), "a group of genes", names)
-        return {str(g): _checks.known_genes(own, index, "the model") for g, own in genes.items()}
+        return {str(g): _checks.known_genes(own, index, "model") for g, own in genes.items()}
     if isinstance(genes, str):
         if genes not in adata.var or adata.var[genes].dtype != bool:
             raise KeyError(
@@ -297,7 +297,7 @@ def _gene_sets(
                 f"{list(adata.var.columns)}. Names of genes go in a list: [{genes!r}]."
             )
         genes = list(adata.var_names[adata.var[genes]])
-    return dict.fromkeys(names, _checks.known_genes(genes, index, "the model"))
+    return dict.fromkeys(names, _checks.known_genes(genes, index, "model"))
 
 
 def _frame(group: str, subnames: list[str], swaps: Swaps, scores: np.ndarray) -> pd.DataFrame:

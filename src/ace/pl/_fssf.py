@@ -1,0 +1,210 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ace._fssf_keys import DEFAULT_FSSF_KEY
+from ace.get import fssf_df
+from ace.pl._colors import DEPLETED, ENRICHED
+from ace.pl._figure import figure_of, finish, wrap
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from os import PathLike
+
+    import pandas as pd
+    from anndata import AnnData
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# Okabe & Ito's palette, the two colours of the package first.
+_COLORS = [ENRICHED, DEPLETED, "#009E73", "#CC79A7", "#E69F00", "#56B4E9"]
+# Width of a column of dots, in units of the distance of two.
+_SPREAD = 0.3
+
+
+def fssf(
+    adata: AnnData,
+    key: str | Sequence[str] = DEFAULT_FSSF_KEY,
+    *,
+    labels: Sequence[str] | None = None,
+    groups: Sequence[str] | None = None,
+    size: float | None = None,
+    show: bool | None = None,
+    save: str | PathLike[str] | None = None,
+    ax: Axes | None = None,
+    return_fig: bool = False,
+) -> Figure | Axes | None:
+    """Draw the subcluster founder scores: a dot for each pair of subclusters (scARE, Figure 1a).
+
+    For each group, a column of filled dots for the genes and beside it one of open circles for
+    random sets of as many genes: the mean of the draws. The line across a column is its median.
+    Several results, such as those of a model with and one without the attribution loss, stand side
+    by side in a colour each.
+
+    Parameters
+    ----------
+    adata
+        Annotated data with the result of :func:`ace.tl.fssf`.
+    key
+        The ``key_added`` that scores were stored under, or several.
+    labels
+        What to call each of several keys; ``None``: by its name.
+    groups
+        Groups to draw, in this order; ``None``: all that have a score.
+    size
+        Area of a dot in points²; ``None``: by the number of pairs.
+    show
+        Show the figure; ``None`` does as ``scanpy.settings.autoshow`` says.
+    save
+        File to save to, the format told by its ending.
+    ax
+        Axes to draw in.
+    return_fig
+        Return the figure and do not show it.
+
+    Returns
+    -------
+    The figure with ``return_fig=True``; with ``show=False`` the axes; else ``None``.
+
+    Raises
+    ------
+    KeyError
+        If there are no such scores.
+    ValueError
+        If a group has none, or ``labels`` are not as many as the keys.
+
+    Examples
+    --------
+    >>> import ace
+    >>> adata = ace.datasets.pbmc68k()
+    >>> ace.model.ACE.setup_anndata(adata)
+    >>> model = ace.model.ACE(adata, n_clusters=5, hidden=(64, 32))
+    >>> model.train(max_epochs=2, enable_progress_bar=False)
+    >>> ace.tl.fssf(adata, model, ["LYZ", "CST3"], "phase", n_random=10)
+    >>> ace.pl.fssf(adata, show=False).get_ylabel()
+    'FSSF'
+    """
+    keys = [key] if isinstance(key, str) else list(key)
+    names = keys if labels is None else [str(label) for label in labels]
+    if len(names) != len(keys) or not keys:
+        raise ValueError(f"labels must name each of the {len(keys)} keys {keys}, got {labels!r}.")
+    frames = [fssf_df(adata, key=k) for k in keys]
+    shown = _groups(frames, groups)
+    # The columns of a group: of each key its genes and, if there were any, the random sets.
+    columns = [
+        (i, column)
+        for i, frame in enumerate(frames)
+        for column in ("fssf", "random_mean")
+        if frame[column].notna().any()
+    ]
+    if ax is None:
+        from matplotlib import pyplot as plt
+
+        legend = 0.08 * max(len("random genes"), *(len(n) * (len(names) > 1) for n in names)) + 0.5
+        width = max(len(shown) * (0.24 * len(columns) + 0.3), 0.8) + 0.9 + legend
+        _, ax = plt.subplots(figsize=(width, 3.4), layout="constrained")
+    most = max(int(frame["group"].value_counts().max()) for frame in frames)
+    size = float(np.clip(300 / most, 6, 24)) if size is None else size
+    step = len(columns) + 1.2
+    for place, group in enumerate(shown):
+        left = place * step - (len(columns) - 1) / 2
+        for at, (i, column) in enumerate(columns):
+            values = frames[i].loc[frames[i]["group"] == group, column].dropna().to_numpy()
+            _draw_column(ax, left + at, values, _color(i), column, size)
+    _label(ax, shown, step, names, columns)
+    return finish(figure_of(ax), ax, show=show, save=save, return_fig=return_fig)
+
+
+def _color(i: int) -> str:
+    return _COLORS[i % len(_COLORS)]
+
+
+def _groups(frames: list[pd.DataFrame], groups: Sequence[str] | None) -> list[str]:
+    scored = [set(frame["group"].astype(str)) for frame in frames]
+    every = dict.fromkeys(str(g) for frame in frames for g in frame["group"].cat.categories)
+    known = [group for group in every if any(group in found for found in scored)]
+    if groups is None:
+        return known
+    wanted = [groups] if isinstance(groups, str) else [str(group) for group in groups]
+    unknown = [group for group in wanted if group not in known]
+    if unknown or not wanted:
+        raise ValueError(f"no scores of the groups {unknown}; there are some of {known}.")
+    return wanted
+
+
+def _draw_column(
+    ax: Axes, x: float, values: np.ndarray, color: str, column: str, size: float
+) -> None:
+    if not len(values):
+        return
+    # Spread by rank, not at random: the same figure each time, and few dots on each other.
+    order = np.argsort(np.argsort(values, kind="stable"), kind="stable")
+    spread = (order * 0.618034) % 1 - 0.5  # the golden ratio: neighbours in height lie apart
+    face = color if column == "fssf" else "white"
+    ax.scatter(
+        x + 2 * _SPREAD * spread,
+        values,
+        s=size,
+        facecolors=face,
+        edgecolors=color,
+        linewidths=0.8,
+        alpha=0.75 if column == "fssf" else 1,
+        zorder=2,
+    )
+    median = float(np.median(values))
+    ax.hlines(median, x - 0.42, x + 0.42, color="black", linewidth=1.6, zorder=3)
+
+
+def _label(
+    ax: Axes, groups: list[str], step: float, names: list[str], columns: list[tuple[int, str]]
+) -> None:
+    from matplotlib.lines import Line2D
+
+    ax.axhline(0, color="0.6", linewidth=0.8, linestyle="--", zorder=0)
+    ax.set_ylim(-1.06, 1.06)
+    ax.set_yticks([-1, -0.5, 0, 0.5, 1])
+    ax.set_ylabel("FSSF")
+    ax.set_xlim(-step / 2, (len(groups) - 0.5) * step)
+    tilted = len(groups) > 1 and max(map(len, groups)) > 3 * len(columns) + 3
+    ax.set_xticks(
+        np.arange(len(groups)) * step,
+        labels=[wrap(group, 24) for group in groups],
+        rotation=40 if tilted else 0,
+        ha="right" if tilted else "center",
+        rotation_mode="anchor" if tilted else "default",
+        fontsize="small",
+        parse_math=False,
+    )
+    ax.tick_params(axis="x", length=0)
+    ax.spines[["top", "right"]].set_visible(False)
+    for place in range(1, len(groups)):
+        ax.axvline((place - 0.5) * step, color="0.9", linewidth=0.8, zorder=0)
+    # Colours tell the keys, filled and open circles the genes from the random ones.
+    entries = [] if len(names) == 1 else [(name, _color(i), True) for i, name in enumerate(names)]
+    color = _color(0) if len(names) == 1 else "0.4"
+    for column in dict.fromkeys(column for _, column in columns):
+        is_own = column == "fssf"
+        entries.append(("genes" if is_own else "random genes", color, is_own))
+    handles = [
+        Line2D(
+            [],
+            [],
+            linestyle="",
+            marker="o",
+            markersize=5,
+            markeredgecolor=color,
+            markerfacecolor=color if filled else "white",
+            label=label,
+        )
+        for label, color, filled in entries
+    ]
+    ax.legend(
+        handles=handles,
+        loc="center left",
+        bbox_to_anchor=(1, 0.5),
+        frameon=False,
+        fontsize="small",
+        handletextpad=0.2,
+    )
