@@ -86,9 +86,9 @@ def fssf(
         raise ValueError(msg)
     names = check_labels(subclusters, len(original))
     into, out_of = check_labels(source, len(moved)), check_labels(origin, len(moved))
-    unknown = sorted((set(into) | set(out_of)) - set(names))
+    unknown = sorted({*into.tolist(), *out_of.tolist()} - set(names.tolist()))
     if unknown:
-        msg = f"No original cell is in {unknown}; there are {sorted(set(names))}."
+        msg = f"No original cell is in {unknown}; there are {sorted(set(names.tolist()))}."
         raise ValueError(msg)
     if not 1 <= n_neighbors <= len(original):
         msg = (

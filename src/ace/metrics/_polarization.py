@@ -60,11 +60,11 @@ def polarization(z: ArrayLike, score: ArrayLike, *, n_neighbors: int = 15) -> fl
     """
     coordinates = check_latent(z, "z")
     values = np.asarray(score, dtype=np.float64)
-    if values.shape != (len(coordinates),) or not np.isfinite(values).all():
-        msg = (
-            f"score must be a finite number for each of {len(coordinates)} cells, got shape "
-            f"{values.shape}{' with NaN or infinite values' * (values.ndim == 1)}."
-        )
+    if values.shape != (len(coordinates),):
+        msg = f"score must be one for each of {len(coordinates)} cells, got shape {values.shape}."
+        raise ValueError(msg)
+    if not np.isfinite(values).all():
+        msg = "score holds NaN or infinite values."
         raise ValueError(msg)
     if not 1 <= n_neighbors < len(coordinates):
         msg = (
@@ -76,6 +76,6 @@ def polarization(z: ArrayLike, score: ArrayLike, *, n_neighbors: int = 15) -> fl
     neighbors = search.kneighbors(return_distance=False)  # of each cell, without itself
     centred = values - values.mean()
     variation = float(centred @ centred)
-    if variation <= 1e-12 * len(values) * max(float(np.abs(values).max()), 1e-300) ** 2:
+    if np.ptp(values) == 0:
         return float("nan")
     return float(centred @ centred[neighbors].mean(axis=1)) / variation

@@ -1,0 +1,191 @@
+"""Cells with genes of other cells: the same latent space as the model gives of such cells."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+
+import anndata as ad
+import numpy as np
+import pytest
+import scipy.sparse as sp
+import scvi
+import torch
+
+import ace
+from ace.model._encoder import Encoder
+from ace.model._swapped_cells import SwappedCells
+
+N_CELLS = 150
+COVARIATES = {
+    "layer": "counts",
+    "batch_key": "batch",
+    "continuous_covariate_keys": ["age"],
+}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _quiet():
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    scvi.settings.verbosity = logging.ERROR
+
+
+@pytest.fixture(scope="module")
+def _cells(_pbmc_original):
+    adata = _pbmc_original[:N_CELLS, :90].copy()
+    rng = np.random.default_rng(0)
+    adata.obs["batch"] = rng.choice(["one", "two"], N_CELLS)
+    adata.obs["age"] = rng.normal(size=N_CELLS).astype(np.float32)
+    return adata
+
+
+def trained(model):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model.train(max_epochs=1, enable_progress_bar=False, accelerator="cpu")
+    return model
+
+
+@pytest.fixture(scope="module")
+def models(_cells):
+    """Encoders that read covariates, several layers, a second reader of the genes, and ours."""
+    made = {}
+    for name, options in {
+        "covariates": {"encode_covariates": True, "n_layers": 2},
+        "no batch norm": {"use_batch_norm": "none", "n_latent": 3},
+        "library encoder": {"use_observed_lib_size": False},
+    }.items():
+        adata = _cells.copy()
+        scvi.model.SCVI.setup_anndata(adata, **COVARIATES)
+        made[name] = trained(scvi.model.SCVI(adata, **options))
+    adata = _cells.copy()
+    ace.model.SCARE.setup_anndata(adata, **COVARIATES)
+    made["scare"] = trained(ace.model.SCARE(adata, ground_truth=list(adata.var_names[:5])))
+    for cls, options in ((ace.model.ACE, {"n_clusters": 3}), (ace.model.KRATOS, {})):
+        adata = _cells.copy()
+        cls.setup_anndata(adata, **({} if options else {"labels_key": "bulk_labels"}))
+        made[cls.__name__] = trained(cls(adata, **options))
+    return made
+
+
+MODELS = ["covariates", "no batch norm", "library encoder", "scare", "ACE", "KRATOS"]
+
+
+def swapped_by_hand(adata, layer, rows, cells, donors, genes):
+    """The cells as a user would make them; all else is the cells' own."""
+    new = adata[rows[cells]].copy()
+    new.obs_names_make_unique()
+    matrix = adata.X if layer is None else adata.layers[layer]
+    values = matrix.toarray()
+    x = values[rows[cells]]
+    x[:, genes] = values[rows[donors]][:, genes]
+    if layer is None:
+        new.X = sp.csr_matrix(x)
+    else:
+        new.layers[layer] = sp.csr_matrix(x)
+    return new
+
+
+@pytest.mark.filterwarnings("ignore:.*obs_names.*unique")
+@pytest.mark.parametrize("name", MODELS)
+def test_as_the_model_embeds_such_cells(models, name):
+    model = models[name]
+    adata = model.adata
+    rng = np.random.default_rng(1)
+    rows = np.sort(rng.choice(N_CELLS, 100, replace=False))
+    cells, donors = rng.integers(100, size=130), rng.integers(100, size=130)
+    genes = rng.choice(90, 20, replace=False)
+    encoder = Encoder(model, adata)
+    swapped = SwappedCells(encoder, rows, batch_size=50)
+    assert (swapped._head is None) == (name == "library encoder")
+    layer = None if name in ("ACE", "KRATOS") else "counts"
+    new = swapped_by_hand(adata, layer, rows, cells, donors, genes)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # scvi-tools registers the new cells
+        expected = model.get_latent_representation(new)
+    found = swapped.embed(cells, donors, genes)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
+    # That is another place than the cells' own, and than that of the donors.
+    z = encoder.latent()
+    np.testing.assert_allclose(z, model.get_latent_representation(), rtol=1e-3, atol=1e-4)
+    assert np.abs(found - z[rows[cells]]).max() > 1e-2
+    assert np.abs(found - z[rows[donors]]).max() > 1e-2
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_long_and_short_way(models, name):
+    encoder = Encoder(models[name], models[name].adata)
+    swapped = SwappedCells(encoder, np.arange(N_CELLS))
+    cells, genes = np.arange(N_CELLS), np.array([0, 50, 3])
+    found = swapped.embed(cells, np.roll(cells, 7), genes)
+    swapped._head = None
+    np.testing.assert_allclose(
+        found, swapped.embed(cells, np.roll(cells, 7), genes), rtol=1e-3, atol=1e-4
+    )
+
+
+def test_no_swap_and_a_whole_one(models):
+    model = models["no batch norm"]
+    encoder = Encoder(model, model.adata)
+    swapped, z = SwappedCells(encoder, np.arange(N_CELLS)), encoder.latent()
+    cells, donors = np.arange(N_CELLS), np.roll(np.arange(N_CELLS), 1)
+    every, none = np.arange(90), np.arange(0)
+    np.testing.assert_allclose(swapped.embed(cells, donors, none), z, atol=1e-5)
+    # This encoder reads the genes only: who gets all of them is the donor.
+    np.testing.assert_allclose(swapped.embed(cells, donors, every), z[donors], atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["dense", "csc", "genes"])
+def test_any_matrix(models, kind):
+    model = models["covariates"]
+    other = model.adata.copy()
+    if kind == "genes":
+        order = np.random.default_rng(2).permutation(90)
+        other = other[:, order].copy()
+    else:
+        counts = other.layers["counts"]
+        other.layers["counts"] = counts.toarray() if kind == "dense" else sp.csc_matrix(counts)
+    cells, genes = np.arange(40), np.array([1, 2, 70])
+    one, two = (
+        SwappedCells(Encoder(model, a), np.arange(60)).embed(cells, cells + 20, genes)
+        for a in (model.adata, other)
+    )
+    np.testing.assert_allclose(one, two, rtol=1e-5, atol=1e-6)
+
+
+def test_nothing_changes(models):
+    model = models["scare"]
+    before = model.adata.copy()
+    weights = {k: v.clone() for k, v in model.module.state_dict().items()}
+    state = torch.random.get_rng_state()
+    swapped = SwappedCells(Encoder(model, model.adata), np.arange(50))
+    first = swapped.embed(np.arange(50), np.arange(50)[::-1].copy(), np.arange(9))
+    assert torch.equal(torch.random.get_rng_state(), state)
+    again = SwappedCells(Encoder(model, model.adata), np.arange(50))
+    second = again.embed(np.arange(50), np.arange(50)[::-1].copy(), np.arange(9))
+    np.testing.assert_array_equal(first, second)
+    assert not any(
+        module._forward_hooks for module in model.module.modules() if hasattr(module, "weight")
+    )
+    for name, value in model.module.state_dict().items():
+        assert torch.equal(value, weights[name])
+    assert (model.adata.layers["counts"] != before.layers["counts"]).nnz == 0
+
+
+def test_what_is_no_model(pbmc):
+    with pytest.raises(TypeError, match=r"model must be a trained model.*got str"):
+        Encoder("X_pca", pbmc)
+    ace.model.ACE.setup_anndata(pbmc)
+    with pytest.raises(RuntimeError, match="is not trained"):
+        Encoder(ace.model.ACE(pbmc, n_clusters=3), pbmc)
+
+
+def test_values_that_are_no_numbers(models):
+    model = models["ACE"]
+    adata = model.adata.copy()
+    adata.X = adata.X.toarray()
+    adata.X[3, 3] = np.nan
+    with pytest.raises(ValueError, match="NaN or infinite"):
+        SwappedCells(Encoder(model, ad.AnnData(adata.X, var=adata.var)), np.arange(50))
