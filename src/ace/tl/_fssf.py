@@ -155,7 +155,7 @@ def fssf(
         )
     keys.require_free(adata)
     codes, names = _groups(adata, groupby)
-    given = None if subclusters is None else _checks.column_of(adata, subclusters).astype("object")
+    given = None if subclusters is None else _checks.column_of(adata, subclusters)
 
     # scvi-tools takes seconds to import: only this call waits for it.
     from ace.model._encoder import Encoder
