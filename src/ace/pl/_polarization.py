@@ -154,7 +154,9 @@ def polarization(
         found = morans_i(z[rows], values, n_neighbors=n_neighbors)
         left = axes[per_group * i]
         what = {"mean": "mean expression", "z": "mean z-score"}[score]
-        _draw_score(left, at, values, f"{what} of {len(own)} genes", found, dot)
+        _draw_score(
+            left, at, values, f"{what} of {len(own)} gene{'s' * (len(own) > 1)}", found, dot
+        )
         left.set_title(wrap(name, 32), fontsize="medium", parse_math=False)
         if split is not None:
             _draw_subclusters(axes[per_group * i + 1], at, split.iloc[rows], name, dot)
