@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 Attribution = Literal["expected_gradients", "integrated_gradients"]
 Target = Literal["distance", "random_projection", "encoder_sum", "encoder_norm", "decoder_sum"]
-Transform = Literal["abs_minmax", "sigmoid", "abs_share"]
+Transform = Literal["square_share", "abs_share", "abs_minmax", "sigmoid"]
 Loss = Literal["share", "mse", "mae", "excess"]
 Reference = Literal["minibatch", "label", "neighbor"]
 Combine = Literal["sum", "square_sum"]
@@ -105,10 +105,14 @@ def transformed(attributions: Tensor, transform: Transform) -> Tensor:
     """Bring attributions into [0, 1], each cell by itself.
 
     ``"abs_minmax"``: absolute values, the smallest of a cell 0 and the largest 1. ``"sigmoid"``:
-    of the attributions as they are. ``"abs_share"``: absolute values as shares of the cell's sum.
+    of the attributions as they are. ``"abs_share"`` and ``"square_share"``: absolute values or
+    squares as shares of the cell's sum.
     """
     if transform == "sigmoid":
         return torch.sigmoid(attributions)
+    if transform == "square_share":
+        squares = attributions.square()
+        return squares / (squares.sum(1, keepdim=True) + TINY)
     absolute = attributions.abs()
     if transform == "abs_share":
         return absolute / (absolute.sum(1, keepdim=True) + TINY)

@@ -99,8 +99,9 @@ class SCARE(TrainedScare):
         :math:`\log(1 + \mu)` of the decoder's means (which themselves add up to the cell's
         total). Or a function from latent means ``(n_cells, n_latent)`` to ``(n_cells,)``.
     transform
-        How attributions are brought into [0, 1]: ``"abs_minmax"``, ``"sigmoid"`` or
-        ``"abs_share"``; see the user guide.
+        How attributions are brought into [0, 1]: their squares or absolute values as shares of
+        the cell's sum, ``"square_share"`` or ``"abs_share"``, or as published ``"abs_minmax"`` or
+        ``"sigmoid"``. ``None``: ``"square_share"`` for ``loss="share"``, else ``"abs_minmax"``.
     loss
         ``"share"`` (the part of the attribution on other genes), or as published ``"mse"`` or
         ``"mae"``; ``"excess"`` punishes attribution where the ground truth is 0 and nothing
@@ -165,7 +166,7 @@ class SCARE(TrainedScare):
         disjoint: bool = False,
         attribution: Attribution = "expected_gradients",
         target: Target | Callable[[Tensor], Tensor] = "distance",
-        transform: Transform = "abs_minmax",
+        transform: Transform | None = None,
         loss: Loss = "share",
         reference: Reference | None = None,
         combine: Combine = "sum",
@@ -180,7 +181,7 @@ class SCARE(TrainedScare):
     ) -> None:
         for value, name, allowed in (
             (attribution, "attribution", ATTRIBUTIONS),
-            (transform, "transform", TRANSFORMS),
+            (transform, "transform", (None, *TRANSFORMS)),
             (loss, "loss", LOSSES),
             (reference, "reference", (None, *REFERENCES)),
             (combine, "combine", COMBINES),
@@ -198,12 +199,15 @@ class SCARE(TrainedScare):
         super().__init__(adata, registry)
         if reference is None:
             reference = "neighbor" if self.labels_key is None else "label"
+        if transform is None:
+            transform = "square_share" if loss == "share" else "abs_minmax"
         if ground_truth is not None:
-            cells = None if self.adata is None else self._cells(None)
+            # Of a saved model it is known already, and these may be other cells.
+            cells = None if self.adata is None or registry is not None else self._cells(None)
             ground_truth = named(
                 ground_truth, cells, self.var_names, has_labels=self.labels_key is not None
             )
-        self._check_choices(ground_truth, loss, reference, target, disjoint, n_latent)
+        self._check_choices(ground_truth, loss, transform, reference, target, disjoint, n_latent)
         self.loss_, self._combine = loss, combine
         self._ground_truth: list[GroundTruth] = ground_truth or []
         self._disjoint = disjoint
@@ -391,6 +395,7 @@ class SCARE(TrainedScare):
         self,
         ground_truth: list[GroundTruth] | None,
         loss: Loss,
+        transform: Transform,
         reference: Reference,
         target: Any,
         disjoint: bool,
@@ -410,6 +415,11 @@ class SCARE(TrainedScare):
                 raise ValueError(
                     "no share of the attribution can lie on no genes. To select few genes, "
                     'ground_truth=[], take loss="excess".'
+                )
+            if truth.is_empty and transform in ("square_share", "abs_share"):
+                raise ValueError(
+                    f"with transform={transform!r} the values of a cell add up to 1 whatever they "
+                    'are, so that no genes could be selected: take transform="abs_minmax".'
                 )
         if disjoint and len(truths) < 2:
             raise ValueError("disjoint=True keeps several ground truths apart: give at least two.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from scipy.sparse import issparse
 from scvi import REGISTRY_KEYS
 from scvi.model.base import ArchesMixin, RNASeqMixin, VAEMixin
 
-from ace import _checks
+from ace import _checks, _compat
 from ace._matrix import read_rows
 from ace.explain import EmbeddingScorer, fit_clustering
 from ace.model._foreign import ForeignModel
@@ -21,6 +22,7 @@ from ace.model.scare._setup import SetUpScare
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Self
 
     from anndata import AnnData
     from mudata import MuData
@@ -96,6 +98,37 @@ class TrainedScare(RNASeqMixin, VAEMixin, ArchesMixin, SetUpScare):
                 )
         return self._means(adata, indices, batch_size)
 
+    @classmethod
+    def load_query_data(cls, adata: AnnData | MuData, reference_model: Any, **kwargs: Any) -> Self:
+        """Go on from a trained model with cells of new batches (scArches).
+
+        Only what belongs to the new batches is trained by default. The ground truth is that of
+        the reference, so genes are chosen by cell only for cells that are the same.
+
+        Parameters
+        ----------
+        adata
+            The new cells, with the genes of the model in any order and the columns that it
+            reads; types may be missing.
+        reference_model
+            Trained model, or the folder it was saved to.
+        **kwargs
+            Passed on to :meth:`scvi.model.base.ArchesMixin.load_query_data`: ``unfrozen``, …
+
+        Returns
+        -------
+        A model of the new cells, to be trained.
+
+        Raises
+        ------
+        ValueError
+            If genes are missing.
+        """
+        with warnings.catch_warnings():
+            # It compares positions, while registration and reading go by name.
+            warnings.filterwarnings("ignore", message=_compat.var_names_warning)
+            return super().load_query_data(adata, reference_model, **kwargs)
+
     def _means(
         self,
         adata: AnnData | MuData | None,
@@ -141,7 +174,8 @@ class TrainedScare(RNASeqMixin, VAEMixin, ArchesMixin, SetUpScare):
         Parameters
         ----------
         adata
-            Cells; ``None`` for those of the model. References are drawn among the same cells.
+            Cells; ``None`` for those of the model. References are drawn among the same cells;
+            nothing is attributed to a cell that is the only one of its label.
         indices
             Rows (or a Boolean mask); ``None`` for all.
         dimension
@@ -180,8 +214,11 @@ class TrainedScare(RNASeqMixin, VAEMixin, ArchesMixin, SetUpScare):
         rows = self._rows(indices, len(reader))
         covariates = self._covariates(adata)
         seed = self.random_state_ if random_state is None else random_state
-        # Neighbours in a minibatch are references: not the cells next to it in the matrix.
+        # References come from the same minibatch, which holds cells at random or of a label.
         order = np.random.default_rng(seed).permutation(len(rows))
+        if settings.reference == "label":
+            labels = covariates[REGISTRY_KEYS.LABELS_KEY][rows[order], 0]
+            order = order[np.argsort(labels, kind="stable")]
         found = np.empty((len(rows), reader.n_genes), dtype=np.float32)
         self.module.eval()
         start = 0
