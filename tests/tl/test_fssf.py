@@ -172,7 +172,7 @@ def test_given_subclusters(cells, model):
 
 def test_swaps_are_between_the_two_of_a_pair():
     subcluster = np.array([0, 1, 1, 0, 2, 1, 0, 3])
-    swaps = draw_swaps(subcluster, 2, np.random.default_rng(0))
+    swaps = draw_swaps(subcluster, 2, None, np.random.default_rng(0))
     assert swaps.pairs == [(0, 1)]  # the others are too small
     np.testing.assert_array_equal(np.sort(swaps.cells), [0, 1, 2, 3, 5, 6])
     np.testing.assert_array_equal(swaps.origin, subcluster[swaps.cells])
@@ -181,11 +181,21 @@ def test_swaps_are_between_the_two_of_a_pair():
     # Two of six where the genes are from, three at home, one in another.
     assert swaps.score(np.r_[swaps.source[:2], swaps.origin[2:5], 2]) == pytest.approx(-1 / 6)
     subcluster = np.repeat([0, 1, 2], 50)
-    one, two = (draw_swaps(subcluster, 2, np.random.default_rng(seed)) for seed in (0, 1))
+    one, two = (draw_swaps(subcluster, 2, None, np.random.default_rng(seed)) for seed in (0, 1))
     assert one.pairs == [(0, 1), (0, 2), (1, 2)]
     np.testing.assert_array_equal(one.n_cells, 100)
     assert (one.donors != two.donors).any()
-    assert draw_swaps(subcluster, 51, np.random.default_rng(0)).pairs == []
+    assert draw_swaps(subcluster, 51, None, np.random.default_rng(0)).pairs == []
+
+
+def test_of_many_cells_some_are_swapped(cells, model):
+    few = draw_swaps(np.repeat([0, 1], [50, 5]), 2, 10, np.random.default_rng(0))
+    np.testing.assert_array_equal(np.bincount(few.origin), [10, 5])
+    assert len(np.unique(few.cells)) == 15
+    np.testing.assert_array_equal(few.source, 1 - few.origin)
+    df = score(cells, model, max_cells=10)
+    np.testing.assert_array_equal(df["n_cells"], 20)
+    assert (df["fssf"] > 0.95).all()
 
 
 def test_genes_of_each_group(cells, model):

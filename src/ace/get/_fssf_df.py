@@ -45,10 +45,11 @@ def fssf_df(adata: AnnData, *, key: str = DEFAULT_FSSF_KEY) -> pd.DataFrame:
     --------
     >>> import ace
     >>> adata = ace.datasets.pbmc68k()
-    >>> ace.model.ACE.setup_anndata(adata)
-    >>> model = ace.model.ACE(adata, n_clusters=5, hidden=(64, 32))
-    >>> model.train(max_epochs=2, enable_progress_bar=False)
-    >>> ace.tl.fssf(adata, model, ["LYZ", "CST3"], "phase", n_random=10)
+    >>> ace.model.SCARE.setup_anndata(adata, layer="counts")
+    >>> genes = ["CD74", "HLA-DRA", "CD79A"]
+    >>> model = ace.model.SCARE(adata, ground_truth=genes)
+    >>> model.train(max_epochs=3, enable_progress_bar=False)
+    >>> ace.tl.fssf(adata, model, genes, "phase", n_random=10)
     >>> ace.get.fssf_df(adata).columns.tolist()[3:]
     ['n_cells', 'fssf', 'random_mean', 'random_sd', 'p_value']
     """

@@ -79,10 +79,11 @@ def fssf(
     --------
     >>> import ace
     >>> adata = ace.datasets.pbmc68k()
-    >>> ace.model.ACE.setup_anndata(adata)
-    >>> model = ace.model.ACE(adata, n_clusters=5, hidden=(64, 32))
-    >>> model.train(max_epochs=2, enable_progress_bar=False)
-    >>> ace.tl.fssf(adata, model, ["LYZ", "CST3"], "phase", n_random=10)
+    >>> ace.model.SCARE.setup_anndata(adata, layer="counts")
+    >>> genes = ["CD74", "HLA-DRA", "CD79A"]
+    >>> model = ace.model.SCARE(adata, ground_truth=genes)
+    >>> model.train(max_epochs=3, enable_progress_bar=False)
+    >>> ace.tl.fssf(adata, model, genes, "phase", n_random=10)
     >>> ace.pl.fssf(adata, show=False).get_ylabel()
     'FSSF'
     """

@@ -34,6 +34,7 @@ def fssf(
     resolution: float = 0.5,
     n_neighbors: int = 15,
     min_cells: int = 20,
+    max_cells: int | None = 1000,
     n_random: int = 100,
     batch_size: int = 4096,
     key_added: str = DEFAULT_FSSF_KEY,
@@ -80,6 +81,9 @@ def fssf(
         Neighbours, for the clustering and for the vote on where a swapped cell lies.
     min_cells
         Cells that a subcluster needs to be in a pair. Smaller ones keep their votes.
+    max_cells
+        Cells of a subcluster that are swapped, at most, drawn at random; ``None``: all. They bound
+        the time that many cells take.
     n_random
         Number of random sets; 0 for no control.
     batch_size
@@ -133,10 +137,11 @@ def fssf(
     --------
     >>> import ace
     >>> adata = ace.datasets.pbmc68k()
-    >>> ace.model.ACE.setup_anndata(adata)
-    >>> model = ace.model.ACE(adata, n_clusters=5, hidden=(64, 32))
-    >>> model.train(max_epochs=2, enable_progress_bar=False)
-    >>> ace.tl.fssf(adata, model, ["LYZ", "CST3"], "phase", n_random=10)
+    >>> ace.model.SCARE.setup_anndata(adata, layer="counts")
+    >>> genes = ["CD74", "HLA-DRA", "CD79A"]
+    >>> model = ace.model.SCARE(adata, ground_truth=genes)
+    >>> model.train(max_epochs=3, enable_progress_bar=False)
+    >>> ace.tl.fssf(adata, model, genes, "phase", n_random=10)
     >>> bool(ace.get.fssf_df(adata)["fssf"].between(-1, 1).all())
     True
     """
@@ -144,6 +149,7 @@ def fssf(
     for value, name in ((n_neighbors, "n_neighbors"), (batch_size, "batch_size")):
         _checks.positive(value, name, optional=False)
     _checks.whole(min_cells, "min_cells", 2)
+    _checks.positive(max_cells, "max_cells")
     _checks.whole(n_random, "n_random", 0)
     _checks.seed(random_state)
     if not resolution > 0:
@@ -180,7 +186,7 @@ def fssf(
         labels[rows] = np.array(subnames, dtype=object)[parts.codes]
         categories += subnames
         rng = np.random.default_rng([random_state, code])
-        swaps = draw_swaps(parts.codes.astype(np.int64), min_cells, rng)
+        swaps = draw_swaps(parts.codes.astype(np.int64), min_cells, max_cells, rng)
         if not swaps.pairs:
             continue
         draws = random_sets(sets[name], len(encoder.genes), n_random, rng, name)
@@ -228,6 +234,7 @@ def fssf(
                 "resolution": float(resolution),
                 "n_neighbors": n_neighbors,
                 "min_cells": min_cells,
+                "max_cells": max_cells,
                 "n_random": n_random,
                 "random_state": random_state,
             },

@@ -33,14 +33,21 @@ class Swaps:
         return np.bincount(self.pair)
 
 
-def draw_swaps(subcluster: np.ndarray, min_cells: int, rng: np.random.Generator) -> Swaps:
-    """Draw a donor for each cell of each pair of subclusters that are large enough."""
+def draw_swaps(
+    subcluster: np.ndarray, min_cells: int, max_cells: int | None, rng: np.random.Generator
+) -> Swaps:
+    """Draw a donor for each cell (of more than ``max_cells``, some) of each pair of subclusters.
+
+    Subclusters of fewer than ``min_cells`` are in no pair.
+    """
     large = np.flatnonzero(np.bincount(subcluster) >= min_cells)
     pairs = list(itertools.combinations(large.tolist(), 2))
     parts: list[tuple[np.ndarray, ...]] = []
     for number, pair in enumerate(pairs):
         for origin, source in (pair, pair[::-1]):
             cells = np.flatnonzero(subcluster == origin)
+            if max_cells is not None and len(cells) > max_cells:
+                cells = np.sort(rng.choice(cells, max_cells, replace=False))
             donors = rng.choice(np.flatnonzero(subcluster == source), len(cells))
             same = np.ones_like(cells)
             parts.append((number * same, cells, donors, origin * same, source * same))
