@@ -96,16 +96,18 @@ def test_disjoint_programs_have_dimensions_of_their_own(two_programs: AnnData) -
 
 def test_genes_are_selected_by_an_empty_ground_truth(two_programs: AnnData) -> None:
     model = _fit(two_programs, ground_truth=[], loss="excess")
-    plain = _fit(two_programs, transform="abs_minmax")
-    selected = model.selected_genes(20)
-    assert len(set(selected) & {*A, *B}) >= 18
+    plain = _fit(two_programs, transform="abs_minmax", reference="minibatch")
+    selected = set(model.selected_genes(4))
+    assert selected <= {*A, *B}
+    assert selected & set(A)
+    assert selected & set(B)
 
     def n_needed(fitted: SCARE) -> int:
-        """Genes that carry 90 % of the attribution."""
+        """Genes that carry 80 % of the attribution."""
         values = np.sort(fitted.get_attributions().to_numpy().mean(0))[::-1]
-        return int(np.searchsorted(values.cumsum() / values.sum(), 0.9))
+        return int(np.searchsorted(values.cumsum() / values.sum(), 0.8))
 
-    assert n_needed(model) < n_needed(plain)
+    assert n_needed(model) < n_needed(plain) / 2
 
 
 def test_weight_of_zero_is_the_plain_model(adata: AnnData, new: Builder) -> None:

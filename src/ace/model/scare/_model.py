@@ -111,7 +111,7 @@ class SCARE(TrainedScare):
         Where references of expected gradients are drawn from: ``"minibatch"``, as published;
         ``"label"``, the cells of the same type, so that what separates the types may be any
         gene; ``"neighbor"``, the nearest in the latent space. ``None``: by label if ``labels_key``
-        was set up, else neighbours.
+        was set up, else neighbours; any cell for ``loss="excess"``.
     combine
         Several ground truths: ``"sum"`` or ``"square_sum"`` of their losses.
     n_latent
@@ -198,7 +198,9 @@ class SCARE(TrainedScare):
             _checks.whole(number, name, 1)
         super().__init__(adata, registry)
         if reference is None:
-            reference = "neighbor" if self.labels_key is None else "label"
+            # A panel of genes is to tell the types apart as well.
+            within = "neighbor" if self.labels_key is None else "label"
+            reference = "minibatch" if loss == "excess" else within
         if transform is None:
             transform = "square_share" if loss == "share" else "abs_minmax"
         if ground_truth is not None:
