@@ -114,22 +114,23 @@ FIGURES = {
         "transfer",
         "Accuracy against confidence, all tasks and seeds of a set pooled; points by their cells",
     ),
+    "scare_fssf": ("scare", "scARE's Figure 1a: every pair of subclusters, both sets, first seed"),
+    "scare_weights": ("scare", "FSSF against types told, Kang, both sets; numbers are weights"),
 }
 #: Scripts with tables here, by the beginnings of the tables' names.
 SCRIPTS = (
     *("panels", "speed", "train_speed", "clusters", "structure", "mnist"),
-    *("transfer_speed", "transfer"),
+    *("transfer_speed", "transfer", "scare_speed", "scare"),
 )
 
 
 def render(results_dir: Path, out_dir: Path) -> list[Path]:
     """Write markdown tables of the results, and figures.
 
-    Writes ``panels_held_out.md``, ``panels_in_sample.md``, ``panels_truth.md``, ``speed.md``,
-    ``train_speed.md``, ``clusters.md``, ``structure.md``, ``mnist.md``, ``transfer*.md`` and
-    ``environment.md``, and a table for each other JSON of rows, named as it is. A table whose
-    results are missing says how to make them. For each figure ``<name>_figure.md`` shows
-    ``<name>.png``; it is empty where there is nothing to draw.
+    Writes the tables that are named below, ``transfer*.md``, ``scare*.md`` and ``environment.md``,
+    and one for each other JSON of rows, named as it is. A table whose results are missing says how
+    to make them. For each figure ``<name>_figure.md`` shows ``<name>.png``; it is empty where
+    there is nothing to draw.
 
     Parameters
     ----------
@@ -144,7 +145,8 @@ def render(results_dir: Path, out_dir: Path) -> list[Path]:
     """
     results_dir, out_dir = Path(results_dir), Path(out_dir)
     out_dir.mkdir(parents=True, exist_ok=True)
-    import _transfer_tables  # which takes the form of tables from here
+    import _scare_tables  # which take the form of tables from here
+    import _transfer_tables
 
     panels, speed = _read(results_dir / "panels.json"), _read(results_dir / "speed.json")
     tables = {
@@ -161,6 +163,9 @@ def render(results_dir: Path, out_dir: Path) -> list[Path]:
     }
     tables |= _transfer_tables.tables(
         _read(results_dir / "transfer.json"), _read(results_dir / "transfer_speed.json")
+    )
+    tables |= _scare_tables.tables(
+        _read(results_dir / "scare.json"), _read(results_dir / "scare_speed.json")
     )
     for table, text in tables.items():
         if not text:
@@ -195,9 +200,11 @@ def _draw(name: str, results: Path, out_png: Path) -> bool:
         _mnist_figures.figure(rows, network).savefig(out_png, dpi=150, **options)
         return True
     import _figures
+    import _scare_figures
 
+    module = _scare_figures if results.stem == "scare" else _figures
     try:
-        getattr(_figures, f"draw_{name}")(results, out_png)
+        getattr(module, f"draw_{name}")(results, out_png)
     except ValueError:  # there is nothing to draw
         return False
     return True
@@ -362,7 +369,7 @@ def _number(mean: float, spread: float, decimals: int) -> str:
 
 def _rank(name: str) -> tuple[int, str]:
     """Sort ours without a model first, then with one, then the others."""
-    order = ("ace", "ACE", "KRATOS", "SCNYM", "SCVI", "SCANVI")
+    order = ("ace", "ACE", "KRATOS", "SCNYM", "SCARE", "SCVI", "SCANVI")
     return next((i for i, start in enumerate(order) if name.startswith(start)), len(order)), name
 
 

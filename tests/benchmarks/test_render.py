@@ -48,7 +48,9 @@ def test_missing_results_say_how_to_make_them(tmp_path):
         "clusters", "structure", "mnist", "environment", "structure_figure", "embeddings_figure",
         "mnist_convolutional_figure", "mnist_vector_figure", "transfer", "transfer_parts",
         "transfer_others", "transfer_novelty", "transfer_damage", "transfer_speed",
-        "reliability_figure",
+        "reliability_figure", "scare", "scare_losses", "scare_weights", "scare_integration",
+        "scare_time", "scare_disjoint", "scare_selection", "scare_speed", "scare_fssf_figure",
+        "scare_weights_figure",
     }  # fmt: skip
     assert "Not measured yet: `python benchmarks/panels.py`" in written["panels_truth"]
     assert "Not measured yet: `python benchmarks/speed.py`" in written["speed"]
@@ -56,6 +58,8 @@ def test_missing_results_say_how_to_make_them(tmp_path):
     assert "Not measured yet: `python benchmarks/clusters.py`" in written["clusters"]
     assert "Not measured yet: `python benchmarks/transfer.py`" in written["transfer_novelty"]
     assert "Not measured yet: `python benchmarks/transfer_speed.py`" in written["transfer_speed"]
+    assert "Not measured yet: `python benchmarks/scare.py`" in written["scare_time"]
+    assert "Not measured yet: `python benchmarks/scare_speed.py`" in written["scare_speed"]
     # A page that shows a figure of nothing stays whole.
     assert written["structure_figure"] == written["mnist_vector_figure"] == ""
     assert not list((tmp_path / "tables").glob("*.png"))
