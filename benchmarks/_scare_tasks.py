@@ -47,6 +47,7 @@ from _scare_scores import (
     times_apart,
     types_kept,
 )
+from anndata import AnnData
 
 import ace
 from ace.model import GroundTruth
@@ -55,8 +56,6 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
-
-    from anndata import AnnData
 
 Row = dict[str, Any]
 DATA = ("kang", "pbmc3k", "yuzwa")
@@ -293,7 +292,7 @@ def _select(adata: AnnData, spec: Method, seed: int, budget: Budget) -> Any:
     if spec.kind == "random":
         return np.random.default_rng(seed).choice(adata.var_names, N_SELECTED, replace=False)
     if spec.kind == "variable":
-        log = sc.AnnData(adata.layers["log"].copy(), var=adata.var[[]].copy())
+        log = AnnData(adata.layers["log"].copy(), var=adata.var[[]].copy())
         log.uns["log1p"] = {}
         sc.pp.highly_variable_genes(log, n_top_genes=N_SELECTED)
         return log.var_names[log.var["highly_variable"]]
