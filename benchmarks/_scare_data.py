@@ -75,7 +75,7 @@ def load(name: str) -> ad.AnnData:
     sc.pp.highly_variable_genes(log, n_top_genes=min(N_GENES, log.n_vars))
     kept = log.var["highly_variable"].to_numpy()
     if SOURCES[name].sets:
-        kept |= adata.var_names.isin(_sets_of(name, adata.var_names)[BOTH])
+        kept = kept | adata.var_names.isin(_sets_of(name, adata.var_names)[BOTH])
     adata.var["highly_variable"] = log.var["highly_variable"].to_numpy()
     return adata[:, kept].copy()
 

@@ -66,6 +66,8 @@ METHODS = {
     OURS: Method(),
     UNLABELLED: Method(labels=False),
     PLAIN: Method(truth="nothing"),
+    SCVI: Method("SCVI", "nothing"),
+    ALONE: Method(truth="nothing", alone=True),
     RANDOM: Method(truth="random"),
     f"{OURS}, reference minibatch": Method(settings={"reference": "minibatch"}),
     f"{OURS}, transform abs_share": Method(settings={"transform": "abs_share"}),
@@ -80,8 +82,6 @@ METHODS = {
     f"{PUBLISHED}, random_projection, integrated gradients": _published(
         "random_projection", attribution="integrated_gradients"
     ),
-    SCVI: Method("SCVI", "nothing"),
-    ALONE: Method(truth="nothing", alone=True),
 }
 #: Weights of the scan: of our loss, and of the published one with two of its targets.
 SCAN = {

@@ -48,6 +48,7 @@ from _scare_scores import (
     types_kept,
 )
 from anndata import AnnData
+from sklearn.preprocessing import StandardScaler
 
 import ace
 from ace.model import GroundTruth
@@ -91,7 +92,9 @@ SELECTING = {
         truth="zero", labels=False, settings={"loss": "mse", "reference": "minibatch"}
     ),
     PLAIN: Method(truth="nothing", labels=False, settings={"reference": "minibatch"}),
-    "variable genes": Method("variable"),
+    "variable genes, by dispersion": Method("dispersion"),
+    "variable genes, by Pearson residuals": Method("residuals"),
+    "variable genes, by variance": Method("variance"),
     "random genes": Method("random"),
 }
 
@@ -271,7 +274,7 @@ def selection(data: str, options: argparse.Namespace) -> Iterator[Job]:
         return
     for seed in options.seeds:
         for method in asked(SELECTING, options):
-            if method in (*ONCE, "variable genes") and seed:
+            if seed and (method in ONCE or method.startswith("variable genes")):
                 continue
             row = row_of("selection", data, f"{N_SELECTED} genes", method, seed, options)
             yield Job(row, lambda r=row: _selection(r, options))
@@ -291,10 +294,18 @@ def _selection(row: Row, options: argparse.Namespace) -> Row:
 def _select(adata: AnnData, spec: Method, seed: int, budget: Budget) -> Any:
     if spec.kind == "random":
         return np.random.default_rng(seed).choice(adata.var_names, N_SELECTED, replace=False)
-    if spec.kind == "variable":
-        log = AnnData(adata.layers["log"].copy(), var=adata.var[[]].copy())
-        log.uns["log1p"] = {}
+    if spec.kind == "residuals":
+        counts = AnnData(adata.X, var=adata.var[[]])
+        found = sc.experimental.pp.highly_variable_genes(
+            counts, flavor="pearson_residuals", n_top_genes=N_SELECTED, inplace=False
+        )
+        return adata.var_names[found["highly_variable"].to_numpy()]
+    if spec.kind == "dispersion":
+        log = AnnData(adata.layers["log"].copy(), var=adata.var[[]].copy(), uns={"log1p": {}})
         sc.pp.highly_variable_genes(log, n_top_genes=N_SELECTED)
         return log.var_names[log.var["highly_variable"]]
+    if spec.kind == "variance":
+        variance = StandardScaler(with_mean=False).fit(adata.layers["log"]).var_
+        return adata.var_names[np.argsort(-variance, kind="stable")[:N_SELECTED]]
     _, model, _ = train(adata, spec, None, seed, budget)
     return model.selected_genes(N_SELECTED)
