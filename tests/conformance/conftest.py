@@ -104,7 +104,10 @@ CASES = [
             "continuous_covariate_keys": ["S_score"],
         },
         init={"n_hidden": 32, "ground_truth": ["CD74", "CD79A", "LYZ", "NKG7", "S100A8"]},
-        train={"max_epochs": 8, "plan_kwargs": {"attribution_warmup_epochs": 2, "lr": 3e-3}},
+        train={
+            "max_epochs": 8,
+            "plan_kwargs": {"attribution_warmup_epochs": 0, "kl_warmup_epochs": 0, "lr": 3e-3},
+        },
         classifies=False,
         predicts=False,
         # The loss as a whole changes its meaning when the attribution loss joins in.

@@ -80,7 +80,7 @@ def test_several_are_named_by_number_unless_they_have_names(adata: AnnData) -> N
 @pytest.mark.parametrize(
     ("value", "error", "message"),
     [
-        (["CD74", "LYS"], ValueError, r"1 of 2 genes.*'LYS'.*nearest names to 'LYS'.*'LYZ'"),
+        (["CD74", "LYS"], ValueError, r"1 of 2 genes.*'LYS'.*Did you mean 'LYZ' for 'LYS'"),
         ("nowhere", KeyError, "no column 'nowhere' in adata.var"),
         ("CD74", KeyError, r"To name one gene, pass \['CD74'\]"),
         ("means", ValueError, "must be Boolean"),

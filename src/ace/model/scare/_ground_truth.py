@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 import scipy.sparse as sp
 import torch
 
+from ace import _checks
+from ace.model.scare._attribution import LOSSES
+
 if TYPE_CHECKING:
-    import pandas as pd
     from anndata import AnnData
     from torch import Tensor
 
-    from ace.model.scare._attribution import Loss
+    from ace.model.scare._attribution import Loss, Transform
 
-#: Genes that an error names.
+#: Categories that an error names.
 N_NAMED = 5
 
 
@@ -149,6 +151,50 @@ def named(
     return found
 
 
+def check_choices(
+    truths: Sequence[GroundTruth],
+    *,
+    loss: Loss,
+    transform: Transform,
+    target: Any,
+    n_blocks: int | None,
+) -> None:
+    """Refuse what cannot mean anything; ``n_blocks`` dimensions are divided, if any.
+
+    Raises
+    ------
+    ValueError
+        With what to choose instead.
+    """
+    for truth in truths:
+        own = loss if truth.loss is None else truth.loss
+        _checks.one_of(own, "loss", LOSSES)
+        if own == "share" and truth.is_empty:
+            raise ValueError(
+                "no share of the attribution can lie on no genes. To select few genes, "
+                'ground_truth=[], take loss="excess".'
+            )
+        if truth.is_empty and transform in ("square_share", "abs_share"):
+            raise ValueError(
+                f"with transform={transform!r} the values of a cell add up to 1 whatever they "
+                'are, so that no genes could be selected: take transform="abs_minmax".'
+            )
+    if n_blocks is None:
+        return
+    if len(truths) < 2:
+        raise ValueError("disjoint=True keeps several ground truths apart: give at least two.")
+    if n_blocks < len(truths) + 1:
+        raise ValueError(
+            f"disjoint=True divides the latent space by {len(truths)} ground truths and what "
+            f"belongs to none, which n_latent={n_blocks} is too few for."
+        )
+    if target == "decoder_sum":
+        raise ValueError(
+            'disjoint=True is about latent dimensions, and target="decoder_sum" is no function '
+            'of one of them: take target="distance".'
+        )
+
+
 def as_numbers(
     term: GroundTruth, genes: np.ndarray, categories: Sequence[Any], n_obs: int
 ) -> Genes:
@@ -206,7 +252,7 @@ def _column_of_var(column: str, adata: AnnData | None, genes: np.ndarray) -> lis
     if adata is None:
         raise ValueError(f"without an AnnData there is no var[{column!r}]: name the genes.")
     if column not in adata.var:
-        hint = f" To name one gene, pass [{column!r}]." if column in set(genes) else ""
+        hint = f" To name one gene, pass [{column!r}]." if column in genes else ""
         raise KeyError(
             f"no column {column!r} in adata.var; its columns are {list(adata.var)}.{hint}"
         )
@@ -233,19 +279,11 @@ def _matrix(value: Any, adata: AnnData | None, genes: np.ndarray) -> sp.csr_matr
 
 def _known(names: Any, genes: np.ndarray) -> list[str]:
     """Names without repetition, all of them genes of the model."""
-    if isinstance(names, str):
-        raise TypeError(f"a ground truth takes several genes: [{names!r}].")
-    found = list(dict.fromkeys(str(name) for name in names))
-    unknown = sorted(set(found) - {str(gene) for gene in genes})
-    if unknown:
-        near = difflib.get_close_matches(unknown[0], [str(g) for g in genes], n=3)
-        raise ValueError(
-            f"{len(unknown)} of {len(found)} genes of the ground truth are not in the matrix, "
-            f"such as {unknown[:N_NAMED]}."
-            + (f" The nearest names to {unknown[0]!r} are {near}." if near else "")
-            + " Keep those that are there: [g for g in genes if g in adata.var_names]."
-        )
-    return found
+    names = names if isinstance(names, str) else list(names)
+    if not len(names):
+        return []
+    have = pd.Index(genes.astype(str))
+    return list(have[_checks.known_genes(names, have, "adata")])
 
 
 def _flags(names: Sequence[str], genes: np.ndarray) -> np.ndarray:

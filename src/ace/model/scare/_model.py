@@ -19,7 +19,7 @@ from ace.model.scare._attribution import (
     TARGETS,
     TRANSFORMS,
 )
-from ace.model.scare._ground_truth import as_numbers, named
+from ace.model.scare._ground_truth import as_numbers, check_choices, named
 from ace.model.scare._loss import ALL_DIMENSIONS, AttributionLoss, AttributionSettings, Term
 from ace.model.scare._module import ScareModule
 from ace.model.scare._plan import ScareTrainingPlan
@@ -47,9 +47,11 @@ MAX_EPOCHS = 50
 MIN_STEPS = 1000
 #: Share of the epochs before the attribution loss joins in.
 WARMUP = 0.2
-#: Weight of the attribution loss where none is given. Where all genes are averaged over, most of
-#: which are never attributed anything, differences are small.
-WEIGHTS: dict[str, float] = {"share": 40.0, "mse": 2e4, "mae": 2e4, "excess": 2e4}
+#: Weight of the attribution loss where none is given: of the share of other genes, by where the
+#: references are from, and of the means over all genes, which are small: most genes are never
+#: attributed anything.
+SHARE_WEIGHTS: dict[str, float] = {"label": 200.0, "neighbor": 60.0, "minibatch": 60.0}
+MEAN_WEIGHT = 2e4
 
 
 class SCARE(TrainedScare):
@@ -198,9 +200,7 @@ class SCARE(TrainedScare):
             _checks.whole(number, name, 1)
         super().__init__(adata, registry)
         if reference is None:
-            # A panel of genes is to tell the types apart as well.
-            within = "neighbor" if self.labels_key is None else "label"
-            reference = "minibatch" if loss == "excess" else within
+            reference = self._default_reference(loss)
         if transform is None:
             transform = "square_share" if loss == "share" else "abs_minmax"
         if ground_truth is not None:
@@ -209,7 +209,18 @@ class SCARE(TrainedScare):
             ground_truth = named(
                 ground_truth, cells, self.var_names, has_labels=self.labels_key is not None
             )
-        self._check_choices(ground_truth, loss, transform, reference, target, disjoint, n_latent)
+        check_choices(
+            ground_truth or [],
+            loss=loss,
+            transform=transform,
+            target=target,
+            n_blocks=n_latent if disjoint else None,
+        )
+        if reference == "label" and self.labels_key is None:
+            raise ValueError(
+                'reference="label" needs the type of each cell: set up labels_key, or take '
+                'reference="neighbor".'
+            )
         self.loss_, self._combine = loss, combine
         self._ground_truth: list[GroundTruth] = ground_truth or []
         self._disjoint = disjoint
@@ -234,6 +245,11 @@ class SCARE(TrainedScare):
             f"({attribution} of {target}, {transform}, {loss})"
         )
         self.init_params_ = self._get_init_params(locals())
+
+    def _default_reference(self, loss: Loss) -> Reference:
+        if loss == "excess":  # a panel of genes is to tell the types apart as well
+            return "minibatch"
+        return "neighbor" if self.labels_key is None else "label"
 
     @property
     def latent_blocks(self) -> dict[str, slice]:
@@ -287,7 +303,8 @@ class SCARE(TrainedScare):
             Cells in a minibatch.
         early_stopping
             Stop when the evidence lower bound of the validation cells no longer improves, once
-            all terms of the loss have joined in.
+            all terms of the loss have joined in and have their weight: in the first half, unless
+            ``plan_kwargs`` say otherwise.
         early_stopping_patience
             Epochs without improvement to wait for.
         random_state
@@ -295,10 +312,11 @@ class SCARE(TrainedScare):
             the model.
         plan_kwargs
             Arguments of :class:`~ace.model.scare.ScareTrainingPlan`: ``attribution_weight``
-            (``None`` or absent: 40 for ``loss="share"``, 20 000 for the others, which are means
-            over all genes; 0 is the plain model), ``attribution_warmup_epochs`` (a fifth of the
-            epochs), ``reconstruction_weight``, ``kl_weight``, ``kl_warmup_epochs`` (all epochs),
-            ``lr``, …
+            (``None`` or absent: for ``loss="share"`` 200 with references by label and 60 with
+            others; 20 000 for the other losses, which are means over all genes; 0 is the plain
+            model), ``attribution_warmup_epochs`` (a fifth of the epochs),
+            ``reconstruction_weight``, ``kl_weight``, ``kl_warmup_epochs`` (all epochs, half of
+            them with early stopping), ``lr``, …
         **trainer_kwargs
             Passed on to :class:`scvi.train.Trainer`: ``enable_progress_bar``, ``callbacks``,
             ``early_stopping_min_delta``, ``logger``, …
@@ -336,10 +354,12 @@ class SCARE(TrainedScare):
         settings: dict[str, Any] = {
             "attribution_weight": None,
             "attribution_warmup_epochs": 0 if self.is_trained_ else int(WARMUP * max_epochs),
-            "kl_warmup_epochs": 0 if self.is_trained_ else max_epochs,
+            "kl_warmup_epochs": 0 if self.is_trained_ else max_epochs // (1 + early_stopping),
         } | (plan_kwargs or {})
         if settings["attribution_weight"] is None:
-            settings["attribution_weight"] = WEIGHTS[self.loss_] if self._ground_truth else 0.0
+            share = SHARE_WEIGHTS[self._settings.reference]
+            weight = share if self.loss_ == "share" else MEAN_WEIGHT
+            settings["attribution_weight"] = weight if self._ground_truth else 0.0
         plan = self._training_plan_cls(
             self.module, self._attribution_loss() if self._ground_truth else None, **settings
         )
@@ -355,6 +375,9 @@ class SCARE(TrainedScare):
                 "accelerator": accelerator,
                 "devices": devices,
                 "early_stopping_patience": early_stopping_patience,
+                "early_stopping_warmup_epochs": max(
+                    settings["attribution_warmup_epochs"], settings["kl_warmup_epochs"]
+                ),
                 **trainer_kwargs,
             },
         )
@@ -371,67 +394,3 @@ class SCARE(TrainedScare):
             loss = self.loss_ if truth.loss is None else truth.loss
             terms.append(Term(str(truth.name), genes, truth.weight, loss, blocks[str(truth.name)]))
         return AttributionLoss(self._settings, terms, self._combine)
-
-    def _sizes(self, use_observed_lib_size: bool) -> dict[str, Any]:
-        """What the network has to know of the data."""
-        stats = self.summary_stats
-        categories = self._state_of(REGISTRY_KEYS.CAT_COVS_KEY) or {}
-        size_factor = self.registry_["setup_args"].get("size_factor_key") is not None
-        sizes: dict[str, Any] = {
-            "n_input": len(self.var_names),
-            "n_batch": stats.n_batch,
-            "n_labels": stats.n_labels,
-            "n_continuous_cov": stats.get("n_extra_continuous_covs", 0),
-            "n_cats_per_cov": categories.get("n_cats_per_key"),
-            "use_size_factor_key": size_factor,
-        }
-        if not use_observed_lib_size and not size_factor:
-            # Saved with the weights: a model without an AnnData gets them from there.
-            means, variances = (np.zeros((1, stats.n_batch)), np.ones((1, stats.n_batch)))
-            if self.adata is not None:
-                means, variances = _compat.init_library_size(self.adata_manager, stats.n_batch)
-            sizes |= {"library_log_means": means, "library_log_vars": variances}
-        return sizes
-
-    def _check_choices(
-        self,
-        ground_truth: list[GroundTruth] | None,
-        loss: Loss,
-        transform: Transform,
-        reference: Reference,
-        target: Any,
-        disjoint: bool,
-        n_latent: int,
-    ) -> None:
-        """Refuse what cannot mean anything."""
-        if reference == "label" and self.labels_key is None:
-            raise ValueError(
-                'reference="label" needs the type of each cell: set up labels_key, or take '
-                'reference="neighbor".'
-            )
-        truths = ground_truth or []
-        for truth in truths:
-            own = loss if truth.loss is None else truth.loss
-            _checks.one_of(own, "loss", LOSSES)
-            if own == "share" and truth.is_empty:
-                raise ValueError(
-                    "no share of the attribution can lie on no genes. To select few genes, "
-                    'ground_truth=[], take loss="excess".'
-                )
-            if truth.is_empty and transform in ("square_share", "abs_share"):
-                raise ValueError(
-                    f"with transform={transform!r} the values of a cell add up to 1 whatever they "
-                    'are, so that no genes could be selected: take transform="abs_minmax".'
-                )
-        if disjoint and len(truths) < 2:
-            raise ValueError("disjoint=True keeps several ground truths apart: give at least two.")
-        if disjoint and n_latent < len(truths) + 1:
-            raise ValueError(
-                f"disjoint=True divides the latent space by {len(truths)} ground truths and what "
-                f"belongs to none, which n_latent={n_latent} is too few for."
-            )
-        if disjoint and target == "decoder_sum":
-            raise ValueError(
-                'disjoint=True is about latent dimensions, and target="decoder_sum" is no '
-                'function of one of them: take target="distance".'
-            )

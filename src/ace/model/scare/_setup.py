@@ -214,6 +214,27 @@ class SetUpScare(LatentModel, BaseMinifiedModeModelClass):
         """Column of ``obs`` with the batch of each cell, if one was set up."""
         return self.registry_["setup_args"].get("batch_key")
 
+    def _sizes(self, use_observed_lib_size: bool) -> dict[str, Any]:
+        """What the network has to know of the data."""
+        stats = self.summary_stats
+        categories = self._state_of(REGISTRY_KEYS.CAT_COVS_KEY) or {}
+        size_factor = self.registry_["setup_args"].get("size_factor_key") is not None
+        sizes: dict[str, Any] = {
+            "n_input": len(self.var_names),
+            "n_batch": stats.n_batch,
+            "n_labels": stats.n_labels,
+            "n_continuous_cov": stats.get("n_extra_continuous_covs", 0),
+            "n_cats_per_cov": categories.get("n_cats_per_key"),
+            "use_size_factor_key": size_factor,
+        }
+        if not use_observed_lib_size and not size_factor:
+            # Saved with the weights: a model without an AnnData gets them from there.
+            means, variances = (np.zeros((1, stats.n_batch)), np.ones((1, stats.n_batch)))
+            if self.adata is not None:
+                means, variances = _compat.init_library_size(self.adata_manager, stats.n_batch)
+            sizes |= {"library_log_means": means, "library_log_vars": variances}
+        return sizes
+
     # -- reading cells -------------------------------------------------------------------------
 
     def _covariates(self, adata: AnnData | MuData | None) -> dict[str, np.ndarray]:
