@@ -70,7 +70,9 @@ METHODS = {
     ALONE: Method(truth="nothing", alone=True),
     RANDOM: Method(truth="random"),
     f"{OURS}, reference minibatch": Method(settings={"reference": "minibatch"}),
-    f"{OURS}, transform abs_share": Method(settings={"transform": "abs_share"}),
+    f"{OURS}, transform abs_share, weight 60": Method(
+        weight=60.0, settings={"transform": "abs_share"}
+    ),
     f"{OURS}, target random_projection": Method(settings={"target": "random_projection"}),
     f"{PUBLISHED}, encoder_sum": _published("encoder_sum"),
     f"{PUBLISHED}, encoder_norm": _published("encoder_norm"),
@@ -85,9 +87,9 @@ METHODS = {
 }
 #: Weights of the scan: of our loss, and of the published one with two of its targets.
 SCAN = {
-    OURS: (5.0, 10.0, 20.0, 40.0, 60.0, 80.0, 160.0),
-    UNLABELLED: (10.0, 20.0, 40.0, 80.0),
-    f"{PUBLISHED}, random_projection": (5e3, 1e4, 2e4, 5e4, 1e5),
+    OURS: (20.0, 60.0, 100.0, 200.0, 400.0),
+    UNLABELLED: (20.0, 60.0, 150.0),
+    f"{PUBLISHED}, random_projection": (1e4, 5e4, 1e5),
     f"{PUBLISHED}, encoder_sum": (1e4, 1e5),
 }
 
