@@ -25,7 +25,7 @@ def _nothing_shown():
 @pytest.mark.filterwarnings("ignore:groups of a single cell")  # a rare label may go to one
 def test_its_code_runs():
     blocks = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), flags=re.S)
-    assert len(blocks) == 4
+    assert len(blocks) == 5
 
     namespace: dict = {}
     for block in blocks:
@@ -45,3 +45,7 @@ def test_its_code_runs():
     query = namespace["query"]
     assert set(query.obs["scnym"]) <= set(namespace["atlas"].obs["bulk_labels"])
     assert query.uns["ace"]["params"]["embedding"] == "SCNYM"
+    # The fifth listens to chosen genes.
+    scores = adata.uns["fssf"]["pairs"]
+    assert scores["fssf"].mean() > 0.3
+    assert scores["random_mean"].mean() < -0.5
