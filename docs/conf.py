@@ -93,6 +93,23 @@ html_theme_options = {
 }
 
 
+#: What the docstrings that come from scvi-tools cite, by its keys and by ours.
+_CITED = {
+    "Lopez18": "lopez2018scvi",
+    "Boyeau19": "boyeau2019deep",
+    "Ionides2008": "ionides2008truncated",
+}
+
+
+def _cite_by_our_keys(app, what, name, obj, options, lines: list[str]) -> None:
+    for theirs, ours in _CITED.items():
+        lines[:] = [line.replace(f"`{theirs}`", f"`{ours}`") for line in lines]
+
+
+def setup(app) -> None:
+    app.connect("autodoc-process-docstring", _cite_by_our_keys)
+
+
 def _write_methods_table() -> None:
     """Write the table of methods from the records that the methods themselves carry."""
     import ace
