@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import sparse
+from scipy.stats import expon
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedKFold
 from sklearn.svm import SVC
@@ -26,11 +27,11 @@ def cells():
 PANELS = {"a": [0, 1, 5, 6], "b": [4, 3, 2, 7], "c": [7, 6, 5, 4]}
 
 
-def _by_hand(x, target, columns, C, weight, seed=0):
+def _by_hand(x, target, columns, C, weight, seed=0, gamma=None):
     aurocs = []
     for train, test in StratifiedKFold(3, shuffle=True, random_state=seed).split(x, target):
         mean, sd = x[train][:, columns].mean(axis=0), x[train][:, columns].std(axis=0)
-        model = SVC(C=C, gamma=1 / len(columns), class_weight=weight)
+        model = SVC(C=C, gamma=gamma or 1 / len(columns), class_weight=weight)
         model.fit((x[train][:, columns] - mean) / sd, target[train])
         score = model.decision_function((x[test][:, columns] - mean) / sd)
         aurocs.append(roc_auc_score(target[test], score))
@@ -40,10 +41,11 @@ def _by_hand(x, target, columns, C, weight, seed=0):
 def test_fixed_protocol_by_hand(cells):
     x, labels = cells
     frame = panel_auroc(x, labels, PANELS, n_top=(1, 3))
-    assert list(frame.columns) == ["group", "n_top", "fold", "auroc", "C", "n_cells"]
+    assert list(frame.columns) == ["group", "n_top", "fold", "auroc", "C", "gamma", "n_cells"]
     assert len(frame) == 2 * 2 * 3  # c has fewer than 50 cells
     assert set(frame["group"]) == {"a", "b"}
     assert (frame["C"] == 1).all()
+    assert frame["gamma"].isna().all()  # scikit-learn's "scale"
     for (group, size), part in frame.groupby(["group", "n_top"]):
         expected = _by_hand(x, labels == group, PANELS[group][:size], 1.0, "balanced")
         np.testing.assert_allclose(part["auroc"], expected, atol=1e-9)
@@ -64,6 +66,52 @@ def test_nested_protocol_by_hand(cells):
         model = SVC(C=best, gamma=0.5).fit(z[train], target[train])
         score = model.decision_function(z[test])
         assert row["auroc"] == pytest.approx(roc_auc_score(target[test], score), abs=1e-9)
+
+
+def test_random_protocol_by_hand(cells):
+    """The paper's distributions, drawn in the order of the names; the best of the inner folds."""
+    x, labels = cells
+    frame = panel_auroc(
+        x, labels, {"a": PANELS["a"]}, 2, protocol="random", n_iter=3, random_state=5
+    )
+    rng = np.random.RandomState(5)  # as scikit-learn draws
+    drawn = [
+        (expon.rvs(scale=100, random_state=rng), expon.rvs(scale=0.1, random_state=rng))
+        for _ in range(3)
+    ]
+    target = labels == "a"
+    outer = StratifiedKFold(3, shuffle=True, random_state=5).split(x, target)
+    for (train, test), (_, row) in zip(outer, frame.iterrows(), strict=True):
+        inner = []
+        for C, gamma in drawn:
+            found = _by_hand(x[train], target[train], [0, 1], C, None, seed=5, gamma=gamma)
+            inner.append(np.mean(found))
+        C, gamma = drawn[int(np.argmax(inner))]
+        assert (row["C"], row["gamma"]) == (C, gamma)
+        z = (x[:, [0, 1]] - x[train][:, [0, 1]].mean(axis=0)) / x[train][:, [0, 1]].std(axis=0)
+        score = SVC(C=C, gamma=gamma).fit(z[train], target[train]).decision_function(z[test])
+        assert row["auroc"] == pytest.approx(roc_auc_score(target[test], score), abs=1e-9)
+
+
+def test_random_protocol_draws_from_the_papers_distributions(cells):
+    x, labels = cells
+    seeds = [
+        panel_auroc(x, labels, {"a": [0]}, 1, protocol="random", n_iter=1, random_state=s)
+        for s in range(40)
+    ]
+    used = pd.concat(seeds)[["C", "gamma"]].drop_duplicates()
+    assert len(used) == 40
+    # Of 40 exponential draws the mean has a relative standard error of 16 %.
+    assert used["C"].mean() == pytest.approx(100, rel=0.4)
+    assert used["gamma"].mean() == pytest.approx(0.1, rel=0.4)
+
+
+def test_shares_of_the_genes(cells):
+    x, labels = cells
+    pd.testing.assert_frame_equal(
+        panel_auroc(x, labels, PANELS, (0.13, 0.25, 0.5)),  # of 8 genes, rounded down
+        panel_auroc(x, labels, PANELS, (1, 2, 4)),
+    )
 
 
 def test_default_grid_is_the_papers(cells):
@@ -149,9 +197,12 @@ def test_min_cells(cells):
         ({"panels": {"a": ["CD3D", "CD79A"]}}, "sequence of column indices"),
         ({"n_top": 0}, "n_top must be a positive integer"),
         ({"n_top": 1.5}, "n_top must be a positive integer"),
-        ({"protocol": "quick"}, "protocol must be 'fixed' or 'nested', got 'quick'"),
+        ({"protocol": "quick"}, "protocol must be 'fixed', 'nested' or 'random', got 'quick'"),
         ({"C": [1, 2]}, "takes one C"),
         ({"C": -1}, "C must be positive"),
+        ({"protocol": "random", "C": 1}, "protocol='random' draws C itself"),
+        ({"protocol": "random", "n_iter": 0}, "n_iter must be at least 1"),
+        ({"n_top": [0.01, 5]}, "shares of the genes between 0.0 and 1.0"),
         ({"n_splits": 1}, "n_splits must be at least 2"),
         ({"min_cells": 100}, "No group with a panel has min_cells=100"),
         ({"labels": ["a"] * 3}, "labels must name a group for each of 160 cells"),

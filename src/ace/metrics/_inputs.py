@@ -54,11 +54,15 @@ def check_labels(labels: ArrayLike, n_cells: int) -> NDArray[np.str_]:
     return values.astype(str)
 
 
-def check_n_top(n_top: int | Sequence[int]) -> tuple[int, ...]:
-    """Numbers of genes, ascending and without repeats."""
+def check_n_top(n_top: float | Sequence[float], n_genes: int | None = None) -> tuple[int, ...]:
+    """Numbers of genes, ascending and without repeats; shares are taken of `n_genes`."""
     values = np.atleast_1d(np.asarray(n_top))
+    if n_genes is not None and values.dtype.kind == "f" and ((values > 0) & (values <= 1)).all():
+        # Rounded down, as the papers do (18 genes are 1 % of 1838), but 0.29 * 100 must be 29.
+        values = np.maximum(np.floor(values * n_genes + 1e-9), 1).astype(np.intp)
     if values.ndim != 1 or not len(values) or values.dtype.kind not in "iu" or values.min() < 1:
-        msg = f"n_top must be a positive integer or several of them, got {n_top!r}."
+        shares = "" if n_genes is None else ", or shares of the genes between 0.0 and 1.0"
+        msg = f"n_top must be a positive integer or several of them{shares}, got {n_top!r}."
         raise ValueError(msg)
     return tuple(sorted({int(v) for v in values}))
 

@@ -29,7 +29,7 @@ def knn_jaccard(
     X: Matrix,
     labels: ArrayLike,
     panels: Panels,
-    n_top: int | Sequence[int] = 20,
+    n_top: float | Sequence[float] = 20,
     n_neighbors: int = 30,
     *,
     n_jobs: int | None = None,
@@ -53,7 +53,7 @@ def knn_jaccard(
         For each group, column indices of its genes, best first. Cells of groups without a panel
         are neighbours, but are not judged.
     n_top
-        Number of genes, or several numbers.
+        Number of genes, or several numbers. Or shares of all genes, 0.01 for 1 %, rounded down.
     n_neighbors
         Number of neighbours.
     n_jobs
@@ -84,7 +84,7 @@ def knn_jaccard(
     """
     X = check_matrix(X)
     n_cells, n_genes = X.shape
-    sizes = check_n_top(n_top)
+    sizes = check_n_top(n_top, n_genes)
     names = check_labels(labels, n_cells)
     checked = check_panels(panels, n_genes, sizes[-1])
     check_known(checked, names)

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
+from scipy.stats import expon
+from sklearn.base import clone
 from sklearn.metrics import roc_auc_score
-from sklearn.model_selection import GridSearchCV, StratifiedKFold
+from sklearn.model_selection import GridSearchCV, RandomizedSearchCV, StratifiedKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
@@ -28,19 +30,23 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import ArrayLike, NDArray
+    from sklearn.base import BaseEstimator
 
-#: The grid of the ACE and Kratos papers.
+#: The grid of the ACE paper.
 C_GRID = tuple(5.0**e for e in range(-5, 6))
+#: What the Kratos paper draws from.
+DRAWN = {"svc__C": expon(scale=100), "svc__gamma": expon(scale=0.1)}
 
 
 def panel_auroc(
     X: Matrix,
     labels: ArrayLike,
     panels: Panels,
-    n_top: int | Sequence[int] = (3, 5, 10, 18),
+    n_top: float | Sequence[float] = (3, 5, 10, 18),
     *,
-    protocol: Literal["fixed", "nested"] = "fixed",
+    protocol: Literal["fixed", "nested", "random"] = "fixed",
     C: float | Sequence[float] | None = None,
+    n_iter: int = 10,
     n_splits: int = 3,
     min_cells: int = 50,
     n_jobs: int | None = None,
@@ -55,7 +61,9 @@ def panel_auroc(
 
     With ``protocol="nested"``, the protocol of the ACE paper (§5.2), :math:`C` is chosen within
     the training cells of each fold by a further cross-validation with as many folds, maximising
-    the AUROC. ``protocol="fixed"`` takes one :math:`C` and balanced class weights, for about 30
+    the AUROC. ``protocol="random"``, that of the Kratos paper (§6.2), does so for pairs of
+    :math:`C` and the kernel's :math:`\gamma`, drawn from exponential distributions with means 100
+    and 0.1. ``protocol="fixed"`` takes one :math:`C` and balanced class weights, for about 30
     times less work.
 
     To judge a *method* rather than given panels, choose the panels on other cells than these.
@@ -70,12 +78,14 @@ def panel_auroc(
         For each group, column indices of its genes, best first. Groups without a panel are not
         judged, but their cells are among "all others".
     n_top
-        Numbers of genes to judge.
+        Numbers of genes to judge; or shares of all genes, 0.01 for 1 %, rounded down.
     protocol
-        ``"fixed"`` or ``"nested"``.
+        ``"fixed"``, ``"nested"`` (grid search) or ``"random"`` (random search).
     C
         The value for ``"fixed"`` (default 1), or the grid for ``"nested"``
         (default :math:`5^{-5}, 5^{-4}, …, 5^5`).
+    n_iter
+        Number of pairs that ``"random"`` draws. The paper does not tell it; 10 is scikit-learn's.
     n_splits
         Number of folds, of the inner cross-validation too.
     min_cells
@@ -83,14 +93,16 @@ def panel_auroc(
     n_jobs
         Number of processes over groups, numbers of genes and folds, as in :mod:`joblib`.
     random_state
-        Seed of the splits. Each group is split once; all numbers of genes share its folds.
+        Seed of the splits, and of what ``"random"`` draws. Each group is split once; all numbers
+        of genes share its folds, and all searches the pairs drawn.
 
     Returns
     -------
     aurocs
         One row for each group, number of genes and fold: ``group``, ``n_top``, ``fold``,
-        ``auroc``, ``C`` (used), ``n_cells`` (of the group). The papers' curve is
-        ``aurocs.groupby("n_top")["auroc"].agg(["mean", "sem"])``.
+        ``auroc``, ``C`` (used), ``gamma`` (used; NaN for ``"scale"``), ``n_cells`` (of the group).
+        The papers' curve is ``aurocs.groupby("n_top")["auroc"].agg(["mean", "sem"])``, as drawn by
+        :func:`ace.pl.panel_curves`.
 
     Raises
     ------
@@ -100,7 +112,9 @@ def panel_auroc(
 
     References
     ----------
-    Lu et al. (2021), *ACE: Explaining cluster from an adversarial perspective*, §5.2.
+    Lu et al. (2021), *ACE: Explaining cluster from an adversarial perspective*, §5.2; Zhou et al.
+    (2022), *KRATOS: Context-Aware Cell Type Classification and Interpretation Using Joint
+    Dimensionality Reduction and Clustering*, §6.2.
 
     Examples
     --------
@@ -113,11 +127,12 @@ def panel_auroc(
     True
     """
     X = check_matrix(X)
-    sizes = check_n_top(n_top)
+    sizes = check_n_top(n_top, X.shape[1])
     names = check_labels(labels, X.shape[0])
     checked = check_panels(panels, X.shape[1], sizes[-1])
     check_known(checked, names)
-    grid = _check_protocol(protocol, C, n_splits)
+    grid = _check_protocol(protocol, C, n_iter, n_splits)
+    model = _model(protocol, grid, n_iter, n_splits, random_state)
 
     tasks, rows = [], []
     for group, columns in checked.items():
@@ -130,10 +145,7 @@ def panel_auroc(
         splits = list(folds.split(values, target))
         for size in sizes:
             for fold, (train, test) in enumerate(splits):
-                seed = None if protocol == "fixed" else random_state
-                tasks.append(
-                    delayed(_auroc)(values[:, :size], target, train, test, grid, n_splits, seed)
-                )
+                tasks.append(delayed(_auroc)(model, values[:, :size], target, train, test))
                 rows.append((group, size, fold, n_cells))
     if not tasks:
         msg = (
@@ -143,22 +155,28 @@ def panel_auroc(
         raise ValueError(msg)
     results = Parallel(n_jobs=n_jobs)(tasks)
     frame = pd.DataFrame(rows, columns=["group", "n_top", "fold", "n_cells"])
-    frame[["auroc", "C"]] = results
-    return frame[["group", "n_top", "fold", "auroc", "C", "n_cells"]]
+    frame[["auroc", "C", "gamma"]] = results
+    return frame[["group", "n_top", "fold", "auroc", "C", "gamma", "n_cells"]]
 
 
 def _check_protocol(
-    protocol: str, C: float | Sequence[float] | None, n_splits: int
+    protocol: str, C: float | Sequence[float] | None, n_iter: int, n_splits: int
 ) -> tuple[float, ...]:
-    if protocol not in ("fixed", "nested"):
-        msg = f"protocol must be 'fixed' or 'nested', got {protocol!r}."
+    if protocol not in ("fixed", "nested", "random"):
+        msg = f"protocol must be 'fixed', 'nested' or 'random', got {protocol!r}."
         raise ValueError(msg)
     if n_splits < 2:
         msg = f"n_splits must be at least 2, got {n_splits!r}."
         raise ValueError(msg)
+    if n_iter < 1:
+        msg = f"n_iter must be at least 1, got {n_iter!r}."
+        raise ValueError(msg)
     if C is None:
         return C_GRID if protocol == "nested" else (1.0,)
     grid = tuple(float(c) for c in np.atleast_1d(C))
+    if protocol == "random":
+        msg = "protocol='random' draws C itself; leave C out, or give a grid to protocol='nested'."
+        raise ValueError(msg)
     if protocol == "fixed" and len(grid) != 1:
         msg = "protocol='fixed' takes one C; a grid is for protocol='nested'."
         raise ValueError(msg)
@@ -168,26 +186,31 @@ def _check_protocol(
     return grid
 
 
+def _model(
+    protocol: str, grid: tuple[float, ...], n_iter: int, n_splits: int, seed: int
+) -> BaseEstimator:
+    """Classifier of a protocol, not fitted."""
+    if protocol == "fixed":
+        return make_pipeline(StandardScaler(), SVC(C=grid[0], class_weight="balanced"))
+    svm = make_pipeline(StandardScaler(), SVC())
+    inner = StratifiedKFold(n_splits, shuffle=True, random_state=seed)
+    if protocol == "nested":
+        return GridSearchCV(svm, {"svc__C": grid}, scoring="roc_auc", cv=inner)
+    return RandomizedSearchCV(
+        svm, DRAWN, n_iter=n_iter, scoring="roc_auc", cv=inner, random_state=seed
+    )
+
+
 def _auroc(
+    model: BaseEstimator,
     values: NDArray[np.float64],
     target: NDArray[np.bool_],
     train: NDArray[np.intp],
     test: NDArray[np.intp],
-    grid: tuple[float, ...],
-    n_splits: int,
-    inner_seed: int | None,
-) -> tuple[float, float]:
-    """AUROC on the test cells, and the C used."""
-    if inner_seed is None:
-        model = make_pipeline(StandardScaler(), SVC(C=grid[0], class_weight="balanced"))
-        used = grid[0]
-        model.fit(values[train], target[train])
-    else:
-        inner = StratifiedKFold(n_splits, shuffle=True, random_state=inner_seed)
-        model = GridSearchCV(
-            make_pipeline(StandardScaler(), SVC()), {"svc__C": grid}, scoring="roc_auc", cv=inner
-        )
-        model.fit(values[train], target[train])
-        used = model.best_params_["svc__C"]
-    score = model.decision_function(values[test])
-    return float(roc_auc_score(target[test], score)), float(used)
+) -> tuple[float, float, float]:
+    """AUROC on the test cells, and the C and gamma used."""
+    fitted = clone(model).fit(values[train], target[train])
+    svm = getattr(fitted, "best_estimator_", fitted)["svc"]
+    score = fitted.decision_function(values[test])
+    gamma = np.nan if svm.gamma == "scale" else float(svm.gamma)
+    return float(roc_auc_score(target[test], score)), float(svm.C), gamma

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 def panel_redundancy(
     X: Matrix,
     panels: Panels,
-    n_top: int | Sequence[int] = 18,
+    n_top: float | Sequence[float] = 18,
     *,
     absolute: bool = False,
 ) -> pd.DataFrame:
@@ -46,7 +46,8 @@ def panel_redundancy(
     panels
         For each group, column indices of its genes, best first.
     n_top
-        Number of genes, at least two; or several numbers.
+        Number of genes, at least two; or several numbers. Or shares of all genes, 0.01 for 1 %,
+        rounded down.
     absolute
         Take absolute correlations.
 
@@ -74,7 +75,7 @@ def panel_redundancy(
     1     a      3   -0.333333
     """
     X = check_matrix(X)
-    sizes = check_n_top(n_top)
+    sizes = check_n_top(n_top, X.shape[1])
     if sizes[0] < 2:
         msg = "n_top must be at least 2: one gene has no pair."
         raise ValueError(msg)

@@ -1,0 +1,33 @@
+"""Numbers of genes, and shares of all."""
+
+import pytest
+
+from ace.metrics._inputs import check_n_top
+
+
+@pytest.mark.parametrize(
+    ("n_top", "n_genes", "expected"),
+    [
+        (18, None, (18,)),
+        ((18, 3, 3), 1838, (3, 18)),
+        (0.01, 1838, (18,)),  # ACE's figure 3: 1 % of 1838 genes are 18
+        (0.001, 14878, (14,)),
+        ((0.29, 0.57), 100, (29, 57)),  # exactly, though 0.29 * 100 is less than 29
+        ((0.01, 0.02, 1.0), 50, (1, 50)),  # one gene at least, none twice
+        (1, 50, (1,)),  # a gene, where 1.0 is all of them
+        (1.0, 50, (50,)),
+    ],
+)
+def test_numbers_and_shares(n_top, n_genes, expected):
+    assert check_n_top(n_top, n_genes) == expected
+
+
+@pytest.mark.parametrize("n_top", [0, -1, 1.5, 0.0, -0.1, (0.5, 2), float("nan"), [], "all", True])
+def test_refused(n_top):
+    with pytest.raises(ValueError, match=r"positive integer .* or shares of the genes"):
+        check_n_top(n_top, 100)
+
+
+def test_shares_of_an_unknown_number_are_refused():
+    with pytest.raises(ValueError, match=r"positive integer or several of them, got 0\.5"):
+        check_n_top(0.5)
