@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ace.metrics import pair_symmetry
+from ace.metrics import pair_symmetry, rank_biased_overlap
 
 THERE = [4.0, -3.0, 2.0, 1.0, 0.0]
 BACK = [-1.0, 3.0, 2.0, 0.0, 0.5]
@@ -44,6 +44,11 @@ def test_genes_without_a_score_take_no_part():
     assert np.isnan(none["rbo"])
     assert np.isnan(none["correlation"])
     assert none["jaccard"] == 0
+
+
+def test_panels_of_different_lengths_are_compared_to_the_end():
+    df = pair_symmetry({("A", "B"): [3, 2, 1, 0], ("B", "A"): [0, 1, 0, 0]}, n_top=4)
+    assert df["rbo"].item() == pytest.approx(rank_biased_overlap([0, 1, 2], [1]))
 
 
 def test_rankings_break_ties():

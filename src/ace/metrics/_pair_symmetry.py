@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from ace.metrics._inputs import check_n_top
+from ace.metrics._ranked import PERSISTENCE, extrapolated_overlap
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,9 +16,6 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
 Pair: TypeAlias = tuple[str, str]
-
-#: Persistence of the rank-biased overlap: the first 10 genes carry 86 % of its weight.
-PERSISTENCE = 0.9
 
 
 def pair_symmetry(
@@ -56,8 +54,8 @@ def pair_symmetry(
     ``opposite``
         Share of the genes in both whose directions are opposite; NaN where none is.
     ``rbo``
-        Rank-biased overlap with persistence .9, extrapolated to all depths: as the Jaccard index,
-        but what is at the top counts most.
+        :func:`ace.metrics.rank_biased_overlap` with persistence .9: as the Jaccard index, but
+        what is at the top counts most.
     ``correlation``
         Pearson correlation of the signed scores of all genes with a score in either order; -1 is
         perfect symmetry. NaN where it is not defined.
@@ -125,19 +123,9 @@ def _compare(
         len(shared),
         len(shared) / either if either else np.nan,
         float(opposite.mean()) if len(shared) else np.nan,
-        _rank_biased_overlap(first, second),
+        extrapolated_overlap(first.tolist(), second.tolist(), PERSISTENCE),
         float(np.corrcoef(there[scored], back[scored])[0, 1]) if varied else np.nan,
     )
-
-
-def _rank_biased_overlap(first: NDArray[np.intp], second: NDArray[np.intp]) -> float:
-    """Webber's extrapolated overlap of two rankings, cut to the length of the shorter."""
-    depth = min(len(first), len(second))
-    if depth == 0:
-        return np.nan
-    overlap = [len(np.intersect1d(first[:d], second[:d])) / d for d in range(1, depth + 1)]
-    weights = PERSISTENCE ** np.arange(depth)
-    return float((1 - PERSISTENCE) * weights @ overlap + PERSISTENCE**depth * overlap[-1])
 
 
 def _check_shapes(values: Mapping[Pair, NDArray[np.float64]]) -> int:

@@ -1,0 +1,129 @@
+"""Overlap: which methods find the same genes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import pandas as pd
+
+from ace.metrics._inputs import check_n_top
+from ace.metrics._ranked import (
+    PERSISTENCE,
+    RankedPanels,
+    check_persistence,
+    check_ranked,
+    check_same_groups,
+    extrapolated_overlap,
+    jaccard,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Mapping
+
+_MEASURES = ("jaccard", "n_shared", "rbo")
+
+
+def panel_overlap(
+    panels: Mapping[Hashable, RankedPanels],
+    n_top: int = 18,
+    *,
+    group: Hashable | None = None,
+    measure: Literal["jaccard", "n_shared", "rbo"] = "jaccard",
+    persistence: float = PERSISTENCE,
+) -> pd.DataFrame:
+    r"""How much the panels of several methods share, methods × methods.
+
+    For two panels :math:`A` and :math:`B` of a group, the Jaccard index
+    :math:`|A \cap B| / |A \cup B|`, the number of genes :math:`|A \cap B|`, or
+    :func:`ace.metrics.rank_biased_overlap`.
+
+    Parameters
+    ----------
+    panels
+        For each method, its panels: ``{group: genes, best first}``, a frame with a column for each
+        group, or the names that :func:`ace.tl.explain` and scanpy store, such as
+        ``adata.uns["ace"]["names"]``.
+    n_top
+        Number of genes compared. Of a panel that has fewer, all.
+    group
+        The group whose panels are compared; ``None``: mean over all groups.
+    measure
+        ``"jaccard"``, ``"n_shared"`` or ``"rbo"``.
+    persistence
+        Of the rank-biased overlap, between 0 and 1.
+
+    Returns
+    -------
+    Symmetric frame, methods × methods. On the diagonal stands what a panel shares with itself: 1,
+    or its number of genes. NaN where panels are empty.
+
+    Raises
+    ------
+    ValueError
+        If there is no such group or measure, if methods have panels for different groups and no
+        group was named, or if a panel names a gene twice.
+
+    See Also
+    --------
+    ace.pl.overlap : draws which genes are shared by which methods.
+
+    References
+    ----------
+    Lu et al. (2021), *ACE: Explaining cluster from an adversarial perspective*, Figure 3D.
+
+    Examples
+    --------
+    >>> import ace
+    >>> panels = {
+    ...     "ACE": {"T": ["CD3D", "IL7R", "CCL5"], "B": ["CD79A", "MS4A1", "CD74"]},
+    ...     "Wilcoxon": {"T": ["CD3D", "IL32", "IL7R"], "B": ["CD74", "CD79A", "MS4A1"]},
+    ... }
+    >>> ace.metrics.panel_overlap(panels, n_top=3)
+    method     ACE  Wilcoxon
+    method
+    ACE       1.00      0.75
+    Wilcoxon  0.75      1.00
+    >>> ace.metrics.panel_overlap(panels, n_top=3, group="T", measure="n_shared")
+    method    ACE  Wilcoxon
+    method
+    ACE         3         2
+    Wilcoxon    2         3
+    """
+    size = check_n_top(n_top)[-1]
+    p = check_persistence(persistence)
+    if measure not in _MEASURES:
+        msg = f"measure must be one of {_MEASURES}, got {measure!r}."
+        raise ValueError(msg)
+    if not panels:
+        msg = "panels is empty; give {method: {group: genes, best first}}."
+        raise ValueError(msg)
+    of = {m: check_ranked(own, size, of=f"method {m!r}") for m, own in panels.items()}
+    if group is None:
+        groups = check_same_groups({f"Method {m!r}": own for m, own in of.items()})
+    else:
+        groups = [str(group)]
+        without = [m for m, own in of.items() if str(group) not in own]
+        if without:
+            msg = f"The methods {without} have no panel for the group {str(group)!r}."
+            raise ValueError(msg)
+
+    values = np.array(
+        [
+            [[_compare(a[g], b[g], measure, p) for b in of.values()] for a in of.values()]
+            for g in groups
+        ]
+    )
+    methods = pd.Index(list(of), name="method")
+    mean = values.mean(axis=0) if group is None else values[0]
+    return pd.DataFrame(mean, index=methods, columns=methods)
+
+
+def _compare(
+    first: list[Hashable], second: list[Hashable], measure: str, persistence: float
+) -> float:
+    if measure == "n_shared":
+        return len(set(first) & set(second))
+    if measure == "jaccard":
+        return jaccard(first, second)
+    return extrapolated_overlap(first, second, persistence)
