@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Any
 
@@ -27,17 +28,21 @@ class _Means:
 
     def __init__(self) -> None:
         self._sums: dict[str, Tensor] = {}
-        self._n_cells = 0
+        self._counts: dict[str, Tensor | int] = {}
 
-    def update(self, n_cells: int, numbers: dict[str, Tensor]) -> None:
+    def update(self, n_cells: int, numbers: dict[str, Tensor], counts: dict[str, Tensor]) -> None:
         for name, number in numbers.items():
-            self._sums[name] = self._sums.get(name, 0.0) + number.detach() * n_cells
-        self._n_cells += n_cells
+            n = counts.get(name, n_cells)
+            self._sums[name] = self._sums.get(name, 0.0) + number.detach() * n
+            self._counts[name] = self._counts.get(name, 0) + n
 
     def take(self, prefix: str) -> dict[str, float]:
-        """Give the means, and start anew."""
-        means = {f"{prefix}_{name}": float(s) / self._n_cells for name, s in self._sums.items()}
-        self._sums, self._n_cells = {}, 0
+        """Give the means, and start anew; NaN of what no cell had a part in."""
+        means = {
+            f"{prefix}_{name}": float(total) / n if (n := float(self._counts[name])) else math.nan
+            for name, total in self._sums.items()
+        }
+        self._sums, self._counts = {}, {}
         return means
 
 
@@ -81,15 +86,19 @@ class EpochPlan(LightningModule):
     def step(self, batch: dict[str, Tensor]) -> tuple[int, dict[str, Tensor]]:
         """Number of cells of a minibatch, and means over them: ``"loss"`` and what is logged."""
 
+    def n_counted(self) -> dict[str, Tensor]:
+        """Cells of the last minibatch that a mean is over, where these are not all."""
+        return {}
+
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
         """Loss of a minibatch."""
         n_cells, numbers = self.step(batch)
-        self._train_means.update(n_cells, numbers)
+        self._train_means.update(n_cells, numbers, self.n_counted())
         return numbers["loss"]
 
     def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
         """Add a minibatch to the validation metrics."""
-        self._validation_means.update(*self.step(batch))
+        self._validation_means.update(*self.step(batch), self.n_counted())
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Keep the optimizer's state out of the range where a CPU is slow."""

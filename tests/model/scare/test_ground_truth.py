@@ -156,7 +156,7 @@ def test_every_form_trains_and_is_saved(
         "var": "chosen",
         "category": {"CD19+ B": ["CD74"], "CD56+ NK": ["NKG7"]},
         "cells": sparse.csr_matrix(np.random.default_rng(0).random(adata.shape) < 0.1),
-        "several": [GroundTruth(["LYZ"], loss="mse", weight=2.0), GroundTruth("chosen", name="b")],
+        "several": [GroundTruth(["LYZ"], weight=2.0), GroundTruth("chosen", name="b")],
     }[form]
     model = trained(adata, ground_truth=value, max_epochs=1)
     model.save(str(tmp_path / "model"))
@@ -182,3 +182,12 @@ def test_ground_truth_by_cell_is_of_the_cells_it_was_made_for(
     loaded = SCARE.load(str(tmp_path / "model"), adata=adata[:300].copy())
     with pytest.raises(ValueError, match="each of 700 cells, and the AnnData has 300"):
         loaded.train(max_epochs=1, **QUIET)
+
+
+def test_losses_of_different_scales_need_a_weight(adata: AnnData, new: Builder) -> None:
+    truths = [GroundTruth(["LYZ"], loss="mse", weight=100.0), GroundTruth(["CD74"])]
+    model = new(adata, ground_truth=truths)
+    with pytest.raises(ValueError, match=r"\['mse', 'share'\].*different scales"):
+        model.train(max_epochs=1, **QUIET)
+    model.train(max_epochs=1, plan_kwargs={"attribution_weight": 10.0}, **QUIET)
+    assert model.is_trained

@@ -40,15 +40,18 @@ class AttributionSettings:
         tensors: dict[str, Tensor],
         dimensions: slice = ALL_DIMENSIONS,
         *,
+        references: Tensor | None = None,
         create_graph: bool = False,
     ) -> Tensor:
         """Attributions of the target of some latent dimensions, ``(n_cells, n_genes)``.
 
-        Every cell stands for itself: the module is in evaluation mode meanwhile.
+        Every cell stands for itself: the module is in evaluation mode meanwhile. ``references``
+        are ``log1p`` of counts; ``None`` draws them from the minibatch.
         """
         x = torch.log1p(tensors[REGISTRY_KEYS.X_KEY])
         with module.evaluating():
-            references = self._references(module, x, tensors)
+            if references is None:
+                references = self._references(module, x, tensors)
             weights = self._direction(module, x, references, tensors)[:, dimensions]
 
             def scalar(log_x: Tensor) -> Tensor:
@@ -84,12 +87,16 @@ class AttributionSettings:
     ) -> Tensor | None:
         if self.kind == "integrated_gradients":
             return None
+        labels = tensors[REGISTRY_KEYS.LABELS_KEY].reshape(-1)
+        by_label, unknown = self.reference == "label", labels < 0
         z = None
-        if self.reference == "neighbor":
+        if self.reference == "neighbor" or (by_label and bool(unknown.any())):
             with torch.no_grad():
                 z = module.encode(x, *module.covariates(tensors))
-        labels = tensors[REGISTRY_KEYS.LABELS_KEY].reshape(-1)
-        return x[attribution.partners(self.reference, x, z, labels)]
+        found = attribution.partners(self.reference, x, z, labels)
+        if by_label and z is not None:  # not knowing the type is no type
+            found = torch.where(unknown, attribution.partners("neighbor", x, z, labels), found)
+        return x[found]
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,6 +135,8 @@ class AttributionLoss(torch.nn.Module):
         self._combine = combine
         # Known to torch, so that they come along to the device of the training.
         self._genes = torch.nn.ModuleList([term.genes for term in terms])
+        #: Cells of the last minibatch that the loss and the share of each term are means over.
+        self.n_counted: dict[str, Tensor] = {}
 
     def forward(
         self, module: ScareModule, tensors: dict[str, Tensor], *, create_graph: bool
@@ -143,7 +152,9 @@ class AttributionLoss(torch.nn.Module):
                 passes[key] = self._settings.attributions(
                     module, tensors, term.dimensions, create_graph=create_graph
                 )
-            loss, share = self._compare(term, passes[key], tensors)
+            loss, share, counted = self._compare(term, passes[key], tensors)
+            self.n_counted[f"attribution_{term.name}"] = counted[0]
+            self.n_counted[f"share_{term.name}"] = counted[1]
             found |= {f"attribution_{term.name}": loss, f"share_{term.name}": share}
             total = total + term.weight * (
                 loss.square() if self._combine == "square_sum" else loss
@@ -152,16 +163,25 @@ class AttributionLoss(torch.nn.Module):
 
     def _compare(
         self, term: Term, values: Tensor, tensors: dict[str, Tensor]
-    ) -> tuple[Tensor, Tensor]:
-        """Loss of one ground truth, and the share of absolute attribution that is on its genes."""
+    ) -> tuple[Tensor, Tensor, tuple[Tensor, Tensor]]:
+        """Loss of one ground truth, share of absolute attribution on its genes, and of how many.
+
+        Cells that the ground truth says nothing about have no part in either mean; cells that
+        nothing is attributed to, being alone of their type, have none in the share.
+        """
         truth, counts = term.genes.of(
             tensors[REGISTRY_KEYS.INDICES_KEY], tensors[REGISTRY_KEYS.LABELS_KEY].reshape(-1)
         )
+        if term.loss == "share":  # of no genes there is none
+            counts = counts * (truth.sum(1) > 0)
         losses = attribution.discrepancy(
             attribution.transformed(values, self._settings.transform), truth, term.loss
         )
         absolute = values.detach().abs()
-        shares = (truth * absolute).sum(1) / (absolute.sum(1) + attribution.TINY)
-        # Cells that the ground truth says nothing about have no part in the means.
-        n = counts.sum().clamp_min(1)
-        return (losses * counts).sum() / n, (shares * counts).sum() / n
+        total = absolute.sum(1)
+        shares = (truth * absolute).sum(1) / (total + attribution.TINY)
+        attributed = counts * (total > 0)
+        n, n_attributed = counts.sum(), attributed.sum()
+        loss = (losses * counts).sum() / n.clamp_min(1)
+        share = (shares * attributed).sum() / n_attributed.clamp_min(1)
+        return loss, share, (n, n_attributed)

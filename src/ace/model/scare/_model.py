@@ -192,23 +192,22 @@ class SCARE(TrainedScare):
             _checks.one_of(value, name, allowed)
         if not callable(target):
             _checks.one_of(target, "target", TARGETS)
-        for number, name in (
-            (n_latent, "n_latent"),
-            (n_hidden, "n_hidden"),
-            (n_layers, "n_layers"),
-        ):
+        sizes = {"n_latent": n_latent, "n_hidden": n_hidden, "n_layers": n_layers}
+        for name, number in sizes.items():
             _checks.whole(number, name, 1)
         super().__init__(adata, registry)
         if reference is None:
             reference = self._default_reference(loss)
-        if transform is None:
-            transform = "square_share" if loss == "share" else "abs_minmax"
         if ground_truth is not None:
             # Of a saved model it is known already, and these may be other cells.
             cells = None if self.adata is None or registry is not None else self._cells(None)
             ground_truth = named(
                 ground_truth, cells, self.var_names, has_labels=self.labels_key is not None
             )
+        #: Losses of the ground truths, each once.
+        self.losses_ = sorted({truth.loss or loss for truth in ground_truth or []} or {loss})
+        if transform is None:
+            transform = "square_share" if self.losses_ == ["share"] else "abs_minmax"
         check_choices(
             ground_truth or [],
             loss=loss,
@@ -230,9 +229,7 @@ class SCARE(TrainedScare):
         with seeded(self.random_state_):
             self.module = self._module_cls(
                 **self._sizes(use_observed_lib_size),
-                n_latent=n_latent,
-                n_hidden=n_hidden,
-                n_layers=n_layers,
+                **sizes,
                 dropout_rate=dropout_rate,
                 gene_likelihood=gene_likelihood,
                 use_observed_lib_size=use_observed_lib_size,
@@ -240,7 +237,7 @@ class SCARE(TrainedScare):
             )
         self.module.minified_data_type = self.minified_data_type
         self._model_summary_string = (
-            f"SCARE model: n_latent {n_latent}, n_hidden {n_hidden}, n_layers {n_layers}, "
+            f"SCARE model: {', '.join(f'{k} {n}' for k, n in sizes.items())}, "
             f"gene_likelihood {gene_likelihood}, {len(self._ground_truth)} ground truths "
             f"({attribution} of {target}, {transform}, {loss})"
         )
@@ -357,9 +354,7 @@ class SCARE(TrainedScare):
             "kl_warmup_epochs": 0 if self.is_trained_ else max_epochs // (1 + early_stopping),
         } | (plan_kwargs or {})
         if settings["attribution_weight"] is None:
-            share = SHARE_WEIGHTS[self._settings.reference]
-            weight = share if self.loss_ == "share" else MEAN_WEIGHT
-            settings["attribution_weight"] = weight if self._ground_truth else 0.0
+            settings["attribution_weight"] = self._default_weight()
         plan = self._training_plan_cls(
             self.module, self._attribution_loss() if self._ground_truth else None, **settings
         )
@@ -382,6 +377,18 @@ class SCARE(TrainedScare):
             },
         )
         self.module.eval()
+
+    def _default_weight(self) -> float:
+        if not self._ground_truth:
+            return 0.0
+        if self.losses_ == ["share"]:
+            return SHARE_WEIGHTS[self._settings.reference]
+        if "share" in self.losses_:
+            raise ValueError(
+                f"the losses {self.losses_} of the ground truths have different scales: give the "
+                'weight, plan_kwargs={"attribution_weight": ...}, and weigh the ground truths.'
+            )
+        return MEAN_WEIGHT
 
     def _attribution_loss(self) -> AttributionLoss:
         """The ground truths as numbers, for the cells of the model."""

@@ -114,3 +114,7 @@ class ScareTrainingPlan(EpochPlan):
                 loss = loss + self.attribution_weight * terms["attribution"]
             numbers |= {name: term.detach() for name, term in terms.items()}
         return n_cells, {"loss": loss} | numbers
+
+    def n_counted(self) -> dict[str, Tensor]:
+        """Cells of the last minibatch that each ground truth has something to say about."""
+        return {} if self.attribution_loss is None else self.attribution_loss.n_counted
