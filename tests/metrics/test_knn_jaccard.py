@@ -44,6 +44,12 @@ def test_by_hand(cells):
         assert found[size] == pytest.approx(expected, abs=1e-12)
 
 
+def test_shares_of_the_genes(cells):
+    x, labels = cells
+    found = knn_jaccard(x, labels, PANELS, (0.1, 0.34), n_neighbors=7)  # of 12, rounded down
+    assert found.to_dict() == knn_jaccard(x, labels, PANELS, (1, 4), n_neighbors=7).to_dict()
+
+
 def test_groups_without_panel_are_neighbours_only(cells):
     x, labels = cells
     panels = {"b": PANELS["b"]}

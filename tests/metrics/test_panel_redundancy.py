@@ -51,6 +51,16 @@ def test_constant_genes_are_left_out():
     assert values["b", 3] == pytest.approx(1)
 
 
+def test_shares_of_the_genes():
+    x = np.random.default_rng(0).normal(size=(30, 100))
+    panels = {"a": range(100)}
+    pd.testing.assert_frame_equal(
+        panel_redundancy(x, panels, [0.02, 0.29, 1.0]), panel_redundancy(x, panels, [2, 29, 100])
+    )
+    with pytest.raises(ValueError, match="n_top must be at least 2"):
+        panel_redundancy(x, panels, 0.01)
+
+
 def test_one_gene_has_no_pair():
     with pytest.raises(ValueError, match="n_top must be at least 2"):
         panel_redundancy(np.eye(3), {"a": [0]}, 1)

@@ -7,6 +7,7 @@ from ace.metrics._fssf import fssf
 from ace.metrics._knn_jaccard import knn_jaccard
 from ace.metrics._pair_symmetry import pair_symmetry
 from ace.metrics._panel_auroc import panel_auroc
+from ace.metrics._panel_membership import panel_membership
 from ace.metrics._panel_overlap import panel_overlap
 from ace.metrics._panel_redundancy import panel_redundancy
 from ace.metrics._polarization import polarization
@@ -22,6 +23,7 @@ __all__ = [
     "knn_jaccard",
     "pair_symmetry",
     "panel_auroc",
+    "panel_membership",
     "panel_overlap",
     "panel_redundancy",
     "polarization",

@@ -11,8 +11,9 @@ from ace.metrics._inputs import check_n_top
 from ace.metrics._ranked import (
     PERSISTENCE,
     RankedPanels,
+    check_group,
+    check_methods,
     check_persistence,
-    check_ranked,
     check_same_groups,
     extrapolated_overlap,
     jaccard,
@@ -66,7 +67,8 @@ def panel_overlap(
 
     See Also
     --------
-    ace.pl.overlap : draws which genes are shared by which methods.
+    ace.metrics.panel_membership : tells which genes are shared.
+    ace.pl.overlap : draws by which methods they are.
 
     References
     ----------
@@ -95,18 +97,11 @@ def panel_overlap(
     if measure not in _MEASURES:
         msg = f"measure must be one of {_MEASURES}, got {measure!r}."
         raise ValueError(msg)
-    if not panels:
-        msg = "panels is empty; give {method: {group: genes, best first}}."
-        raise ValueError(msg)
-    of = {m: check_ranked(own, size, of=f"method {m!r}") for m, own in panels.items()}
+    of = check_methods(panels, size)
     if group is None:
         groups = check_same_groups({f"Method {m!r}": own for m, own in of.items()})
     else:
-        groups = [str(group)]
-        without = [m for m, own in of.items() if str(group) not in own]
-        if without:
-            msg = f"The methods {without} have no panel for the group {str(group)!r}."
-            raise ValueError(msg)
+        groups = [check_group(of, group)]
 
     values = np.array(
         [

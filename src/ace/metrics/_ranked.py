@@ -47,6 +47,30 @@ def check_ranked(panels: RankedPanels, n_top: int, *, of: str) -> dict[str, list
     return checked
 
 
+def check_methods(
+    panels: Mapping[Hashable, RankedPanels], n_top: int
+) -> dict[Hashable, dict[str, list[Hashable]]]:
+    """Give the panels of each method."""
+    if not panels:
+        msg = "panels is empty; give {method: {group: genes, best first}}."
+        raise ValueError(msg)
+    return {m: check_ranked(own, n_top, of=f"method {m!r}") for m, own in panels.items()}
+
+
+def check_group(panels: Mapping[Hashable, Mapping[str, object]], group: Hashable | None) -> str:
+    """Name of the group to compare, which every method must have a panel for."""
+    every = list(dict.fromkeys(name for own in panels.values() for name in own))
+    if group is None and len(every) > 1:
+        msg = f"There are panels for {every}; name one of these groups."
+        raise ValueError(msg)
+    name = every[0] if group is None else str(group)
+    without = [method for method, own in panels.items() if name not in own]
+    if without:
+        msg = f"The methods {without} have no panel for the group {name!r}; there are {every}."
+        raise ValueError(msg)
+    return name
+
+
 def check_same_groups(panels: Mapping[str, Mapping[str, object]]) -> list[str]:
     """Groups that all have a panel for, in the order of the first; fail if one lacks any."""
     every = list(dict.fromkeys(group for own in panels.values() for group in own))

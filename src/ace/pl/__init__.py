@@ -5,7 +5,9 @@ from ace.pl._confusion import confusion
 from ace.pl._diagnostics import diagnostics
 from ace.pl._fssf import fssf
 from ace.pl._heatmap import heatmap
+from ace.pl._overlap import overlap
 from ace.pl._pairs import pairs
+from ace.pl._panel_curves import panel_curves
 from ace.pl._panels import panels
 from ace.pl._polarization import polarization
 from ace.pl._reliability import reliability
@@ -17,7 +19,9 @@ __all__ = [
     "diagnostics",
     "fssf",
     "heatmap",
+    "overlap",
     "pairs",
+    "panel_curves",
     "panels",
     "polarization",
     "reliability",

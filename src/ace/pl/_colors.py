@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 ENRICHED = "#D55E00"
 DEPLETED = "#0072B2"
 
+# What is compared: that palette, its yellow left out, which is hard to see on white.
+METHODS = [ENRICHED, DEPLETED, "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"]
+
 # What is doubtful stands out, as in the plot of diagnostics.
 CONFIDENCE = LinearSegmentedColormap.from_list("confidence", [ENRICHED, "#DDDDDD", DEPLETED])
 
