@@ -104,6 +104,19 @@ def test_more_methods_than_colours_are_told_apart() -> None:
     assert len(styles) == 16
 
 
+def test_highlight() -> None:
+    ax = ace.pl.panel_curves(AUROCS, highlight="ACE", show=False)
+    thick, thin = ax.get_lines()
+    assert thick.get_linewidth() > 1.5 * thin.get_linewidth()
+    assert thick.get_zorder() > thin.get_zorder()
+    plain = ace.pl.panel_curves(AUROCS, show=False)
+    assert len({line.get_linewidth() for line in plain.get_lines()}) == 1
+    # Who is missing in one of the two panels may be highlighted in the other.
+    left, right = ace.pl.panel_curves(AUROCS, REDUNDANCIES, highlight="COSG", show=False)
+    widths = [[line.get_linewidth() for line in axis.get_lines()] for axis in (left, right)]
+    assert widths[0][0] == widths[0][1] == widths[1][0] < widths[1][1]
+
+
 def test_missing_values_are_left_out() -> None:
     df = frame(0, "redundancy").query("fold == 0").copy()
     df.loc[(df["n_top"] == 3), "redundancy"] = [np.nan, 0.5]
@@ -183,6 +196,7 @@ def test_frames_are_left_as_they_were() -> None:
             r"frame of 'ACE' lacks the columns \['auroc'\]; give what ace\.metrics\.panel_auroc",
         ),
         ({"aurocs": frame(0).iloc[:0]}, "frame of '' has no rows"),
+        ({"highlight": "GRS"}, "highlight='GRS' is none of the methods"),
         ({"band": "ci"}, "band must be 'sem', 'sd' or None"),
         ({"n_genes": 0}, "n_genes=0 genes have no share"),
     ],

@@ -62,8 +62,9 @@ def panel_auroc(
     With ``protocol="nested"``, the protocol of the ACE paper (§5.2), :math:`C` is chosen within
     the training cells of each fold by a further cross-validation with as many folds, maximising
     the AUROC. ``protocol="random"``, that of the Kratos paper (§6.2), does so for pairs of
-    :math:`C` and the kernel's :math:`\gamma`, drawn from exponential distributions with means 100
-    and 0.1. ``protocol="fixed"`` takes one :math:`C` and balanced class weights, for about 30
+    :math:`C` and :math:`\gamma`, drawn from exponential distributions with means 100 and 0.1
+    (the paper's :math:`\sigma` is read as scikit-learn's :math:`\gamma`, the factor of the squared
+    distance). ``protocol="fixed"`` takes one :math:`C` and balanced class weights, for about 30
     times less work.
 
     To judge a *method* rather than given panels, choose the panels on other cells than these.

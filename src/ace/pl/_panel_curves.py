@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -27,6 +27,7 @@ def panel_curves(
     aurocs: pd.DataFrame | Mapping[Hashable, pd.DataFrame] | None = None,
     redundancies: pd.DataFrame | Mapping[Hashable, pd.DataFrame] | None = None,
     *,
+    highlight: Hashable | None = None,
     band: Literal["sem", "sd"] | None = "sem",
     n_genes: int | None = None,
     show: bool | None = None,
@@ -46,6 +47,8 @@ def panel_curves(
         ``method``; or the frame of one method.
     redundancies
         The same of :func:`ace.metrics.panel_redundancy`. At least one of both is drawn.
+    highlight
+        A method that is drawn in front and with a thick line.
     band
         ``"sem"``: standard error of the mean on either side, as in the ACE paper, where all rows
         count as independent, though folds of a group are less so; ``"sd"``: standard deviation;
@@ -69,7 +72,7 @@ def panel_curves(
     Raises
     ------
     ValueError
-        If there is nothing to draw, or a frame has not the columns needed.
+        If there is nothing to draw or no such method, or a frame has not the columns needed.
 
     References
     ----------
@@ -101,6 +104,8 @@ def panel_curves(
     if not given:
         raise ValueError("nothing to draw; pass aurocs, redundancies or both.")
     methods = list(dict.fromkeys(name for frames in given.values() for name in frames))
+    if highlight is not None and highlight not in methods:
+        raise ValueError(f"highlight={highlight!r} is none of the methods {methods}.")
     if ax is None:
         # Room for the legend, beside the panels and as high as it is.
         lines = [line for method in methods for line in _name(method).splitlines()]
@@ -113,7 +118,9 @@ def panel_curves(
 
     for axis, (column, frames) in zip(axes, given.items(), strict=True):
         for method, frame in frames.items():
-            _draw(axis, frame, column, band, place=methods.index(method), label=_name(method))
+            in_front = highlight is not None and method == highlight
+            line = _line(methods.index(method), in_front=in_front)
+            _draw(axis, frame, column, band, line | {"label": _name(method)})
         _label(axis, column, n_genes)
     if len(methods) > 1:
         _legend(fig, axes, own_figure=ax is None)
@@ -148,27 +155,28 @@ def _name(method: Hashable) -> str:
     return wrap(str(method), 28)
 
 
+def _line(place: int, *, in_front: bool) -> dict[str, Any]:
+    """How the line of a method looks."""
+    return {
+        "color": METHODS[place % len(METHODS)],
+        "linestyle": _DASHES[place // len(METHODS) % len(_DASHES)],
+        "linewidth": 2.8 if in_front else 1.4,
+        "markersize": 5 if in_front else 3.5,
+        "zorder": 3 if in_front else 2,
+    }
+
+
 def _draw(
-    ax: Axes, frame: pd.DataFrame, column: str, band: str | None, *, place: int, label: str
+    ax: Axes, frame: pd.DataFrame, column: str, band: str | None, line: dict[str, Any]
 ) -> None:
     values = frame.groupby("n_top")[column]
     mean = values.mean()
-    color = METHODS[place % len(METHODS)]
-    ax.plot(
-        mean.index,
-        mean,
-        color=color,
-        linestyle=_DASHES[place // len(METHODS) % len(_DASHES)],
-        linewidth=1.6,
-        marker="o" if len(mean) <= _MARKED else None,
-        markersize=3.5,
-        label=label,
-        zorder=2,
-    )
+    ax.plot(mean.index, mean, marker="o" if len(mean) <= _MARKED else None, **line)
     if band is not None:
         # One value has no spread: NaN, which leaves a gap.
         spread = values.sem() if band == "sem" else values.std()
         low, high = mean - spread, mean + spread
+        color = line["color"]
         ax.fill_between(mean.index, low, high, color=color, alpha=0.15, linewidth=0, zorder=1)
 
 
