@@ -63,6 +63,7 @@ def own_identity(model_cls: type[BaseModelClass], adata: AnnData | MuData) -> It
 
 
 def forget(model: BaseModelClass, adata: AnnData | MuData) -> None:
-    """Free an object that scvi-tools would keep for as long as a model that has read it."""
-    kept = type(model)._per_instance_manager_store.get(model.id, {})
-    kept.pop(adata.uns.get(_UUID_KEY), None)
+    """Free an object that scvi-tools would keep for as long as the process."""
+    identity = adata.uns.get(_UUID_KEY)
+    type(model)._per_instance_manager_store.get(model.id, {}).pop(identity, None)
+    type(model)._setup_adata_manager_store.pop(identity, None)

@@ -176,7 +176,7 @@ class ForeignModel:
         found = data[slice(0, len(rows))] if self._keys else {}
         arrays = {key: np.asarray(a).reshape(len(rows), -1) for key, a in found.items()}
         self._fields = [
-            (key, a.shape[1], torch.from_numpy(a[:0]).dtype) for key, a in arrays.items()
+            (key, a.shape[1], torch.from_numpy(a[:0].copy()).dtype) for key, a in arrays.items()
         ]
         columns = list(arrays.values())
         if isinstance(self.matrix, LogCounts):
@@ -314,9 +314,10 @@ def require_columns(
         known |= state.get("mappings", {})
         known |= dict.fromkeys(state.get("columns", []))
     for column, categories in known.items():
+        # One category, which scvi-tools fills in, in a column that any model may have written.
+        if str(column).startswith("_scvi_"):
+            continue
         if column not in obs:
-            if str(column).startswith("_scvi_"):  # one category, which scvi-tools fills in
-                continue
             raise KeyError(
                 f"the {name} reads adata.obs[{column!r}], which is not there; "
                 f"adata.obs has {list(obs.columns)}."
@@ -356,8 +357,8 @@ def _require_encoder(model: Any, name: str) -> None:
         raise ValueError(f"the {name} registers no genes ({REGISTRY_KEYS.X_KEY!r}) to explain.")
     if not isinstance(model.adata, AnnData) or place.get("mod_key") is not None:
         raise ValueError(
-            f"the {name} was set up with a MuData, of which an AnnData is a part only. Explain a "
-            "model that was set up with the AnnData of the genes, such as scvi.model.SCVI."
+            f"the {name} was set up with a MuData, of which an AnnData is a part only. Set one up "
+            "with the AnnData of the genes, mdata.mod[...], and explain that."
         )
     if getattr(module, "latent_distribution", "normal") == "ln":
         raise ValueError(

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from scipy import sparse
@@ -29,7 +30,7 @@ GENES = ["CD74", "LYZ", "NKG7"]
 def _numbers(adata: AnnData, value: Any, categories: tuple[str, ...] = ()) -> Any:
     genes = adata.var_names.to_numpy()
     (term,) = named(value, adata, genes, has_labels=bool(categories))
-    return as_numbers(term, genes, list(categories), adata.n_obs)
+    return as_numbers(term, genes, list(categories))
 
 
 def _of(numbers: Any, cells: list[int], labels: list[int]) -> tuple[np.ndarray, np.ndarray]:
@@ -106,9 +107,26 @@ def test_wrong_forms_are_refused(
 
 
 def test_unknown_category_is_refused(adata: AnnData, new: Builder) -> None:
-    model = new(adata, ground_truth={"CD19+ Bee": ["CD74"]})
     with pytest.raises(ValueError, match=r"\['CD19\+ Bee'\], which are none of the labels"):
-        model.train(max_epochs=1, **QUIET)
+        new(adata, ground_truth={"CD19+ Bee": ["CD74"]})
+
+
+def test_pandas_is_read_by_name(adata: AnnData) -> None:
+    genes = adata.var_names[::-1]
+    series = pd.Series(genes.isin(GENES), index=genes)
+    truth, _ = _of(_numbers(adata, series), [0], [0])
+    assert set(adata.var_names[truth[0] == 1]) == set(GENES)
+    frame = pd.DataFrame(False, index=adata.obs_names[::-1], columns=genes)
+    frame.loc[adata.obs_names[4], "LYZ"] = True
+    truth, _ = _of(_numbers(adata, frame), [3, 4], [0, 0])
+    assert truth[0].sum() == 0
+    assert list(adata.var_names[truth[1] == 1]) == ["LYZ"]
+    truth, _ = _of(_numbers(adata, pd.Series(GENES)), [0], [0])
+    assert set(adata.var_names[truth[0] == 1]) == set(GENES)
+    with pytest.raises(ValueError, match="not those of the genes"):
+        _numbers(adata, series.iloc[1:])
+    with pytest.raises(ValueError, match="not those of the cells"):
+        _numbers(adata, frame.iloc[1:])
 
 
 @pytest.mark.parametrize(
@@ -131,6 +149,10 @@ def test_unknown_category_is_refused(adata: AnnData, new: Builder) -> None:
         ({"loss": "l1"}, "loss='l1' is not one of"),
         ({"reference": "labels"}, "Did you mean 'label'"),
         ({"n_latent": 0}, "whole number from 1"),
+        ({"log_variational": False}, "log_variational=True only"),
+        ({"latent_distribution": "ln"}, "latent_distribution='normal' only"),
+        ({"dispersion": "gene-label"}, "dispersion='gene-label' is not one of"),
+        ({"target": lambda z: z[:, 0]}, "could not be saved"),
     ],
 )  # fmt: skip
 def test_choices_that_mean_nothing_are_refused(
@@ -179,9 +201,12 @@ def test_ground_truth_by_cell_is_of_the_cells_it_was_made_for(
 ) -> None:
     model = trained(adata, ground_truth=np.eye(700, 765, dtype=bool), max_epochs=1)
     model.save(str(tmp_path / "model"))
-    loaded = SCARE.load(str(tmp_path / "model"), adata=adata[:300].copy())
-    with pytest.raises(ValueError, match="each of 700 cells, and the AnnData has 300"):
-        loaded.train(max_epochs=1, **QUIET)
+    for others in (adata[:300].copy(), adata[::-1].copy()):
+        loaded = SCARE.load(str(tmp_path / "model"), adata=others)
+        with pytest.raises(ValueError, match="of other cells than these"):
+            loaded.train(max_epochs=1, **QUIET)
+    loaded = SCARE.load(str(tmp_path / "model"), adata=adata.copy())
+    loaded.train(max_epochs=1, **QUIET)
 
 
 def test_losses_of_different_scales_need_a_weight(adata: AnnData, new: Builder) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse as sp
+import scvi
 import torch
 
 import ace
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
     from anndata import AnnData
 
+IG = "integrated_gradients"
 #: Sets cells up and builds a model, trained or not.
 Builder = Callable[..., SCARE]
 #: Arguments of every training.
@@ -156,18 +159,19 @@ def test_bad_plans_are_refused(
         new(adata, ground_truth=["LYZ"]).train(max_epochs=1, plan_kwargs=plan_kwargs, **QUIET)
 
 
-@pytest.mark.parametrize("target", ["encoder_sum", "encoder_norm", "decoder_sum", "sum", None])
+def first_dimension(z: torch.Tensor) -> torch.Tensor:
+    return z[:, 0]
+
+
+TARGETS = ["encoder_sum", "encoder_norm", "decoder_sum", "random_projection", first_dimension]
+
+
+@pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("attribution", ["expected_gradients", "integrated_gradients"])
 def test_every_target_is_trained_with(
     adata: AnnData, target: Any, attribution: str, new: Builder
 ) -> None:
-    own = {"sum": torch.sum, None: "random_projection"}.get(target, target)
-    if target == "sum":
-
-        def own(z: torch.Tensor) -> torch.Tensor:
-            return z[:, 0]
-
-    model = new(adata, ground_truth=["LYZ"], target=own, attribution=attribution, loss="mae")
+    model = new(adata, ground_truth=["LYZ"], target=target, attribution=attribution, loss="mae")
     model.train(max_epochs=1, **QUIET)
     found = model.history["validation_attribution"].to_numpy(float)
     assert np.isfinite(found).all()
@@ -350,6 +354,121 @@ def test_mudata(adata: AnnData, trained: Builder) -> None:
     )
     assert model.get_normalized_expression(n_samples=1).shape == adata.shape
     assert columns[0] == model.batch_key
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
+def test_mudata_with_columns_elsewhere(adata: AnnData, tmp_path: Path) -> None:
+    rna, protein = adata.copy(), ad.AnnData(obs=adata.obs[["phase", "bulk_labels"]].copy())
+    del rna.obs["phase"], rna.obs["bulk_labels"]
+    mdata = md.MuData({"rna": rna, "protein": protein})
+    places = {"layer": "rna", "labels_key": "protein", "batch_key": "protein"}
+    keys = {"batch_key": "phase", "labels_key": "bulk_labels"}
+    SCARE.setup_mudata(mdata, modalities=places, **keys)
+    model = SCARE(mdata, n_hidden=16, n_latent=8, random_state=0)
+    model.train(max_epochs=1, **QUIET)
+    model.save(str(tmp_path / "model"))
+    reverse = md.MuData({"rna": rna[:, ::-1].copy(), "protein": protein.copy()})
+    loaded = SCARE.load(str(tmp_path / "model"), adata=reverse)
+    own = model.get_latent_representation(return_dist=True)[1]
+    for cells in (None, mdata):
+        found = loaded.get_latent_representation(cells, return_dist=True)[1]
+        np.testing.assert_allclose(found, own, rtol=1e-4)
+    with pytest.raises(ValueError, match="set up with an AnnData"):
+        model.minify_adata()
+    with pytest.raises(ValueError, match=r"mdata\.mod\[...\]"):
+        model.group_scorer(mdata, "bulk_labels")
+
+
+def test_set_up_for_another_model(adata: AnnData) -> None:
+    """scvi-tools writes the codes of all models into the same columns."""
+    SCARE.setup_anndata(adata)
+    model = SCARE(adata, n_hidden=8, random_state=0)
+    model.train(max_epochs=1, **QUIET)
+    before = model.get_latent_representation()
+    scvi.model.SCVI.setup_anndata(adata, batch_key="phase")
+    np.testing.assert_array_equal(model.get_latent_representation(), before)
+    np.testing.assert_array_equal(model.get_latent_representation(adata.copy()), before)
+
+
+def test_other_cells_become_the_models_own(adata: AnnData, trained: Builder) -> None:
+    model = trained(adata)
+    other = adata[:400, ::-1].copy()
+    expected = model.get_latent_representation(other)
+    model.adata = other
+    np.testing.assert_array_equal(model.get_latent_representation(), expected)
+    z, _ = model.get_latent_representation(return_dist=True)
+    np.testing.assert_allclose(z, expected, atol=1e-5)
+
+
+def test_nothing_is_kept_of_other_cells(adata: AnnData, trained: Builder, tmp_path: Path) -> None:
+    model = trained(adata)
+    model.save(str(tmp_path / "model"))
+    loaded = SCARE.load(str(tmp_path / "model"), adata=False)
+    for each in (model, loaded):
+        for _ in range(2):
+            each.get_normalized_expression(adata[:20, ::-1].copy(), n_samples=1)
+    kept = [
+        manager.adata
+        for store in (
+            SCARE._setup_adata_manager_store,
+            *SCARE._per_instance_manager_store.values(),
+        )
+        for manager in store.values()
+        if manager.adata is not None and manager.adata.n_obs == 20
+    ]
+    assert len({id(one) for one in kept}) <= 2  # the last one of each model
+    assert loaded.adata is None
+
+
+@pytest.mark.parametrize("value", [0, -1, np.inf])
+def test_numbers_that_no_network_can_use(adata: AnnData, value: float) -> None:
+    adata.obs["number"] = 1.0
+    adata.obs.loc[adata.obs_names[0], "number"] = value
+    SCARE.setup_anndata(adata, size_factor_key="number")
+    with pytest.raises(ValueError, match="must hold positive numbers only"):
+        SCARE(adata, n_hidden=8).train(max_epochs=1, **QUIET)
+
+
+def test_weight_without_a_ground_truth(adata: AnnData, new: Builder) -> None:
+    with pytest.raises(ValueError, match="of no use without a ground truth"):
+        new(adata).train(max_epochs=1, plan_kwargs={"attribution_weight": 5}, **QUIET)
+
+
+def test_history_counts_the_cells_that_have_a_say(adata: AnnData, new: Builder) -> None:
+    """Shares of a rare type are not averaged over minibatches that lack it."""
+    genes = ["CD74", "CD79A", "HLA-DRA"]
+    model = new(adata, ground_truth={"CD19+ B": genes, "CD34+": []}, attribution=IG)
+    model.train(max_epochs=1, batch_size=16, plan_kwargs={"attribution_weight": 1e-6}, **QUIET)
+    rows = model.validation_indices
+    rows = rows[(adata.obs["bulk_labels"] == "CD19+ B").to_numpy()[rows]]
+    values = model.get_attributions(indices=rows)
+    expected = (values[genes].sum(axis=1) / values.sum(axis=1)).mean()
+    found = model.history["validation_share_0"].to_numpy(dtype=float).ravel()[-1]
+    assert found == pytest.approx(expected, rel=1e-3)
+
+
+def test_references_without_labels_are_neighbours(adata: AnnData, trained: Builder) -> None:
+    model = trained(adata, ground_truth=["LYZ", "CD74"])
+    unlabelled = adata.copy()
+    del unlabelled.obs["bulk_labels"]
+    near = trained(adata, ground_truth=["LYZ", "CD74"])
+    near._settings = dataclasses.replace(near._settings, reference="neighbor")
+    pd.testing.assert_frame_equal(
+        model.get_attributions(unlabelled, n_samples=2), near.get_attributions(adata, n_samples=2)
+    )
+    with pytest.raises(ValueError, match="ask for several cells"):
+        model.get_attributions(unlabelled, indices=[0])
+
+
+def test_references_are_drawn_among_all_cells(adata: AnnData, trained: Builder) -> None:
+    model = trained(adata, ground_truth=["LYZ", "CD74"])
+    one = model.get_attributions(indices=[7], n_samples=50)
+    assert one.to_numpy().sum() > 0
+    assert (model.get_attributions(batch_size=1, n_samples=1).to_numpy().sum(1) > 0).all()
+    several = model.get_attributions(indices=np.arange(5, 10), n_samples=50)
+    np.testing.assert_allclose(
+        several.loc[one.index].to_numpy().sum(), one.to_numpy().sum(), rtol=0.3
+    )
 
 
 def test_values_that_are_no_counts(adata: AnnData) -> None:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+import scipy.sparse as sp
 import torch
-from scipy.sparse import issparse
 from scvi import REGISTRY_KEYS
 from scvi import settings as scvi_settings
 
@@ -18,6 +18,8 @@ from ace.explain import EmbeddingScorer, fit_clustering
 from ace.model._foreign import ForeignModel
 from ace.model._training import seeded
 from ace.model.scare import _attribution as attribution
+from ace.model.scare._ground_truth import as_numbers
+from ace.model.scare._loss import ALL_DIMENSIONS, AttributionLoss, AttributionSettings, Term
 from ace.model.scare._setup import SetUpScare
 
 if TYPE_CHECKING:
@@ -27,7 +29,8 @@ if TYPE_CHECKING:
     from mudata import MuData
 
     from ace.explain import GroupScorer
-    from ace.model.scare._loss import AttributionSettings
+    from ace.model.scare._attribution import Combine, Loss
+    from ace.model.scare._ground_truth import GroundTruth
     from ace.model.scare._module import ScareModule
 
 
@@ -36,7 +39,45 @@ class ExplainedScare(SetUpScare):
 
     module: ScareModule
     random_state_: int
+    loss_: Loss
+    ground_truth_cells_: str | None
     _settings: AttributionSettings
+    _ground_truth: list[GroundTruth]
+    _disjoint: bool
+    _combine: Combine
+
+    @property
+    def latent_blocks(self) -> dict[str, slice]:
+        """Latent dimensions of each ground truth, by its name: all of them unless ``disjoint``."""
+        names = [str(truth.name) for truth in self._ground_truth]
+        if not self._disjoint:
+            return dict.fromkeys(names, ALL_DIMENSIONS)
+        # As many for each, and for what belongs to none.
+        size = self.module.n_latent // (len(names) + 1)
+        return {name: slice(i * size, (i + 1) * size) for i, name in enumerate(names)}
+
+    def _attribution_terms(self) -> list[Term]:
+        """The ground truths as numbers."""
+        state = self._state_of(REGISTRY_KEYS.LABELS_KEY) or {}
+        categories = list(state.get("categorical_mapping", ()))
+        blocks = self.latent_blocks
+        terms = []
+        for truth in self._ground_truth:
+            name = str(truth.name)
+            genes = as_numbers(truth, self.var_names, categories)
+            loss = self.loss_ if truth.loss is None else truth.loss
+            terms.append(Term(name, genes, truth.weight, loss, blocks[name]))
+        return terms
+
+    def _attribution_loss(self) -> AttributionLoss:
+        """The attribution loss for the cells of the model."""
+        by_cell = any(sp.issparse(truth.genes) for truth in self._ground_truth)
+        if by_cell and self._fingerprint(self.adata) != self.ground_truth_cells_:
+            raise ValueError(
+                "the ground truth by cell is of other cells than these: make a model of them, "
+                f"{type(self).__name__}(adata, ground_truth=...)."
+            )
+        return AttributionLoss(self._settings, self._attribution_terms(), self._combine)
 
     def get_attributions(
         self,
@@ -153,7 +194,8 @@ class ExplainedScare(SetUpScare):
         n
             Number of genes.
         **kwargs
-            Passed on to :meth:`get_attributions`.
+            Passed on to :meth:`get_attributions`: ``adata``, ``indices``, ``n_samples``,
+            ``batch_size``, ``random_state``.
 
         Raises
         ------
@@ -165,7 +207,7 @@ class ExplainedScare(SetUpScare):
         _checks.whole(n, "n", 1)
         if n > len(self.var_names):
             raise ValueError(f"n={n}, but the model has {len(self.var_names)} genes.")
-        values = self.get_attributions(**kwargs).to_numpy()
+        values = self.get_attributions(**kwargs | {"absolute": True, "dimension": None}).to_numpy()
         shares = (values / (values.sum(1, keepdims=True) + attribution.TINY)).mean(0)
         return pd.Index(self.var_names[np.argsort(-shares, kind="stable")[:n]])
 
@@ -207,8 +249,9 @@ class ExplainedScare(SetUpScare):
         KeyError
             If the column does not exist.
         ValueError
-            If no grouping is given and no labels were set up, or the grouping has missing values
-            or fewer than two groups.
+            If no grouping is given and no labels were set up, the grouping has missing values or
+            fewer than two groups, or the model was set up with a MuData or loaded without an
+            AnnData.
         """
         self._require_trained()
         self._require_genes(adata)
@@ -253,9 +296,11 @@ class ExplainedScare(SetUpScare):
         unique, inverse = np.unique(rows, return_inverse=True)
         reader = ForeignModel(self, cells)
         x = read_rows(reader.matrix, unique, reader.columns)
-        x = x.toarray() if issparse(x) else np.asarray(x)
+        x = x.toarray() if sp.issparse(x) else np.asarray(x)
         context = reader.context(unique)[inverse]
-        return torch.from_numpy(x[inverse]).to(self.device), torch.from_numpy(context)
+        return torch.from_numpy(x[inverse]).to(self.device), torch.from_numpy(context).to(
+            self.device
+        )
 
     def _means(
         self,
@@ -274,8 +319,8 @@ class ExplainedScare(SetUpScare):
         own = adata is None or adata is self.adata
         if own and self.minified_data_type is not None:
             raise ValueError(
-                "the model's AnnData is minified: it holds latent values in place of the genes. "
-                "Pass the full AnnData, `adata=...`."
+                "the model's AnnData is minified: its latent space is stored, not computed of the "
+                "genes. Pass the full AnnData, `adata=...`."
             )
 
 

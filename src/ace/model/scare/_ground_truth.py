@@ -12,13 +12,12 @@ import scipy.sparse as sp
 import torch
 
 from ace import _checks
-from ace.model.scare._attribution import LOSSES
 
 if TYPE_CHECKING:
     from anndata import AnnData
     from torch import Tensor
 
-    from ace.model.scare._attribution import Loss, Transform
+    from ace.model.scare._attribution import Loss
 
 #: Categories that an error names.
 N_NAMED = 5
@@ -151,60 +150,9 @@ def named(
     return found
 
 
-def check_choices(
-    truths: Sequence[GroundTruth],
-    *,
-    loss: Loss,
-    transform: Transform,
-    target: Any,
-    n_blocks: int | None,
-) -> None:
-    """Refuse what cannot mean anything; ``n_blocks`` dimensions are divided, if any.
-
-    Raises
-    ------
-    ValueError
-        With what to choose instead.
-    """
-    for truth in truths:
-        own = loss if truth.loss is None else truth.loss
-        _checks.one_of(own, "loss", LOSSES)
-        if own == "share" and truth.is_empty:
-            raise ValueError(
-                "no share of the attribution can lie on no genes. To select few genes, "
-                'ground_truth=[], take loss="excess".'
-            )
-        if truth.is_empty and transform in ("square_share", "abs_share"):
-            raise ValueError(
-                f"with transform={transform!r} the values of a cell add up to 1 whatever they "
-                'are, so that no genes could be selected: take transform="abs_minmax".'
-            )
-    if n_blocks is None:
-        return
-    if len(truths) < 2:
-        raise ValueError("disjoint=True keeps several ground truths apart: give at least two.")
-    if n_blocks < len(truths) + 1:
-        raise ValueError(
-            f"disjoint=True divides the latent space by {len(truths)} ground truths and what "
-            f"belongs to none, which n_latent={n_blocks} is too few for."
-        )
-    if target == "decoder_sum":
-        raise ValueError(
-            'disjoint=True is about latent dimensions, and target="decoder_sum" is no function '
-            'of one of them: take target="distance".'
-        )
-
-
-def as_numbers(
-    term: GroundTruth, genes: np.ndarray, categories: Sequence[Any], n_obs: int
-) -> Genes:
-    """Turn a ground truth of :func:`named` into numbers, for the cells to train on."""
+def as_numbers(term: GroundTruth, genes: np.ndarray, categories: Sequence[Any]) -> Genes:
+    """Turn a ground truth of :func:`named` into numbers."""
     if sp.issparse(term.genes):
-        if term.genes.shape[0] != n_obs:
-            raise ValueError(
-                f"the ground truth has a row for each of {term.genes.shape[0]} cells, and the "
-                f"AnnData has {n_obs}."
-            )
         return Genes(term.genes)
     if not isinstance(term.genes, Mapping):
         return Genes(_flags(term.genes, genes)[None])
@@ -223,6 +171,12 @@ def as_numbers(
 def _canonical(value: Any, adata: AnnData | None, genes: np.ndarray, has_labels: bool) -> Any:
     if isinstance(value, str):
         return _column_of_var(value, adata, genes)
+    if isinstance(value, pd.Series):
+        value = _aligned(value, genes, "genes")
+    if isinstance(value, pd.DataFrame):
+        value = _aligned(value.T, genes, "genes").T
+        value = value if adata is None else _aligned(value, adata.obs_names.to_numpy(), "cells")
+        value = value.to_numpy()
     if isinstance(value, Mapping):
         if not has_labels:
             raise ValueError(
@@ -246,6 +200,18 @@ def _canonical(value: Any, adata: AnnData | None, genes: np.ndarray, has_labels:
         "ground_truth takes names of genes, a Boolean column of var, a dict category → genes, a "
         f"Boolean array cells × genes, or GroundTruth objects; got {type(value).__name__}."
     )
+
+
+def _aligned(value: Any, names: np.ndarray, what: str) -> Any:
+    """Rows of a frame, or values of a series, by name; a series of names as it is."""
+    if isinstance(value, pd.Series) and value.dtype != bool:
+        return value.to_numpy()
+    if not value.index.is_unique or set(value.index) != set(names):
+        raise ValueError(
+            f"a ground truth as a {type(value).__name__} is read by name, and its names are not "
+            f"those of the {what}, each once."
+        )
+    return value.loc[names] if value.ndim == 2 else value.loc[names].to_numpy()
 
 
 def _column_of_var(column: str, adata: AnnData | None, genes: np.ndarray) -> list[str]:

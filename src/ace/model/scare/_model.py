@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from scvi import REGISTRY_KEYS
+import scipy.sparse as sp
 from scvi.train import TrainRunner
 
 from ace import _checks, _compat
@@ -16,11 +16,16 @@ from ace.model.scare._attribution import (
     COMBINES,
     LOSSES,
     REFERENCES,
-    TARGETS,
     TRANSFORMS,
 )
-from ace.model.scare._ground_truth import as_numbers, check_choices, named
-from ace.model.scare._loss import ALL_DIMENSIONS, AttributionLoss, AttributionSettings, Term
+from ace.model.scare._choices import (
+    check_choices,
+    check_network,
+    check_target,
+    default_weight,
+)
+from ace.model.scare._ground_truth import named
+from ace.model.scare._loss import AttributionSettings
 from ace.model.scare._module import ScareModule
 from ace.model.scare._plan import ScareTrainingPlan
 from ace.model.scare._using import TrainedScare
@@ -47,11 +52,6 @@ MAX_EPOCHS = 50
 MIN_STEPS = 1000
 #: Share of the epochs before the attribution loss joins in.
 WARMUP = 0.2
-#: Weight of the attribution loss where none is given: of the share of other genes, by where the
-#: references are from, and of the means over all genes, which are small: most genes are never
-#: attributed anything.
-SHARE_WEIGHTS: dict[str, float] = {"label": 200.0, "neighbor": 60.0, "minibatch": 60.0}
-MEAN_WEIGHT = 2e4
 
 
 class SCARE(TrainedScare):
@@ -132,7 +132,9 @@ class SCARE(TrainedScare):
         Seed of the initial weights, and of :meth:`train` unless it is given its own. ``None``
         takes ``scvi.settings.seed``, or 0 if that is not set.
     **vae_kwargs
-        Further arguments of :class:`scvi.module.VAE`.
+        Further arguments of :class:`scvi.module.VAE`, such as ``dispersion`` (by gene, batch or
+        cell). The encoder reads ``log1p`` of counts and one-hot batches, and the latent space is
+        normal: these cannot be chosen.
 
     Raises
     ------
@@ -190,8 +192,8 @@ class SCARE(TrainedScare):
             (gene_likelihood, "gene_likelihood", ("nb", "zinb", "poisson")),
         ):
             _checks.one_of(value, name, allowed)
-        if not callable(target):
-            _checks.one_of(target, "target", TARGETS)
+        check_target(target)
+        check_network(vae_kwargs)
         sizes = {"n_latent": n_latent, "n_hidden": n_hidden, "n_layers": n_layers}
         for name, number in sizes.items():
             _checks.whole(number, name, 1)
@@ -223,6 +225,13 @@ class SCARE(TrainedScare):
         self.loss_, self._combine = loss, combine
         self._ground_truth: list[GroundTruth] = ground_truth or []
         self._disjoint = disjoint
+        #: Which cells a ground truth by cell is of.
+        self.ground_truth_cells_: str | None = None
+        if (
+            any(sp.issparse(truth.genes) for truth in self._ground_truth)
+            and self.adata is not None
+        ):
+            self.ground_truth_cells_ = self._fingerprint(self.adata)
         self._settings = AttributionSettings(attribution, target, transform, reference)
         self.random_state_ = resolve_seed(random_state)
         self.split_fingerprint_: str | None = None
@@ -236,10 +245,12 @@ class SCARE(TrainedScare):
                 **{"encode_covariates": True} | vae_kwargs,
             )
         self.module.minified_data_type = self.minified_data_type
+        if registry is None:
+            self._attribution_terms()  # raises if a category is none of the labels
         self._model_summary_string = (
             f"SCARE model: {', '.join(f'{k} {n}' for k, n in sizes.items())}, "
             f"gene_likelihood {gene_likelihood}, {len(self._ground_truth)} ground truths "
-            f"({attribution} of {target}, {transform}, {loss})"
+            f"({attribution} of {getattr(target, '__name__', target)}, {transform}, {loss})"
         )
         self.init_params_ = self._get_init_params(locals())
 
@@ -247,16 +258,6 @@ class SCARE(TrainedScare):
         if loss == "excess":  # a panel of genes is to tell the types apart as well
             return "minibatch"
         return "neighbor" if self.labels_key is None else "label"
-
-    @property
-    def latent_blocks(self) -> dict[str, slice]:
-        """Latent dimensions of each ground truth, by its name: all of them unless ``disjoint``."""
-        names = [str(truth.name) for truth in self._ground_truth]
-        if not self._disjoint:
-            return dict.fromkeys(names, ALL_DIMENSIONS)
-        # As many for each, and for what belongs to none.
-        size = self.module.n_latent // (len(names) + 1)
-        return {name: slice(i * size, (i + 1) * size) for i, name in enumerate(names)}
 
     # -- training ------------------------------------------------------------------------------
 
@@ -354,7 +355,16 @@ class SCARE(TrainedScare):
             "kl_warmup_epochs": 0 if self.is_trained_ else max_epochs // (1 + early_stopping),
         } | (plan_kwargs or {})
         if settings["attribution_weight"] is None:
-            settings["attribution_weight"] = self._default_weight()
+            settings["attribution_weight"] = (
+                default_weight(self.losses_, self._settings.reference)
+                if self._ground_truth
+                else 0.0
+            )
+        if settings["attribution_weight"] and not self._ground_truth:
+            raise ValueError(
+                "an attribution_weight is of no use without a ground truth: make the model with "
+                f"{type(self).__name__}(adata, ground_truth=[...])."
+            )
         plan = self._training_plan_cls(
             self.module, self._attribution_loss() if self._ground_truth else None, **settings
         )
@@ -377,27 +387,3 @@ class SCARE(TrainedScare):
             },
         )
         self.module.eval()
-
-    def _default_weight(self) -> float:
-        if not self._ground_truth:
-            return 0.0
-        if self.losses_ == ["share"]:
-            return SHARE_WEIGHTS[self._settings.reference]
-        if "share" in self.losses_:
-            raise ValueError(
-                f"the losses {self.losses_} of the ground truths have different scales: give the "
-                'weight, plan_kwargs={"attribution_weight": ...}, and weigh the ground truths.'
-            )
-        return MEAN_WEIGHT
-
-    def _attribution_loss(self) -> AttributionLoss:
-        """The ground truths as numbers, for the cells of the model."""
-        state = self._state_of(REGISTRY_KEYS.LABELS_KEY) or {}
-        categories = list(state.get("categorical_mapping", ()))
-        blocks = self.latent_blocks
-        terms = []
-        for truth in self._ground_truth:
-            genes = as_numbers(truth, self.var_names, categories, self.adata.n_obs)
-            loss = self.loss_ if truth.loss is None else truth.loss
-            terms.append(Term(str(truth.name), genes, truth.weight, loss, blocks[str(truth.name)]))
-        return AttributionLoss(self._settings, terms, self._combine)

@@ -21,7 +21,7 @@ from scvi.data.fields import (
     NumericalJointObsField,
     NumericalObsField,
 )
-from scvi.model.base import BaseMinifiedModeModelClass
+from scvi.model.base import BaseMinifiedModeModelClass, BaseModelClass
 from scvi.utils import setup_anndata_dsp
 
 from ace import _compat
@@ -94,8 +94,9 @@ class SetUpScare(LatentModel, BaseMinifiedModeModelClass):
         cls._check_matrix(adata, layer, **kwargs)
         columns = [batch_key, labels_key, size_factor_key]
         columns += [*(categorical_covariate_keys or ()), *(continuous_covariate_keys or ())]
-        if kwargs.get("source_registry") is None:
-            _check_columns(adata.obs, [c for c in columns if c is not None], labels_key)
+        if kwargs.get("source_registry") is not None:  # labels are optional then
+            columns.remove(labels_key)
+        _check_columns(adata.obs, [c for c in columns if c is not None], labels_key)
         fields: list[Any] = [
             GenesField(REGISTRY_KEYS.X_KEY, layer),
             CategoricalObsField(REGISTRY_KEYS.BATCH_KEY, batch_key),
@@ -268,6 +269,7 @@ class SetUpScare(LatentModel, BaseMinifiedModeModelClass):
                 column = registries[key]["data_registry"]["attr_key"]
                 columns = list(state.get("columns", [column]))
                 _check_columns(obs, columns, None)
+                _check_numbers(obs, columns, positive=key == REGISTRY_KEYS.SIZE_FACTOR_KEY)
                 found[key] = obs[columns].to_numpy(dtype=np.float32)
         return found
 
@@ -276,6 +278,22 @@ class SetUpScare(LatentModel, BaseMinifiedModeModelClass):
         covariates = self._covariates(adata)
         keys = (REGISTRY_KEYS.BATCH_KEY, REGISTRY_KEYS.CONT_COVS_KEY, REGISTRY_KEYS.CAT_COVS_KEY)
         return [covariates.get(key) for key in keys]
+
+    @property
+    def adata(self) -> AnnData | MuData | None:
+        """Cells of the model."""
+        return self._adata
+
+    @adata.setter
+    def adata(self, adata: AnnData | MuData) -> None:
+        if adata is None:
+            raise ValueError("adata cannot be None.")
+        self._covariates(adata)  # raises if it lacks something
+        BaseModelClass._validate_anndata(self, adata)
+        self._adata = adata
+        self._adata_manager = self.get_anndata_manager(adata, required=True)
+        self.registry_ = self._adata_manager.registry
+        self.summary_stats = self._adata_manager.summary_stats
 
     def _validate_anndata(
         self, adata: AnnData | MuData | None = None, copy_if_view: bool = True
@@ -286,21 +304,20 @@ class SetUpScare(LatentModel, BaseMinifiedModeModelClass):
         user's object is neither registered nor changed.
         """
         own = adata is None or adata is self.adata
-        if own and self.adata is None:
-            self._cells(None)  # raises
         cells = self._cells(adata)
+        in_order = own and np.array_equal(cells.var_names, self.var_names)
         minified = _compat.minified_type(cells) is not None  # made by the model itself
-        if minified or (own and np.array_equal(cells.var_names, self.var_names)):
+        if in_order or minified or adata is self._copied:
             return super()._validate_anndata(adata, copy_if_view)
+        self._covariates(adata)  # raises if it lacks something
         self._forget_copy()
-        copied = self._copy(cells, adata)
-        without = self.adata is None
+        copied = self._copy(cells, self.adata if adata is None else adata)
+        kept = self._adata, self.adata_manager
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=_compat.small_category_warning)
             super()._validate_anndata(copied, copy_if_view)
-        if without:
-            # scvi-tools would take these cells for the model's own from now on.
-            self._adata = None
+        # Of a model without cells scvi-tools would take these for its own from now on.
+        self._adata, self._adata_manager = kept
         self._copied = copied
         return copied
 
@@ -321,18 +338,54 @@ class SetUpScare(LatentModel, BaseMinifiedModeModelClass):
             copied.layers[self.input_layer] = copied.X
         if self._modality is None:
             return copied
-        whole = MuData({self._modality: copied})
+        # Others for their columns only.
+        parts = {self._modality: copied}
+        whole_obs = cells.obs
         if isinstance(adata, MuData):
-            for column in adata.obs:
-                whole.obs[column] = adata.obs[column]
+            whole_obs = adata.obs
+            parts |= {
+                name: AnnData(obs=part.obs.copy())
+                for name, part in adata.mod.items()
+                if name != self._modality
+            }
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # mudata announces how it will copy columns
+            whole = MuData(parts)
+        for column in whole_obs:
+            whole.obs[column] = whole_obs[column]
         return whole
+
+    def minify_adata(self, *args: Any, **kwargs: Any) -> None:
+        """Replace the counts of the model's AnnData by its latent space.
+
+        See :meth:`scvi.model.base.BaseMinifiedModeModelClass.minify_adata`.
+
+        Raises
+        ------
+        ValueError
+            If the model was set up with a MuData, or learns the totals of cells.
+        """
+        if isinstance(self.adata, MuData):
+            raise ValueError("only a model that was set up with an AnnData can be minified.")
+        super().minify_adata(*args, **kwargs)
 
 
 def _codes(obs: pd.DataFrame, column: str, categories: Any, n_obs: int) -> np.ndarray:
-    if column not in obs:  # labels, or one category that scvi-tools fills in
-        return np.zeros(n_obs, np.int64) if column.startswith("_scvi_") else np.full(n_obs, -1)
+    if column.startswith("_scvi_"):  # one category, in a column that any model may have written
+        return np.zeros(n_obs, dtype=np.int64)
+    if column not in obs:  # labels, which are not needed
+        return np.full(n_obs, -1)
     values = obs[column].to_numpy()
     return pd.Index(categories).get_indexer(values).astype(np.int64)
+
+
+def _check_numbers(obs: pd.DataFrame, columns: Sequence[str], *, positive: bool = False) -> None:
+    """Refuse what the network could not compute with."""
+    for column in columns:
+        values = obs[column].to_numpy(dtype=np.float64)
+        if not np.isfinite(values).all() or (positive and (values <= 0).any()):
+            kind = "positive numbers" if positive else "finite numbers"
+            raise ValueError(f"adata.obs[{column!r}] must hold {kind} only.")
 
 
 def _check_columns(obs: pd.DataFrame, columns: Sequence[str], labels_key: str | None) -> None:

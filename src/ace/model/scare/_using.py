@@ -85,8 +85,9 @@ class TrainedScare(RNASeqMixin, VAEMixin, ArchesMixin, ExplainedScare):
     def load_query_data(cls, adata: AnnData | MuData, reference_model: Any, **kwargs: Any) -> Self:
         """Go on from a trained model with cells of new batches (scArches).
 
-        Only what belongs to the new batches is trained by default. The ground truth is that of
-        the reference, so genes are chosen by cell only for cells that are the same.
+        Only what belongs to the new batches is trained by default, without weight decay, which
+        would move the rest as well. The ground truth is that of the reference; where types are
+        unknown, references of attributions are neighbours.
 
         Parameters
         ----------
