@@ -306,8 +306,9 @@ class SetUpScare(LatentModel, BaseMinifiedModeModelClass):
         own = adata is None or adata is self.adata
         cells = self._cells(adata)
         in_order = own and np.array_equal(cells.var_names, self.var_names)
-        minified = _compat.minified_type(cells) is not None  # made by the model itself
-        if in_order or minified or adata is self._copied:
+        # Made by the model itself, or the copy that it was given before.
+        minified = _compat.minified_type(cells) is not None
+        if in_order or minified or (adata is not None and adata is self._copied):
             return super()._validate_anndata(adata, copy_if_view)
         self._covariates(adata)  # raises if it lacks something
         self._forget_copy()
