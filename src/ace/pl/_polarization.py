@@ -128,7 +128,7 @@ def polarization(
     assert groupby is not None
     z = _coordinates(adata, use_rep)
     labels = _checks.column_of(adata, groupby).astype(str)
-    groups = [group] if isinstance(group, str) else [str(name) for name in group]
+    groups = [str(group)] if np.ndim(group) == 0 else [str(name) for name in group]
     for name in groups:
         _checks.one_of(name, "group", sorted(labels.unique()))
     split = None

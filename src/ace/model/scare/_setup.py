@@ -356,20 +356,6 @@ class SetUpScare(LatentModel, BaseMinifiedModeModelClass):
             whole.obs[column] = whole_obs[column]
         return whole
 
-    def minify_adata(self, *args: Any, **kwargs: Any) -> None:
-        """Replace the counts of the model's AnnData by its latent space.
-
-        See :meth:`scvi.model.base.BaseMinifiedModeModelClass.minify_adata`.
-
-        Raises
-        ------
-        ValueError
-            If the model was set up with a MuData, or learns the totals of cells.
-        """
-        if isinstance(self.adata, MuData):
-            raise ValueError("only a model that was set up with an AnnData can be minified.")
-        super().minify_adata(*args, **kwargs)
-
 
 def _codes(obs: pd.DataFrame, column: str, categories: Any, n_obs: int) -> np.ndarray:
     if column.startswith("_scvi_"):  # one category, in a column that any model may have written

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING, Any
 
+from mudata import MuData
 from scvi.model.base import ArchesMixin, RNASeqMixin, VAEMixin
 
 from ace import _compat
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
     import numpy as np
     from anndata import AnnData
-    from mudata import MuData
 
 
 class TrainedScare(RNASeqMixin, VAEMixin, ArchesMixin, ExplainedScare):
@@ -80,6 +80,20 @@ class TrainedScare(RNASeqMixin, VAEMixin, ArchesMixin, ExplainedScare):
                     **kwargs,
                 )
         return self._means(adata, indices, batch_size)
+
+    def minify_adata(self, *args: Any, **kwargs: Any) -> None:
+        """Replace the counts of the model's AnnData by its latent space.
+
+        See :meth:`scvi.model.base.BaseMinifiedModeModelClass.minify_adata`.
+
+        Raises
+        ------
+        ValueError
+            If the model was set up with a MuData, or learns the totals of cells.
+        """
+        if isinstance(self.adata, MuData):
+            raise ValueError("only a model that was set up with an AnnData can be minified.")
+        super().minify_adata(*args, **kwargs)
 
     @classmethod
     def load_query_data(cls, adata: AnnData | MuData, reference_model: Any, **kwargs: Any) -> Self:
