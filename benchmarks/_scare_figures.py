@@ -148,6 +148,7 @@ def draw_scare_weights(results_path: Path, out_png: Path) -> None:
                 ax.scatter(*at, marker=marker, s=45, color=GREY, zorder=3, label=name)
         ax.axhline(0, color=GREY, linewidth=0.6, linestyle=(0, (4, 3)))
         ax.set_xlabel(title)
+        ax.locator_params(axis="x", nbins=5)  # four digits each
         ax.spines[["top", "right"]].set_visible(False)
     axes[0].set_ylabel("FSSF")
     axes[0].legend(frameon=False, fontsize=8, loc="lower left")
