@@ -40,12 +40,15 @@ lint: $(VENV)/.installed-lint  ## ruff, mypy and the directions of imports
 
 TUTORIALS := $(patsubst tutorials/%.md,docs/tutorials/%.ipynb,$(wildcard tutorials/*.md))
 
+# Threads that sleep while they wait for each other: spinning ones keep the core from the one they wait for.
+SLEEPING_THREADS := env OMP_WAIT_POLICY=passive
+
 tutorials: $(TUTORIALS)  ## execute the tutorials
 
 docs/tutorials/%.ipynb: tutorials/%.md $(shell find src -name '*.py') | $(VENV)/.installed-docs
 	@echo "Executing $< ..."
 	@mkdir -p $(@D)
-	@MPLBACKEND=module://matplotlib_inline.backend_inline $(RUN) -m jupytext --quiet --to ipynb --set-kernel python3 --execute --output $@ $<
+	@MPLBACKEND=module://matplotlib_inline.backend_inline $(SLEEPING_THREADS) $(RUN) -m jupytext --quiet --to ipynb --set-kernel python3 --execute --output $@ $<
 
 docs: $(VENV)/.installed-docs tutorials  ## build the documentation into docs/_build/html
 	@echo "Building the documentation ..."
