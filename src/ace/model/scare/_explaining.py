@@ -39,6 +39,8 @@ class ExplainedScare(SetUpScare):
 
     module: ScareModule
     random_state_: int
+    #: Weight decay of Adam: none for a query, which would move what is of the reference.
+    weight_decay_: float = 1e-6
     loss_: Loss
     ground_truth_cells_: str | None
     _settings: AttributionSettings

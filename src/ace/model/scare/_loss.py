@@ -60,7 +60,13 @@ class AttributionSettings:
                     return torch.log1p(module.decode_mean(z, tensors)).sum(1)
                 z = z[:, dimensions]
                 if callable(self.target):
-                    return self.target(z)
+                    value = self.target(z)
+                    if value.shape != (len(z),):
+                        raise ValueError(
+                            f"the target must give a number for each of {len(z)} cells, shape "
+                            f"({len(z)},), got {tuple(value.shape)}."
+                        )
+                    return value
                 return z.square().sum(1) if self.target == "encoder_norm" else (z * weights).sum(1)
 
             return attribution.attribute(

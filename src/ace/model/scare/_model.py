@@ -351,6 +351,7 @@ class SCARE(TrainedScare):
             max_epochs = max(max_epochs, -(-MIN_STEPS // -(-len(split[0]) // batch_size)))
         settings: dict[str, Any] = {
             "attribution_weight": None,
+            "weight_decay": self.weight_decay_,
             "attribution_warmup_epochs": 0 if self.is_trained_ else int(WARMUP * max_epochs),
             "kl_warmup_epochs": 0 if self.is_trained_ else max_epochs // (1 + early_stopping),
         } | (plan_kwargs or {})

@@ -125,4 +125,6 @@ class TrainedScare(RNASeqMixin, VAEMixin, ArchesMixin, ExplainedScare):
         with warnings.catch_warnings():
             # It compares positions, while registration and reading go by name.
             warnings.filterwarnings("ignore", message=_compat.var_names_warning)
-            return super().load_query_data(adata, reference_model, **kwargs)
+            model = super().load_query_data(adata, reference_model, **kwargs)
+        model.weight_decay_ = 0.0
+        return model
