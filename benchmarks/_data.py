@@ -63,11 +63,15 @@ def _path(file: str) -> Path:
 
 
 def _variable_genes(
-    file: str, groupby: str, n_genes: int, min_cells: int = 0, batch_key: str | None = None
+    file: str,
+    groupby: str,
+    n_genes: int | None = None,
+    min_cells: int = 0,
+    batch_key: str | None = None,
 ) -> ad.AnnData:
     """log1p of counts scaled to 10⁴; the most variable genes, groups of at least `min_cells`.
 
-    The counts of these genes are in a layer.
+    The counts of these genes are in a layer. Without a number, all genes are kept.
     """
     adata = ad.read_h5ad(_path(file))
     size = adata.obs[groupby].map(adata.obs[groupby].value_counts()).astype(int)
@@ -76,8 +80,10 @@ def _variable_genes(
     counts = adata.X.copy()
     sc.pp.normalize_total(adata, target_sum=1e4)
     sc.pp.log1p(adata)
-    sc.pp.highly_variable_genes(adata, n_top_genes=n_genes)
-    chosen = adata.var["highly_variable"].to_numpy()
+    chosen = np.ones(adata.n_vars, dtype=bool)
+    if n_genes is not None:
+        sc.pp.highly_variable_genes(adata, n_top_genes=n_genes)
+        chosen = adata.var["highly_variable"].to_numpy()
     result = _bare(adata.X[:, chosen], adata.obs[groupby], adata.var_names[chosen])
     result.layers["counts"] = counts[:, chosen]
     if batch_key is not None:
@@ -114,16 +120,18 @@ def _pbmc3k_processed() -> ad.AnnData:
 
 
 def _symsim(file: str, seed: int) -> ad.AnnData:
-    """SymSim counts of the papers, columns shuffled, log-normalised."""
+    """SymSim counts of the papers, columns shuffled, log-normalised; the counts in a layer."""
     table = pd.read_csv(_path(file), index_col=0)
     table = table.iloc[:, np.random.default_rng(seed).permutation(table.shape[1])]
-    counts = ad.AnnData(sparse.csr_matrix(table.to_numpy(dtype=np.float32)))
-    sc.pp.normalize_total(counts, target_sum=1e4)
-    sc.pp.log1p(counts)
+    cells = ad.AnnData(sparse.csr_matrix(table.to_numpy(dtype=np.float32)))
+    counts = cells.X.copy()
+    sc.pp.normalize_total(cells, target_sum=1e4)
+    sc.pp.log1p(cells)
     parts = table.index.astype(str).str.split("_")  # cell, cluster and, in one set, batch
     groups, batches = parts.str[1], parts.str[2]
     # Names that say nothing: no method shall profit from an order of names either.
-    adata = _bare(counts.X, groups, _names("gene", table.shape[1]))
+    adata = _bare(cells.X, groups, _names("gene", table.shape[1]))
+    adata.layers["counts"] = counts
     kind = table.columns.str.extract(r"^([a-z]+)", expand=False)
     kind = kind.map({"causal": "causal", "dep": "dependent", "useless": "noise"})
     adata.var["kind"] = pd.Categorical(kind, ["causal", "dependent", "noise"])
@@ -150,7 +158,7 @@ def _simulated(seed: int) -> ad.AnnData:
 
 
 def _symsim_source(title: str, file: str) -> Source:
-    return Source(title, lambda seed: _symsim(file, seed), file, truth=True)
+    return Source(title, lambda seed: _symsim(file, seed), file, truth=True, counts=True)
 
 
 SOURCES = {
@@ -190,6 +198,13 @@ SOURCES = {
         "baron_mouse.h5ad",
         counts=True,
         panels=False,
+    ),
+    "baron_mouse_whole": Source(
+        "Baron mouse pancreas, all genes, types of at least 10 cells",
+        lambda _: _variable_genes("baron_mouse.h5ad", "cell_type", min_cells=10),
+        "baron_mouse.h5ad",
+        counts=True,
+        panels=False,  # curves.py judges them, at shares of all genes
     ),
     "kang": Source(
         "Kang, blood cells with and without interferon, 2000 variable genes",

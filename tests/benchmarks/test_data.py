@@ -13,9 +13,13 @@ def _needs_data(data_dir):
 
 @pytest.mark.parametrize(
     ("name", "shape", "n_groups"),
-    [("pbmc3k", (2638, 2000), 8), ("baron_mouse", (1865, 3000), 10)],
+    [
+        ("pbmc3k", (2638, 2000), 8),
+        ("baron_mouse", (1865, 3000), 10),
+        ("baron_mouse_whole", (1865, 14877), 10),
+    ],
 )
-def test_variable_genes(name, shape, n_groups):
+def test_groups_and_genes(name, shape, n_groups):
     from _data import load
 
     adata = load(name)
@@ -27,6 +31,8 @@ def test_variable_genes(name, shape, n_groups):
     total = np.expm1(adata.X.astype(np.float64).toarray()).sum(axis=1)
     assert 500 < total.min()
     assert total.max() < 1e4 * (1 + 1e-5)
+    if name.endswith("whole"):
+        np.testing.assert_allclose(total, 1e4, rtol=1e-4)
 
 
 def test_scaled_values_are_those_of_the_papers():
@@ -53,6 +59,18 @@ def test_simulated_columns_are_shuffled(name):
         np.sort(one.X.toarray(), axis=1), np.sort(other.X.toarray(), axis=1), rtol=1e-6
     )
     assert one.obs["group"].nunique() == 5
+
+
+@pytest.mark.parametrize("name", ["symsim_140_clean", "symsim_220_complex", "baron_mouse_whole"])
+def test_counts_are_what_the_values_are_the_logarithms_of(name):
+    from _data import SOURCES, load
+
+    adata = load(name, 2)
+    counts = adata.layers["counts"].toarray().astype(np.float64)
+    assert SOURCES[name].counts
+    assert (counts == np.round(counts)).all()
+    expected = np.log1p(1e4 * counts / counts.sum(axis=1, keepdims=True))
+    np.testing.assert_allclose(adata.X.toarray(), expected, rtol=1e-5)
 
 
 def test_wilcoxon_finds_what_it_is_known_to_find(tmp_path):
