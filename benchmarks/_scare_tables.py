@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pandas as pd
-from render import Column, _number, _ordered, _seeds, _table
+from _tables import Column, mean_table, number, ordered, seeds
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -119,17 +119,17 @@ def _pathways(rows: pd.DataFrame, kept: Callable[[pd.DataFrame], pd.Series]) -> 
     if not len(rows):
         return ""
     rows, parts = rows[kept(rows)], []
-    for data in _ordered(rows["data"].unique(), list(TITLES)):
+    for data in ordered(rows["data"].unique(), list(TITLES)):
         own = rows[rows["data"] == data]
-        for name in _ordered(own["set"].unique(), [FIRST]):
+        for name in ordered(own["set"].unique(), [FIRST]):
             part = own[own["set"] == name]
             if part["method"].nunique() < 2:
                 continue
             sizes = part.loc[part["method"] == OURS, "n_genes"]
             genes = f", {int(sizes.iloc[0])} genes" if len(sizes) else ""
             which = "both sets" if name == FIRST else name
-            title = f"**{TITLES.get(data, data)}: {which}{genes}** {_seeds(part)}"
-            text = f"{title}\n\n{_table(part, 'method', PATHWAY)}"
+            title = f"**{TITLES.get(data, data)}: {which}{genes}** {seeds(part)}"
+            text = f"{title}\n\n{mean_table(part, 'method', PATHWAY)}"
             parts.append(text + _times_the_share(part))
     return "\n".join(parts)
 
@@ -149,10 +149,10 @@ def _times_the_share(rows: pd.DataFrame) -> str:
 def _each(rows: pd.DataFrame, columns: tuple[Column, ...]) -> str:
     """A table for each data set."""
     parts = []
-    for data in _ordered(rows["data"].unique(), list(TITLES)) if len(rows) else []:
+    for data in ordered(rows["data"].unique(), list(TITLES)) if len(rows) else []:
         part = rows[rows["data"] == data]
-        title = f"**{TITLES.get(data, data)}** {_seeds(part)}"
-        parts.append(f"{title}\n\n{_table(part, 'method', columns)}")
+        title = f"**{TITLES.get(data, data)}** {seeds(part)}"
+        parts.append(f"{title}\n\n{mean_table(part, 'method', columns)}")
     return "\n".join(parts)
 
 
@@ -160,12 +160,12 @@ def _weights(rows: pd.DataFrame) -> str:
     """A table for each loss, its weights in order."""
     parts = []
     split = rows["method"].str.rsplit(", weight ", n=1, expand=True) if len(rows) else rows
-    for name in _ordered(split[0].unique(), [OURS, UNLABELLED]) if len(rows) else []:
+    for name in ordered(split[0].unique(), [OURS, UNLABELLED]) if len(rows) else []:
         part = rows[split[0] == name]
         # Padded, so that they sort as numbers do.
         weight = split.loc[part.index, 1].astype(float).map("{:>10,.0f}".format)
-        table = _table(part.assign(weight=weight), "weight", WEIGHTS)
-        parts.append(f"**{name}** {_seeds(part)}\n\n{table}")
+        table = mean_table(part.assign(weight=weight), "weight", WEIGHTS)
+        parts.append(f"**{name}** {seeds(part)}\n\n{table}")
     return "\n".join(parts)
 
 
@@ -173,8 +173,8 @@ def _time(rows: pd.DataFrame) -> str:
     """The means over types, and each type."""
     parts = []
     for data, part in rows.groupby("data") if len(rows) else []:
-        title = f"**{TITLES.get(str(data), data)}, means over the types** {_seeds(part)}"
-        parts.append(f"{title}\n\n{_table(part, 'method', TIME)}")
+        title = f"**{TITLES.get(str(data), data)}, means over the types** {seeds(part)}"
+        parts.append(f"{title}\n\n{mean_table(part, 'method', TIME)}")
         types = list(part["time_by_type"].iloc[0])
         for field, said, best in (
             ("mixing", "Time points mixed, by type", -1),
@@ -184,7 +184,7 @@ def _time(rows: pd.DataFrame) -> str:
                 **{t: part["time_by_type"].map(lambda v, t=t, f=field: v[t][f]) for t in types}
             )
             columns = tuple(Column(t, t, 3, best) for t in types)
-            parts.append(f"**{said}**\n\n{_table(wide, 'method', columns)}")
+            parts.append(f"**{said}**\n\n{mean_table(wide, 'method', columns)}")
     return "\n".join(parts)
 
 
@@ -205,7 +205,7 @@ def _disjoint(rows: pd.DataFrame) -> str:
             for block in sets if apart else sets[:1]:
                 scores = pd.DataFrame([blocks[block] for blocks in found])
                 spread = scores.std()
-                numbers = [_number(scores[name].mean(), spread[name], 3) for name in sets]
+                numbers = [number(scores[name].mean(), spread[name], 3) for name in sets]
                 where = f"those of {block}" if apart else "all"
                 lines.append([method, where, *numbers])
         table = "".join("| " + " | ".join(line) + " |\n" for line in lines)
@@ -214,8 +214,8 @@ def _disjoint(rows: pd.DataFrame) -> str:
             Column("balanced_accuracy", "balanced accuracy", 3),
         )
         sizes = ", ".join(f"{n} genes of {name}" for name, n in part["n_genes"].iloc[0].items())
-        title = f"**{TITLES.get(str(data), data)}: {sizes}** {_seeds(part)}"
-        parts.append(f"{title}\n\n{table}\n{_table(part, 'method', columns)}")
+        title = f"**{TITLES.get(str(data), data)}: {sizes}** {seeds(part)}"
+        parts.append(f"{title}\n\n{table}\n{mean_table(part, 'method', columns)}")
     return "\n".join(parts)
 
 
@@ -233,6 +233,6 @@ def _speed(rows: pd.DataFrame) -> str:
         part = of[name]
         threads = sorted({int(n) for n in part["threads"]})
         said = ", ".join("one thread" if n == 1 else f"{n} threads" for n in threads)
-        table = _table(part.assign(on=part["subject"]), "on", columns)
-        parts.append(f"**{title}, {said}** {_seeds(part)}\n\n{table}")
+        table = mean_table(part.assign(on=part["subject"]), "on", columns)
+        parts.append(f"**{title}, {said}** {seeds(part)}\n\n{table}")
     return "\n".join(parts)

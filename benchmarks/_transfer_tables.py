@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from render import Column, _number, _seeds, _table
+from _tables import Column, mean_table, number, seeds
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -78,8 +78,8 @@ def _directions(rows: pd.DataFrame, *, presets: bool) -> str:
     for source, part in rows.groupby("source") if len(rows) else []:
         other = "STIM" if source == "CTRL" else "CTRL"
         said = " (defaults were chosen here)" if source == "CTRL" else ""
-        title = f"**{source} → {other}**{said} {_seeds(part)}"
-        parts.append(f"{title}\n\n{_table(part, 'method', FULL)}")
+        title = f"**{source} → {other}**{said} {seeds(part)}"
+        parts.append(f"{title}\n\n{mean_table(part, 'method', FULL)}")
     return "\n".join(parts)
 
 
@@ -99,8 +99,8 @@ def _others(rows: pd.DataFrame) -> str:
             Column("balanced_accuracy", "balanced accuracy, mean", 3, 1),
             Column("ece", "ECE, mean", 3, -1),
         )
-        title = f"**{TITLES.get(str(data), data)}** {_seeds(part)}"
-        parts.append(f"{title}\n\n{_table(table, 'method', columns)}")
+        title = f"**{TITLES.get(str(data), data)}** {seeds(part)}"
+        parts.append(f"{title}\n\n{mean_table(table, 'method', columns)}")
     return "\n".join(parts)
 
 
@@ -115,7 +115,7 @@ def _novelty(rows: pd.DataFrame) -> str:
         rows = rows[rows["data"] == FIRST]
     names = [NEW, *sorted(set(rows["method"]) - {NEW})]
     names = [name for name in names if (rows["method"] == name).any()]
-    text = f"**Area under the ROC curve of novelty** {_seeds(rows)}\n\n"
+    text = f"**Area under the ROC curve of novelty** {seeds(rows)}\n\n"
     text += _by_type(rows, "auroc", names, best=True)
     flagging = [name for name in FLAGGING if name in names and "flagged" in rows]
     flagging = [n for n in flagging if rows.loc[rows["method"] == n, "flagged"].notna().any()]
@@ -143,7 +143,7 @@ def _by_type(
             if name not in values:
                 line.append("")
                 continue
-            text = _number(values[name][field], spread[(hidden, source, name)], 3)
+            text = number(values[name][field], spread[(hidden, source, name)], 3)
             if beside:
                 text = f"{values[name][field]:.2f} / {values[name][beside]:.2f}"
             top = max(v[field] for v in values.values())
@@ -183,8 +183,8 @@ def _damage(rows: pd.DataFrame, whole: pd.DataFrame) -> str:
             best = -1 if name == "ece" else 1
             columns += [Column(f"{name} before", f"{title} before", 3)]
             columns += [Column(name, "after", 3, best)]
-        title = f"**{change}** {_seeds(part)}"
-        parts.append(f"{title}\n\n{_table(table, 'method', tuple(columns))}")
+        title = f"**{change}** {seeds(part)}"
+        parts.append(f"{title}\n\n{mean_table(table, 'method', tuple(columns))}")
     return "\n".join(parts)
 
 
@@ -202,21 +202,21 @@ def _speed(rows: pd.DataFrame) -> str:
     of = dict(iter(rows.groupby("comparison"))) if len(rows) else {}
     if "epoch" in of:
         part = of["epoch"]
-        table = _table(part.assign(matrix=part["subject"]), "matrix", EPOCH)
-        parts.append(f"**An epoch, Kang CTRL → STIM, {_threads(part)}** {_seeds(part)}\n\n{table}")
+        table = mean_table(part.assign(matrix=part["subject"]), "matrix", EPOCH)
+        parts.append(f"**An epoch, Kang CTRL → STIM, {_threads(part)}** {seeds(part)}\n\n{table}")
     if "task" in of:
         part = of["task"]
-        title = f"**Training and prediction, {_threads(part)}** {_seeds(part)}"
+        title = f"**Training and prediction, {_threads(part)}** {seeds(part)}"
         named = part.assign(method=part["subject"] + ", labels from " + part["source"])
         seconds = part.groupby("subject")["seconds"].mean()
-        text = f"{title}\n\n{_table(named, 'method', TASK)}"
+        text = f"{title}\n\n{mean_table(named, 'method', TASK)}"
         if {OURS, ITS_OWN} <= set(seconds.index):
             ratio = seconds[ITS_OWN] / seconds[OURS]
             text += f"\nscNym's own code takes {ratio:.0f} times as long.\n"
         parts.append(text)
     if "memory" in of:
         part = of["memory"]
-        table = _table(part.assign(what=part["subject"]), "what", MEMORY)
+        table = mean_table(part.assign(what=part["subject"]), "what", MEMORY)
         parts.append(f"**Memory, {part['density'].iloc[0]:.0%} non-zero**\n\n{table}")
     return "\n".join(parts)
 
