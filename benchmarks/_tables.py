@@ -10,7 +10,7 @@ import pandas as pd
 from pandas.api.types import is_numeric_dtype
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
 
@@ -38,13 +38,24 @@ def read(path: Path) -> pd.DataFrame:
     return pd.DataFrame(rows_of(path))
 
 
-def mean_table(rows: pd.DataFrame, by: str, columns: Sequence[Column]) -> str:
-    """Give a line for each value of `by`, ours first, with mean ± sd."""
+def mean_table(
+    rows: pd.DataFrame,
+    by: str,
+    columns: Sequence[Column],
+    error_of: Callable[[str], str] | None = None,
+) -> str:
+    """Give a line for each value of `by`, ours first, with mean ± sd.
+
+    ``error_of`` names the field that holds the spread of another, for what has one row only.
+    """
     columns = tuple(c for c in columns if c.field in rows and rows[c.field].notna().any())
     grouped = rows.groupby(by, sort=False)
     fields = [c.field for c in columns]
     mean = grouped[fields].mean()
     spread = grouped[fields].std()
+    for field in fields if error_of else ():
+        if error_of(field) in rows:
+            spread[field] = spread[field].fillna(grouped[error_of(field)].mean())
     lines = []
     for name in sorted(mean.index, key=_rank):
         chosen = rows[rows[by] == name]

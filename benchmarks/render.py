@@ -9,7 +9,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import _choices
+import _claims
 import _panel_tables
+import _reproduction_tables
 import _scare_tables
 import _transfer_tables
 from _tables import environment, plain, read, rows_of
@@ -34,6 +37,7 @@ FIGURES = {
 #: Scripts with tables here, by the beginnings of the tables' names.
 SCRIPTS = (
     *("panels", "speed", "train_speed", "clusters", "structure", "mnist"),
+    *("curves", "overlap", "representations", "stability"),
     *("transfer_speed", "transfer", "scare_speed", "scare"),
 )
 
@@ -41,10 +45,10 @@ SCRIPTS = (
 def render(results_dir: Path, out_dir: Path) -> list[Path]:
     """Write markdown tables of the results, and figures.
 
-    Writes the tables of ``_panel_tables``, ``_transfer_tables`` and ``_scare_tables``,
-    ``environment.md``, and one for each other JSON of rows, named as it is. A table whose results
-    are missing says how to make them. For each figure ``<name>_figure.md`` shows ``<name>.png``;
-    it is empty where there is nothing to draw.
+    Writes the tables of the modules that end with ``_tables``, the claims that ``_claims`` judges,
+    what ``_choices`` recommends, ``environment.md``, and a table for each JSON of rows that nobody
+    knows, named as it is. A table whose results are missing says how to make them. For each figure
+    ``<name>_figure.md`` shows ``<name>.png``; it is empty where there is nothing to draw.
 
     Parameters
     ----------
@@ -59,7 +63,7 @@ def render(results_dir: Path, out_dir: Path) -> list[Path]:
     """
     results_dir, out_dir = Path(results_dir), Path(out_dir)
     out_dir.mkdir(parents=True, exist_ok=True)
-    tables = _panel_tables.tables(results_dir)
+    tables = _panel_tables.tables(results_dir) | _reproduction_tables.tables(results_dir)
     tables |= _transfer_tables.tables(
         read(results_dir / "transfer.json"), read(results_dir / "transfer_speed.json")
     )
@@ -70,6 +74,7 @@ def render(results_dir: Path, out_dir: Path) -> list[Path]:
         if not text:
             script = next(name for name in SCRIPTS if table.startswith(name))
             tables[table] = f"*Not measured yet: `python benchmarks/{script}.py`.*\n"
+    tables |= _choices.tables(results_dir) | _claims.tables(results_dir)
     tables["environment"] = environment(results_dir.glob("*.json"))
     for path in sorted(results_dir.glob("*.json")):
         if path.stem not in SCRIPTS:

@@ -50,7 +50,8 @@ def test_missing_results_say_how_to_make_them(tmp_path):
         "transfer_others", "transfer_novelty", "transfer_damage", "transfer_speed",
         "reliability_figure", "scare", "scare_losses", "scare_weights", "scare_integration",
         "scare_time", "scare_disjoint", "scare_selection", "scare_speed", "scare_fssf_figure",
-        "scare_weights_figure",
+        "scare_weights_figure", "curves_in_sample", "curves_held_out", "curves_leaders",
+        "stability", "claims", "targets", "choices", "choices_rankings",
     }  # fmt: skip
     assert "Not measured yet: `python benchmarks/panels.py`" in written["panels_truth"]
     assert "Not measured yet: `python benchmarks/speed.py`" in written["speed"]
@@ -60,6 +61,10 @@ def test_missing_results_say_how_to_make_them(tmp_path):
     assert "Not measured yet: `python benchmarks/transfer_speed.py`" in written["transfer_speed"]
     assert "Not measured yet: `python benchmarks/scare.py`" in written["scare_time"]
     assert "Not measured yet: `python benchmarks/scare_speed.py`" in written["scare_speed"]
+    assert "Not measured yet: `python benchmarks/curves.py`" in written["curves_leaders"]
+    assert "Not measured yet: `python benchmarks/stability.py`" in written["stability"]
+    assert "Not measured yet: `python benchmarks/panels.py`" in written["choices_rankings"]
+    assert "| *not measured* |" in written["choices"]
     # A page that shows a figure of nothing stays whole.
     assert written["structure_figure"] == written["mnist_vector_figure"] == ""
     assert not list((tmp_path / "tables").glob("*.png"))
@@ -142,6 +147,67 @@ def test_causal_genes_are_a_level_below_the_table(tmp_path):
     assert lines[4] == "| ace panel | **0.600** |"
     assert lines[-1] == "The 20 causal genes alone: 0.500."
     assert (tmp_path / "structure.png").is_file()
+
+
+def _curve(method, seed=0, protocol="held-out", **fields):
+    return {
+        "data": "pbmc3k", "protocol": protocol, "seed": seed, "method": method, "n_groups": 6,
+        "default": method == "ace panel", **fields,
+    }  # fmt: skip
+
+
+def test_curves_show_seeds_or_errors_and_who_leads(tmp_path):
+    from render import render
+
+    few, many = "auroc@3", "auroc@18"
+    rows = [
+        _curve(
+            "ace panel", 0, **{few: 0.97, many: 0.98, "redundancy@3": 0.1, "redundancy@18": 0.1}
+        ),
+        _curve(
+            "ace panel", 1, **{few: 0.99, many: 0.98, "redundancy@3": 0.1, "redundancy@18": 0.1}
+        ),
+        _curve("COSG", **{few: 0.96, many: 0.99, "redundancy@3": 0.3, "redundancy@18": 0.3}),
+        _curve(
+            "KRATOS + panel", **{few: 0.985, many: 0.97, "redundancy@3": 0, "redundancy@18": 0}
+        ),
+    ]
+    error = {few: 0.9, "auroc_sem@3": 0.01, "redundancy@3": 0.2}
+    rows.append(_curve("ace panel", 0, "in-sample", **error))
+    (tmp_path / "curves.json").write_text(json.dumps({"rows": rows}))
+    render(tmp_path, tmp_path)
+    held_out = (tmp_path / "curves_held_out.md").read_text().splitlines()
+    assert held_out[0].endswith("6 types** (2 seeds)")
+    # Redundancy is shown of panels that are long enough to have one.
+    assert held_out[2] == "| method | AUROC @3 | AUROC @18 | redundancy @18 |"
+    assert held_out[4] == "| ace panel (default) | 0.980 ± 0.014 | 0.980 | 0.100 |"
+    in_sample = (tmp_path / "curves_in_sample.md").read_text().splitlines()
+    assert "± standard error over types and folds" in in_sample[0]
+    assert in_sample[4] == "| ace panel (default) | **0.900 ± 0.010** |"
+    leaders = (tmp_path / "curves_leaders.md").read_text().splitlines()
+    assert leaders[2:] == [
+        "| PBMC3k, counts, held-out | 3 | **0.980 (0.10)** | 2 of 3 | COSG 0.960 (0.30) "
+        "| KRATOS + panel 0.985 (0.00) |",
+        "| PBMC3k, counts, held-out | 18 | 0.980 (0.10) | 2 of 3 | COSG 0.990 (0.30) "
+        "| COSG 0.990 (0.30) |",
+    ]
+
+
+def test_stability_is_a_table_a_set_and_kind(tmp_path):
+    from render import render
+
+    rows = [
+        {"data": "pbmc3k", "kind": kind, "method": "ace panel", "seed": seed, "rbo": 0.5,
+         "jaccard": 0.5 + seed / 10, "n_top": 18}
+        for kind in ("halves", "seeds")
+        for seed in (0, 1)
+    ]  # fmt: skip
+    (tmp_path / "stability.json").write_text(json.dumps({"rows": rows}))
+    render(tmp_path, tmp_path)
+    lines = (tmp_path / "stability.md").read_text().splitlines()
+    assert lines[0].endswith("another seed, the same cells** (2 pairs)")
+    assert lines[4] == "| ace panel | **0.55 ± 0.07** | **0.50** |"
+    assert lines[6].endswith("two random halves of the cells** (2 pairs)")
 
 
 def test_digits_are_tables_and_a_figure_a_network(tmp_path):

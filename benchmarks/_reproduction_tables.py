@@ -1,0 +1,136 @@
+"""What the documentation shows of curves.json, stability.json, representations.json, overlap.json.
+
+Also the leaders: where the default of ``ace.tl.explain`` stands among all that was run.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from _evidence import default_of, is_baseline, means
+from _tables import Column, markdown, mean_table, ordered, read, seeds
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pandas as pd
+
+#: Order and titles of the sets of curves.
+TITLES = {
+    "pbmc3k_processed": "PBMC3k, scaled values of the published 1838 genes",
+    "pbmc3k": "PBMC3k, log1p(CP10k) of the counts, 2000 variable genes",
+    "baron_mouse_whole": "Baron mouse pancreas, all genes, types of at least 10 cells",
+    "baron_mouse": "Baron mouse pancreas, 3000 variable genes",
+    "pbmc68k": "PBMC68k, 700 cells bundled with scanpy (not used to choose the default)",
+}
+SHORT = {
+    "pbmc3k_processed": "PBMC3k, as published",
+    "pbmc3k": "PBMC3k, counts",
+    "baron_mouse_whole": "pancreas, all genes",
+    "baron_mouse": "pancreas",
+    "pbmc68k": "PBMC68k",
+}
+PROTOCOLS = ("in-sample", "held-out")
+#: Redundancy of fewer genes is that of a handful of pairs.
+ENOUGH = 15
+KINDS = {
+    "seeds": "another seed, the same cells",
+    "halves": "two random halves of the cells",
+}
+STABILITY = (
+    Column("jaccard", "Jaccard of the top genes", 2, 1),
+    Column("rbo", "rank-biased overlap", 2, 1),
+)
+
+
+def tables(folder: Path) -> dict[str, str]:
+    """Give markdown by name; empty where nothing was measured."""
+    curves = read(folder / "curves.json")
+    return {
+        "curves_in_sample": _curves(curves, "in-sample"),
+        "curves_held_out": _curves(curves, "held-out"),
+        "curves_leaders": leaders(curves),
+        "stability": _stability(read(folder / "stability.json")),
+    }
+
+
+def _curves(rows: pd.DataFrame, protocol: str) -> str:
+    """A table for each set; of one seed, the spread is that over groups and folds."""
+    parts = []
+    rows = rows[rows["protocol"] == protocol] if len(rows) else rows
+    for data in ordered(rows["data"].unique(), list(TITLES)) if len(rows) else []:
+        part = rows[rows["data"] == data].dropna(axis=1, how="all")
+        sizes = sizes_of(part)
+        columns = [Column(f"auroc@{k}", f"AUROC @{k}", 3, 1) for k in sizes]
+        columns += [
+            Column(f"redundancy@{k}", f"redundancy @{k}", 3, -1) for k in sizes if k >= ENOUGH
+        ]
+        note = f", {part['n_groups'].max():.0f} types" if "n_groups" in part else ""
+        one_seed = part["seed"].nunique() == 1
+        if one_seed:
+            note += ", ± standard error over types and folds"
+        text = mean_table(part, "method", columns, _sem if one_seed else None)
+        parts.append(f"**{TITLES.get(data, data)}{note}** {seeds(part)}\n\n{text}")
+    return "\n".join(parts)
+
+
+def _sem(field: str) -> str:
+    """Where a row of one seed keeps the error of a field."""
+    return field.replace("@", "_sem@")
+
+
+def sizes_of(rows: pd.DataFrame) -> list[int]:
+    """Numbers of genes that panels were judged with."""
+    return sorted(int(name.removeprefix("auroc@")) for name in rows if name.startswith("auroc@"))
+
+
+def leaders(rows: pd.DataFrame) -> str:
+    """For each set, protocol and number of genes: the default, the best baseline, the best."""
+    lines = []
+    for data in ordered(rows["data"].unique(), list(SHORT)) if len(rows) else []:
+        for protocol in PROTOCOLS:
+            part = rows[(rows["data"] == data) & (rows["protocol"] == protocol)]
+            part = part.dropna(axis=1, how="all")
+            lines += [_leader(part, data, protocol, k) for k in sizes_of(part)]
+    head = ["panels", "genes", "default", "its place", "best baseline", "best of all"]
+    return markdown(head, [line for line in lines if line], n_words=1) if lines else ""
+
+
+def _leader(rows: pd.DataFrame, data: str, protocol: str, k: int) -> list[str]:
+    """A line; the redundancy of each in brackets."""
+    field = f"auroc@{k}"
+    found = means(rows, field).round(3)
+    default = default_of(rows)
+    baselines = found[[name for name in found.index if is_baseline(name)]]
+    if default not in found or not len(baselines):
+        return []
+    place = 1 + int((found > found[default]).sum())
+    best, rival = found.idxmax(), baselines.idxmax()
+    redundancy = means(rows, f"redundancy@{k}")
+
+    def said(name: str) -> str:
+        return f"{found[name]:.3f} ({redundancy[name]:.2f})"
+
+    mark = ("**", "**") if found[default] >= found[rival] else ("", "")
+    return [
+        f"{SHORT.get(data, data)}, {protocol}",
+        str(k),
+        f"{mark[0]}{said(default)}{mark[1]}",
+        f"{place} of {len(found)}",
+        f"{rival} {said(rival)}",
+        "the default" if found[best] == found[default] else f"{best} {said(best)}",
+    ]
+
+
+def _stability(rows: pd.DataFrame) -> str:
+    """A table for each set and kind."""
+    parts = []
+    for data in ordered(rows["data"].unique(), list(TITLES)) if len(rows) else []:
+        for kind, title in KINDS.items():
+            part = rows[(rows["data"] == data) & (rows["kind"] == kind)]
+            if len(part):
+                pairs = part["seed"].nunique()
+                of = f"({pairs} pairs)" if pairs > 1 else "(1 pair)"
+                text = mean_table(part, "method", STABILITY)
+                parts.append(f"**{TITLES.get(data, data)}: {title}** {of}\n\n{text}")
+    return "\n".join(parts)

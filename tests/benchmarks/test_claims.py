@@ -1,0 +1,204 @@
+"""Claims: verdicts follow from the rows, by the rule that is stated."""
+
+import json
+
+import pandas as pd
+import pytest
+
+
+@pytest.fixture
+def keep(tmp_path):
+    """Write rows to a file of results."""
+
+    def write(name, rows):
+        (tmp_path / f"{name}.json").write_text(json.dumps({"rows": rows}))
+        return tmp_path
+
+    return write
+
+
+def _part(holds):
+    from _evidence import Part
+
+    return Part("said", holds)
+
+
+@pytest.mark.parametrize(
+    ("parts", "verdict"),
+    [
+        ([True, True], "holds"),
+        ([True, False], "partly"),
+        ([False, False], "does not hold"),
+        ([None, None], "not measured"),
+        ([True, None], "holds, as far as measured"),
+        ([False, None], "does not hold, as far as measured"),
+    ],
+)
+def test_a_verdict_follows_from_all_inequalities(parts, verdict):
+    import _claims
+
+    assert _claims.verdict([_part(holds) for holds in parts]) == verdict
+
+
+def test_means_are_compared_as_they_are_shown():
+    from _evidence import against, is_baseline
+
+    rows = pd.DataFrame(
+        {
+            "method": ["ace panel", "ace panel", "COSG", "t-test, abs"],
+            "seed": [0, 1, 0, 0],
+            "auroc": [0.9, 0.92, 0.91004, 0.85],
+        }
+    )
+    more = against(rows, "auroc", "ace panel", is_baseline, best=1)
+    assert more.said == "0.910 ± 0.014, 0.910 of COSG"
+    assert (more.holds, more.n_seeds) == (False, 2)  # a tie is not more
+    assert against(rows, "auroc", "ace panel", is_baseline, best=1, decimals=5).holds is False
+    assert against(rows, "auroc", "ace panel", ("t-test, abs",), best=1).holds is True
+    assert against(rows, "auroc", "ace panel", ("t-test, abs",), best=-1).holds is False
+    # Nothing to compare with, or nothing to compare.
+    assert against(rows, "auroc", "ace panel", ("GRS",), best=1).holds is None
+    assert against(rows, "auroc", "KRATOS + panel", is_baseline, best=1).holds is None
+    assert against(rows, "missing", "ace panel", is_baseline, best=1).holds is None
+
+
+def test_a_level_is_reached_from_its_side():
+    from _evidence import reaches
+
+    rows = pd.DataFrame({"method": ["x"], "seed": [0], "noise": [0.5]})
+    assert reaches(rows, "noise", "x", 0.5, best=-1).holds is True
+    assert reaches(rows, "noise", "x", 0.5, best=1).holds is True
+    assert reaches(rows, "noise", "x", 0.4, best=-1).holds is False
+    assert reaches(rows, "noise", "y", 0.4, best=-1).holds is None
+
+
+def test_what_is_ours_is_no_baseline():
+    from _evidence import is_baseline
+
+    ours = ("ace panel", "ACE + panel", "ACE of 256 genes + panel", "KRATOS + x", "SCVI + panel")
+    assert not any(map(is_baseline, (*ours, "20 causal genes")))
+    assert all(map(is_baseline, ("COSG", "GCE in ACE", "DESeq2", "NS-Forest")))
+
+
+def test_nothing_measured_is_said_of_every_claim(tmp_path):
+    import _claims
+
+    written = _claims.tables(tmp_path)
+    for name, text in written.items():
+        lines = [line for line in text.splitlines() if line.startswith("| [")]
+        assert lines, name
+        assert all(line.endswith("|  | **not measured** |") for line in lines)
+    assert written["claims"].startswith(f"Of {written['claims'].count('| [')}: ")
+
+
+def test_a_curve_below_all_baselines_and_the_causal_genes(keep):
+    import _claims
+
+    def row(method, curve):
+        at = {f"jaccard@{k}": v for k, v in zip((5, 10, 20, 50), curve, strict=True)}
+        rest = {"n_genes": [5, 10, 20, 50], "jaccard": curve, "default": method == "ace panel"}
+        return {"data": "symsim_220_clean", "seed": 0, "method": method, **at, **rest}
+
+    folder = keep(
+        "structure",
+        [
+            row("ACE + adversarial", [0.6, 0.5, 0.5, 0.5]),
+            row("ace panel", [0.6, 0.55, 0.45, 0.4]),
+            row("COSG", [0.7, 0.6, 0.4, 0.6]),
+            row("20 causal genes", [0.55, 0.55, 0.55, 0.55]),
+        ],
+    )
+    lines = _lines(_claims.tables(folder)["claims"], "Figure 2C")
+    assert "✗ 20 genes: 0.500, 0.400 of COSG" in lines[0]
+    assert "✓ 50 genes: 0.500, 0.600 of COSG" in lines[0]
+    assert "`ace panel` is below all of them at 5, 10, 50 genes<br>(1 seed)" in lines[0]
+    assert lines[0].endswith("**partly** |")
+    assert "the causal ones 0.550; first below them with 10 genes" in lines[1]
+    assert lines[1].endswith("**holds** |")
+
+
+def test_gains_are_compared_with_the_published_size(keep):
+    import _claims
+
+    def row(method, auroc):
+        which = {"data": "pbmc3k_processed", "protocol": "in-sample", "seed": 0}
+        return which | {"method": method, "auroc@18": auroc}
+
+    rows = [
+        row("GCE", 0.9),
+        row("KRATOS + adversarial", 0.909),
+        row("KRATOS + smoothgrad", 0.918),
+        row("KRATOS + integrated_gradients", 0.927),
+    ]
+    (line,) = _lines(_claims.tables(keep("curves", rows))["claims"], "Figure 5d")
+    assert line.count("✓") == 3
+    assert "✗ mean gain +2.00 %, published 5.62 %" in line
+    assert line.endswith("**partly** |")
+
+
+def test_a_tie_with_the_best_baseline_is_decided_by_redundancy(keep):
+    import _claims
+
+    def rows(redundancy):
+        which = {"data": "pbmc3k", "protocol": "held-out", "seed": 0}
+        ours = {"method": "ace panel", "auroc@18": 0.99, "redundancy@18": redundancy}
+        theirs = {"method": "DESeq2", "auroc@18": 0.991, "redundancy@18": 0.2}
+        return [which | ours | {"default": True}, which | theirs]
+
+    for redundancy, verdict in ((0.1, "holds"), (0.3, "does not hold")):
+        text = _claims.tables(keep("curves", rows(redundancy)))["targets"]
+        (line,) = _lines(text, "PBMC3k, 1 %")
+        assert f"0.991 of DESeq2; redundancy: {redundancy:.3f}, 0.200 of DESeq2" in line
+        assert line.endswith(f"**{verdict}, as far as measured** |")
+
+
+def test_stability_has_a_level_and_a_rival(keep):
+    import _claims
+
+    rows = [
+        {"data": "pbmc3k", "kind": kind, "method": method, "seed": 0, "jaccard": jaccard}
+        for kind, method, jaccard in (
+            ("seeds", "ace panel", 0.85),
+            ("halves", "ace panel", 0.6),
+            ("halves", "Wilcoxon, abs", 0.65),
+        )
+    ]
+    (line,) = _lines(_claims.tables(keep("stability", rows))["targets"], "Stability")
+    assert "✓ pbmc3k, seeds: 0.85, at least 0.8" in line
+    assert "✗ pbmc3k, halves: 0.60, 0.65 of Wilcoxon, abs" in line
+    assert line.endswith("**partly** |")
+
+
+def test_the_cost_is_compared_with_all_but_the_fastest(keep):
+    import _claims
+
+    rows = [
+        {"comparison": "baselines", "subject": name, "seconds": seconds, "peak_mb": 50.0}
+        for name, seconds in (
+            ("ace panel", 0.5),
+            ("COSG", 0.1),
+            ("t-test, abs", 0.2),
+            ("GRS", 3.0),
+            ("Wilcoxon, abs", 0.4),
+        )
+    ]
+    (line,) = _lines(_claims.tables(keep("speed", rows))["targets"], "Time and memory")
+    assert "✓ 0.50, 3.00 of GRS<br>✗ 0.50, 0.40 of Wilcoxon, abs<br>peak memory 50 MB" in line
+    assert "of COSG" not in line
+    assert "of t-test" not in line
+    assert line.endswith("**partly** |")
+
+
+def test_kept_results_are_judged_without_a_gap():
+    """All claims on labels rest on results that are kept."""
+    import _claims
+    from _results import RESULTS
+
+    text = _claims.tables(RESULTS)["claims"]
+    for paper in ("scNym", "scARE"):
+        part = text.split(f"**{paper}")[1].split("\n\n**")[0]
+        assert "not measured" not in part
+
+
+def _lines(text, source):
+    return [line for line in text.splitlines() if line.startswith(f"| [{source}]")]
