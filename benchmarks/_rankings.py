@@ -9,9 +9,11 @@ from functools import partial
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
+import _baselines
+import _embedding_baselines
 import pandas as pd
 import scanpy as sc
+from _baselines import Panels
 from _data import BATCH, GROUP
 from _measure import Cost, measure
 from _results import code_key
@@ -23,7 +25,6 @@ if TYPE_CHECKING:
 
     import anndata as ad
 
-Panels = dict[str, np.ndarray]
 KEY = "ranking"
 
 
@@ -57,25 +58,14 @@ class Ranking:
     model: str | None = None
     slow: bool = False
     counts: bool = False  # reads layers["counts"]
+    baseline: bool = False  # none of ours
 
 
 def rankings() -> dict[str, Ranking]:
     """All rankings that can be run here, by name."""
     ours = code_key("explain", "nn", "tl", files=("_rankings.py",))
-    theirs = code_key(files=("_rankings.py",))
     with_model = code_key("explain", "nn", "tl", "model", files=("_rankings.py",))
-    found = [
-        Ranking("Wilcoxon, abs", partial(_scanpy, method="wilcoxon", rankby_abs=True), theirs),
-        Ranking("Wilcoxon, by score", partial(_scanpy, method="wilcoxon"), theirs),
-        Ranking("t-test, abs", partial(_scanpy, method="t-test", rankby_abs=True), theirs),
-        Ranking(
-            "logistic regression, abs",
-            partial(_scanpy, method="logreg", rankby_abs=True, max_iter=1000),
-            theirs,
-        ),
-    ]
-    if find_spec("cosg") is not None:
-        found.append(Ranking("COSG", _cosg, theirs))
+    found = _baseline_rankings()
     default = _default_method()
     for method in ace.explain.methods().index:
         shared = {"default": method == default, "slow": method in _SLOW}
@@ -128,6 +118,46 @@ def rankings() -> dict[str, Ranking]:
         for name in ("SCVI", "SCANVI")
     ]
     return {ranking.name: ranking for ranking in found}
+
+
+def _baseline_rankings() -> list[Ranking]:
+    """What the papers and users compare with; of those in packages, the ones installed."""
+    of_packages = {
+        "Wilcoxon, abs": partial(_scanpy, method="wilcoxon", rankby_abs=True),
+        "Wilcoxon, by score": partial(_scanpy, method="wilcoxon"),
+        "t-test, abs": partial(_scanpy, method="t-test", rankby_abs=True),
+        "logistic regression, abs": partial(
+            _scanpy, method="logreg", rankby_abs=True, max_iter=1000
+        ),
+    }
+    if find_spec("cosg") is not None:
+        of_packages["COSG"] = _cosg
+    single = {
+        "L1 logistic regression": _baselines.l1_logistic_regression,
+        "JSD specificity": _baselines.jsd_specificity,
+    }
+    if find_spec("nsforest") is not None and find_spec("plotly") is not None:
+        single["NS-Forest"] = _baselines.ns_forest
+    if find_spec("pydeseq2") is not None:
+        single["DESeq2"] = _baselines.deseq2
+    embedding = {"GCE": _embedding_baselines.gce, "GRS": _embedding_baselines.grs}
+
+    here = code_key(files=("_rankings.py",))
+    of_one_gene = code_key(files=("_baselines.py", "../src/ace/tl/_rank_specificity.py"))
+    of_embedding = code_key(files=("_baselines.py", "_embedding_baselines.py"))
+    found = [Ranking(name, rank, here, baseline=True) for name, rank in of_packages.items()]
+    for calls, code in ((single, of_one_gene), (embedding, of_embedding)):
+        found += [
+            Ranking(
+                name, partial(_plain, call), code, counts=call is _baselines.deseq2, baseline=True
+            )
+            for name, call in calls.items()
+        ]
+    return found
+
+
+def _plain(call: Callable[[ad.AnnData, int], Panels], cells: Cells) -> Panels:
+    return call(cells.adata, cells.seed)
 
 
 #: Perturbs genes one by one: minutes for each group of a real data set.
