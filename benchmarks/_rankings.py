@@ -164,6 +164,8 @@ def _plain(call: Callable[[ad.AnnData, int], Panels], cells: Cells) -> Panels:
 _SLOW = {"shap"}
 #: Methods that explain ACE's autoencoder here.
 _THROUGH_ACE = {"panel", "adversarial", "expected_gradients"}
+#: Genes asked for of what gives no ranking of all.
+N_RANKED = 200
 #: Genes that the published runs of ACE let the encoder read.
 N_SELECTED = 256
 
@@ -269,9 +271,8 @@ def _cosg(cells: Cells) -> Panels:
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        cosg.cosg(
-            cells.adata, groupby=GROUP, key_added=KEY, n_genes_user=min(50, cells.adata.n_vars)
-        )
+        n_genes = min(N_RANKED, cells.adata.n_vars)
+        cosg.cosg(cells.adata, groupby=GROUP, key_added=KEY, n_genes_user=n_genes)
     return to_panels(cells.adata, cells.adata.uns[KEY]["names"])
 
 

@@ -21,9 +21,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from _data import GROUP, available
+from _data import GROUP, SOURCES, available
 from _measure import measure
-from _rankings import KEY, Cells, Panels, Ranking, rankings, to_panels
+from _rankings import Cells, Panels, Ranking, rankings
 from _results import RESULTS, Results, code_key
 from panels import prepare
 
@@ -34,8 +34,6 @@ KEYS = ("data", "method", "seed")
 DATA = ("symsim_220_clean", "symsim_220_complex", "symsim_140_clean", "simulated")
 PAPER = DATA[:2]
 CAUSAL = "20 causal genes"
-#: What is compared with; "Wilcoxon, by score" ranks enriched genes only, as COSG does.
-BASELINES = ("Wilcoxon, abs", "Wilcoxon, by score", "t-test, abs", "logistic regression, abs")
 OURS = ("ace panel", "ace expected_gradients", "ace adversarial")
 WITH_ACE = tuple(name.replace("ace", "ACE +") for name in OURS)
 QUICK = ("ace panel", "Wilcoxon, abs", CAUSAL)
@@ -62,6 +60,8 @@ def main(arguments: list[str] | None = None) -> None:
             cells = None
             for name in names:
                 method = known[name]
+                if method.counts and not SOURCES[data].counts:
+                    continue
                 row = {"data": data, "method": name, "seed": seed}
                 row["code"] = f"{judging}-{method.code}"
                 if results.get(row):
@@ -104,9 +104,8 @@ def methods() -> dict[str, Ranking]:
     """All that can be run here, by name."""
     everywhere = rankings()
     here = code_key(files=("structure.py",))
-    found = [everywhere[name] for name in (*OURS, *WITH_ACE, *BASELINES)]
-    if "COSG" in everywhere:
-        found.append(Ranking("COSG", _cosg, here))
+    found = [everywhere[name] for name in (*OURS, *WITH_ACE)]
+    found += [method for method in everywhere.values() if method.baseline]
     found.append(Ranking(CAUSAL, _causal, here))
     return {method.name: method for method in found}
 
@@ -114,14 +113,6 @@ def methods() -> dict[str, Ranking]:
 def _causal(cells: Cells) -> Panels:
     causal = np.flatnonzero(cells.adata.var["kind"] == "causal")
     return dict.fromkeys(map(str, cells.adata.obs[GROUP].cat.categories), causal)
-
-
-def _cosg(cells: Cells) -> Panels:
-    import cosg
-
-    n_genes = min(max(SIZES), cells.adata.n_vars)
-    cosg.cosg(cells.adata, groupby=GROUP, key_added=KEY, n_genes_user=n_genes)
-    return to_panels(cells.adata, cells.adata.uns[KEY]["names"])
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
