@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -35,7 +35,7 @@ def rank_specificity(
 ) -> AnnData | None:
     r"""Rank genes by how specific their expression is to a group of cells.
 
-    The score of :cite:p:`Cabili2011`: the profile of a gene, its mean expression in each group
+    The score of :cite:p:`cabili2011integrative`: the profile of a gene, its mean expression in each group
     scaled to a sum of 1, is compared with the profile of a gene that one group alone expresses,
 
     .. math::
@@ -187,7 +187,7 @@ def _part_of_entropy(p: np.ndarray) -> np.ndarray:
     return -p * np.log2(np.where(p > 0, p, 1.0))
 
 
-def _check_fraction(value: float) -> None:
+def _check_fraction(value: Any) -> None:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
         raise ValueError(f"min_fraction must be a number from 0 to 1, got {value!r}.")
 
