@@ -108,7 +108,7 @@ def _names(prefix: str, n: int) -> list[str]:
 
 
 def _pbmc3k_processed() -> ad.AnnData:
-    """Regressed and scaled values, as scanpy's tutorial makes them.
+    """Regressed and scaled values, as scanpy's tutorial makes them; the counts in a layer.
 
     The components that come with them have the opposite sign of the coordinates beside them, so
     neither is taken over.
@@ -116,6 +116,10 @@ def _pbmc3k_processed() -> ad.AnnData:
     adata = ad.read_h5ad(_path("pbmc3k_processed.h5ad"))
     result = _bare(np.asarray(adata.X, dtype=np.float32), adata.obs["louvain"], adata.var_names)
     del result.uns["log1p"]
+    # The file has log1p of the counts, as they are.
+    counts = sparse.csr_matrix(adata.raw[:, adata.var_names].X, dtype=np.float32).expm1()
+    counts.data = np.round(counts.data)
+    result.layers["counts"] = counts
     return result
 
 
@@ -180,6 +184,7 @@ SOURCES = {
         lambda _: _pbmc3k_processed(),
         "pbmc3k_processed.h5ad",
         published=True,
+        counts=True,
     ),
     "pbmc68k": Source(
         "PBMC68k, 700 cells and 765 genes bundled with scanpy", lambda _: _pbmc68k()

@@ -43,6 +43,13 @@ def test_scaled_values_are_those_of_the_papers():
     np.testing.assert_allclose(adata.X.mean(axis=0), 0, atol=0.05)
     assert adata.X.max() == 10
     assert "log1p" not in adata.uns
+    # Cells and counts are those of the other file.
+    counts, other = adata.layers["counts"], load("pbmc3k")
+    shared = adata.var_names.intersection(other.var_names)
+    assert len(shared) > 1000
+    of_other = other[:, shared].layers["counts"]
+    np.testing.assert_array_equal(adata[:, shared].layers["counts"].toarray(), of_other.toarray())
+    assert (counts.data == np.round(counts.data)).all()
 
 
 @pytest.mark.parametrize("name", ["symsim_140_clean", "symsim_220_clean", "symsim_220_complex"])
