@@ -24,10 +24,12 @@ GCE_REMAINDER = 0.5
 GCE_STEPS = 400
 
 #: GRS: neighbours, components of the diffusion map, and genes that count as relevant to a cell;
-#: the defaults of its authors' package (destiny), and the best of a few tried.
+#: the defaults of its authors' package (destiny).
 GRS_NEIGHBORS = 20
 GRS_COMPONENTS = 2
 GRS_TOP = 10
+#: Directions around a cell with steps shorter than this share of the longest have no slope.
+GRS_RANK = 0.1
 
 
 def gce(adata: ad.AnnData, seed: int) -> Panels:
@@ -137,8 +139,8 @@ def grs(adata: ad.AnnData, seed: int) -> Panels:
 
     At each cell, the derivatives of every gene's expression along the components of scanpy's
     diffusion map are the slopes of a linear fit to the differences to its neighbours (least
-    squares, where the authors take the median of difference quotients, which divides by
-    components that hardly differ). A gene's local relevance is the norm of its slopes, averaged
+    squares over all components, where the authors take the median of difference quotients for
+    each, which divides by components that hardly differ). A gene's local relevance is the norm of its slopes, averaged
     over the neighbours; it is relevant to a cell if it is among the 10 of the largest. Genes are
     ranked by the share of the group's cells that they are relevant to, and by their mean
     local relevance there where that ties.
@@ -165,11 +167,10 @@ def _slopes(neighbors: np.ndarray, components: np.ndarray) -> list[sp.csr_array]
     """For each component, the matrix that takes expression to its derivatives at the cells."""
     n_cells, n_near = neighbors.shape
     steps = components[neighbors] - components[:, None]
-    # Relative to the largest step: a component that is constant around a cell has no slope.
-    inverse = np.linalg.pinv(steps, rcond=1e-3)
+    fits = np.linalg.pinv(steps, rcond=GRS_RANK)
     rows = np.repeat(np.arange(n_cells), n_near)
     matrices = []
-    for weights in np.moveaxis(inverse, 1, 0):
+    for weights in np.moveaxis(fits, 1, 0):
         to = sp.csr_array((weights.ravel(), (rows, neighbors.ravel())), shape=(n_cells, n_cells))
         matrices.append(to - sp.diags_array(weights.sum(axis=1)))
     return matrices
