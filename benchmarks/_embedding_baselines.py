@@ -140,10 +140,10 @@ def grs(adata: ad.AnnData, seed: int) -> Panels:
     At each cell, the derivatives of every gene's expression along the components of scanpy's
     diffusion map are the slopes of a linear fit to the differences to its neighbours (least
     squares over all components, where the authors take the median of difference quotients for
-    each, which divides by components that hardly differ). A gene's local relevance is the norm of its slopes, averaged
-    over the neighbours; it is relevant to a cell if it is among the 10 of the largest. Genes are
-    ranked by the share of the group's cells that they are relevant to, and by their mean
-    local relevance there where that ties.
+    each, which divides by components that hardly differ). A gene's local relevance is the norm of
+    its slopes, averaged over the neighbours; it is relevant to a cell if it is among the 10 of the
+    largest. Genes are ranked by the share of the group's cells that they are relevant to, and by
+    their mean local relevance there where that ties.
     """
     X = dense(adata.X)
     neighbors, components = _diffusion_map(adata, seed)
