@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from _evidence import Evidence, default_of, is_baseline, means, shown, values
-from _tables import markdown, number
+from _tables import classed, markdown, number
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -39,8 +39,9 @@ def tables(folder: Path) -> dict[str, str]:
         [choice.wanted, choice.use, "<br>".join(choice.measured(evidence)) or NOT_MEASURED]
         for choice in CHOICES
     ]
+    text = markdown(["you want", "use", "what was measured"], lines, n_words=3)
     return {
-        "choices": markdown(["you want", "use", "what was measured"], lines, n_words=3),
+        "choices": classed(text, "choices"),
         "choices_rankings": _rankings(evidence),
     }
 
@@ -207,8 +208,8 @@ CHOICES = (
     ),
     Choice(
         "every gene that differs, p-values, or genes for an enrichment analysis",
-        '`sc.tl.rank_genes_groups(method="wilcoxon")`; with replicates, DESeq2. A panel leaves '
-        "out what is told twice, and has no p-values",
+        "scanpy's Wilcoxon test; with replicates, DESeq2. A panel leaves out what is told twice, "
+        "and has no p-values",
         _tests,
     ),
     Choice(

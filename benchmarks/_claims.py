@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from _evidence import Evidence, Part
-from _tables import markdown
+from _tables import classed, markdown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 HOLDS, PARTLY, FAILS, UNKNOWN = "holds", "partly", "does not hold", "not measured"
 SO_FAR = ", as far as measured"
+COLOURS = {HOLDS: "success", PARTLY: "warning", FAILS: "danger", UNKNOWN: "muted"}
 SIGNS = {True: "✓", False: "✗", None: "–"}
 
 
@@ -107,12 +108,14 @@ def count(findings: Sequence[Finding]) -> str:
 
 
 def summary(findings: Sequence[Finding], of: str = "published") -> str:
-    """A line for each claim."""
+    """A line for each claim, in the form that the documentation reads."""
     lines = []
     for finding in findings:
         claim = finding.claim
         source = f"[{claim.source}](#{claim.section})" if claim.section else claim.source
-        lines.append(
-            [source, claim.claim, claim.published, finding.measured, f"**{finding.verdict}**"]
-        )
-    return markdown(["where", "claim", of, "measured here", "verdict"], lines, n_words=5)
+        said = f"{source}: {claim.claim}<br>*{of}: {claim.published}*"
+        word = finding.verdict.removesuffix(SO_FAR)
+        badge = f"{{bdg-{COLOURS[word]}}}`{word}`{finding.verdict.removeprefix(word)}"
+        lines.append([said, finding.measured, badge])
+    text = markdown(["claim", "measured here", "verdict"], lines, n_words=3)
+    return classed(text, "claims")

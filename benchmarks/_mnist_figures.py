@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 from _images import SUBJECTS, unpack
+from _tables import rows_of
 
 import ace
 
@@ -154,14 +155,21 @@ def figure(rows: list[Row], network: str) -> Figure:
     return ace.pl.transitions(found, ncols=4, return_fig=True)
 
 
-def write(rows: list[Row], out_dir: Path) -> list[Path]:
-    """Write ``mnist.md`` and a figure a network, ``mnist_<network>.png``."""
-    out_dir.mkdir(parents=True, exist_ok=True)
-    table = out_dir / "mnist.md"
-    table.write_text(markdown(rows), encoding="utf-8")
-    paths = [table]
-    for name in TITLES:
-        if any(row["network"] == name and "example" in row for row in rows):
-            paths.append(out_dir / f"mnist_{name}.png")
-            figure(rows, name).savefig(paths[-1], dpi=150)
-    return paths
+def draw_mnist_convolutional(results_path: Path, out_png: Path) -> None:
+    """Draw ACE's Figure 4."""
+    _draw(results_path, "convolutional", out_png)
+
+
+def draw_mnist_vector(results_path: Path, out_png: Path) -> None:
+    """Draw the same of the network that sees vectors."""
+    _draw(results_path, "vector", out_png)
+
+
+def _draw(results_path: Path, network: str, out_png: Path) -> None:
+    """Raise a ValueError if no image was kept."""
+    rows = rows_of(results_path)
+    if not any(row["network"] == network and "example" in row for row in rows):
+        raise ValueError(f"{results_path} has no example of the {network} network.")
+    # No versions inside: the same numbers give the same file.
+    options: dict[str, Any] = {"bbox_inches": "tight", "metadata": {"Software": None}}
+    figure(rows, network).savefig(out_png, dpi=150, **options)

@@ -161,7 +161,10 @@ def _speed(rows: pd.DataFrame) -> str:
         return ""
     titles = {
         "wilcoxon": ("PBMC3k, 2638 cells × 1838 genes, same matrix and process, in turns", SPEED),
-        "baselines": ("Every ranking, one after the other in one process", SPEED),
+        "baselines": (
+            "PBMC3k, counts: default and baselines, same process, in turns",
+            SPEED,
+        ),
         "scale": ("Cells × 2000 genes, 8 % non-zero, 10 groups, PCA given", SPEED),
         "adversarial": ("Adversarial, proximal against published solver, PBMC3k", SOLVERS),
     }

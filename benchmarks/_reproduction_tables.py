@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from _evidence import default_of, is_baseline, means
-from _tables import Column, markdown, mean_table, ordered, read, seeds
+from _tables import Column, markdown, mean_table, ordered, plain, read, seeds
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,6 +51,8 @@ def tables(folder: Path) -> dict[str, str]:
         "curves_held_out": _curves(curves, "held-out"),
         "curves_leaders": leaders(curves),
         "stability": _stability(read(folder / "stability.json")),
+        "overlap": plain(read(folder / "overlap.json")),
+        "representations": plain(read(folder / "representations.json")),
     }
 
 

@@ -78,6 +78,11 @@ def markdown(head: Sequence[str], lines: Iterable[Sequence[str]], n_words: int =
     return "".join("| " + " | ".join(line) + " |\n" for line in (head, rule, *lines))
 
 
+def classed(text: str, name: str) -> str:
+    """A table that the documentation gives a form of its own, see docs/_static/tables.css."""
+    return f"```{{table}}\n:class: {name}\n\n{text}```\n"
+
+
 def plain(rows: pd.DataFrame) -> str:
     """Give a table of a file that nothing here knows about."""
     fields = [
@@ -85,6 +90,8 @@ def plain(rows: pd.DataFrame) -> str:
         for name in rows
         if name != "code" and not rows[name].map(lambda v: isinstance(v, (list, dict))).any()
     ]
+    if not len(rows):
+        return ""
     lines = [fields, ["---:" if is_numeric_dtype(rows[f]) else "---" for f in fields]]
     lines += [[_value(row[f]) for f in fields] for _, row in rows.iterrows()]
     return "".join("| " + " | ".join(line) + " |\n" for line in lines)

@@ -6,8 +6,8 @@ python benchmarks/render.py [results folder] [folder for the tables]
 from __future__ import annotations
 
 import sys
+from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 import _choices
 import _claims
@@ -15,24 +15,45 @@ import _panel_tables
 import _reproduction_tables
 import _scare_tables
 import _transfer_tables
-from _tables import environment, plain, read, rows_of
+from _tables import environment, plain, read
 
 HERE = Path(__file__).parent
-#: Figures: the results that they are drawn from, and what is said above them.
+#: Figures: the results that they are drawn from, the module that draws, what is said above.
 FIGURES = {
-    "structure": ("structure", "Distance of neighbourhoods against the number of genes"),
+    "structure": ("structure", "_figures", "Distance of neighbourhoods as panels grow"),
+    "curves": ("curves", "_curves_figures", "AUROC and redundancy as panels grow"),
+    "overlap": ("overlap", "_curves_figures", "ACE's Figure 3D: sets of methods that share genes"),
+    "representations": ("representations", "_curves_figures", "Kratos' Figure 3, by UMAP"),
     "embeddings": (
         "clusters",
+        "_figures",
         "ACE's Figures 3A and A.1, drawn by UMAP from the latent space of the first seed",
     ),
-    "mnist_convolutional": ("mnist", "ACE's Figure 4, the first image of each pair"),
-    "mnist_vector": ("mnist", "The same for the network of Kratos, which sees vectors of pixels"),
+    "mnist_convolutional": (
+        "mnist",
+        "_mnist_figures",
+        "ACE's Figure 4, the first image of each pair",
+    ),
+    "mnist_vector": (
+        "mnist",
+        "_mnist_figures",
+        "The same for the network of Kratos, which sees vectors of pixels",
+    ),
     "reliability": (
         "transfer",
+        "_figures",
         "Accuracy against confidence, all tasks and seeds of a set pooled; points by their cells",
     ),
-    "scare_fssf": ("scare", "scARE's Figure 1a: every pair of subclusters, both sets, first seed"),
-    "scare_weights": ("scare", "FSSF against types told, Kang, both sets; numbers are weights"),
+    "scare_fssf": (
+        "scare",
+        "_scare_figures",
+        "scARE's Figure 1a: every pair of subclusters, both sets, first seed",
+    ),
+    "scare_weights": (
+        "scare",
+        "_scare_figures",
+        "FSSF against types told, Kang, both sets; numbers are weights",
+    ),
 }
 #: Scripts with tables here, by the beginnings of the tables' names.
 SCRIPTS = (
@@ -79,8 +100,8 @@ def render(results_dir: Path, out_dir: Path) -> list[Path]:
     for path in sorted(results_dir.glob("*.json")):
         if path.stem not in SCRIPTS:
             tables[path.stem] = plain(read(path))
-    for name, (source, caption) in FIGURES.items():
-        drawn = _draw(name, results_dir / f"{source}.json", out_dir / f"{name}.png")
+    for name, (source, module, caption) in FIGURES.items():
+        drawn = _draw(name, module, results_dir / f"{source}.json", out_dir / f"{name}.png")
         tables[f"{name}_figure"] = f"{caption}:\n\n![{caption}]({name}.png)\n" if drawn else ""
     written = []
     for name, text in tables.items():
@@ -90,25 +111,12 @@ def render(results_dir: Path, out_dir: Path) -> list[Path]:
     return written
 
 
-def _draw(name: str, results: Path, out_png: Path) -> bool:
+def _draw(name: str, module: str, results: Path, out_png: Path) -> bool:
     """Draw a figure, if its results are there."""
-    if results.stem == "mnist":
-        network = name.removeprefix("mnist_")
-        rows = rows_of(results)
-        if not any(row["network"] == network and "example" in row for row in rows):
-            return False
-        import _mnist_figures
-
-        # No versions inside: the same numbers give the same file.
-        options: dict[str, Any] = {"bbox_inches": "tight", "metadata": {"Software": None}}
-        _mnist_figures.figure(rows, network).savefig(out_png, dpi=150, **options)
-        return True
-    import _figures
-    import _scare_figures
-
-    module = _scare_figures if results.stem == "scare" else _figures
+    if not results.exists():
+        return False
     try:
-        getattr(module, f"draw_{name}")(results, out_png)
+        getattr(import_module(module), f"draw_{name}")(results, out_png)
     except ValueError:  # there is nothing to draw
         return False
     return True

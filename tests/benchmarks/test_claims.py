@@ -87,7 +87,7 @@ def test_nothing_measured_is_said_of_every_claim(tmp_path):
     for name, text in written.items():
         lines = [line for line in text.splitlines() if line.startswith("| [")]
         assert lines, name
-        assert all(line.endswith("|  | **not measured** |") for line in lines)
+        assert all(line.endswith("|  | {bdg-muted}`not measured` |") for line in lines)
     assert written["claims"].startswith(f"Of {written['claims'].count('| [')}: ")
 
 
@@ -112,9 +112,9 @@ def test_a_curve_below_all_baselines_and_the_causal_genes(keep):
     assert "✗ 20 genes: 0.500, 0.400 of COSG" in lines[0]
     assert "✓ 50 genes: 0.500, 0.600 of COSG" in lines[0]
     assert "`ace panel` is below all of them at 5, 10, 50 genes<br>(1 seed)" in lines[0]
-    assert lines[0].endswith("**partly** |")
+    assert lines[0].endswith("{bdg-warning}`partly` |")
     assert "the causal ones 0.550; first below them with 10 genes" in lines[1]
-    assert lines[1].endswith("**holds** |")
+    assert lines[1].endswith("{bdg-success}`holds` |")
 
 
 def test_gains_are_compared_with_the_published_size(keep):
@@ -133,7 +133,7 @@ def test_gains_are_compared_with_the_published_size(keep):
     (line,) = _lines(_claims.tables(keep("curves", rows))["claims"], "Figure 5d")
     assert line.count("✓") == 3
     assert "✗ mean gain +2.00 %, published 5.62 %" in line
-    assert line.endswith("**partly** |")
+    assert line.endswith("{bdg-warning}`partly` |")
 
 
 def test_a_tie_with_the_best_baseline_is_decided_by_redundancy(keep):
@@ -145,11 +145,11 @@ def test_a_tie_with_the_best_baseline_is_decided_by_redundancy(keep):
         theirs = {"method": "DESeq2", "auroc@18": 0.991, "redundancy@18": 0.2}
         return [which | ours | {"default": True}, which | theirs]
 
-    for redundancy, verdict in ((0.1, "holds"), (0.3, "does not hold")):
+    for redundancy, verdict in ((0.1, "success}`holds`"), (0.3, "danger}`does not hold`")):
         text = _claims.tables(keep("curves", rows(redundancy)))["targets"]
         (line,) = _lines(text, "PBMC3k, 1 %")
         assert f"0.991 of DESeq2; redundancy: {redundancy:.3f}, 0.200 of DESeq2" in line
-        assert line.endswith(f"**{verdict}, as far as measured** |")
+        assert line.endswith(f"{{bdg-{verdict}, as far as measured |")
 
 
 def test_stability_has_a_level_and_a_rival(keep):
@@ -166,7 +166,7 @@ def test_stability_has_a_level_and_a_rival(keep):
     (line,) = _lines(_claims.tables(keep("stability", rows))["targets"], "Stability")
     assert "✓ pbmc3k, seeds: 0.85, at least 0.8" in line
     assert "✗ pbmc3k, halves: 0.60, 0.65 of Wilcoxon, abs" in line
-    assert line.endswith("**partly** |")
+    assert line.endswith("{bdg-warning}`partly` |")
 
 
 def test_the_cost_is_compared_with_all_but_the_fastest(keep):
@@ -186,7 +186,7 @@ def test_the_cost_is_compared_with_all_but_the_fastest(keep):
     assert "✓ 0.50, 3.00 of GRS<br>✗ 0.50, 0.40 of Wilcoxon, abs<br>peak memory 50 MB" in line
     assert "of COSG" not in line
     assert "of t-test" not in line
-    assert line.endswith("**partly** |")
+    assert line.endswith("{bdg-warning}`partly` |")
 
 
 def test_kept_results_are_judged_without_a_gap():

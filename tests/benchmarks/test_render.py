@@ -52,6 +52,7 @@ def test_missing_results_say_how_to_make_them(tmp_path):
         "scare_time", "scare_disjoint", "scare_selection", "scare_speed", "scare_fssf_figure",
         "scare_weights_figure", "curves_in_sample", "curves_held_out", "curves_leaders",
         "stability", "claims", "targets", "choices", "choices_rankings",
+        "overlap", "overlap_figure", "representations", "representations_figure", "curves_figure",
     }  # fmt: skip
     assert "Not measured yet: `python benchmarks/panels.py`" in written["panels_truth"]
     assert "Not measured yet: `python benchmarks/speed.py`" in written["speed"]
@@ -149,31 +150,25 @@ def test_causal_genes_are_a_level_below_the_table(tmp_path):
     assert (tmp_path / "structure.png").is_file()
 
 
-def _curve(method, seed=0, protocol="held-out", **fields):
-    return {
-        "data": "pbmc3k", "protocol": protocol, "seed": seed, "method": method, "n_groups": 6,
-        "default": method == "ace panel", **fields,
-    }  # fmt: skip
+def _curve(method, seed, protocol, aurocs, redundancy):
+    row = {"data": "pbmc3k", "protocol": protocol, "seed": seed, "method": method, "n_groups": 6}
+    for k, auroc in aurocs.items():
+        row |= {f"auroc@{k}": auroc, f"auroc_sem@{k}": 0.01}
+        row |= {f"redundancy@{k}": redundancy, f"redundancy_sem@{k}": 0.02}
+    return row | {"sizes": list(aurocs), "default": method == "ace panel"}
 
 
 def test_curves_show_seeds_or_errors_and_who_leads(tmp_path):
     from render import render
 
-    few, many = "auroc@3", "auroc@18"
     rows = [
-        _curve(
-            "ace panel", 0, **{few: 0.97, many: 0.98, "redundancy@3": 0.1, "redundancy@18": 0.1}
-        ),
-        _curve(
-            "ace panel", 1, **{few: 0.99, many: 0.98, "redundancy@3": 0.1, "redundancy@18": 0.1}
-        ),
-        _curve("COSG", **{few: 0.96, many: 0.99, "redundancy@3": 0.3, "redundancy@18": 0.3}),
-        _curve(
-            "KRATOS + panel", **{few: 0.985, many: 0.97, "redundancy@3": 0, "redundancy@18": 0}
-        ),
+        _curve("ace panel", 0, "held-out", {3: 0.97, 18: 0.98}, 0.1),
+        _curve("ace panel", 1, "held-out", {3: 0.99, 18: 0.98}, 0.1),
+        _curve("COSG", 0, "held-out", {3: 0.96, 18: 0.99}, 0.3),
+        _curve("KRATOS + panel", 0, "held-out", {3: 0.985, 18: 0.97}, 0.0),
+        _curve("ace panel", 0, "in-sample", {3: 0.9}, 0.2),
+        _curve("COSG", 0, "in-sample", {3: 0.8}, 0.2),
     ]
-    error = {few: 0.9, "auroc_sem@3": 0.01, "redundancy@3": 0.2}
-    rows.append(_curve("ace panel", 0, "in-sample", **error))
     (tmp_path / "curves.json").write_text(json.dumps({"rows": rows}))
     render(tmp_path, tmp_path)
     held_out = (tmp_path / "curves_held_out.md").read_text().splitlines()
@@ -185,12 +180,15 @@ def test_curves_show_seeds_or_errors_and_who_leads(tmp_path):
     assert "± standard error over types and folds" in in_sample[0]
     assert in_sample[4] == "| ace panel (default) | **0.900 ± 0.010** |"
     leaders = (tmp_path / "curves_leaders.md").read_text().splitlines()
-    assert leaders[2:] == [
+    assert "in-sample | 3 | **0.900 (0.20)** | 1 of 2 | COSG 0.800 (0.20) | the def" in leaders[2]
+    assert leaders[3:] == [
         "| PBMC3k, counts, held-out | 3 | **0.980 (0.10)** | 2 of 3 | COSG 0.960 (0.30) "
         "| KRATOS + panel 0.985 (0.00) |",
         "| PBMC3k, counts, held-out | 18 | 0.980 (0.10) | 2 of 3 | COSG 0.990 (0.30) "
         "| COSG 0.990 (0.30) |",
     ]
+    assert (tmp_path / "curves.png").read_bytes()[:4] == b"\x89PNG"
+    assert (tmp_path / "curves_figure.md").read_text().endswith("(curves.png)\n")
 
 
 def test_stability_is_a_table_a_set_and_kind(tmp_path):
