@@ -1,7 +1,8 @@
 """Run all benchmarks.
 
-    python benchmarks/run.py --quick     a small form of all, some minutes
-    python benchmarks/run.py             what the documentation shows, some hours
+    python benchmarks/run.py --quick               a small form of all, some minutes
+    python benchmarks/run.py                       what the documentation shows, some hours
+    python benchmarks/run.py --only curves speed   one script or the other
 
 The full form keeps its results in benchmarks/results, which the documentation is made from;
 the quick one in benchmarks/results/quick. Both continue where they were stopped. Real data are
@@ -37,11 +38,15 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    every = [script.stem for script in scripts()]
     parser.add_argument("--quick", action="store_true", help="a small form of all")
+    parser.add_argument("--only", nargs="+", choices=every, default=every, metavar="SCRIPT")
     options = parser.parse_args(arguments)
     folder = HERE / "results" / ("quick" if options.quick else "")
-    failed = []
+    failed, begin = [], time.perf_counter()
     for script in scripts():
+        if script.stem not in options.only:
+            continue
         print(f"=== {script.name}", flush=True)
         start = time.perf_counter()
         arguments = ["--out", str(folder / f"{script.stem}.json")]
@@ -56,8 +61,11 @@ def main(arguments: list[str] | None = None) -> int:
 
     render(folder, tables)
     print(f"Results: {folder}\nTables and figures: {tables}")
+    print(f"What the papers claim and what came out: {tables / 'claims.md'}")
     if options.quick:
-        print(f"This was the quick form. All methods, seeds and sizes, in some hours: {FULL}")
+        minutes = (time.perf_counter() - begin) / 60
+        print(f"This was the quick form, in {minutes:.0f} min: few methods, one seed.")
+        print(f"All methods, seeds and sizes, in some hours: {FULL}")
     if failed:
         print(f"Failed: {', '.join(failed)}", file=sys.stderr)
     return len(failed)
