@@ -84,6 +84,7 @@ nb_execution_mode = "off"
 html_theme = "scanpydoc"
 html_title = "ace"
 html_static_path = ["_static"]
+html_css_files = ["tables.css"]
 html_theme_options = {
     "repository_url": _source,
     "repository_branch": "main",
