@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from _evidence import default_of, is_baseline, means
-from _tables import Column, markdown, mean_table, ordered, plain, read, seeds
+from _tables import Column, markdown, mean_table, ordered, read, seeds
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,6 +42,26 @@ STABILITY = (
     Column("rbo", "rank-biased overlap", 2, 1),
 )
 
+#: Clusters are those of k-means; what a classifier predicts is compared beside them.
+REPRESENTATIONS = (
+    Column("silhouette", "silhouette", 3, 1),
+    Column("ari", "ARI", 3, 1),
+    Column("ami", "AMI", 3, 1),
+    Column("silhouette_types", "silhouette of the types", 3, 1),
+    Column("ari_predicted", "ARI of predictions", 3),
+    Column("ami_predicted", "AMI of predictions", 3),
+    Column("accuracy", "accuracy", 3),
+    Column("train_seconds", "seconds of training", 1),
+)
+OVERLAP = (
+    Column("n_depleted", "depleted", 0),
+    Column("n_called_depleted", "called depleted", 0),
+    Column("n_depleted_all_types", "depleted, mean of all types", 1),
+    Column("n_only", "its own", 0),
+    Column("n_only_depleted", "of these depleted", 0),
+    Column("n_only_all_types", "its own, mean of all types", 1),
+)
+
 
 def tables(folder: Path) -> dict[str, str]:
     """Give markdown by name; empty where nothing was measured."""
@@ -51,8 +71,8 @@ def tables(folder: Path) -> dict[str, str]:
         "curves_held_out": _curves(curves, "held-out"),
         "curves_leaders": leaders(curves),
         "stability": _stability(read(folder / "stability.json")),
-        "overlap": plain(read(folder / "overlap.json")),
-        "representations": plain(read(folder / "representations.json")),
+        "overlap": _overlap(read(folder / "overlap.json")),
+        "representations": _representations(read(folder / "representations.json")),
     }
 
 
@@ -135,4 +155,33 @@ def _stability(rows: pd.DataFrame) -> str:
                 of = f"({pairs} pairs)" if pairs > 1 else "(1 pair)"
                 text = mean_table(part, "method", STABILITY)
                 parts.append(f"**{TITLES.get(data, data)}: {title}** {of}\n\n{text}")
+    return "\n".join(parts)
+
+
+def _representations(rows: pd.DataFrame) -> str:
+    """A table for each set."""
+    parts = []
+    for data in ordered(rows["data"].unique(), list(TITLES)) if len(rows) else []:
+        part = rows[rows["data"] == data]
+        text = mean_table(part, "method", REPRESENTATIONS)
+        parts.append(f"**{TITLES.get(data, data)}** {seeds(part)}\n\n{text}")
+    return "\n".join(parts)
+
+
+def _overlap(rows: pd.DataFrame) -> str:
+    """A table for each set, and the genes that only one method has."""
+    parts = []
+    for data in ordered(rows["data"].unique(), list(TITLES)) if len(rows) else []:
+        part = rows[rows["data"] == data]
+        group, n_top = part["group"].iloc[0], part["n_top"].iloc[0]
+        title = f"**{TITLES.get(data, data)}: {group}, the first {n_top} genes** {seeds(part)}"
+        parts.append(f"{title}\n\n{mean_table(part, 'method', OVERLAP)}")
+        first = part[part["seed"] == part["seed"].min()]
+        own = [
+            f"- `{row['method']}`: {row['only']}\n"
+            for row in first.to_dict("records")
+            if isinstance(row.get("only"), str) and row["only"]
+        ]
+        if own:
+            parts.append("Genes that no baseline (no other one) has:\n\n" + "".join(own))
     return "\n".join(parts)

@@ -189,6 +189,55 @@ def test_the_cost_is_compared_with_all_but_the_fastest(keep):
     assert line.endswith("{bdg-warning}`partly` |")
 
 
+def _overlap(method, genes, depleted, own, own_depleted):
+    return {
+        "data": "pbmc3k_processed", "seed": 0, "method": method, "group": "CD4", "n_top": 18,
+        "genes": {"CD4": genes}, "depleted": {"CD4": depleted}, "n_depleted": len(depleted),
+        "n_only": len(own), "only": ", ".join(own), "n_only_depleted": own_depleted,
+    }  # fmt: skip
+
+
+def test_depleted_and_own_genes_are_counted(keep):
+    import _claims
+
+    many = [f"gene{i}" for i in range(10)]
+    rows = [
+        _overlap("ACE + adversarial", ["CD3D", "CCL5", "LYZ"], many, ["CCL5", "LYZ"], 1),
+        _overlap("ace panel", ["CD3D"], many[:9], [], 0),
+        _overlap("COSG", ["CD3D"], [], [], 0),
+        _overlap("Wilcoxon, abs", ["CD3D", "IL7R"], ["S100A8"], ["IL7R"], 0),
+    ]
+    most, alone, disagree = _lines(_claims.tables(keep("overlap", rows))["claims"], "Figure 3D")
+    assert "✓ depleted of 18: 10, at least 10<br>`ace panel`: 9, 1 of Wilcoxon, abs" in most
+    assert (
+        "✓ 2 of its own (CCL5, LYZ)<br>✗ 1 of them depleted<br>✗ the published ones: CCL5" in alone
+    )
+    assert "✗ chosen by all 3 methods: CD3D<br>✗ shared with another: 16, 18 of COSG" in disagree
+
+
+def test_an_embedding_is_compared_with_that_of_each(keep):
+    import _claims
+
+    def row(method, ari, silhouette, **more):
+        which = {"data": "pbmc3k_processed", "seed": 0, "method": method, "ari": ari, "ami": ari}
+        return which | {"silhouette": silhouette, **more}
+
+    rows = [
+        row("KRATOS, all cells", 0.9, 0.4, train_seconds=2.0, ari_predicted=1, ami_predicted=0.9),
+        row("KRATOS, held-out cells", 0.7, 0.4),
+        row("ACE", 0.8, 0.3, train_seconds=40.0),
+        row("GCE", 0.6, 0.5),
+    ]
+    text = _claims.tables(keep("representations", rows))["claims"]
+    (seen,) = _lines(text, "Table 2, all cells")
+    assert seen.endswith("{bdg-success}`holds` |")
+    assert "its predictions: ARI 1.000, AMI 0.900" in seen
+    (unseen,) = _lines(text, "Table 2, held-out cells")
+    assert "✗ ARI: 0.700, 0.800 of ACE" in unseen
+    (seconds,) = _lines(text, "§1, contribution 3")
+    assert "✓ 2.0 s against 40.0 s<br>✓ 20.0 times as fast, published 9.5" in seconds
+
+
 def test_kept_results_are_judged_without_a_gap():
     """All claims on labels rest on results that are kept."""
     import _claims

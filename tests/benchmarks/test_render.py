@@ -347,3 +347,29 @@ def test_unknown_results_are_a_plain_table(tmp_path):
         "| loop | 1.235 |",
         "| model | 2 |",
     ]
+
+
+def test_representations_and_overlap(tmp_path):
+    from render import render
+
+    rows = [
+        {"data": "pbmc3k", "seed": 0, "method": "KRATOS, all cells", "ari": 0.9, "accuracy": 0.95},
+        {"data": "pbmc3k", "seed": 0, "method": "GCE", "ari": 0.6},
+    ]
+    (tmp_path / "representations.json").write_text(json.dumps({"rows": rows}))
+    cd4 = {"data": "pbmc3k", "seed": 0, "group": "CD4 T cells", "n_top": 18}
+    rows = [
+        cd4 | {"method": "COSG", "n_depleted": 0, "n_only": 0, "only": ""},
+        cd4 | {"method": "ace panel", "n_depleted": 12, "n_only": 2, "only": "CCL5, NKG7"},
+    ]
+    for row in rows:
+        row |= {"genes": {"CD4 T cells": ["CCL5", "NKG7"]}, "depleted": {"CD4 T cells": ["CCL5"]}}
+    (tmp_path / "overlap.json").write_text(json.dumps({"rows": rows}))
+    render(tmp_path, tmp_path)
+    lines = (tmp_path / "representations.md").read_text().splitlines()
+    assert lines[2] == "| method | ARI | accuracy |"
+    assert lines[4] == "| KRATOS, all cells | **0.900** | 0.950 |"
+    text = (tmp_path / "overlap.md").read_text()
+    assert "CD4 T cells, the first 18 genes** (1 seed)" in text
+    assert "| ace panel | 12 | 2 |" in text
+    assert text.endswith("has:\n\n- `ace panel`: CCL5, NKG7\n")
