@@ -244,7 +244,7 @@ def draw_representations(results_path: Path, out_png: Path) -> None:
     rows = rows[rows["data"] == ordered(rows["data"].unique(), SETS)[0]]
     rows = rows[rows["seed"] == rows["seed"].min()].set_index("method")
     names = ordered(rows.index, PLACES)
-    width = min(len(names), 3)
+    width = 2 if len(names) in (2, 4) else min(len(names), 3)
     height = -(-len(names) // width)
     fig = Figure(figsize=(3.5 * width + 2, 3.5 * height), layout="constrained")
     axes = fig.subplots(height, width, squeeze=False).ravel()
