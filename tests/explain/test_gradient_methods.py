@@ -78,7 +78,7 @@ def test_guided_backprop_blocks_negative_paths(values):
 
 def test_balanced_baselines_weigh_small_groups_alike(cells):
     rng = np.random.default_rng(0)
-    _, natural = cells.draw_reference(2, None, 1050, rng, balanced=False)
-    _, balanced = cells.draw_reference(2, None, 1050, rng, balanced=True)
+    natural, _ = cells.draw_reference(2, None, 1050, rng, balanced=False)
+    balanced, _ = cells.draw_reference(2, None, 1050, rng, balanced=True)
     assert abs(np.mean(natural == 0) - 60 / 105) < 0.01
     assert abs(np.mean(balanced == 0) - 0.5) < 0.01

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ace.explain import GroupedCells, Panel
-from ace.explain._method import rank
+from ace.explain._method import rank, score_cells
 from ace.explain._pursuit import panel_size, pursue
 from explain.conftest import embedding_scorer
 
@@ -17,13 +17,14 @@ def test_first_step_is_the_best_single_feature_and_later_ones_are_swept():
     target = x[:, 0] + 0.7 * x[:, 1] + 0.5 * x[:, 2] + 0.1 * rng.normal(size=400)
     weights = rng.uniform(0.5, 1.5, 400)
     weights /= weights.sum()
-    order, entry = pursue(x, weights, target, np.ones(6), max_steps=6)
+    order, score = pursue(x, weights, target, np.ones(6), n_joint=3, sparing=1.0)
 
     root = np.sqrt(weights)[:, None]
     centered = (x - weights @ x) * root
     residual = (target - weights @ target) * root[:, 0]
     residual /= np.linalg.norm(residual)
     chosen: list[int] = []
+    entry = []
     for step in range(3):
         basis = np.linalg.qr(centered[:, chosen])[0] if chosen else np.zeros((400, 0))
         left = centered - basis @ (basis.T @ centered)
@@ -35,8 +36,10 @@ def test_first_step_is_the_best_single_feature_and_later_ones_are_swept():
         criterion = adds * (1 - redundancy)
         criterion[chosen] = -1
         assert order[step] == criterion.argmax()
-        np.testing.assert_allclose(entry[step], criterion.max(), rtol=1e-3)
+        entry.append(criterion.max())
         chosen.append(int(order[step]))
+    falling = np.minimum.accumulate(np.cbrt(np.array(entry) / entry[0]))
+    np.testing.assert_allclose(score[:3], falling, rtol=1e-3)
 
 
 def test_a_copy_never_enters_twice():
@@ -44,9 +47,31 @@ def test_a_copy_never_enters_twice():
     x = rng.normal(size=(300, 4)).astype(np.float32)
     x[:, 3] = x[:, 0]
     target = 2 * x[:, 0] + x[:, 1] + 0.5 * x[:, 2]
-    order, _ = pursue(x, np.full(300, 1 / 300), target, np.ones(4), max_steps=4)
+    order, score = pursue(x, np.full(300, 1 / 300), target, np.ones(4), n_joint=4, sparing=1.0)
     assert len(set(order[:3]) & {0, 3}) == 1
-    assert len(order) == 3
+    # It adds nothing, so it follows the three that entered.
+    assert order[3] in (0, 3)
+    assert score[3] < score[2]
+
+
+def test_followers_are_ranked_by_what_they_do_not_share():
+    """By hand: relevance less the share of it that correlates, whichever feature is in."""
+    rng = np.random.default_rng(5)
+    x = rng.normal(size=(500, 6)).astype(np.float32)
+    x[:, 2] += 2 * x[:, 1]
+    x[:, 3] += 2 * x[:, 1]
+    relevance = np.array([0.3, 0.2, 0.15, 0.15, 0.12, 0.08])
+    weights = np.full(500, 1 / 500)
+    order, score = pursue(x, weights, x[:, 0], relevance, n_joint=1, sparing=2.0)
+    correlation = np.abs(np.corrcoef(x.T))
+    np.fill_diagonal(correlation, 0)
+    alone = relevance * (1 - correlation @ relevance) ** 2
+    expected = [f for f in np.argsort(-alone) if f != 0]
+    assert order.tolist() == [0, *expected]
+    assert expected != [f for f in np.argsort(-relevance) if f != 0]
+    np.testing.assert_allclose(score[1:], 0.99 * alone[expected] / alone[expected[0]], rtol=1e-4)
+    plain, _ = pursue(x, weights, x[:, 0], relevance, n_joint=1, sparing=0.0)
+    assert plain.tolist() == [0, 1, 2, 3, 4, 5]
 
 
 def test_panel_size_counts_the_features_that_matter():
@@ -73,6 +98,39 @@ def test_redundant_markers_wait():
     attributed = np.argsort(-panel.relevance(0, None))
     assert set(attributed[:3]) == {0, 5, 6}
     assert len(set(panel(0).ranking[:2]) & {0, 5, 6}) == 1
+
+
+def test_relevance_is_the_mean_share_against_each_group_by_the_root_of_its_cells():
+    rng = np.random.default_rng(6)
+    values = [rng.gamma(2.0, 0.3, (n, 12)).astype(np.float32) for n in (80, 90, 40)]
+    values[0][:, 0] += 4
+    cells = GroupedCells(values, sizes=[80, 900, 100])
+    panel = Panel(embedding_scorer(values), cells)
+    against = np.abs(panel._against(0, [1, 2], None))
+    shares = against / against.sum(1, keepdims=True)
+    expected = (30 * shares[0] + 10 * shares[1]) / 40
+    np.testing.assert_allclose(panel.relevance(0, None), expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("pair", [(0, None), (2, None), (0, 1)])
+def test_linear_shortcut_gives_what_any_scorer_gives(
+    cells, sparse_cells, scorer, pair, monkeypatch
+):
+    """Sparse products in the embedding, and gradients in the genes of dense minibatches."""
+    others = cells.others(*pair)
+    short = Panel(scorer, cells)._against(pair[0], others, pair[1])
+    sparse = Panel(scorer, sparse_cells)._against(pair[0], others, pair[1])
+    monkeypatch.setattr("ace.explain._panel.is_linear", lambda scorer, cells: False)
+    monkeypatch.setattr("ace.explain._method.is_linear", lambda scorer, cells: False)
+    cells.scored = None
+    panel = Panel(scorer, cells)
+    full = panel._against(pair[0], others, pair[1])
+    scale = np.abs(full).max()
+    np.testing.assert_allclose(short, full, atol=1e-5 * scale)
+    np.testing.assert_allclose(sparse, full, atol=1e-5 * scale)
+    np.testing.assert_allclose(
+        score_cells(scorer, sparse_cells)[0], panel._log_odds[0], rtol=1e-4, atol=1e-4
+    )
 
 
 def test_features_that_matter_to_no_group_are_no_candidates(scorer, cells):
@@ -116,6 +174,11 @@ def test_candidates_carry_more_than_an_equal_share(scorer, cells):
     # Where all carry alike, the share decides alone.
     assert len(panel._carriers([np.full(8, 0.1), np.full(8, 0.7)])) == 6
     assert len(panel._carriers([np.zeros(8)])) >= 1
+
+
+def test_sparing_is_not_negative(scorer, cells):
+    with pytest.raises(ValueError, match="sparing must be 0 or more, got -1"):
+        Panel(scorer, cells, sparing=-1)
 
 
 @pytest.mark.parametrize("mass", [0, 1.5])

@@ -66,6 +66,19 @@ class Rows:
             return ()
         return (self._context[index].to(device),)
 
+    def times(self, loadings: np.ndarray) -> np.ndarray:
+        """All rows times a matrix ``(n_features, k)``; sparse rows stay so."""
+        return np.asarray(self._matrix @ loadings)
+
+    def transposed_times(self, index: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        """Some rows, transposed, times a matrix ``(len(index), k)``; sparse rows stay so."""
+        return np.asarray(self._matrix[index].T @ weights)
+
+    @property
+    def is_array(self) -> bool:
+        """Whether it is a matrix of NumPy or SciPy that products can be taken with as it is."""
+        return sp.issparse(self._matrix) or isinstance(self._matrix, np.ndarray)
+
     def batches(self, batch_size: int = BATCH_SIZE) -> Iterator[Tensor]:
         """Yield all rows in order, ``batch_size`` at a time."""
         for start in range(0, len(self), batch_size):
@@ -112,6 +125,8 @@ class GroupedCells:
         self.n_features = widths.pop()
         #: The scorer that scored these cells last, and its log-odds of each group's cells.
         self.scored: tuple[object, list[np.ndarray]] | None = None
+        #: The same for the coordinates of the cells in a linear embedding.
+        self.embedded: tuple[object, list[np.ndarray]] | None = None
         self.sizes = np.asarray(sizes if sizes is not None else [len(g) for g in self.groups])
 
     def __len__(self) -> int:
@@ -134,7 +149,7 @@ class GroupedCells:
         rng: np.random.Generator,
         *,
         balanced: bool,
-    ) -> tuple[Tensor, np.ndarray]:
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Draw reference cells.
 
         Parameters
@@ -150,7 +165,7 @@ class GroupedCells:
 
         Returns
         -------
-        The cells, shape ``(n, n_features)``, and the group that each one is of.
+        The group that each cell is of, in increasing order, and its row there.
         """
         others = np.array(self.others(source, reference))
         weights = np.ones(len(others)) if balanced else self.sizes[others].astype(float)
@@ -159,12 +174,19 @@ class GroupedCells:
         group_of = others[
             np.minimum(np.searchsorted(edges, (np.arange(n) + rng.random()) / n), len(others) - 1)
         ]
-        drawn = torch.empty(n, self.n_features)
+        row_of = np.empty(n, dtype=np.int64)
         for group in np.unique(group_of):
             where = np.flatnonzero(group_of == group)
-            rows = self[group][draw(len(self[group]), len(where), rng)]
-            drawn[torch.from_numpy(where)] = rows.to(drawn.device)
-        return drawn, group_of
+            row_of[where] = draw(len(self[group]), len(where), rng)
+        return group_of, row_of
+
+    def gather(self, group_of: np.ndarray, row_of: np.ndarray) -> Tensor:
+        """Cells of several groups as one dense tensor, shape ``(n, n_features)``."""
+        gathered = torch.empty(len(group_of), self.n_features)
+        for group in np.unique(group_of):
+            where = np.flatnonzero(group_of == group)
+            gathered[torch.from_numpy(where)] = self[group][row_of[where]].to(gathered.device)
+        return gathered
 
     @cached_property
     def _moments(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

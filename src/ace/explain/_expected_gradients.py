@@ -92,7 +92,9 @@ class ExpectedGradients(GradientMethod):
     def attribute(self, contrast: Contrast, x: Tensor, *context: Tensor) -> tuple[Tensor, Tensor]:
         """Expected gradient of each cell."""
         n = len(x) * self.n_copies
-        drawn, _ = self.cells.draw_reference(*self._pair, n, self._rng, balanced=self.balanced)
+        drawn = self.cells.gather(
+            *self.cells.draw_reference(*self._pair, n, self._rng, balanced=self.balanced)
+        )
         baseline = drawn[torch.from_numpy(self._rng.permutation(n))].to(x)
         alpha = torch.from_numpy(self._rng.random((n, 1))).to(x)
         copies = x.repeat_interleave(self.n_copies, 0)

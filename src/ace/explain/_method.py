@@ -13,6 +13,8 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
+from ace.explain._linear_path import embedded, is_linear
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -67,7 +69,10 @@ class Contrast(nn.Module):
 
     def forward(self, x: Tensor, *context: Tensor) -> Tensor:
         """Shape ``(n_cells, n_features)`` → ``(n_cells,)``."""
-        m = self.scorer(x, *context)
+        return self.of_log_odds(self.scorer(x, *context))
+
+    def of_log_odds(self, m: Tensor) -> Tensor:
+        """Shape ``(n_cells, n_groups)`` → ``(n_cells,)``."""
         if self.reference is None:
             return m[:, self.source]
         return m[:, self.source] - m[:, self.reference]
@@ -227,7 +232,11 @@ def score_cells(scorer: GroupScorer, cells: GroupedCells) -> list[np.ndarray]:
     """
     if cells.scored is None or cells.scored[0] is not scorer:
         with frozen(scorer), seeded(0, scorer.device), torch.no_grad():
-            answer = [_score_rows(scorer, rows) for rows in cells.groups]
+            if is_linear(scorer, cells):
+                coordinates = embedded(scorer, cells)
+                answer = [scorer.clustering(torch.from_numpy(z)).numpy() for z in coordinates]
+            else:
+                answer = [_score_rows(scorer, rows) for rows in cells.groups]
         cells.scored = (scorer, answer)
     return cells.scored[1]
 

@@ -10,6 +10,7 @@ import torch
 from ace.explain._cells import BATCH_SIZE, GroupedCells, draw
 from ace.explain._expected_gradients import path_attributions
 from ace.explain._gradient import rows_at_once
+from ace.explain._linear_path import is_linear, linear_path_attributions
 from ace.explain._method import (
     Attribution,
     Contrast,
@@ -25,26 +26,39 @@ if TYPE_CHECKING:
 
 #: Pairs of cells at least, for each two groups.
 MIN_PAIRS = 16
+#: Genes that the candidates of all groups are among, at most: they are dense at once.
+MAX_CARRIERS = 300
 
 
 class Panel(Method):
-    r"""A small panel, chosen jointly: relevant, adding something, and not redundant.
+    r"""A small panel: relevant, adding something, not redundant, and the same on other cells.
 
-    Scores of single genes rank five markers of the same programme first. Here genes enter one at a
-    time, each time the one with the largest
+    Scores of single genes rank five markers of the same programme first. Here the first
+    ``n_joint`` genes enter one at a time, each time the one with the largest
 
     .. math::
-        \underbrace{r_i^{\gamma}}_{\text{relevance}} \cdot
+        \underbrace{r_i}_{\text{relevance}} \cdot
         \underbrace{\lvert \rho(t, x_i \mid x_S) \rvert}_{\text{what it adds}} \cdot
         \underbrace{\bigl(1 - \max_{j \in S} \lvert \rho(x_i, x_j) \rvert\bigr)}
         _{\text{not redundant}}
 
-    where :math:`S` are the genes already in and
+    where :math:`S` are the genes already in. With every step more of what is left to add is
+    chance: of twins, which one enters is decided by a few cells, and all that follows by that. So
+    the others follow by what does not depend on which ones are in, their relevance less what they
+    share with all candidates:
 
-    - :math:`r_i` is the mean over the other groups :math:`t` of the absolute expected gradient of
-      the group's log-odds from cells of :math:`t`, so that a gene that is up against one
-      neighbour and down against another does not cancel; of one group against another, that of
-      the difference of their log-odds, which is the same both ways;
+    .. math::
+        r_i \Bigl(1 - \frac{\sum_{j \ne i} r_j \lvert \rho(x_i, x_j) \rvert}
+        {\sum_j r_j}\Bigr)^{\sigma} .
+
+    Here
+
+    - :math:`r_i` is a mean over the other groups :math:`t`. Of each it takes the gene's share of
+      the absolute expected gradients of the group's log-odds from cells of :math:`t`: a gene that
+      is up against one neighbour and down against another does not cancel, and a far neighbour
+      counts no more than a near one. Groups weigh as the root of their cells, for of few cells
+      little can be known. Of one group against another it is the share in the difference of
+      their log-odds, which is the same both ways;
     - :math:`\rho(t, x_i \mid x_S)` is the correlation of the gene, made orthogonal to the panel
       (a semi-partial correlation), with the target :math:`t = \tanh(m_s / \mathrm{median}
       \lvert m_s \rvert)`: orthogonal least squares for a sparse linear surrogate of the scorer;
@@ -53,12 +67,13 @@ class Panel(Method):
     Candidates are the fewest genes that carry a share ``mass`` of the attribution of all groups
     together (of the two, when one is compared with another), and none that carries less than
     an equal share: a gene that matters to no group is not a candidate for any, however it may
-    differ by chance or by normalisation. What does not enter is ranked after the panel by its
-    relevance. The score is the geometric mean of the three factors at entry, relative to the first
-    gene's; the sign is the gene's direction in the source.
+    differ by chance or by normalisation. Of these, a group has its ``max_candidates`` most
+    relevant ones; all other genes are ranked after them by their relevance. The score of a gene
+    that entered jointly is the geometric mean of the three factors at its entry, relative to the
+    first gene's; the sign is the gene's direction in the source.
 
-    ``panel_size`` of the diagnostics is the smallest number of genes whose surrogate's
-    cross-validated error is within one standard error of the best.
+    ``panel_size`` of the diagnostics is the smallest number of genes, of the first ``max_panel``,
+    whose surrogate's cross-validated error is within one standard error of the best.
 
     Parameters
     ----------
@@ -70,16 +85,19 @@ class Panel(Method):
         Share of the attribution that the candidates carry, in (0, 1]; they may carry less where
         most genes matter about alike.
     max_candidates
-        Candidates at most.
-    max_panel
+        Candidates of a group at most.
+    n_joint
         Genes that enter jointly, at most.
-    relevance_power
-        :math:`\gamma`: larger values prefer single strong markers, smaller ones less redundancy.
+    max_panel
+        The largest size of a panel.
+    sparing
+        :math:`\sigma`, not negative: larger values give less redundant panels, smaller ones panels
+        that differ less between two samples of cells.
     """
 
     info = MethodInfo(
         name="panel",
-        computes="jointly sparse, non-redundant panel that reproduces the scorer",
+        computes="small, non-redundant panel that reproduces the scorer",
         paper="ours, on expected gradients (Erion et al. 2021)",
         signed=True,
         needs_reference=True,
@@ -94,19 +112,25 @@ class Panel(Method):
         per_cell: bool = False,
         n_pairs: int = 1000,
         mass: float = 0.75,
-        max_candidates: int = 300,
+        max_candidates: int = 100,
+        n_joint: int = 5,
         max_panel: int = 40,
-        relevance_power: float = 0.75,
+        sparing: float = 2.0,
     ) -> None:
         super().__init__(scorer, cells, seed=seed, per_cell=per_cell)
         if not 0 < mass <= 1:
             raise ValueError(f"mass must lie in (0, 1], got {mass}.")
-        at_least_one(n_pairs=n_pairs, max_candidates=max_candidates, max_panel=max_panel)
+        if not sparing >= 0:
+            raise ValueError(f"sparing must be 0 or more, got {sparing}.")
+        at_least_one(
+            n_pairs=n_pairs, max_candidates=max_candidates, n_joint=n_joint, max_panel=max_panel
+        )
         self.n_pairs = n_pairs
         self.mass = mass
         self.max_candidates = max_candidates
+        self.n_joint = n_joint
         self.max_panel = max_panel
-        self.relevance_power = relevance_power
+        self.sparing = sparing
         self._log_odds = score_cells(scorer, cells)
         self._relevance: dict[tuple[int, int | None], np.ndarray] = {}
         self._dense: dict[int, np.ndarray] = {}
@@ -115,68 +139,92 @@ class Panel(Method):
     def explain(self, source: int, reference: int | None) -> Attribution:
         """Choose the panel of one group."""
         relevance = self.relevance(source, reference)
-        candidates = self.candidates(source, reference)
-        x, weights, target = self.design(source, reference, candidates)
-        order, entry = pursue(
+        carriers = self.candidates(source, reference)
+        x, weights, target = self.design(source, reference, carriers)
+        mine = np.argsort(-relevance[carriers], kind="stable")[: self.max_candidates]
+        x, candidates = x[:, mine], carriers[mine]
+        order, score = pursue(
             x,
             weights,
             target,
-            relevance[candidates] ** self.relevance_power,
-            max_steps=self.max_panel,
+            relevance[candidates],
+            n_joint=self.n_joint,
+            sparing=self.sparing,
         )
-        entered = candidates[order]
+        ranked = candidates[order]
         size = panel_size(
-            x[:, order], weights, target, np.random.default_rng(self.seed_of(source, reference))
-        )
-        # Partial correlations may rise when a suppressor enters; scores must follow the ranking.
-        magnitude = self._below(
-            relevance, entered, np.minimum.accumulate(np.cbrt(entry / entry[0]))
+            x[:, order[: self.max_panel]],
+            weights,
+            target,
+            np.random.default_rng(self.seed_of(source, reference)),
         )
         per_cell = self._per_cell(source, reference) if self.per_cell else None
         result = self.attribution(
-            magnitude,
+            self._below(relevance, ranked, score),
             self.cells.difference(source, reference),
             source,
             reference,
             per_cell=per_cell,
             diagnostics={"panel_size": float(size)},
         )
-        # Genes that entered with the same stored score keep their order of entry.
-        followers = result.ranking[~np.isin(result.ranking, entered)]
+        # Candidates with the same stored score keep their order.
+        followers = result.ranking[~np.isin(result.ranking, ranked)]
         return Attribution(
-            result.scores, np.concatenate([entered, followers]), per_cell, result.diagnostics
+            result.scores, np.concatenate([ranked, followers]), per_cell, result.diagnostics
         )
 
     def relevance(self, source: int, reference: int | None) -> np.ndarray:
-        """Mean absolute expected gradient against each other group, shape ``(n_features,)``."""
+        """Share of the absolute expected gradients, shape ``(n_features,)``, summing to 1."""
         if reference is not None and reference < source:
             # The same both ways: only the sign of what is explained turns.
             source, reference = reference, source
         if (source, reference) not in self._relevance:
-            against = self._against(source, self.cells.others(source, reference), reference)
-            self._relevance[source, reference] = np.abs(against).mean(0)
+            others = self.cells.others(source, reference)
+            against = np.abs(self._against(source, others, reference))
+            shares = against / np.maximum(against.sum(1, keepdims=True), 1e-30)
+            weights = np.sqrt(self.cells.sizes[others])
+            self._relevance[source, reference] = weights @ shares / weights.sum()
         return self._relevance[source, reference]
 
     def _against(self, source: int, others: list[int], reference: int | None) -> np.ndarray:
         """Expected gradients of what is explained from each of some groups, one row each."""
         n = max(self.n_pairs, MIN_PAIRS * len(others))
         rng = np.random.default_rng(self.seed_of(source, reference))
-        baselines, other_of = self.cells.draw_reference(source, reference, n, rng, balanced=True)
+        group_of, row_of = self.cells.draw_reference(source, reference, n, rng, balanced=True)
         own = draw(len(self.cells[source]), n, rng)
-        alpha = torch.from_numpy(rng.random((n, 1), dtype=np.float32))
-        row_of = torch.from_numpy(np.searchsorted(others, other_of))
+        alpha = rng.random((n, 1), dtype=np.float32)
         contrast = Contrast(self.scorer, source, reference)
-        device = self.scorer.device
+        if is_linear(self.scorer, self.cells):
+            total = linear_path_attributions(
+                self.scorer, contrast, self.cells, own, group_of, row_of, alpha
+            )
+        else:
+            total = self._by_minibatch(contrast, others, own, group_of, row_of, alpha)
+        return total / np.bincount(np.searchsorted(others, group_of))[:, None]
+
+    def _by_minibatch(
+        self,
+        contrast: Contrast,
+        others: list[int],
+        own: np.ndarray,
+        group_of: np.ndarray,
+        row_of: np.ndarray,
+        alpha: np.ndarray,
+    ) -> np.ndarray:
+        """Sum the attributions of the pairs for each other group, through any scorer."""
+        cells, device = self.cells[contrast.source], self.scorer.device
         total = torch.zeros(len(others), self.cells.n_features, device=device)
+        other_of = torch.from_numpy(np.searchsorted(others, group_of)).to(device)
         step = min(BATCH_SIZE, rows_at_once(self.cells.n_features, 4))
-        for i in range(0, n, step):
-            here = own[i : i + step]
-            x, context = self.cells[source][here], self.cells[source].context(here, device)
-            baseline, at = baselines[i : i + step].to(device), alpha[i : i + step].to(device)
-            by_pair = path_attributions(contrast, x.to(device), baseline, at, *context)
-            total.index_add_(0, row_of[i : i + step].to(device), by_pair)
-        n_each = np.bincount(row_of.numpy(), minlength=len(others))
-        return total.cpu().double().numpy() / np.maximum(n_each, 1)[:, None]
+        for start in range(0, len(own), step):
+            i = slice(start, start + step)
+            baseline = self.cells.gather(group_of[i], row_of[i]).to(device)
+            x, context = cells[own[i]].to(device), cells.context(own[i], device)
+            at = torch.from_numpy(alpha[i]).to(device)
+            total.index_add_(
+                0, other_of[i], path_attributions(contrast, x, baseline, at, *context)
+            )
+        return total.cpu().double().numpy()
 
     def candidates(self, source: int, reference: int | None) -> np.ndarray:
         """Features that carry the share ``mass`` of the attribution, most relevant first."""
@@ -196,7 +244,7 @@ class Panel(Method):
         n = int(np.searchsorted(carried, self.mass)) + 1
         # Rounding must not make genes of equal shares fall below it.
         above = int((shares >= (1 - 1e-6) * shares.mean()).sum())
-        return order[: min(n, above, self.max_candidates)]
+        return order[: min(n, above, MAX_CARRIERS)]
 
     def design(
         self, source: int, reference: int | None, candidates: np.ndarray
@@ -228,12 +276,12 @@ class Panel(Method):
         return dense
 
     @staticmethod
-    def _below(relevance: np.ndarray, entered: np.ndarray, entry: np.ndarray) -> np.ndarray:
-        """Scores of all features: those that entered, then the rest scaled below the last."""
+    def _below(relevance: np.ndarray, ranked: np.ndarray, score: np.ndarray) -> np.ndarray:
+        """Scores of all features: the candidates', then the rest's scaled below the last."""
         magnitude = relevance.copy()
-        magnitude[entered] = 0
-        magnitude *= 0.99 * entry[-1] / max(magnitude.max(), 1e-30)
-        magnitude[entered] = entry
+        magnitude[ranked] = 0
+        magnitude *= 0.99 * score[-1] / max(magnitude.max(), 1e-30)
+        magnitude[ranked] = score
         return magnitude
 
     def _per_cell(self, source: int, reference: int | None) -> np.ndarray | None:

@@ -11,13 +11,19 @@ NEGLIGIBLE = 1e-3
 
 
 def pursue(
-    x: np.ndarray, weights: np.ndarray, target: np.ndarray, prior: np.ndarray, *, max_steps: int
+    x: np.ndarray,
+    weights: np.ndarray,
+    target: np.ndarray,
+    relevance: np.ndarray,
+    *,
+    n_joint: int,
+    sparing: float,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Let features enter one at a time, as :class:`~ace.explain.Panel` describes.
+    """Rank features as :class:`~ace.explain.Panel` describes.
 
-    All is done on the weighted correlation matrix: when a feature enters, it is swept out of the
-    matrix and of the target (orthogonal least squares), so a step costs ``n_features ** 2``,
-    whatever the number of cells.
+    All is done on the weighted correlation matrix: when a feature enters jointly, it is swept out
+    of the matrix and of the target (orthogonal least squares), so a step costs
+    ``n_features ** 2``, whatever the number of cells.
 
     Parameters
     ----------
@@ -27,26 +33,48 @@ def pursue(
         Weight of each cell, summing to 1, shape ``(n_cells,)``.
     target
         What the surrogate fits, shape ``(n_cells,)``.
-    prior
-        Factor of each feature in the criterion, shape ``(n_features,)``.
-    max_steps
-        Features that enter, at most.
+    relevance
+        Of each feature, not negative, shape ``(n_features,)``.
+    n_joint
+        Features that enter jointly, at most.
+    sparing
+        Power of what a feature does not share with the others.
 
     Returns
     -------
-    The features in the order of entry, and the criterion of each at its entry.
+    All features, best first, and the score of each, falling.
     """
     correlation, partial = _correlations(x, weights, target)
     absolute = np.abs(correlation)
-    redundancy = np.zeros(len(prior))
+    order, entry = _enter(correlation, partial, absolute, relevance, n_joint)
+    share = relevance / max(relevance.sum(), 1e-30)
+    shared = (absolute - np.diag(np.diag(absolute))) @ share
+    alone = relevance * np.maximum(1 - shared, 0) ** sparing
+    alone[order] = -1
+    followers = np.argsort(-alone, kind="stable")[: len(alone) - len(order)]
+    # Partial correlations may rise when a suppressor enters; scores must follow the ranking.
+    score = np.minimum.accumulate(np.cbrt(entry / entry[0]))
+    behind = 0.99 * score[-1] * alone[followers] / max(alone.max(), 1e-30)
+    return np.concatenate([order, followers]), np.concatenate([score, behind])
+
+
+def _enter(
+    correlation: np.ndarray,
+    partial: np.ndarray,
+    absolute: np.ndarray,
+    relevance: np.ndarray,
+    n_joint: int,
+) -> tuple[np.ndarray, np.ndarray]:
+    """The features that enter jointly, and the criterion of each at its entry."""
+    redundancy = np.zeros(len(relevance))
     order: list[int] = []
     entry: list[float] = []
-    for _ in range(min(max_steps, len(prior))):
+    for _ in range(min(n_joint, len(relevance))):
         left = np.diag(correlation)
         adds = np.where(
             left > NEGLIGIBLE, np.abs(partial) / np.sqrt(np.maximum(left, NEGLIGIBLE)), 0
         )
-        criterion = prior * adds * np.maximum(1 - redundancy, 0)
+        criterion = relevance * adds * np.maximum(1 - redundancy, 0)
         criterion[order] = -1
         best = int(np.argmax(criterion))
         if criterion[best] <= 0 and order:

@@ -60,7 +60,9 @@ class Shap(GradientMethod):
         """Sampled Shapley values of each cell."""
         from captum.attr import ShapleyValueSampling
 
-        drawn, _ = self.cells.draw_reference(*self._pair, len(x), self._rng, balanced=False)
+        drawn = self.cells.gather(
+            *self.cells.draw_reference(*self._pair, len(x), self._rng, balanced=False)
+        )
         baseline = drawn[torch.from_numpy(self._rng.permutation(len(x)))].to(x)
         with torch.no_grad():
             attributions = ShapleyValueSampling(contrast).attribute(
