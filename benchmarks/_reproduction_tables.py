@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from _evidence import default_of, is_baseline, means
-from _tables import Column, markdown, mean_table, ordered, read, seeds
+from _tables import Column, classed, markdown, mean_table, ordered, read, seeds
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -115,7 +115,8 @@ def leaders(rows: pd.DataFrame) -> str:
             part = part.dropna(axis=1, how="all")
             lines += [_leader(part, data, protocol, k) for k in sizes_of(part)]
     head = ["panels", "genes", "default", "its place", "best baseline", "best of all"]
-    return markdown(head, [line for line in lines if line], n_words=1) if lines else ""
+    lines = [line for line in lines if line]
+    return classed(markdown(head, lines, n_words=len(head)), "leaders") if lines else ""
 
 
 def _leader(rows: pd.DataFrame, data: str, protocol: str, k: int) -> list[str]:
