@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
 from _tables import Column, mean_table, ordered, read, rows_of, seeds
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    import pandas as pd
 
 AUROC = tuple(Column(f"auroc@{k}", f"AUROC @{k}", 3, 1) for k in (3, 5, 10, 18))
 REDUNDANCY = (
@@ -131,8 +130,23 @@ def _each_set(rows: pd.DataFrame, columns: tuple[Column, ...]) -> str:
             parts.append(f"{title}\n\n{mean_table(part, 'method', columns)}")
         if len(level):
             distance = level[columns[0].field].mean()
-            parts.append(f"The {LEVEL} alone: {distance:.{columns[0].decimals}f}.\n")
+            text = f"The {LEVEL} alone: {distance:.{columns[0].decimals}f}."
+            parts.append(f"{text} {_below(part, distance)}".rstrip() + "\n")
     return "\n".join(parts)
+
+
+def _below(rows: pd.DataFrame, level: float) -> str:
+    """Say with how many genes each method first keeps more neighbours than the causal ones do."""
+    first: dict[int, list[str]] = {}
+    for name, own in rows.groupby("method", sort=True):
+        curve = pd.DataFrame(own["jaccard"].tolist()).mean().round(3)
+        below = curve.index[curve < round(level, 3)]
+        if len(below):
+            first.setdefault(own["n_genes"].iloc[0][below[0]], []).append(f"`{name}`")
+    if not first:
+        return ""
+    said = "; ".join(f"{n} {', '.join(names)}" for n, names in sorted(first.items()))
+    return f"Genes until a method is below that: {said}."
 
 
 def _training(rows: pd.DataFrame) -> str:

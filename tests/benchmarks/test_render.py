@@ -139,14 +139,15 @@ def test_causal_genes_are_a_level_below_the_table(tmp_path):
     rows = [
         {"data": "symsim_220_clean", "method": method, "seed": 0, "n_genes": [5, 10],
          "jaccard": [at, at], "jaccard@5": at}
-        for method, at in (("ace panel", 0.6), ("20 causal genes", 0.5))
+        for method, at in (("ace panel", 0.6), ("COSG", 0.4), ("20 causal genes", 0.5))
     ]  # fmt: skip
     (tmp_path / "structure.json").write_text(json.dumps({"rows": rows}))
     render(tmp_path, tmp_path)
     lines = (tmp_path / "structure.md").read_text().splitlines()
     # It is nobody's ranking, so it takes the best from none.
-    assert lines[4] == "| ace panel | **0.600** |"
-    assert lines[-1] == "The 20 causal genes alone: 0.500."
+    assert lines[4:6] == ["| ace panel | 0.600 |", "| COSG | **0.400** |"]
+    told = "The 20 causal genes alone: 0.500. Genes until a method is below that: 5 `COSG`."
+    assert lines[-1] == told
     assert (tmp_path / "structure.png").is_file()
 
 
