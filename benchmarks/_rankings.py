@@ -136,7 +136,8 @@ def _baseline_rankings() -> list[Ranking]:
         "L1 logistic regression": _baselines.l1_logistic_regression,
         "JSD specificity": _baselines.jsd_specificity,
     }
-    if find_spec("nsforest") is not None and find_spec("plotly") is not None:
+    # nsforest 4.1 does not run on pandas 3.
+    if find_spec("nsforest") is not None and pd.__version__.startswith("2."):
         single["NS-Forest"] = _baselines.ns_forest
     if find_spec("pydeseq2") is not None:
         single["DESeq2"] = _baselines.deseq2

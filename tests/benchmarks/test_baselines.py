@@ -62,6 +62,8 @@ def test_baselines_are_told_from_ours():
     from _rankings import rankings
 
     installed = [n for n in NAMES if n not in PACKAGES or importlib.util.find_spec(PACKAGES[n])]
+    if not pd.__version__.startswith("2."):
+        installed = [name for name in installed if name != "NS-Forest"]
     assert set(installed) == set(_baselines())
     assert not any(r.default or r.model for r in _baselines().values())
     assert any(r.default and not r.baseline for r in rankings().values())
@@ -73,7 +75,7 @@ def test_planted_genes_come_first(name):
     from _rankings import Cells
 
     if name not in _baselines():
-        pytest.skip(f"{PACKAGES[name]} is not installed")
+        pytest.skip(f"{PACKAGES[name]} is not installed, or not for this pandas")
     adata = _planted()
     before = adata.copy()
     panels = _baselines()[name].rank(Cells(adata, 0))
@@ -119,7 +121,7 @@ def test_scaled_values_are_taken(name):
     from _rankings import Cells
 
     if name not in _baselines():
-        pytest.skip(f"{PACKAGES[name]} is not installed")
+        pytest.skip(f"{PACKAGES[name]} is not installed, or not for this pandas")
     adata = _planted()
     adata.X = adata.X.toarray()
     sc.pp.scale(adata)
