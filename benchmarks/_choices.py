@@ -291,7 +291,7 @@ def _rankings(evidence: Evidence) -> str:
         ("redundancy", pbmc, "redundancy", 2),
         ("pancreas: AUROC @3", baron, "auroc@3", 3),
         ("simulated: noise of 20", truth, "noise", 1),
-        ("found again in the other half", halves, "jaccard", 2),
+        ("found again in other half", halves, "jaccard", 2),
         ("seconds", pbmc, "seconds", 2),
     )
     there = [f for f in fields if len(means(f[1], f[2]))]
@@ -303,6 +303,6 @@ def _rankings(evidence: Evidence) -> str:
                 number(own.mean(), float("nan"), decimals) if len(own) else ""
                 for own, (*_, decimals) in zip(found, there, strict=True)
             ]
-            lines.append([f"`{name}`", purpose, *cells])
+            lines.append([name, purpose, *cells])
     head = ["ranking", "for", *(f[0] for f in there)]
-    return markdown(head, lines, n_words=2) if lines else NO_RANKINGS
+    return classed(markdown(head, lines, n_words=2), "rankings") if lines else NO_RANKINGS

@@ -102,7 +102,8 @@ def against(
     meant = others if callable(others) else others.__contains__
     theirs = found[[name for name in found.index if meant(name) and name != method]]
     if not len(own) or not len(theirs):
-        return Part(_labelled(label, "not measured"), None)
+        named = "a baseline" if callable(others) else ", ".join(others)
+        return Part(_labelled(label, f"{method if not len(own) else named} not measured"), None)
     rival = str(theirs.idxmax() if best > 0 else theirs.idxmin())
     mean, level = round(own.mean(), decimals), round(theirs[rival], decimals)
     said = f"{shown(own, decimals)}, {shown(values(rows, column, rival), decimals)} of {rival}"
@@ -122,7 +123,7 @@ def reaches(
     """Whether a method reaches a level: at least (`best` 1) or at most (-1)."""
     own = values(rows, column, method)
     if not len(own):
-        return Part(_labelled(label, "not measured"), None)
+        return Part(_labelled(label, f"{method} not measured"), None)
     holds = bool((round(own.mean(), decimals) - level) * best >= 0)
     said = f"{shown(own, decimals)}, {'at least' if best > 0 else 'at most'} {level:g}"
     return Part(_labelled(label, said), holds, len(own))
