@@ -3,17 +3,18 @@
     python benchmarks/representations.py --help
 
 In each latent space k-means looks for as many clusters as there are types, and is compared with
-these: adjusted Rand index, adjusted mutual information, and silhouette (of the clusters, and of the
-types).
+these: adjusted Rand index, adjusted mutual information, and silhouette, which is also told of the
+types.
 
 Kratos is a classifier, trained on the types of 70 % of the cells (a tenth of them for validation),
 as published, and judged on all cells and on the 30 % that it did not see; the paper does not say
 which. Its last hidden layer is the latent space. Beside the clusters in it, its predictions are
 compared with the types: the paper's table is about these ("a direct classification step", §1).
-``min-max`` scales genes as published, which is not our default. All others see all cells and no types: ACE (with
-clusters of its own), the principal components, which GCE explains here (in the paper, scvis in two
-dimensions), and scVI (counts, 150 epochs). Seconds are those of the training, one after the other
-in one process.
+``min-max`` scales genes as published, which is not our default.
+
+All others see all cells and no types: ACE (with clusters of its own), the principal components,
+which GCE explains here (in the paper, scvis in two dimensions), and scVI (counts, 150 epochs).
+Seconds are those of the training, one after the other in one process.
 """
 
 from __future__ import annotations
