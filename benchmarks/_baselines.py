@@ -33,8 +33,10 @@ Panels = dict[str, np.ndarray]
 #: Strengths of the L1 penalty: multiples of the C below which every coefficient is 0.
 L1_PATH = np.geomspace(1.5, 100, 8)
 L1_FOLDS = 3
-#: Pseudo-replicates that DESeq2 gets of a group, and of the rest.
+#: Pseudo-replicates that DESeq2 gets of a group, and of the rest, and the counts that a gene needs
+#: (its vignette's advice).
 N_REPLICATES = 5
+MIN_COUNTS = 10
 
 
 def groups_of(adata: ad.AnnData) -> Iterator[tuple[str, np.ndarray]]:
@@ -133,13 +135,15 @@ def deseq2(adata: ad.AnnData, seed: int) -> Panels:
     The cells of a group are dealt at random to 5 pseudo-replicates (fewer if there are fewer
     cells), those of all other groups to 5 of the rest, and their counts summed. Pseudo-replicates
     of one sample are no biological ones: their p-values are too small, but the order of the genes
-    is what a user gets. Both directions count, as ours do.
+    is what a user gets. Both directions count, as ours do. Genes of fewer than 10 counts in all
+    are not tested, and rank last.
     """
     from pydeseq2.dds import DeseqDataSet
     from pydeseq2.default_inference import DefaultInference
     from pydeseq2.ds import DeseqStats
 
     counts = sp.csr_matrix(adata.layers["counts"])
+    tested = np.asarray(counts.sum(axis=0)).ravel() >= MIN_COUNTS
     X = dense(adata.X)
     rng = np.random.default_rng(seed)
     shared = {"quiet": True, "inference": DefaultInference(n_cpus=1)}
@@ -153,7 +157,9 @@ def deseq2(adata: ad.AnnData, seed: int) -> Panels:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of dispersions that do not fit a trend
             data = DeseqDataSet(
-                counts=pd.DataFrame(bulk.astype(int), replicates, adata.var_names),
+                counts=pd.DataFrame(
+                    bulk[:, tested].astype(int), replicates, adata.var_names[tested]
+                ),
                 metadata=pd.DataFrame({"condition": condition}, replicates),
                 design="~condition",
                 refit_cooks=False,
@@ -168,7 +174,8 @@ def deseq2(adata: ad.AnnData, seed: int) -> Panels:
                 **shared,
             )
             test.run_wald_test()
-        statistic = np.nan_to_num(np.abs(test.statistics.to_numpy()), nan=-1.0)
+        statistic = np.full(adata.n_vars, -1.0)
+        statistic[tested] = np.nan_to_num(np.abs(test.statistics.to_numpy()), nan=-1.0)
         panels[name] = ordered(statistic, univariate(X, inside))
     return panels
 

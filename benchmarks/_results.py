@@ -18,8 +18,9 @@ SOURCE = HERE.parent / "src" / "ace"
 RESULTS = HERE / "results"
 
 _PACKAGES = (
-    "ace-sc anndata captum cosg numpy pandas scanpy scikit-learn scipy scvi-tools torch".split()
-)
+    "ace-sc anndata captum cosg nsforest numpy pandas pydeseq2 scanpy scikit-learn scipy "
+    "scvi-tools torch"
+).split()
 
 Row = dict[str, Any]
 
