@@ -35,17 +35,16 @@ def rank_specificity(
 ) -> AnnData | None:
     r"""Rank genes by how specific their expression is to a group of cells.
 
-    The score of :cite:p:`cabili2011integrative`: the profile of a gene, its mean expression in each group
-    scaled to a sum of 1, is compared with the profile of a gene that one group alone expresses,
+    The score of :cite:p:`cabili2011integrative`: the profile of a gene, its mean expression in
+    each group scaled to a sum of 1, is compared with that of a gene that one group alone expresses,
 
     .. math::
         s_{gt} = 1 - \sqrt{H\!\left(\frac{p_g + e_t}{2}\right) - \frac{H(p_g)}{2}}
 
     with the profile :math:`p_g`, the indicator :math:`e_t` of the group and the entropy :math:`H`
     in bits. It is 1 for a gene that only this group expresses and 0 for one that it does not
-    express at all, however much the gene varies within the group. It sees each gene by itself,
-    and little of genes that a group lacks: :func:`explain` finds genes that tell groups apart
-    together.
+    express. It compares means, gene by gene, and has little to say about genes that a group lacks:
+    :func:`explain` finds genes that tell groups apart together, in both directions.
 
     Parameters
     ----------
