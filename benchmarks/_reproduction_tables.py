@@ -43,15 +43,15 @@ STABILITY = (
     Column("rbo", "rank-biased overlap", 2, 1),
 )
 
-#: Clusters are what a classifier predicts, else those of k-means; these are told beside it.
+#: Clusters are those of k-means; what a classifier predicts is compared beside them.
 REPRESENTATIONS = (
     Column("silhouette", "silhouette", 3, 1),
     Column("ari", "ARI", 3, 1),
     Column("ami", "AMI", 3, 1),
     Column("silhouette_types", "silhouette of the types", 3, 1),
-    Column("silhouette_k_means", "by k-means: silhouette", 3),
-    Column("ari_k_means", "ARI", 3),
-    Column("ami_k_means", "AMI", 3),
+    Column("silhouette_predicted", "as predicted: silhouette", 3),
+    Column("ari_predicted", "ARI", 3),
+    Column("ami_predicted", "AMI", 3),
     Column("accuracy", "accuracy", 3),
     Column("train_seconds", "seconds of training", 1),
 )
