@@ -20,8 +20,11 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 FULL = "python benchmarks/run.py"
-#: The small form of scripts that have no word for it.
-QUICK = {"train_speed": ["--seeds", "0", "--rounds", "2"]}
+#: The small form of scripts that have no word for it, or run many sets.
+QUICK = {
+    "train_speed": ["--seeds", "0", "--rounds", "2"],
+    "panels": ["--quick", "--data", "pbmc3k", "pbmc68k", "symsim_140_clean", "simulated"],
+}
 
 
 def scripts() -> list[Path]:
