@@ -262,7 +262,9 @@ def draw_representations(results_path: Path, out_png: Path) -> None:
         ax.set_axis_on()
         ax.set(xticks=[], yticks=[])
         ax.spines[:].set_color("lightgrey")
-        agreement = f"ARI {row['ari']:.2f}, AMI {row['ami']:.2f}"
+        agreement = f"k-means: ARI {row['ari']:.2f}, AMI {row['ami']:.2f}"
+        if np.isfinite(row.get("ari_predicted", np.nan)):
+            agreement += f"; predicted: {row['ari_predicted']:.2f}, {row['ami_predicted']:.2f}"
         ax.set_title(f"{PLACES.get(name, name)}\n{agreement}", fontsize=10)
     handles, labels = axes[0].get_legend_handles_labels()
     fig.legend(

@@ -138,12 +138,13 @@ def test_places_of_the_first_set(tmp_path, saved):
         {"method": method, "label_names": ["B", "T"]} | shared | places
         for method in ("ACE", "KRATOS, all cells")
     ]
+    rows[1] |= {"ari_predicted": 0.9, "ami_predicted": 0.8}
     rows.append({"method": "PCA, 2 components"} | shared)
     draw_representations(_write(tmp_path / "r.json", rows), tmp_path / "r.png")
     (fig,) = saved
     assert [ax.get_title() for ax in fig.axes] == [
-        "Kratos, all cells\nARI 0.50, AMI 0.60",
-        "ACE\nARI 0.50, AMI 0.60",
+        "Kratos, all cells\nk-means: ARI 0.50, AMI 0.60; predicted: 0.90, 0.80",
+        "ACE\nk-means: ARI 0.50, AMI 0.60",
     ]
     points = {c.get_label(): c.get_offsets().tolist() for c in fig.axes[0].collections}
     assert points == {"B": [[1, 2.5]], "T": [[0, 0], [-1.5, 0]]}
