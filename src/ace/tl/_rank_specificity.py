@@ -36,7 +36,7 @@ def rank_specificity(
     r"""Rank genes by how specific their expression is to a group of cells.
 
     The score of :cite:p:`cabili2011integrative`: the profile of a gene, its mean expression in
-    each group scaled to a sum of 1, is compared with that of a gene that one group alone expresses,
+    each group scaled to a sum of 1, is compared with that of a gene only one group expresses,
 
     .. math::
         s_{gt} = 1 - \sqrt{H\!\left(\frac{p_g + e_t}{2}\right) - \frac{H(p_g)}{2}}
