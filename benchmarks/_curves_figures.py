@@ -66,7 +66,7 @@ PLACES = {
     "SCVI": "scVI",
 }
 #: Distances from 1 that are marked, of those that are in sight.
-TICKS = (0.3, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001, 0.0005)
+TICKS = (0.3, 0.2, 0.1, 0.05, 0.03, 0.02, 0.015, 0.01, 0.005, 0.003, 0.002, 0.001, 0.0005)
 
 
 def draw_curves(results_path: Path, out_png: Path) -> None:
@@ -265,7 +265,7 @@ def draw_representations(results_path: Path, out_png: Path) -> None:
         agreement = f"k-means: ARI {row['ari']:.2f}, AMI {row['ami']:.2f}"
         if np.isfinite(row.get("ari_predicted", np.nan)):
             agreement += f"; predicted: {row['ari_predicted']:.2f}, {row['ami_predicted']:.2f}"
-        ax.set_title(f"{PLACES.get(name, name)}\n{agreement}", fontsize=10)
+        ax.set_title(f"{PLACES.get(name, name)}\n{agreement}", fontsize=9)
     handles, labels = axes[0].get_legend_handles_labels()
     fig.legend(
         handles, labels, loc="outside right center", frameon=False, fontsize=9, markerscale=3
