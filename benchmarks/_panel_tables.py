@@ -203,6 +203,10 @@ def _ratio(part: pd.DataFrame, name: str) -> str:
     if name == "wilcoxon" and len(seconds) == 2:
         ratio = seconds["ace.tl.explain"] / seconds["scanpy Wilcoxon"]
         return f"\n`ace.tl.explain` takes {ratio:.2f} of the time of Wilcoxon.\n"
+    if name == "baselines" and part["default"].eq(True).any():
+        default = part.loc[part["default"].eq(True), "subject"].iloc[0]
+        slower, others = int((seconds > seconds[default]).sum()), len(seconds) - 1
+        return f"\n`{default}` is faster than {slower} of {others} baselines.\n"
     if name == "adversarial" and len(seconds) == 2:
         ratio = seconds["subgradient"] / seconds["proximal"]
         return f"\nThe published solver takes {ratio:.0f} times as long.\n"

@@ -82,12 +82,17 @@ def test_ratios_of_speed(tmp_path):
         {"comparison": "adversarial", "subject": "subgradient", "seed": 0, "seconds": 300.0},
         {"comparison": "scale", "subject": "ace.tl.explain", "size": 10_000, "seconds": 2.0},
         {"comparison": "scale", "subject": "ace.tl.explain", "size": 100_000, "seconds": 3.0},
+        {"comparison": "baselines", "subject": "ace panel", "seconds": 0.5, "default": True},
+        {"comparison": "baselines", "subject": "COSG", "seconds": 0.1, "default": False},
+        {"comparison": "baselines", "subject": "GRS", "seconds": 2.0, "default": False},
     ]
     (tmp_path / "speed.json").write_text(json.dumps({"rows": rows}))
     render(tmp_path, tmp_path)
     text = (tmp_path / "speed.md").read_text()
     assert "takes 0.50 of the time of Wilcoxon" in text
     assert "takes 100 times as long" in text
+    assert "| ace panel (default) | 0.50 |" in text
+    assert "`ace panel` is faster than 1 of 2 baselines." in text
     assert "10 times the cells take 1.50 times as long" in text
     assert "| ace.tl.explain, 100,000 cells | 3.00 |" in text
 
