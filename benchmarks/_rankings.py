@@ -164,7 +164,9 @@ def _plain(call: Callable[[ad.AnnData, int], Panels], cells: Cells) -> Panels:
 #: Perturbs genes one by one: minutes for each group of a real data set.
 _SLOW = {"shap"}
 #: Methods that explain ACE's autoencoder here.
-_THROUGH_ACE = {"panel", "adversarial", "expected_gradients"}
+_THROUGH_ACE = {
+    *("panel", "adversarial", "expected_gradients", "integrated_gradients", "smoothgrad"),
+}
 #: Genes asked for of what gives no ranking of all.
 N_RANKED = 200
 #: Genes that the published runs of ACE let the encoder read.
