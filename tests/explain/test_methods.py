@@ -87,8 +87,9 @@ def test_does_not_depend_on_which_others_are_asked_for(name, scorer, cells):
 def test_sparse_equals_dense(name, scorer, cells, sparse_cells):
     sparse, dense = explain(name, scorer, sparse_cells), explain(name, scorer, cells)
     np.testing.assert_array_equal(sparse.ranking, dense.ranking)
-    # Sums over zeros and without them are rounded differently.
-    np.testing.assert_allclose(sparse.scores, dense.scores, rtol=1e-5)
+    # Its sums are over the entries that are not zero, which rounds differently.
+    rounding = 1e-5 if name == "panel" else 0
+    np.testing.assert_allclose(sparse.scores, dense.scores, rtol=rounding)
 
 
 @every_method

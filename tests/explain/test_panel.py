@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
-from ace.explain import GroupedCells, Panel
+from ace.explain import EmbeddingScorer, GroupedCells, LinearEmbedding, Panel
 from ace.explain._method import rank, score_cells
 from ace.explain._pursuit import panel_size, pursue
 from explain.conftest import embedding_scorer
@@ -100,6 +101,48 @@ def test_redundant_markers_wait():
     assert len(set(panel(0).ranking[:2]) & {0, 5, 6}) == 1
 
 
+def test_copies_of_what_stands_before_them_come_last():
+    """Of a gene that entered, and of one that follows."""
+    rng = np.random.default_rng(7)
+    x = rng.normal(size=(400, 8)).astype(np.float32)
+    x[:, 6] = x[:, 0] + 0.01 * x[:, 6]
+    x[:, 7] = x[:, 3] + 0.01 * x[:, 7]
+    relevance = np.array([0.3, 0.2, 0.1, 0.08, 0.05, 0.02, 0.29, 0.079])
+    order, score = pursue(
+        x, np.full(400, 1 / 400), x[:, 0] + x[:, 1], relevance, n_joint=2, sparing=2.0
+    )
+    assert set(order[:2]) <= {0, 1, 6}
+    assert set(order[6:]) == {0, 7} or set(order[6:]) == {6, 7}
+    assert (np.diff(score) <= 0).all()
+    assert score[-1] > 0
+
+
+def test_a_copy_of_the_first_gene_is_no_sixth(values):
+    """Through the method: as a sixth gene it would say nothing that the panel does not."""
+    first = Panel(embedding_scorer(values), GroupedCells(values))(0).ranking[0]
+    with_copy = [np.column_stack([v, v[:, first]]) for v in values]
+    panel = Panel(embedding_scorer(with_copy), GroupedCells(with_copy), n_joint=2, mass=1.0)
+    candidates = panel.candidates(0, None)
+    ranking = panel(0).ranking
+    one, other = sorted((list(ranking).index(first), list(ranking).index(values[0].shape[1])))
+    assert one < 2
+    assert other >= len(candidates) - 1
+
+
+class _Rooted(LinearEmbedding):
+    def forward(self, x):
+        return super().forward(x.clamp(min=0).sqrt())
+
+
+def test_a_subclass_of_the_linear_embedding_is_asked_itself(values, cells):
+    plain = embedding_scorer(values)
+    rooted = _Rooted(plain.embedding.loadings.numpy(), plain.embedding.offset.numpy())
+    scorer = EmbeddingScorer(rooted, plain.clustering, plain.groups)
+    expected = scorer(torch.from_numpy(values[0]))
+    np.testing.assert_allclose(score_cells(scorer, cells)[0], expected, rtol=1e-5)
+    assert not np.allclose(expected, plain(torch.from_numpy(values[0])))
+
+
 def test_relevance_is_the_mean_share_against_each_group_by_the_root_of_its_cells():
     rng = np.random.default_rng(6)
     values = [rng.gamma(2.0, 0.3, (n, 12)).astype(np.float32) for n in (80, 90, 40)]
@@ -159,7 +202,8 @@ def test_a_feature_against_two_neighbours_does_not_cancel():
 def test_what_leads_from_one_group_to_another_leads_back(scorer, cells):
     there, back = (Panel(scorer, cells)(*pair) for pair in ((0, 1), (1, 0)))
     np.testing.assert_array_equal(there.ranking, back.ranking)
-    np.testing.assert_allclose(there.scores, -back.scores, rtol=1e-5)
+    np.testing.assert_array_equal(there.scores, -back.scores)
+    assert there.diagnostics == back.diagnostics
     # It is another question than what makes each differ from all others.
     assert not np.array_equal(there.ranking, Panel(scorer, cells)(0).ranking)
 

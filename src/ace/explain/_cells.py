@@ -75,9 +75,10 @@ class Rows:
         return np.asarray(self._matrix[index].T @ weights)
 
     @property
-    def is_array(self) -> bool:
-        """Whether it is a matrix of NumPy or SciPy that products can be taken with as it is."""
-        return sp.issparse(self._matrix) or isinstance(self._matrix, np.ndarray)
+    def is_bare_array(self) -> bool:
+        """Whether it is a matrix of NumPy or SciPy, for products as it is, without a context."""
+        is_array = sp.issparse(self._matrix) or isinstance(self._matrix, np.ndarray)
+        return is_array and self._context is None
 
     def batches(self, batch_size: int = BATCH_SIZE) -> Iterator[Tensor]:
         """Yield all rows in order, ``batch_size`` at a time."""

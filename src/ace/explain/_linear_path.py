@@ -17,12 +17,15 @@ if TYPE_CHECKING:
 
 
 def is_linear(scorer: GroupScorer, cells: GroupedCells) -> TypeGuard[EmbeddingScorer]:
-    """Whether these cells are scored by prototypes in a linear embedding, on the CPU."""
+    """Whether these cells are scored by prototypes in a linear embedding, on the CPU.
+
+    Subclasses may compute something else, and a context is not ours to leave out.
+    """
     return (
-        isinstance(scorer, EmbeddingScorer)
-        and isinstance(scorer.embedding, LinearEmbedding)
+        type(scorer) is EmbeddingScorer
+        and type(scorer.embedding) is LinearEmbedding
         and scorer.device.type == "cpu"
-        and all(rows.is_array for rows in cells.groups)
+        and all(rows.is_bare_array for rows in cells.groups)
     )
 
 

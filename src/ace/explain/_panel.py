@@ -49,8 +49,9 @@ class Panel(Method):
 
     .. math::
         r_i \Bigl(1 - \frac{\sum_{j \ne i} r_j \lvert \rho(x_i, x_j) \rvert}
-        {\sum_j r_j}\Bigr)^{\sigma} .
+        {\sum_j r_j}\Bigr)^{\sigma} ,
 
+    and those that are all but copies of a gene before them (a correlation above 0.95) come last.
     Here
 
     - :math:`r_i` is a mean over the other groups :math:`t`. Of each it takes the gene's share of
@@ -65,12 +66,12 @@ class Panel(Method):
     - all correlations are taken over cells weighted such that source and reference count equally.
 
     Candidates are the fewest genes that carry a share ``mass`` of the attribution of all groups
-    together (of the two, when one is compared with another), and none that carries less than
-    an equal share: a gene that matters to no group is not a candidate for any, however it may
-    differ by chance or by normalisation. Of these, a group has its ``max_candidates`` most
-    relevant ones; all other genes are ranked after them by their relevance. The score of a gene
-    that entered jointly is the geometric mean of the three factors at its entry, relative to the
-    first gene's; the sign is the gene's direction in the source.
+    together (of the two, when one is compared with another), the 300 that carry most where it
+    takes more, and none that carries less than an equal share: a gene that matters to no group is
+    not a candidate for any, however it may differ by chance or by normalisation. Of these, a group
+    has its ``max_candidates`` most relevant ones; all other genes are ranked after them by their
+    relevance. The score of a gene that entered jointly is the geometric mean of the three factors
+    at its entry, relative to the first gene's; the sign is the gene's direction in the source.
 
     ``panel_size`` of the diagnostics is the smallest number of genes, of the first ``max_panel``,
     whose surrogate's cross-validated error is within one standard error of the best.
@@ -83,7 +84,7 @@ class Panel(Method):
         Pairs of a source and a reference cell that the relevance of a group is estimated from.
     mass
         Share of the attribution that the candidates carry, in (0, 1]; they may carry less where
-        most genes matter about alike.
+        most genes matter about alike, or where there are very many.
     max_candidates
         Candidates of a group at most.
     n_joint
@@ -138,9 +139,13 @@ class Panel(Method):
 
     def explain(self, source: int, reference: int | None) -> Attribution:
         """Choose the panel of one group."""
-        relevance = self.relevance(source, reference)
-        carriers = self.candidates(source, reference)
-        x, weights, target = self.design(source, reference, carriers)
+        # One group against another is the same question both ways: only signs turn.
+        pair = (source, reference)
+        if reference is not None:
+            pair = (min(source, reference), max(source, reference))
+        relevance = self.relevance(*pair)
+        carriers = self.candidates(*pair)
+        x, weights, target = self.design(*pair, carriers)
         mine = np.argsort(-relevance[carriers], kind="stable")[: self.max_candidates]
         x, candidates = x[:, mine], carriers[mine]
         order, score = pursue(
@@ -156,7 +161,7 @@ class Panel(Method):
             x[:, order[: self.max_panel]],
             weights,
             target,
-            np.random.default_rng(self.seed_of(source, reference)),
+            np.random.default_rng(self.seed_of(*pair)),
         )
         per_cell = self._per_cell(source, reference) if self.per_cell else None
         result = self.attribution(
@@ -175,9 +180,6 @@ class Panel(Method):
 
     def relevance(self, source: int, reference: int | None) -> np.ndarray:
         """Share of the absolute expected gradients, shape ``(n_features,)``, summing to 1."""
-        if reference is not None and reference < source:
-            # The same both ways: only the sign of what is explained turns.
-            source, reference = reference, source
         if (source, reference) not in self._relevance:
             others = self.cells.others(source, reference)
             against = np.abs(self._against(source, others, reference))

@@ -8,6 +8,8 @@ from scipy.linalg import solve_triangular
 
 #: A feature of which less than this share of the variance is left adds nothing.
 NEGLIGIBLE = 1e-3
+#: Features of which one says nothing that the other does not, by their absolute correlation.
+TWINS = 0.95
 
 
 def pursue(
@@ -55,7 +57,11 @@ def pursue(
     # Partial correlations may rise when a suppressor enters; scores must follow the ranking.
     score = np.minimum.accumulate(np.cbrt(entry / entry[0]))
     behind = 0.99 * score[-1] * alone[followers] / max(alone.max(), 1e-30)
-    return np.concatenate([order, followers]), np.concatenate([score, behind])
+    ranked = np.concatenate([order, followers])
+    twin = (np.tril(absolute[np.ix_(ranked, ranked)], -1) > TWINS).any(1)[len(order) :]
+    last = np.lexsort((-behind, twin))
+    behind = np.minimum.accumulate(behind[last])  # twins are scored as what they are behind
+    return np.concatenate([order, followers[last]]), np.concatenate([score, behind])
 
 
 def _enter(
