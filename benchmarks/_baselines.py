@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import anndata as ad
 import numpy as np
 import pandas as pd
+import scanpy as sc
 import scipy.sparse as sp
 from _data import GROUP
 from sklearn.linear_model import LogisticRegression
@@ -56,6 +57,19 @@ def not_negative(X: Any) -> Any:
     return X if X.min() >= 0 else X - dense(X).min(axis=0)
 
 
+def log_expression(adata: ad.AnnData) -> Any:
+    """Values as they are, or if some are negative (scaled), log1p(CP10k) of the counts.
+
+    What rests on shares of an expression has no meaning for scaled values.
+    """
+    if adata.X.min() >= 0 or "counts" not in adata.layers:
+        return not_negative(adata.X)
+    own = ad.AnnData(sp.csr_array(adata.layers["counts"], dtype=np.float32))
+    sc.pp.normalize_total(own, target_sum=1e4)
+    sc.pp.log1p(own)
+    return own.X
+
+
 def univariate(X: np.ndarray, inside: np.ndarray) -> np.ndarray:
     """Absolute Welch t of each gene, a group against the rest."""
     own, rest = X[inside], X[~inside]
@@ -69,12 +83,9 @@ def ordered(*keys: np.ndarray) -> np.ndarray:
 
 
 def jsd_specificity(adata: ad.AnnData, seed: int) -> Panels:
-    """Jensen-Shannon specificity, by :func:`ace.tl.rank_specificity`.
-
-    A share of an expression has no meaning for negative values: see :func:`not_negative`.
-    """
+    """Jensen-Shannon specificity, by :func:`ace.tl.rank_specificity`."""
     del seed
-    own = ad.AnnData(not_negative(adata.X), obs=adata.obs[[GROUP]], var=adata.var[[]])
+    own = ad.AnnData(log_expression(adata), obs=adata.obs[[GROUP]], var=adata.var[[]])
     ace.tl.rank_specificity(own, GROUP, key_added="ranking")
     names = pd.DataFrame(own.uns["ranking"]["names"])
     return {group: adata.var_names.get_indexer(names[group]) for group in names.columns}

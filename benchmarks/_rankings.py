@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import _baselines
 import _embedding_baselines
+import anndata as ad
 import pandas as pd
 import scanpy as sc
 from _baselines import Panels
@@ -23,7 +24,6 @@ import ace
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import anndata as ad
 
 KEY = "ranking"
 
@@ -275,8 +275,11 @@ def _cosg(cells: Cells) -> Panels:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         n_genes = min(N_RANKED, cells.adata.n_vars)
-        cosg.cosg(cells.adata, groupby=GROUP, key_added=KEY, n_genes_user=n_genes)
-    return to_panels(cells.adata, cells.adata.uns[KEY]["names"])
+        # It compares angles, for which values must not be negative.
+        x = _baselines.log_expression(cells.adata)
+        own = ad.AnnData(x, obs=cells.adata.obs[[GROUP]], var=cells.adata.var[[]])
+        cosg.cosg(own, groupby=GROUP, key_added=KEY, n_genes_user=n_genes)
+    return to_panels(cells.adata, own.uns[KEY]["names"])
 
 
 def to_panels(adata: ad.AnnData, names: Any) -> Panels:

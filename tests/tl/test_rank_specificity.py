@@ -160,3 +160,31 @@ def test_refusals():
     counts = _cells(np.rint(MEANS))
     with pytest.warns(UserWarning, match="holds counts"):
         ace.tl.rank_specificity(counts, "type")
+
+
+def _groups(names):
+    index = [f"c{i}" for i in range(len(names))]
+    return pd.DataFrame({"group": pd.Categorical(names)}, index=index)
+
+
+def test_exactly_the_fraction_is_enough_whatever_the_rounding():
+    for n_cells, n_with in ((70, 7), (10, 1), (90, 27)):
+        x = np.zeros((2 * n_cells, 2), np.float32)
+        x[:n_with, 0] = 1
+        x[:, 1] = 1
+        adata = ad.AnnData(x, obs=_groups(["a"] * n_cells + ["b"] * n_cells))
+        ace.tl.rank_specificity(adata, "group", min_fraction=n_with / n_cells)
+        assert adata.varm["rank_specificity_scores"]["a"].iloc[0] == 1
+        above = (n_with + 0.5) / n_cells
+        ace.tl.rank_specificity(adata, "group", min_fraction=np.float32(above))
+        assert adata.varm["rank_specificity_scores"]["a"].iloc[0] == 0
+
+
+def test_warnings_point_at_the_call():
+    counts = ad.AnnData(
+        np.random.default_rng(0).poisson(2.0, (40, 5)).astype(np.float32),
+        obs=_groups(["a", "b"] * 20),
+    )
+    with pytest.warns(UserWarning, match="counts") as caught:
+        ace.tl.rank_specificity(counts, "group")
+    assert caught[0].filename == __file__

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from numbers import Real
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -86,8 +87,8 @@ def rank_specificity(
     KeyError
         If the column or the layer does not exist.
     ValueError
-        If a group or number is not allowed, there is one group only, gene names repeat, or values
-        are negative, NaN or infinite.
+        If a group or number is not allowed, there is one group only, gene names repeat, values are
+        NaN or infinite, or some of the first cells or a group's mean are negative.
 
     Warns
     -----
@@ -102,6 +103,19 @@ def rank_specificity(
     >>> [str(gene) for gene in adata.uns["rank_specificity"]["names"]["CD56+ NK"][:3]]
     ['CD160', 'XCL1', 'XCL2']
     """
+    return _rank(adata, groupby, groups, layer, min_fraction, n_genes, key_added, copy)
+
+
+def _rank(
+    adata: AnnData,
+    groupby: str,
+    groups: Literal["all"] | Iterable[str],
+    layer: str | None,
+    min_fraction: float,
+    n_genes: int | None,
+    key_added: str,
+    copy: bool,
+) -> AnnData | None:
     began = time.perf_counter()
     _check_fraction(min_fraction)
     _checks.positive(n_genes, "n_genes")
@@ -134,13 +148,15 @@ def rank_specificity(
     for group, field in zip(chosen, fields, strict=True):
         others = [g for g in range(len(names)) if g != group]
         difference = summary.mean[group] - summary.of_rest(others)[0]
-        kept = summary.fraction[group] >= min_fraction
+        # In numbers of cells, which are whole: a share of 7 / 70 is a little less than 0.1.
+        n_cells = summary.counts[group]
+        kept = np.rint(summary.fraction[group] * n_cells) >= min_fraction * n_cells * (1 - 1e-12)
         size = np.where(kept, specific[group], 0.0)
         scores = (np.where(difference < 0, -1.0, 1.0) * size).astype(np.float32)
         # By the scores as they are stored; those that tie by the difference, never by position.
         order = np.lexsort((by_name, -np.abs(difference), -np.abs(scores)))
         numbers = {
-            "n_cells": float(summary.counts[group]),
+            "n_cells": float(n_cells),
             "n_reference": float(summary.counts[others].sum()),
             "seconds": (time.perf_counter() - began) / len(chosen),
         }
@@ -187,7 +203,7 @@ def _part_of_entropy(p: np.ndarray) -> np.ndarray:
 
 
 def _check_fraction(value: Any) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+    if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= float(value) <= 1:
         raise ValueError(f"min_fraction must be a number from 0 to 1, got {value!r}.")
 
 
