@@ -45,6 +45,9 @@ class Results:
     def _key(self, row: Row) -> tuple[Any, ...]:
         return tuple(row.get(name) for name in self.keys)
 
+    def _but_seed(self, row: Row) -> tuple[Any, ...]:
+        return tuple(row.get(name) for name in self.keys if name != "seed")
+
     def get(self, row: Row) -> Row | None:
         """Give the row with these keys if it was made by the same code."""
         found = self._rows.get(self._key(row))
@@ -55,7 +58,17 @@ class Results:
         self._rows = {key: row for key, row in self._rows.items() if row.get(field) in known}
 
     def add(self, row: Row) -> None:
-        """Keep a row, on disk at once."""
+        """Keep a row, on disk at once, and forget those of other seeds by other code.
+
+        A mean over seeds must be of one thing.
+        """
+        other = [
+            key
+            for key, kept in self._rows.items()
+            if kept.get("code") != row.get("code") and self._but_seed(kept) == self._but_seed(row)
+        ]
+        for key in other:
+            del self._rows[key]
         self._rows[self._key(row)] = _rounded(row)
         self.path.parent.mkdir(parents=True, exist_ok=True)
         ordered = sorted(self._rows.values(), key=lambda r: [str(k) for k in self._key(r)])
