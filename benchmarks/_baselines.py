@@ -64,7 +64,7 @@ def log_expression(adata: ad.AnnData) -> Any:
     """
     if adata.X.min() >= 0 or "counts" not in adata.layers:
         return not_negative(adata.X)
-    own = ad.AnnData(sp.csr_array(adata.layers["counts"], dtype=np.float32))
+    own = ad.AnnData(sp.csr_matrix(adata.layers["counts"], dtype=np.float32))
     sc.pp.normalize_total(own, target_sum=1e4)
     sc.pp.log1p(own)
     return own.X

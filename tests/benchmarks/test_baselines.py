@@ -234,3 +234,20 @@ def test_slopes_of_linear_genes_are_their_coefficients():
     slopes = [slope @ X for slope in _slopes(neighbors, components)]
     np.testing.assert_allclose(slopes[0], np.tile(coefficients[0], (40, 1)), atol=1e-8)
     np.testing.assert_allclose(slopes[1], np.tile(coefficients[1], (40, 1)), atol=1e-8)
+
+
+def test_scaled_values_give_way_to_the_expression_of_the_same_cells():
+    import anndata as ad
+    import scanpy as sc
+    from _baselines import log_expression
+
+    counts = np.random.default_rng(4).poisson(1.0, (30, 6)).astype(np.float32)
+    adata = ad.AnnData(counts.copy())
+    sc.pp.normalize_total(adata, target_sum=1e4)
+    sc.pp.log1p(adata)
+    expression = adata.X.copy()
+    assert log_expression(adata) is adata.X
+    sc.pp.scale(adata)
+    assert log_expression(adata).min() == 0  # without counts, shifted
+    adata.layers["counts"] = counts
+    np.testing.assert_allclose(log_expression(adata).toarray(), expression, rtol=1e-6)
