@@ -1,7 +1,7 @@
 """What the papers claim and what we set out to reach, judged by the kept results.
 
-A claim is taken apart into inequalities, each of which holds or does not by the means over seeds,
-as they are shown. The verdict follows from them by one rule (`verdict`); none is written by hand.
+A claim is taken apart into inequalities, each of which holds or does not by means over seeds
+(`_evidence`). The verdict follows from them by one rule (`verdict`); none is written by hand.
 """
 
 from __future__ import annotations
@@ -57,7 +57,10 @@ def verdict(parts: Sequence[Part]) -> str:
 
 def judge(claim: Claim, evidence: Evidence) -> Finding:
     """Judge one claim."""
-    parts = claim.judge(evidence)
+    parts = list(claim.judge(evidence))
+    missing = list(dict.fromkeys(name for part in parts for name in part.missing))
+    if missing:
+        parts.append(Part(f"not measured everywhere: {', '.join(missing)}", None))
     found = verdict(parts)
     if found == UNKNOWN:
         return Finding(claim, found, "")

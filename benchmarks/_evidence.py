@@ -1,7 +1,8 @@
 """Inequalities between kept numbers, with the words that tell them: what claims are judged by.
 
-Means over seeds are compared, as they are shown: a difference that the digits shown do not show is
-none. Nothing here knows a claim.
+Two methods are compared by their means over the seeds that both have, as they are shown: a
+difference that the digits do not show is none. With a level the mean itself is compared, and shown
+with as many digits as tell on which side it is. Nothing here knows a claim.
 """
 
 from __future__ import annotations
@@ -45,12 +46,36 @@ class Evidence:
 class Part:
     """One inequality of a claim: what is said of it, whether it holds, from how many seeds.
 
-    ``holds`` is None if it was not measured.
+    ``holds`` is None if it was not measured; ``missing`` are methods that it names and that were
+    not, so that what holds does so without them.
     """
 
     said: str
     holds: bool | None
     n_seeds: int = 0
+    missing: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A method and a rival on the seeds that both have; ``note`` says if one has others."""
+
+    name: str
+    own: pd.Series
+    theirs: pd.Series
+    note: str
+
+    def margin(self, best: int, decimals: int | None = None) -> float:
+        """How far the method is ahead, by means as they are shown with so many digits."""
+        own, theirs = self.own.mean(), self.theirs.mean()
+        if decimals is not None:
+            own, theirs = rounded(own, decimals), rounded(theirs, decimals)
+        return float((own - theirs) * best)
+
+    def said(self, decimals: int) -> str:
+        """Both means."""
+        own, theirs = shown(self.own, decimals), shown(self.theirs, decimals)
+        return f"{own}, {theirs} of {self.name}{self.note}"
 
 
 def is_baseline(name: str) -> bool:
@@ -78,7 +103,7 @@ def against(
     label: str = "",
     decimals: int = 3,
 ) -> Part:
-    """Whether a method is better than the best of others.
+    """Whether a method is better than each of others; the one that it is least ahead of is said.
 
     Parameters
     ----------
@@ -89,7 +114,8 @@ def against(
     method
         The name of the one.
     others
-        The names of the others, or what tells them.
+        The names of the others, or what tells them. Names that were not measured are said, and
+        are `missing`.
     best
         1 if more is better, -1 if less is.
     label
@@ -97,17 +123,43 @@ def against(
     decimals
         Digits that are shown, and compared.
     """
-    own = values(rows, column, method)
-    found = means(rows, column)
-    meant = others if callable(others) else others.__contains__
-    theirs = found[[name for name in found.index if meant(name) and name != method]]
-    if not len(own) or not len(theirs):
+    if not len(values(rows, column, method)):
+        return Part(_labelled(label, f"{method} not measured"), None)
+    pairs, missing = rivals(rows, column, method, others)
+    if not pairs:
         named = "a baseline" if callable(others) else ", ".join(others)
-        return Part(_labelled(label, f"{method if not len(own) else named} not measured"), None)
-    rival = str(theirs.idxmax() if best > 0 else theirs.idxmin())
-    mean, level = round(own.mean(), decimals), round(theirs[rival], decimals)
-    said = f"{shown(own, decimals)}, {shown(values(rows, column, rival), decimals)} of {rival}"
-    return Part(_labelled(label, said), bool((mean - level) * best > 0), len(own))
+        return Part(_labelled(label, f"{named} not measured"), None)
+    pair = hardest(pairs, best, decimals)
+    without = f", without {', '.join(missing)}" if missing else ""
+    said = _labelled(label, pair.said(decimals) + without)
+    return Part(said, pair.margin(best, decimals) > 0, len(pair.own), missing)
+
+
+def rivals(
+    rows: pd.DataFrame,
+    column: str,
+    method: str,
+    others: Callable[[str], bool] | Collection[str],
+) -> tuple[list[Pair], tuple[str, ...]]:
+    """Others that a method can be compared with, and those that it cannot for want of numbers."""
+    own = values(rows, column, method)
+    names = filter(others, means(rows, column).index) if callable(others) else others
+    pairs = [paired(own, values(rows, column, name), name) for name in names if name != method]
+    there = [pair for pair in pairs if len(pair.own)]
+    return there, tuple(pair.name for pair in pairs if not len(pair.own))
+
+
+def hardest(pairs: Collection[Pair], best: int, decimals: int) -> Pair:
+    """The rival that is least behind, or most ahead."""
+    return min(pairs, key=lambda pair: (pair.margin(best, decimals), pair.margin(best)))
+
+
+def paired(own: pd.Series, theirs: pd.Series, name: str = "") -> Pair:
+    """Numbers of two methods on the seeds that both have."""
+    mine, other = own[own.index.isin(theirs.index)], theirs[theirs.index.isin(own.index)]
+    fewer = len(mine) < max(len(own), len(theirs))
+    note = f" (on {n_seeds(len(mine))} that both have)" if fewer else ""
+    return Pair(name, mine, other, note)
 
 
 def reaches(
@@ -124,20 +176,53 @@ def reaches(
     own = values(rows, column, method)
     if not len(own):
         return Part(_labelled(label, f"{method} not measured"), None)
-    holds = bool((round(own.mean(), decimals) - level) * best >= 0)
-    said = f"{shown(own, decimals)}, {'at least' if best > 0 else 'at most'} {level:g}"
-    return Part(_labelled(label, said), holds, len(own))
+    digits = telling(own.mean(), level, best, decimals)
+    said = f"{shown(own, digits)}, {'at least' if best > 0 else 'at most'} {level:g}"
+    return Part(_labelled(label, said), meets(own.mean(), level, best), len(own))
+
+
+def meets(value: float, level: float, best: int) -> bool:
+    """Whether a number is at a level or beyond; sums of kept digits are not exact."""
+    return bool((value - level) * best >= -1e-9)
+
+
+def telling(value: float, level: float, best: int, decimals: int) -> int:
+    """Digits to show of a number, so that it is shown on the side of the level where it is."""
+    return agreeing(
+        lambda digits: meets(rounded(value, digits), level, best),
+        meets(value, level, best),
+        decimals,
+    )
+
+
+def agreeing(seen: Callable[[int], bool], holds: bool, decimals: int) -> int:
+    """The fewest digits, of `decimals` or more, by which one sees what holds."""
+    return next((n for n in range(decimals, 9) if seen(n) == holds), 9)
+
+
+def percent(share: float, level: float, best: int = 1, decimals: int = 1) -> str:
+    """A share that is compared with a level, in percent."""
+    return f"{100 * share:.{telling(100 * share, 100 * level, best, decimals)}f}%"
+
+
+def rounded(value: float, decimals: int) -> float:
+    """The number that is read where it is shown."""
+    return float(f"{value:.{decimals}f}")
+
+
+def n_seeds(number: int) -> str:
+    """Say a number of seeds."""
+    return f"{number} {'seed' if number == 1 else 'seeds'}"
 
 
 def values(rows: pd.DataFrame, column: str, method: str) -> pd.Series:
-    """One number for each seed; none if it was not measured."""
+    """One number for each seed; none if it was not measured. Rows without seeds are of one."""
     if not {"method", column} <= set(rows):
         return pd.Series(dtype=float)
     of_method = rows[rows["method"] == method]
     found = of_method[column].astype(float)
-    if "seed" in of_method:
-        return found.groupby(of_method["seed"], dropna=False).mean().dropna()
-    return found.dropna()
+    seeds = of_method["seed"] if "seed" in of_method else pd.Series(0, of_method.index)
+    return found.groupby(seeds, dropna=False).mean().dropna()
 
 
 def shown(found: pd.Series, decimals: int) -> str:
