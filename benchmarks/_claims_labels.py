@@ -5,7 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from _claims import Claim
-from _evidence import Evidence, Part, against, reaches, shown, values
+from _evidence import (
+    Evidence,
+    Pair,
+    Part,
+    against,
+    agreeing,
+    meets,
+    paired,
+    reaches,
+    rounded,
+    shown,
+    values,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,9 +27,17 @@ if TYPE_CHECKING:
 OURS = "SCNYM"
 NEW = f"{OURS}, new_identity"
 DIRECTIONS = (("CTRL", "CTRL → STIM"), ("STIM", "STIM → CTRL"))
-SVMS = ("linear SVM", "linear SVM, variable genes")
+#: What is compared with on Kang; of the paper's tools the SVM only.
+LINEAR = tuple(
+    f"{model}{genes}"
+    for model in ("linear SVM", "logistic regression")
+    for genes in ("", ", variable genes")
+)
+OTHERS = ("celltypist", "SCANVI", *LINEAR)
 #: What the paper may have attributed: the scalars that it names.
 SCALARS = tuple(f"published, {name}" for name in ("encoder_sum", "encoder_norm", "decoder_sum"))
+#: Integration is as good if it is at most so much worse.
+AS_GOOD = 0.02
 TECHNOLOGIES = (("pbmc_symphony", "blood cells"), ("cellmix", "cell lines"))
 
 
@@ -29,8 +49,7 @@ def _stimulated(evidence: Evidence) -> Sequence[Part]:
     rows = _kang(evidence, "CTRL")
     return [
         reaches(rows, "accuracy", OURS, 0.917, best=1),
-        against(rows, "accuracy", OURS, SVMS, best=1),
-        against(rows, "accuracy", OURS, lambda name: not name.startswith(OURS), best=1),
+        against(rows, "accuracy", OURS, OTHERS, best=1),
     ]
 
 
@@ -105,22 +124,32 @@ def _integration(evidence: Evidence) -> Sequence[Part]:
     rows = evidence.rows("scare", comparison="integration")
     parts = []
     for column, title in (("bio", "biology"), ("batch", "batches"), ("total", "total")):
-        own, plain = (values(rows, column, name) for name in ("SCARE", "SCARE, weight 0"))
-        if not len(own) or not len(plain):
+        pair = _without_loss(rows, column)
+        if not len(pair.own):
             parts.append(Part(f"{title}: not measured", None))
             continue
-        lost = round(plain.mean() - own.mean(), 3)
-        said = f"{title}: {shown(own, 3)}, without the loss {shown(plain, 3)}"
-        parts.append(Part(said, bool(lost <= 0.02), len(own)))
+        own, plain = pair.own.mean(), pair.theirs.mean()
+        holds = meets(plain - own, AS_GOOD, -1)
+
+        def seen(digits: int, own: float = own, plain: float = plain) -> bool:
+            return meets(rounded(plain, digits) - rounded(own, digits), AS_GOOD, -1)
+
+        digits = agreeing(seen, holds, 3)
+        said = f"{shown(pair.own, digits)}, without the loss {shown(pair.theirs, digits)}"
+        parts.append(Part(f"{title}: {said}{pair.note}", holds, len(pair.own)))
     return parts
 
 
 def _types(evidence: Evidence) -> str:
-    rows = _pathway(evidence)
-    own, plain = (values(rows, "accuracy", name) for name in ("SCARE", "SCARE, weight 0"))
-    if not len(own) or not len(plain):
+    pair = _without_loss(_pathway(evidence), "accuracy")
+    if not len(pair.own):
         return ""
-    return f"types told by neighbours: {shown(own, 3)}, without the loss {shown(plain, 3)}"
+    said = f"{shown(pair.own, 3)}, without the loss {shown(pair.theirs, 3)}{pair.note}"
+    return f"types told by neighbours: {said}"
+
+
+def _without_loss(rows: pd.DataFrame, column: str) -> Pair:
+    return paired(*(values(rows, column, name) for name in ("SCARE", "SCARE, weight 0")))
 
 
 def _time(evidence: Evidence) -> Sequence[Part]:
@@ -138,9 +167,10 @@ def _time(evidence: Evidence) -> Sequence[Part]:
 SCNYM = (
     Claim(
         "Table 1",
-        "Blood cells, labels carried from unstimulated to stimulated ones: more accurate than an "
-        "SVM and five tools.",
-        ".917; SVM .819, best other .903",
+        "Blood cells, labels carried from unstimulated to stimulated ones: more accurate than "
+        "other tools. (Here: celltypist, SCANVI and linear classifiers, the SVM among them; not "
+        "run: scmap, singleCellNet, scPred, CHETAH. The defaults were chosen on this very task.)",
+        ".917; SVM .819, best of the tools .903",
         _stimulated,
         _published,
         section="bench-transfer",
@@ -195,7 +225,7 @@ SCARE = (
     ),
     Claim(
         "Figure 4",
-        "Integration is as good as without the loss (judged by at most 0.02 less).",
+        f"Integration is as good as without the loss (judged by at most {AS_GOOD} less).",
         "bars side by side",
         _integration,
         _types,
