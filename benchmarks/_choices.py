@@ -8,7 +8,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from _evidence import Evidence, default_of, is_baseline, means, shown, values
+from _evidence import (
+    Evidence,
+    default_of,
+    hardest,
+    is_baseline,
+    means,
+    n_seeds,
+    rivals,
+    shown,
+    values,
+)
 from _tables import classed, markdown, number
 
 if TYPE_CHECKING:
@@ -20,6 +30,8 @@ if TYPE_CHECKING:
 WILCOXON, REGRESSION, COSG = "Wilcoxon, abs", "logistic regression, abs", "COSG"
 PBMC, BARON, TRUTH = "pbmc3k", "baron_mouse", "symsim_140_clean"
 NOT_MEASURED = "*not measured*"
+#: Behind the mean of a method that has fewer seeds than others of its column.
+FEWER = " †"
 NO_RANKINGS = "*Not measured yet: `python benchmarks/panels.py`.*\n"
 
 
@@ -53,28 +65,39 @@ def _panels(evidence: Evidence, data: str, protocol: str = "held-out") -> pd.Dat
 def compared(
     rows: pd.DataFrame, column: str, said: str, names: Sequence[str], decimals: int = 3
 ) -> list[str]:
-    """A line: what is compared, and each method's number, if the first of them was measured."""
+    """A line: what is compared, and each method's number, if the first of them was measured.
+
+    Of methods with fewer seeds than others it is said how many.
+    """
     found = {name: values(rows, column, name) for name in names}
     if not len(found[names[0]]):
         return []
-    told = [f"{name} {shown(own, decimals)}" for name, own in found.items() if len(own)]
+    most = max(map(len, found.values()))
+    told = [
+        f"{name} {shown(own, decimals)}" + (f" ({n_seeds(len(own))})" if len(own) < most else "")
+        for name, own in found.items()
+        if len(own)
+    ]
     return [f"{said}: {'; '.join(told)}"]
 
 
 def best_other(
-    rows: pd.DataFrame, column: str, best: int = 1, other: Callable[[str], bool] = is_baseline
+    rows: pd.DataFrame,
+    column: str,
+    own: str,
+    best: int = 1,
+    other: Callable[[str], bool] = is_baseline,
 ) -> list[str]:
-    """The name of the best of what is not ours; none if there is nothing."""
-    found = means(rows, column)
-    found = found[[name for name in found.index if other(name)]]
-    return [str(found.idxmax() if best > 0 else found.idxmin())] if len(found) else []
+    """The best of what is not ours, on the seeds that both have; none if there is nothing."""
+    pairs, _ = rivals(rows, column, own, other)
+    return [hardest(pairs, best, 3).name] if pairs else []
 
 
 def _few_genes(evidence: Evidence) -> list[str]:
     lines = []
     for data, title in ((PBMC, "PBMC3k"), (BARON, "pancreas")):
         rows = _panels(evidence, data)
-        names = [default_of(rows), *best_other(rows, "auroc@3")]
+        names = [default_of(rows), *best_other(rows, "auroc@3", default_of(rows))]
         lines += compared(rows, "auroc@3", f"{title}, held-out AUROC with 3 genes", names)
     rows = _panels(evidence, PBMC)
     names = [default_of(rows), WILCOXON, REGRESSION]
@@ -91,7 +114,7 @@ def _with_model(evidence: Evidence) -> list[str]:
 
 def _batches(evidence: Evidence) -> list[str]:
     rows = _panels(evidence, "symsim_220_complex", "truth")
-    names = ["ACE + panel", default_of(rows), *best_other(rows, "noise", -1)]
+    names = ["ACE + panel", default_of(rows), *best_other(rows, "noise", "ACE + panel", -1)]
     return compared(
         rows, "noise", "noise genes among 20, simulated set with batches", names, 1
     ) + compared(rows, "causal", "causal genes", names, 1)
@@ -155,8 +178,8 @@ def _same_experiment(evidence: Evidence) -> list[str]:
 
 def _new_types(evidence: Evidence) -> list[str]:
     rows = evidence.rows("transfer", comparison="novelty", data="kang")
-    rivals = best_other(rows, "auroc", other=lambda name: not name.startswith("SCNYM"))
-    names = ["SCNYM, new_identity", *rivals]
+    own = "SCNYM, new_identity"
+    names = [own, *best_other(rows, "auroc", own, other=lambda name: not name.startswith("SCNYM"))]
     return compared(rows, "auroc", "AUROC of novelty, each type hidden in turn", names)
 
 
@@ -208,8 +231,8 @@ CHOICES = (
     ),
     Choice(
         "every gene that differs, p-values, or genes for an enrichment analysis",
-        "scanpy's Wilcoxon test; with replicates, DESeq2. A panel leaves out what is told twice, "
-        "and has no p-values",
+        "scanpy's Wilcoxon test; with replicates, DESeq2. A panel ranks genes lower that share "
+        "much with others, and has no p-values",
         _tests,
     ),
     Choice(
@@ -261,7 +284,7 @@ CHOICES = (
 
 #: Ways to rank genes without a model: what each is for.
 RANKINGS = {
-    "ace panel": "few genes, none told twice",
+    "ace panel": "few genes, the first five chosen jointly",
     "ace expected_gradients": "long rankings; signed contributions of each gene",
     "ace integrated_gradients": "contributions that add up to the score",
     "ace adversarial": "what has to change; one group against another",
@@ -295,14 +318,21 @@ def _rankings(evidence: Evidence) -> str:
         ("seconds", pbmc, "seconds", 2),
     )
     there = [f for f in fields if len(means(f[1], f[2]))]
+    most = [_most_seeds(rows, column) for _, rows, column, _ in there]
     lines = []
     for name, purpose in RANKINGS.items():
         found = [values(rows, column, name) for _, rows, column, _ in there]
         if any(len(own) for own in found):
             cells = [
-                number(own.mean(), float("nan"), decimals) if len(own) else ""
-                for own, (*_, decimals) in zip(found, there, strict=True)
+                number(own.mean(), float("nan"), decimals) + (FEWER if len(own) < n else "")
+                if len(own)
+                else ""
+                for own, (*_, decimals), n in zip(found, there, most, strict=True)
             ]
             lines.append([name, purpose, *cells])
     head = ["ranking", "for", *(f[0] for f in there)]
     return classed(markdown(head, lines, n_words=2), "rankings") if lines else NO_RANKINGS
+
+
+def _most_seeds(rows: pd.DataFrame, column: str) -> int:
+    return max(len(values(rows, column, name)) for name in RANKINGS)

@@ -21,8 +21,28 @@ def test_numbers_come_from_the_rows(tmp_path):
     assert sum("*not measured*" in line for line in lines) == 11
     rankings = written["choices_rankings"].splitlines()[3:-1]
     assert rankings[0] == "| ranking | for | PBMC3k: AUROC @3 | redundancy | seconds |"
-    assert rankings[2] == "| ace panel | few genes, none told twice | 0.970 | 0.10 | 0.50 |"
+    assert (
+        rankings[2]
+        == "| ace panel | few genes, the first five chosen jointly | 0.970 | 0.10 | 0.50 |"
+    )
     assert len(rankings) == 5
+
+
+def test_methods_of_fewer_seeds_are_marked(tmp_path):
+    import _choices
+
+    rows = [
+        {"data": "pbmc3k", "protocol": "held-out", "seed": seed, "method": method,
+         "auroc@3": auroc, "default": method == "ace panel"}
+        for method, found in (("ace panel", (0.9, 0.98)), ("COSG", (0.92,)), ("GCE", (0.91, 0.91)))
+        for seed, auroc in enumerate(found)
+    ]  # fmt: skip
+    (tmp_path / "panels.json").write_text(json.dumps({"rows": rows}))
+    written = _choices.tables(tmp_path)
+    # COSG is the nearest rival on the seed that both have.
+    assert "ace panel 0.940 ± 0.057; COSG 0.920 (1 seed) |" in written["choices"]
+    lines = written["choices_rankings"].splitlines()
+    assert [line.split(" | ")[-1] for line in lines[5:8]] == ["0.940 |", "0.920 † |", "0.910 |"]
 
 
 def test_every_call_is_there():
