@@ -185,42 +185,71 @@ def test_proximal_map_is_the_minimum():
         assert (objective(found + rng.normal(scale=0.05, size=found.shape)) > best).all()
 
 
-def test_translations_meet_the_conditions_of_a_minimum():
-    import _embedding_baselines as eb
-
+def _groups_and_components():
+    """Four groups in three components of twelve genes, one of them far from the others."""
     rng = np.random.default_rng(1)
     weights = np.linalg.qr(rng.normal(size=(12, 3)))[0]
     centres = rng.normal(size=(4, 3))
     centres -= centres.mean(axis=0)
-    centres[3] *= 5  # far from the others, which must be translated nevertheless
-    centres -= centres.mean(axis=0)
-    solutions = eb.translations(weights, centres)
-    for g, (found, _) in enumerate(solutions):
-        left = found[g] @ weights - centres[g]
-        assert left @ left <= eb.GCE_REMAINDER * (centres[g] @ centres[g])
-    assert len({id(found) for found, _ in solutions}) > 1  # each at a penalty of its own
-    delta, _ = solutions[0]
-    np.testing.assert_allclose(delta.sum(axis=0), 0, atol=1e-8)
-    assert (np.ptp(delta, axis=0) < 1e-9).any()  # sparse
-    # For the penalty found, no other translation has a lower objective.
-    strongest = eb._smallest_idle_penalty(-4 * centres @ weights.T)
+    centres[3] *= 5
+    return weights, centres - centres.mean(axis=0)
 
-    def objective(d, penalty):
-        error = d @ weights - centres
+
+def test_translations_meet_the_conditions_of_a_minimum(monkeypatch):
+    import _embedding_baselines as eb
+
+    weights, centres = _groups_and_components()
+    path = {}  # the solution at each penalty: the last of its steps
+    fused = eb._fused
+
+    def watched(values, penalty):
+        path[penalty * 4] = fused(values, penalty)
+        return path[penalty * 4]
+
+    monkeypatch.setattr(eb, "_fused", watched)
+    solutions = eb.translations(weights, centres)
+    strongest = eb._smallest_idle_penalty(-4 * centres @ weights.T)
+    np.testing.assert_allclose(list(path), eb.GCE_PATH[: len(path)] * strongest)
+
+    def objective(delta, penalty):
+        error = delta @ weights - centres
         error = error - error.mean(axis=0)
-        pairs = np.abs(d[:, None] - d[None]).sum() / 2
+        pairs = np.abs(delta[:, None] - delta[None]).sum() / 2
         return 4 * (error**2).sum() / 2 + penalty * pairs
 
-    gains = []
-    for share in eb.GCE_PATH:
-        start = objective(delta, share * strongest)
-        steps = [rng.normal(scale=1e-3, size=delta.shape) for _ in range(200)]
-        gains.append(min(objective(delta + step, share * strongest) for step in steps) - start)
-    assert max(gains) > -1e-6
+    steps = 1e-3 * np.eye(48).reshape(48, 4, 12)  # one gene of one group up or down
+    rng = np.random.default_rng(0)
+    steps = np.concatenate([steps, -steps, rng.normal(scale=1e-3, size=(200, 4, 12))])
+
+    def gain(delta, penalty):
+        """How much lower one gets from there by a small step."""
+        return objective(delta, penalty) - min(objective(delta + s, penalty) for s in steps)
+
+    stopped = []
+    for g, (delta, gradient) in enumerate(solutions):
+
+        def is_near(found, g=g):
+            left = found[g] @ weights - centres[g]
+            return left @ left <= eb.GCE_REMAINDER * (centres[g] @ centres[g])
+
+        # The path stops for a group where it is near for the first time.
+        penalty = next(penalty for penalty, found in path.items() if is_near(found))
+        np.testing.assert_array_equal(delta, path[penalty])
+        stopped.append(penalty)
+        np.testing.assert_allclose(delta.sum(axis=0), 0, atol=1e-8)
+        assert (np.ptp(delta, axis=0) < 1e-9).any()  # sparse
+        error = delta @ weights - centres
+        np.testing.assert_allclose(gradient, 4 * error @ weights.T, atol=1e-8)
+        assert gain(delta, penalty) < 1e-6
+        for factor in (0, 0.5, 0.95, 1.05, 3, -1):
+            assert gain(factor * delta, penalty) > 1e-5, factor
+        for other in (penalty / 1.3, penalty * 1.3):
+            assert gain(delta, other) > 1e-5
+    assert len(set(stopped)) > 1  # each at a penalty of its own
     # Above the smallest idle penalty nothing moves, just below it something does.
-    step = np.zeros_like(delta) + centres @ weights.T  # the first proximal step from 0
-    assert np.ptp(eb._fused(step, strongest * 1.001 / 4), axis=0).max() < 1e-12
-    assert np.ptp(eb._fused(step, strongest * 0.999 / 4), axis=0).max() > 0
+    step = centres @ weights.T  # the first proximal step from 0
+    assert np.ptp(fused(step, strongest * 1.001 / 4), axis=0).max() < 1e-12
+    assert np.ptp(fused(step, strongest * 0.999 / 4), axis=0).max() > 0
 
 
 def test_slopes_of_linear_genes_are_their_coefficients():
