@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from _evidence import default_of, is_baseline, means
+from _evidence import Pair, default_of, hardest, is_baseline, rivals, values
 from _tables import Column, classed, markdown, mean_table, ordered, read, seeds
 
 if TYPE_CHECKING:
@@ -122,28 +122,32 @@ def leaders(rows: pd.DataFrame) -> str:
 
 
 def _leader(rows: pd.DataFrame, data: str, protocol: str, k: int) -> list[str]:
-    """A line; the redundancy of each in brackets."""
-    field = f"auroc@{k}"
-    found = means(rows, field).round(3)
-    default = default_of(rows)
-    baselines = found[[name for name in found.index if is_baseline(name)]]
-    if default not in found or not len(baselines):
+    """A line; each is compared with the default on the seeds that both have."""
+    field, default = f"auroc@{k}", default_of(rows)
+    pairs, _ = rivals(rows, field, default, lambda _: True)
+    baselines = [pair for pair in pairs if is_baseline(pair.name)]
+    if not baselines:
         return []
-    place = 1 + int((found > found[default]).sum())
-    best, rival = found.idxmax(), baselines.idxmax()
-    redundancy = means(rows, f"redundancy@{k}")
+    rival, best = hardest(baselines, 1, 3), hardest(pairs, 1, 3)
+    place = 1 + sum(pair.margin(1, 3) < 0 for pair in pairs)
+    own = values(rows, field, default)
 
-    def said(name: str) -> str:
-        return f"{found[name]:.3f} ({redundancy[name]:.2f})"
+    def said(name: str, found: pd.Series) -> str:
+        redundancy = values(rows, f"redundancy@{k}", name).reindex(found.index).mean()
+        return f"{found.mean():.3f} ({redundancy:.2f})"
 
-    mark = ("**", "**") if found[default] >= found[rival] else ("", "")
+    def other(pair: Pair) -> str:
+        against = f", against {pair.own.mean():.3f} †" if pair.note else ""
+        return f"{pair.name} {said(pair.name, pair.theirs)}{against}"
+
+    bold = "**" if rival.margin(1, 3) >= 0 else ""
     return [
         f"{SHORT.get(data, data)}, {protocol}",
         str(k),
-        f"{mark[0]}{said(default)}{mark[1]}",
-        f"{place} of {len(found)}",
-        f"{rival} {said(rival)}",
-        "the default" if found[best] == found[default] else f"{best} {said(best)}",
+        f"{bold}{said(default, own)}{bold}",
+        f"{place} of {len(pairs) + 1}",
+        other(rival),
+        "the default" if best.margin(1, 3) >= 0 else other(best),
     ]
 
 
