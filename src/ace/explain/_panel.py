@@ -51,7 +51,7 @@ class Panel(Method):
         r_i \Bigl(1 - \frac{\sum_{j \ne i} r_j \lvert \rho(x_i, x_j) \rvert}
         {\sum_j r_j}\Bigr)^{\sigma} ,
 
-    and those that are all but copies of a gene before them (a correlation above 0.95) come last.
+    and those that are all but copies of a gene before them (a correlation above 0.99) come last.
     Here
 
     - :math:`r_i` is a mean over the other groups :math:`t`. Of each it takes the gene's share of

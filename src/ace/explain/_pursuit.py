@@ -9,7 +9,7 @@ from scipy.linalg import solve_triangular
 #: A feature of which less than this share of the variance is left adds nothing.
 NEGLIGIBLE = 1e-3
 #: Features of which one says nothing that the other does not, by their absolute correlation.
-TWINS = 0.95
+TWINS = 0.99
 
 
 def pursue(
