@@ -196,7 +196,7 @@ def _dealt(cells: np.ndarray, rng: np.random.Generator) -> list[np.ndarray]:
 
 
 def ns_forest(adata: ad.AnnData, seed: int) -> Panels:
-    """NS-Forest 4 (Liu et al., 2025) of its authors: random forest, then a tree of few genes.
+    """NS-Forest 4 (Liu et al., 2024) of its authors: random forest, then a tree of few genes.
 
     It gives at most 6 markers, and up to 10 genes of the forest by their binary score, ahead of
     which the markers stay. Other genes follow by their binary score (how far the medians of the
