@@ -16,6 +16,7 @@ from _figures import (
     _save,
     ordered,
     read,
+    with_places,
 )
 
 if TYPE_CHECKING:
@@ -236,11 +237,7 @@ def draw_representations(results_path: Path, out_png: Path) -> None:
     from matplotlib import colormaps
     from matplotlib.figure import Figure
 
-    rows = read(results_path)
-    if "umap" in rows:
-        rows = rows[rows["umap"].map(lambda places: isinstance(places, list))]
-    if rows.empty or "umap" not in rows:
-        raise ValueError(f"no row of {results_path} has the field 'umap'.")
+    rows = with_places(results_path)
     rows = rows[rows["data"] == ordered(rows["data"].unique(), SETS)[0]]
     rows = rows[rows["seed"] == rows["seed"].min()].set_index("method")
     names = ordered(rows.index, PLACES)

@@ -121,6 +121,16 @@ def _draw_curves(ax: Axes, rows: pd.DataFrame) -> None:
     ax.set_axisbelow(True)
 
 
+def with_places(results_path: Path) -> pd.DataFrame:
+    """Rows that have coordinates; without one, ValueError."""
+    rows = read(results_path)
+    if "umap" in rows:
+        rows = rows[rows["umap"].map(lambda places: isinstance(places, list))]
+    if rows.empty or "umap" not in rows:
+        raise ValueError(f"no row of {results_path} has the field 'umap'.")
+    return rows
+
+
 def draw_embeddings(results_path: Path, out_png: Path) -> None:
     """Draw the embeddings of ``clusters.json`` (ACE, Figures 3A and A.1), a row for each data set.
 
@@ -143,12 +153,11 @@ def draw_embeddings(results_path: Path, out_png: Path) -> None:
     """
     from matplotlib.figure import Figure
 
-    rows = read(results_path)
-    if "umap" in rows:
-        rows = rows[rows["umap"].map(lambda v: isinstance(v, list))]
-    if rows.empty or "umap" not in rows:
-        raise ValueError(f"no row of {results_path} has the field 'umap'.")
-    rows = rows.sort_values("seed", kind="stable").drop_duplicates(["data", "method"])
+    rows = (
+        with_places(results_path)
+        .sort_values("seed", kind="stable")
+        .drop_duplicates(["data", "method"])
+    )
     sets = ordered(rows["data"].unique(), EMBEDDING_TITLES)
     drawn = [
         [
