@@ -27,7 +27,13 @@ STYLES: dict[str, dict[str, Any]] = {
     "Wilcoxon, by score": {"color": "#222222", "linestyle": (0, (4, 1.5))},
     "t-test, abs": {"color": "#8C8C8C"},
     "logistic regression, abs": {"color": GREEN},
+    "L1 logistic regression": {"color": GREEN, "linestyle": (0, (4, 1.5))},
     "COSG": {"color": PURPLE},
+    "JSD specificity": {"color": PURPLE, "linestyle": (0, (4, 1.5))},
+    "NS-Forest": {"color": PURPLE, "linestyle": (0, (1, 1))},
+    "DESeq2": {"color": "#8C8C8C", "linestyle": (0, (4, 1.5))},
+    "GCE": {"color": ORANGE},
+    "GRS": {"color": ORANGE, "linestyle": (0, (4, 1.5))},
 }
 #: One size of panel: drawn as a level line.
 LEVEL = "20 causal genes"
@@ -153,11 +159,8 @@ def draw_embeddings(results_path: Path, out_png: Path) -> None:
     """
     from matplotlib.figure import Figure
 
-    rows = (
-        with_places(results_path)
-        .sort_values("seed", kind="stable")
-        .drop_duplicates(["data", "method"])
-    )
+    rows = with_places(results_path).sort_values("seed", kind="stable")
+    rows = rows.drop_duplicates(["data", "method"])
     sets = ordered(rows["data"].unique(), EMBEDDING_TITLES)
     drawn = [
         [
