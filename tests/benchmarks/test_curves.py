@@ -104,16 +104,14 @@ def test_one_seed_of_everything_comes_first(monkeypatch):
     import curves
 
     monkeypatch.setattr(curves, "available", lambda name: None)
-    options = SimpleNamespace(
-        data=["pbmc3k_processed", "pbmc3k"], protocols=curves.PROTOCOLS, seeds=[0, 1]
-    )
+    options = SimpleNamespace(data=["pbmc68k", "pbmc3k"], protocols=curves.PROTOCOLS, seeds=[0, 1])
     method = SimpleNamespace(name="m", counts=False)
     of_counts = SimpleNamespace(name="c", counts=True)
     found = [
         (data, protocol, seed, m.name)
         for data, protocol, seed, m in curves._tasks(options, {"m": method, "c": of_counts})
     ]
-    one = [("pbmc3k_processed", "m"), ("pbmc3k", "m"), ("pbmc3k", "c")]
+    one = [("pbmc68k", "m"), ("pbmc3k", "m"), ("pbmc3k", "c")]
     runs = [("in-sample", 0), ("held-out", 0), ("held-out", 1)]
     assert found == [(data, protocol, seed, m) for protocol, seed in runs for data, m in one]
 
