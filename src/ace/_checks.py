@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import warnings
+from numbers import Real
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -49,6 +50,12 @@ def whole(value: Any, name: str, lowest: int) -> None:
     """Raise unless ``value`` is a whole number from ``lowest``."""
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < lowest:
         raise ValueError(f"{name} must be a whole number from {lowest}, got {value!r}.")
+
+
+def share(value: Any, name: str) -> None:
+    """Raise unless ``value`` is a share of cells."""
+    if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= float(value) <= 1:
+        raise ValueError(f"{name} is a share of cells, from 0 to 1, got {value!r}.")
 
 
 def seed(value: Any) -> None:
@@ -215,6 +222,17 @@ def warn_of_counts(kind: InputKind, layer: str | None) -> None:
         "    sc.pp.log1p(adata)",
         UserWarning,
         stacklevel=4,
+    )
+
+
+def not_negative(kind: InputKind, means: np.ndarray, layer: str | None) -> None:
+    """Raise if values or means are negative: there are no shares of such an expression."""
+    if kind != "scaled" and not (means < 0).any():
+        return
+    where = "adata.X" if layer is None else f"adata.layers[{layer!r}]"
+    raise ValueError(
+        f"{where} holds negative values (scaled, or corrected for batches), and shares of an "
+        "expression cannot be negative. Name a layer with log-normalised expression (layer=...)."
     )
 
 

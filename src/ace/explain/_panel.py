@@ -31,7 +31,7 @@ MAX_CARRIERS = 300
 
 
 class Panel(Method):
-    r"""A small panel: relevant, adding something, not redundant, and the same on other cells.
+    r"""A small panel whose first genes are chosen jointly, and whose others are ranked steadily.
 
     Scores of single genes rank five markers of the same programme first. Here the first
     ``n_joint`` genes enter one at a time, each time the one with the largest
@@ -98,7 +98,7 @@ class Panel(Method):
 
     info = MethodInfo(
         name="panel",
-        computes="small, non-redundant panel that reproduces the scorer",
+        computes="small panel, its first genes chosen jointly to reproduce the scorer",
         paper="ours, on expected gradients (Erion et al. 2021)",
         signed=True,
         needs_reference=True,

@@ -177,8 +177,7 @@ def annotate(
             f"unlabeled_category={unlabeled_category!r} is no value: missing ones mean that there "
             "is no label in any case. Name the category, or leave it out."
         )
-    if not 0 <= min_prop <= 1:
-        raise ValueError(f"min_prop is a share of cells, from 0 to 1, got {min_prop!r}.")
+    _checks.share(min_prop, "min_prop")
     if reference is adata:
         raise ValueError("reference is adata itself: leave it out to label cells of one object.")
     read = [labels_key, *domains, over_clustering]

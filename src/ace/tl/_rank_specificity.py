@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from numbers import Real
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -117,7 +116,7 @@ def _rank(
     copy: bool,
 ) -> AnnData | None:
     began = time.perf_counter()
-    _check_fraction(min_fraction)
+    _checks.share(min_fraction, "min_fraction")
     _checks.positive(n_genes, "n_genes")
     _checks.unique_genes(adata)
     keys = ExplanationKeys(_checks.stored_name(key_added))
@@ -135,7 +134,7 @@ def _rank(
     _checks.warn_of_counts(values, layer)
     summary = summarise(matrix, codes, len(names))
     _checks.finite(summary.mean, adata.var_names, layer)
-    _check_not_negative(values == "scaled" or bool((summary.mean < 0).any()), layer)
+    _checks.not_negative(values, summary.mean, layer)
     _checks.warn_of_single_cells(summary.counts[chosen], fields)
 
     every = np.arange(adata.n_vars)
@@ -200,19 +199,3 @@ def _specificity(mean: np.ndarray) -> np.ndarray:
 def _part_of_entropy(p: np.ndarray) -> np.ndarray:
     """-p log₂ p, 0 for p = 0."""
     return -p * np.log2(np.where(p > 0, p, 1.0))
-
-
-def _check_fraction(value: Any) -> None:
-    if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= float(value) <= 1:
-        raise ValueError(f"min_fraction must be a number from 0 to 1, got {value!r}.")
-
-
-def _check_not_negative(negative: bool, layer: str | None) -> None:
-    if not negative:
-        return
-    where = "adata.X" if layer is None else f"adata.layers[{layer!r}]"
-    raise ValueError(
-        f"{where} holds negative values (scaled, or corrected for batches), and shares of an "
-        "expression cannot be negative. Name a layer with log-normalised expression: "
-        "ace.tl.rank_specificity(adata, groupby=..., layer=...)."
-    )
