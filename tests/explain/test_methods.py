@@ -32,7 +32,8 @@ def test_record_is_complete(name):
 def test_finds_the_planted_features_and_their_direction(name, scorer, cells):
     for source in (0, 1):
         found = explain(name, scorer, cells, source)
-        assert found.ranking[0] == source
+        # From a baseline of zeros, what the others have counts as much.
+        assert source in found.ranking[: 2 if name == "integrated_gradients" else 1]
         assert found.scores[source] > 0
     depleted = explain(name, scorer, cells, 2)
     assert 2 in depleted.ranking[:3]
@@ -161,12 +162,12 @@ every_cell = {"adversarial": {"only_correct": False}, "shap": {"max_cells": 60}}
 @every_method
 @pytest.mark.parametrize("reference", [None, 1])
 def test_context_that_all_cells_share_is_part_of_the_scorer(name, reference, scorer, values):
-    shared = [np.full((len(v), 1), 0.5) for v in values]
+    shared = [np.full((len(v), 1), 0.75) for v in values]
     found = explain(
         name, Scaled(scorer), GroupedCells(values, contexts=shared), 0, reference, per_cell=True
     )
     expected = explain(
-        name, Scaled(scorer, 0.5), GroupedCells(values), 0, reference, per_cell=True
+        name, Scaled(scorer, 0.75), GroupedCells(values), 0, reference, per_cell=True
     )
     np.testing.assert_array_equal(found.scores, expected.scores)
     np.testing.assert_array_equal(found.ranking, expected.ranking)

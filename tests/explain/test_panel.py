@@ -30,16 +30,12 @@ def test_first_step_is_the_best_single_feature_and_later_ones_are_swept():
         basis = np.linalg.qr(centered[:, chosen])[0] if chosen else np.zeros((400, 0))
         left = centered - basis @ (basis.T @ centered)
         r = residual - basis @ (basis.T @ residual)
-        norm = np.linalg.norm(centered, axis=0)
-        adds = np.abs(left.T @ r) / np.linalg.norm(left, axis=0).clip(1e-9)
-        together = np.abs((centered / norm).T @ (centered / norm))
-        redundancy = together[:, chosen].max(1) if chosen else np.zeros(6)
-        criterion = adds * (1 - redundancy)
+        criterion = (left.T @ r) ** 2 / (left**2).sum(0).clip(1e-12)
         criterion[chosen] = -1
         assert order[step] == criterion.argmax()
         entry.append(criterion.max())
         chosen.append(int(order[step]))
-    falling = np.minimum.accumulate(np.cbrt(np.array(entry) / entry[0]))
+    falling = np.minimum.accumulate(np.sqrt(np.array(entry) / entry[0]))
     np.testing.assert_allclose(score[:3], falling, rtol=1e-3)
 
 

@@ -66,6 +66,30 @@ class Rows:
             return ()
         return (self._context[index].to(device),)
 
+    def columns(self, index: np.ndarray) -> np.ndarray:
+        """Some columns of all rows, dense, shape ``(n_cells, len(index))``, float32."""
+        part = self._matrix[:, index]
+        if isinstance(part, Tensor):
+            part = part.cpu().numpy()
+        return np.asarray(part.toarray() if sp.issparse(part) else part, dtype=np.float32)
+
+    def sums(self) -> tuple[np.ndarray, np.ndarray]:
+        """Sum of each column and of its squares, in double precision."""
+        if sp.issparse(self._matrix):
+            matrix = self._matrix
+            if not matrix.has_canonical_format:
+                matrix = matrix.copy()  # what is stored in two parts has the square of their sum
+                matrix.sum_duplicates()
+            values = matrix.data.astype(np.float64)
+            n, columns = self.n_features, matrix.indices
+            return np.bincount(columns, values, n), np.bincount(columns, values**2, n)
+        total, squares = np.zeros(self.n_features), np.zeros(self.n_features)
+        for batch in self.batches():
+            x = batch.double()
+            total += x.sum(0).cpu().numpy()
+            squares += x.square().sum(0).cpu().numpy()
+        return total, squares
+
     def times(self, loadings: np.ndarray) -> np.ndarray:
         """All rows times a matrix ``(n_features, k)``; sparse rows stay so."""
         return np.asarray(self._matrix @ loadings)
@@ -190,27 +214,24 @@ class GroupedCells:
         return gathered
 
     @cached_property
-    def _moments(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Mean, variance, minimum and maximum of each feature in each group."""
-        shape = (len(self), self.n_features)
-        mean, var = np.zeros(shape), np.zeros(shape)
-        low, high = np.full(shape, np.inf), np.full(shape, -np.inf)
-        for g, rows in enumerate(self.groups):
-            for batch in rows.batches():
-                x = batch.double()
-                mean[g] += x.sum(0).cpu().numpy()
-                var[g] += x.square().sum(0).cpu().numpy()
-                low[g] = np.minimum(low[g], x.amin(0).cpu().numpy())
-                high[g] = np.maximum(high[g], x.amax(0).cpu().numpy())
-            mean[g] /= len(rows)
-            var[g] = np.maximum(var[g] / len(rows) - mean[g] ** 2, 0)
-        return mean, var, low, high
+    def _moments(self) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and variance of each feature in each group."""
+        sums = [rows.sums() for rows in self.groups]
+        counts = np.array([len(rows) for rows in self.groups])[:, None]
+        mean = np.array([total for total, _ in sums]) / counts
+        square = np.array([squares for _, squares in sums]) / counts
+        return mean, np.maximum(square - mean**2, 0)
 
-    @property
+    @cached_property
     def feature_range(self) -> tuple[Tensor, Tensor]:
         """Smallest and largest value of each feature over all cells."""
-        _, _, low, high = self._moments
-        return torch.from_numpy(low.min(0)).float(), torch.from_numpy(high.max(0)).float()
+        ranges = [
+            torch.stack(torch.aminmax(batch, dim=0)).cpu()
+            for rows in self.groups
+            for batch in rows.batches()
+        ]
+        low, high = torch.stack(ranges).unbind(1)
+        return low.amin(0), high.amax(0)
 
     def difference(self, source: int, reference: int | None) -> np.ndarray:
         """Standardised mean difference of every feature, source minus reference.
@@ -222,7 +243,7 @@ class GroupedCells:
         -------
         Array of shape ``(n_features,)``.
         """
-        mean, var, _, _ = self._moments
+        mean, var = self._moments
         others = self.others(source, reference)
         share = self.sizes[others] / self.sizes[others].sum()
         other_mean = share @ mean[others]

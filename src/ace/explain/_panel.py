@@ -38,14 +38,12 @@ class Panel(Method):
 
     .. math::
         \underbrace{r_i}_{\text{relevance}} \cdot
-        \underbrace{\lvert \rho(t, x_i \mid x_S) \rvert}_{\text{what it adds}} \cdot
-        \underbrace{\bigl(1 - \max_{j \in S} \lvert \rho(x_i, x_j) \rvert\bigr)}
-        _{\text{not redundant}}
+        \underbrace{\rho^2(t, x_i \mid x_S)}_{\text{what it adds}}
 
-    where :math:`S` are the genes already in. With every step more of what is left to add is
-    chance: of twins, which one enters is decided by a few cells, and all that follows by that. So
-    the others follow by what does not depend on which ones are in, their relevance less what they
-    share with all candidates:
+    where :math:`S` are the genes already in: of two genes that say the same, the second adds
+    nothing. With every step more of what is left to add is chance: of twins, which one enters is
+    decided by a few cells, and all that follows by that. So the others follow by what does not
+    depend on which ones are in, their relevance less what they share with all candidates:
 
     .. math::
         r_i \Bigl(1 - \frac{\sum_{j \ne i} r_j \lvert \rho(x_i, x_j) \rvert}
@@ -60,9 +58,13 @@ class Panel(Method):
       counts no more than a near one. Groups weigh as the root of their cells, for of few cells
       little can be known. Of one group against another it is the share in the difference of
       their log-odds, which is the same both ways;
-    - :math:`\rho(t, x_i \mid x_S)` is the correlation of the gene, made orthogonal to the panel
-      (a semi-partial correlation), with the target :math:`t = \tanh(m_s / \mathrm{median}
-      \lvert m_s \rvert)`: orthogonal least squares for a sparse linear surrogate of the scorer;
+    - :math:`\rho^2(t, x_i \mid x_S)` is the share of the variance of the target that the gene
+      explains and the panel does not (the squared semi-partial correlation): orthogonal least
+      squares for a sparse linear surrogate;
+    - the target is the mean of the scorer's word, saturated so that distance beyond the border
+      no longer counts, and of the groups as they were given, :math:`t = \tfrac{1}{2}
+      \bigl[\tanh(m_s / \mathrm{median} \lvert m_s \rvert) + y\bigr]` with :math:`y = 1` in
+      the source and :math:`-1` elsewhere: cells on which the two disagree count little;
     - all correlations are taken over cells weighted such that source and reference count equally.
 
     Candidates are the fewest genes that carry a share ``mass`` of the attribution of all groups
@@ -70,7 +72,7 @@ class Panel(Method):
     takes more, and none that carries less than an equal share: a gene that matters to no group is
     not a candidate for any, however it may differ by chance or by normalisation. Of these, a group
     has its ``max_candidates`` most relevant ones; all other genes are ranked after them by their
-    relevance. The score of a gene that entered jointly is the geometric mean of the three factors
+    relevance. The score of a gene that entered jointly is the geometric mean of the two factors
     at its entry, relative to the first gene's; the sign is the gene's direction in the source.
 
     ``panel_size`` of the diagnostics is the smallest number of genes, of the first ``max_panel``,
@@ -116,7 +118,7 @@ class Panel(Method):
         max_candidates: int = 100,
         n_joint: int = 5,
         max_panel: int = 40,
-        sparing: float = 2.0,
+        sparing: float = 1.0,
     ) -> None:
         super().__init__(scorer, cells, seed=seed, per_cell=per_cell)
         if not 0 < mass <= 1:
@@ -145,9 +147,9 @@ class Panel(Method):
             pair = (min(source, reference), max(source, reference))
         relevance = self.relevance(*pair)
         carriers = self.candidates(*pair)
-        x, weights, target = self.design(*pair, carriers)
         mine = np.argsort(-relevance[carriers], kind="stable")[: self.max_candidates]
-        x, candidates = x[:, mine], carriers[mine]
+        candidates = carriers[mine]
+        x, weights, target = self.design(*pair, carriers, mine)
         order, score = pursue(
             x,
             weights,
@@ -249,11 +251,11 @@ class Panel(Method):
         return order[: min(n, above, MAX_CARRIERS)]
 
     def design(
-        self, source: int, reference: int | None, candidates: np.ndarray
+        self, source: int, reference: int | None, carriers: np.ndarray, mine: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Candidates' values, cell weights and target, source cells first."""
+        """Values of some of the carriers, cell weights and target, source cells first."""
         groups = [source, *self.cells.others(source, reference)]
-        x = np.concatenate([self._columns(g, candidates, reference) for g in groups])
+        x = np.concatenate([self._columns(g, carriers, reference)[:, mine] for g in groups])
         share = np.array([0.5, *(0.5 * self._reference_share(source, reference))])
         counts = np.array([len(self.cells[g]) for g in groups])
         m = [self._log_odds[g] for g in groups]
@@ -261,21 +263,21 @@ class Panel(Method):
             [s[:, source] - (0 if reference is None else s[:, reference]) for s in m]
         ).astype(float)
         scale = max(float(np.median(np.abs(contrast))), 1e-12)
-        return x, np.repeat(share / counts, counts), np.tanh(contrast / scale)
+        given = np.repeat(np.where(np.arange(len(groups)) == 0, 1.0, -1.0), counts)
+        target = (np.tanh(contrast / scale) + given) / 2
+        return x, np.repeat(share / counts, counts), target
 
     def _reference_share(self, source: int, reference: int | None) -> np.ndarray:
         sizes = self.cells.sizes[self.cells.others(source, reference)]
         return sizes / sizes.sum()
 
-    def _columns(self, group: int, candidates: np.ndarray, reference: int | None) -> np.ndarray:
-        """Candidates of all cells of a group; kept where every comparison has the same ones."""
-        if reference is None and group in self._dense:
-            return self._dense[group]
-        columns = torch.from_numpy(candidates)
-        dense = np.concatenate([b[:, columns].cpu().numpy() for b in self.cells[group].batches()])
-        if reference is None:
-            self._dense[group] = dense
-        return dense
+    def _columns(self, group: int, carriers: np.ndarray, reference: int | None) -> np.ndarray:
+        """Carriers of all cells of a group; kept where every comparison has the same ones."""
+        if reference is not None:
+            return self.cells[group].columns(carriers)
+        if group not in self._dense:
+            self._dense[group] = self.cells[group].columns(carriers)
+        return self._dense[group]
 
     @staticmethod
     def _below(relevance: np.ndarray, ranked: np.ndarray, score: np.ndarray) -> np.ndarray:
