@@ -89,3 +89,17 @@ def test_large_groups_count_by_their_cells():
     # Over all cells 3 prototypes are enough, though not for the two groups on the ring.
     assert agreement(ring, codes[: len(ring)], 3) < 0.9
     assert choose_n_prototypes(z, codes) == 3
+
+
+def test_prototypes_depend_neither_on_a_seed_nor_on_the_order_of_cells():
+    z, codes = rings()
+    first = fit_clustering(z, codes, n_prototypes=5, seed=0).prototypes
+    moved = np.random.default_rng(1).permutation(len(z))
+    again = fit_clustering(z[moved], codes[moved], n_prototypes=5, seed=1).prototypes
+    torch.testing.assert_close(first[first.sum(1).argsort()], again[again.sum(1).argsort()])
+
+
+def test_cells_that_are_all_alike_have_one_prototype():
+    z = np.repeat([[0.0, 0.0], [1.0, 2.0]], 40, axis=0)
+    clustering = fit_clustering(z, np.repeat([0, 1], 40), n_prototypes=3)
+    assert clustering.prototypes.tolist() == [[0, 0], [1, 2]]

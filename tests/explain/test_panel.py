@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 import torch
 
 from ace.explain import EmbeddingScorer, GroupedCells, LinearEmbedding, Panel
+from ace.explain._cells import Rows
 from ace.explain._method import rank, score_cells
 from ace.explain._pursuit import panel_size, pursue
 from explain.conftest import embedding_scorer
@@ -30,12 +32,16 @@ def test_first_step_is_the_best_single_feature_and_later_ones_are_swept():
         basis = np.linalg.qr(centered[:, chosen])[0] if chosen else np.zeros((400, 0))
         left = centered - basis @ (basis.T @ centered)
         r = residual - basis @ (basis.T @ residual)
-        criterion = (left.T @ r) ** 2 / (left**2).sum(0).clip(1e-12)
+        norm = np.linalg.norm(centered, axis=0)
+        adds = np.abs(left.T @ r) / np.linalg.norm(left, axis=0).clip(1e-9)
+        together = np.abs((centered / norm).T @ (centered / norm))
+        redundancy = together[:, chosen].max(1) if chosen else np.zeros(6)
+        criterion = adds * np.sqrt(1 - redundancy.clip(0, 1))
         criterion[chosen] = -1
         assert order[step] == criterion.argmax()
         entry.append(criterion.max())
         chosen.append(int(order[step]))
-    falling = np.minimum.accumulate(np.sqrt(np.array(entry) / entry[0]))
+    falling = np.minimum.accumulate(np.cbrt(np.array(entry) / entry[0]))
     np.testing.assert_allclose(score[:3], falling, rtol=1e-3)
 
 
@@ -240,3 +246,34 @@ def test_ties_are_broken_by_data_then_by_name():
         np.array([1.0, 0.0, 0.0, 0.0]), np.array([0.0, 0.1, 0.3, 0.1]), ("d", "c", "b", "a")
     )
     np.testing.assert_array_equal(order, [0, 2, 3, 1])
+
+
+def test_the_target_is_half_the_score_and_half_the_groups(scorer, cells):
+    panel = Panel(scorer, cells)
+    x, weights, target = panel.design(1, None, np.array([3, 0, 5]), np.array([2, 0]))
+    groups = [1, 0, 2]
+    np.testing.assert_array_equal(x, np.concatenate([cells[g][:][:, [5, 3]] for g in groups]))
+    m = np.concatenate([panel._log_odds[g][:, 1] for g in groups]).astype(float)
+    given = np.repeat([1, -1, -1], [len(cells[g]) for g in groups])
+    expected = (np.tanh(m / np.median(np.abs(m))) + given) / 2
+    np.testing.assert_allclose(target, expected, rtol=1e-6)
+    assert weights[given > 0].sum() == pytest.approx(0.5)
+
+
+def test_sums_of_sparse_cells_are_those_of_dense_ones():
+    """Also where a value is stored in two parts, whose squares do not add up to its own."""
+    in_parts = sp.csr_matrix(([1.0, 2, 4], [0, 0, 2], [0, 2, 3]), shape=(2, 3))
+    in_parts.has_canonical_format = False
+    for matrix in (in_parts, in_parts.toarray(), torch.from_numpy(in_parts.toarray())):
+        total, squares = Rows(matrix).sums()
+        assert total.tolist() == [3, 0, 4]
+        assert squares.tolist() == [9, 0, 16]
+    assert in_parts.nnz == 3  # the user's matrix is as it was
+    assert Rows(in_parts).columns(np.array([2, 0])).tolist() == [[0, 3], [4, 0]]
+
+
+def test_the_range_of_features_is_that_of_all_cells():
+    cells = GroupedCells([np.array([[1.0, 5], [2, -1]]), np.array([[0.0, 3]])])
+    low, high = cells.feature_range
+    assert low.tolist() == [0, -1]
+    assert high.tolist() == [2, 5]

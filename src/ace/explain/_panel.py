@@ -38,12 +38,14 @@ class Panel(Method):
 
     .. math::
         \underbrace{r_i}_{\text{relevance}} \cdot
-        \underbrace{\rho^2(t, x_i \mid x_S)}_{\text{what it adds}}
+        \underbrace{\lvert \rho(t, x_i \mid x_S) \rvert}_{\text{what it adds}} \cdot
+        \underbrace{\bigl(1 - \max_{j \in S} \lvert \rho(x_i, x_j) \rvert\bigr)^{1/2}}
+        _{\text{not redundant}}
 
-    where :math:`S` are the genes already in: of two genes that say the same, the second adds
-    nothing. With every step more of what is left to add is chance: of twins, which one enters is
-    decided by a few cells, and all that follows by that. So the others follow by what does not
-    depend on which ones are in, their relevance less what they share with all candidates:
+    where :math:`S` are the genes already in. With every step more of what is left to add is
+    chance: of twins, which one enters is decided by a few cells, and all that follows by that. So
+    the others follow by what does not depend on which ones are in, their relevance less what they
+    share with all candidates:
 
     .. math::
         r_i \Bigl(1 - \frac{\sum_{j \ne i} r_j \lvert \rho(x_i, x_j) \rvert}
@@ -58,9 +60,9 @@ class Panel(Method):
       counts no more than a near one. Groups weigh as the root of their cells, for of few cells
       little can be known. Of one group against another it is the share in the difference of
       their log-odds, which is the same both ways;
-    - :math:`\rho^2(t, x_i \mid x_S)` is the share of the variance of the target that the gene
-      explains and the panel does not (the squared semi-partial correlation): orthogonal least
-      squares for a sparse linear surrogate;
+    - :math:`\rho(t, x_i \mid x_S)` is the correlation of the gene, made orthogonal to the panel
+      (a semi-partial correlation), with the target: orthogonal least squares for a sparse linear
+      surrogate;
     - the target is the mean of the scorer's word, saturated so that distance beyond the border
       no longer counts, and of the groups as they were given, :math:`t = \tfrac{1}{2}
       \bigl[\tanh(m_s / \mathrm{median} \lvert m_s \rvert) + y\bigr]` with :math:`y = 1` in
@@ -72,8 +74,8 @@ class Panel(Method):
     takes more, and none that carries less than an equal share: a gene that matters to no group is
     not a candidate for any, however it may differ by chance or by normalisation. Of these, a group
     has its ``max_candidates`` most relevant ones; all other genes are ranked after them by their
-    relevance. The score of a gene that entered jointly is the geometric mean of the two factors
-    at its entry, relative to the first gene's; the sign is the gene's direction in the source.
+    relevance. The score of a gene that entered jointly is the cube root of that product at its
+    entry, relative to the first gene's; the sign is the gene's direction in the source.
 
     ``panel_size`` of the diagnostics is the smallest number of genes, of the first ``max_panel``,
     whose surrogate's cross-validated error is within one standard error of the best.

@@ -48,14 +48,14 @@ def pursue(
     """
     correlation, partial = _correlations(x, weights, target)
     absolute = np.abs(correlation)
-    order, entry = _enter(correlation, partial, relevance, n_joint)
+    order, entry = _enter(correlation, partial, absolute, relevance, n_joint)
     share = relevance / max(relevance.sum(), 1e-30)
     shared = (absolute - np.diag(np.diag(absolute))) @ share
     alone = relevance * np.maximum(1 - shared, 0) ** sparing
     alone[order] = -1
     followers = np.argsort(-alone, kind="stable")[: len(alone) - len(order)]
     # Partial correlations may rise when a suppressor enters; scores must follow the ranking.
-    score = np.minimum.accumulate(np.sqrt(entry / entry[0]))
+    score = np.minimum.accumulate(np.cbrt(entry / entry[0]))
     behind = 0.99 * score[-1] * alone[followers] / max(alone.max(), 1e-30)
     ranked = np.concatenate([order, followers])
     twin = (np.tril(absolute[np.ix_(ranked, ranked)], -1) > TWINS).any(1)[len(order) :]
@@ -67,22 +67,27 @@ def pursue(
 def _enter(
     correlation: np.ndarray,
     partial: np.ndarray,
+    absolute: np.ndarray,
     relevance: np.ndarray,
     n_joint: int,
 ) -> tuple[np.ndarray, np.ndarray]:
     """The features that enter jointly, and the criterion of each at its entry."""
+    redundancy = np.zeros(len(relevance))
     order: list[int] = []
     entry: list[float] = []
     for _ in range(min(n_joint, len(relevance))):
         left = np.diag(correlation)
-        adds = np.where(left > NEGLIGIBLE, partial**2 / np.maximum(left, NEGLIGIBLE), 0)
-        criterion = relevance * adds
+        adds = np.where(
+            left > NEGLIGIBLE, np.abs(partial) / np.sqrt(np.maximum(left, NEGLIGIBLE)), 0
+        )
+        criterion = relevance * adds * np.sqrt(np.maximum(1 - redundancy, 0))
         criterion[order] = -1
         best = int(np.argmax(criterion))
         if criterion[best] <= 0 and order:
             break
         order.append(best)
         entry.append(max(float(criterion[best]), 1e-30))
+        redundancy = np.maximum(redundancy, absolute[:, best])
         swept = correlation[:, best] / max(correlation[best, best], NEGLIGIBLE)
         partial = partial - swept * partial[best]
         correlation = correlation - np.outer(swept, correlation[best])
