@@ -92,14 +92,22 @@ def test_large_groups_count_by_their_cells():
 
 
 def test_prototypes_depend_neither_on_a_seed_nor_on_the_order_of_cells():
+    """Three for five spots: random starts end in one place or another."""
     z, codes = rings()
-    first = fit_clustering(z, codes, n_prototypes=5, seed=0).prototypes
+    first = fit_clustering(z, codes, n_prototypes=3, seed=0).prototypes
     moved = np.random.default_rng(1).permutation(len(z))
-    again = fit_clustering(z[moved], codes[moved], n_prototypes=5, seed=1).prototypes
+    again = fit_clustering(z[moved], codes[moved], n_prototypes=3, seed=1).prototypes
     torch.testing.assert_close(first[first.sum(1).argsort()], again[again.sum(1).argsort()])
 
 
-def test_cells_that_are_all_alike_have_one_prototype():
-    z = np.repeat([[0.0, 0.0], [1.0, 2.0]], 40, axis=0)
-    clustering = fit_clustering(z, np.repeat([0, 1], 40), n_prototypes=3)
-    assert clustering.prototypes.tolist() == [[0, 0], [1, 2]]
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("n_different", [1, 2])
+def test_no_more_prototypes_than_cells_that_differ(n_different, dtype):
+    """Means of cells that are alike are off by rounding, which is no difference."""
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        z = np.repeat(rng.normal(size=(2 * n_different, 5)), 57, axis=0).astype(dtype)
+        codes = np.repeat([0, 1], 57 * n_different)
+        clustering = fit_clustering(z, codes, n_prototypes=5)
+        assert clustering.prototypes.isfinite().all()
+        assert (torch.bincount(clustering.group_of) <= n_different).all()

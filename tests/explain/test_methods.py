@@ -32,8 +32,12 @@ def test_record_is_complete(name):
 def test_finds_the_planted_features_and_their_direction(name, scorer, cells):
     for source in (0, 1):
         found = explain(name, scorer, cells, source)
-        # From a baseline of zeros, what the others have counts as much.
-        assert source in found.ranking[: 2 if name == "integrated_gradients" else 1]
+        if name == "integrated_gradients":
+            # From a baseline of zeros, what another group has counts as much.
+            assert source in found.ranking[:2]
+            assert found.ranking[0] in (0, 1, 2)
+        else:
+            assert found.ranking[0] == source
         assert found.scores[source] > 0
     depleted = explain(name, scorer, cells, 2)
     assert 2 in depleted.ranking[:3]

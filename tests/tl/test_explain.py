@@ -36,6 +36,7 @@ def test_known_markers_of_real_cells(pbmc):
     # T cell subtypes by sorting overlap.
     with pytest.warns(UserWarning, match="the scorer gives only"):
         ace.tl.explain(pbmc, groupby="bulk_labels")
+    assert 0.87 < pbmc.uns["ace"]["params"]["fidelity"] < 0.9
     top = (
         ace.get.explain_df(pbmc)
         .query("rank <= 8 and enriched")

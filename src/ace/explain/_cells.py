@@ -70,7 +70,7 @@ class Rows:
         """Some columns of all rows, dense, shape ``(n_cells, len(index))``, float32."""
         part = self._matrix[:, index]
         if isinstance(part, Tensor):
-            part = part.cpu().numpy()
+            part = part.float().cpu().numpy()
         return np.asarray(part.toarray() if sp.issparse(part) else part, dtype=np.float32)
 
     def sums(self) -> tuple[np.ndarray, np.ndarray]:
@@ -80,7 +80,7 @@ class Rows:
             if not matrix.has_canonical_format:
                 matrix = matrix.copy()  # what is stored in two parts has the square of their sum
                 matrix.sum_duplicates()
-            values = matrix.data.astype(np.float64)
+            values = matrix.data.astype(np.float32).astype(np.float64)  # as dense rows are
             n, columns = self.n_features, matrix.indices
             return np.bincount(columns, values, n), np.bincount(columns, values**2, n)
         total, squares = np.zeros(self.n_features), np.zeros(self.n_features)
@@ -225,13 +225,13 @@ class GroupedCells:
     @cached_property
     def feature_range(self) -> tuple[Tensor, Tensor]:
         """Smallest and largest value of each feature over all cells."""
-        ranges = [
-            torch.stack(torch.aminmax(batch, dim=0)).cpu()
-            for rows in self.groups
-            for batch in rows.batches()
-        ]
-        low, high = torch.stack(ranges).unbind(1)
-        return low.amin(0), high.amax(0)
+        low = torch.full((self.n_features,), torch.inf)
+        high = -low
+        for rows in self.groups:
+            for batch in rows.batches():
+                low = torch.minimum(low, batch.amin(0).cpu())
+                high = torch.maximum(high, batch.amax(0).cpu())
+        return low, high
 
     def difference(self, source: int, reference: int | None) -> np.ndarray:
         """Standardised mean difference of every feature, source minus reference.

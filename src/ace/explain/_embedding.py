@@ -61,11 +61,11 @@ def fit_clustering(
     codes
         Group of each cell, shape ``(n_cells,)``, ``0 … n_groups - 1``.
     n_prototypes
-        Prototypes a group; fewer where a group has fewer than 10 cells for each. ``None``: see
-        :func:`choose_n_prototypes`.
+        Prototypes a group; fewer where a group has fewer than 10 cells for each, or fewer that
+        differ. ``None``: see :func:`choose_n_prototypes`.
     seed
-        Seed of that choice. k-means begins with parts that are halved across their longest axis
-        :cite:p:`su2007search`, which leaves nothing to chance.
+        Seed of that choice. k-means begins with parts that are cut across their longest axis
+        :cite:p:`su2007search`, and leaves nothing to chance.
 
     Returns
     -------
@@ -91,7 +91,7 @@ def fit_clustering(
 
 
 def _starts(z: np.ndarray, k: int) -> np.ndarray:
-    """Means of at most ``k`` parts: the widest one is halved across its longest axis each time."""
+    """Means of at most ``k`` parts: the widest is cut at its mean, across its longest axis."""
     parts = [z]
     while len(parts) < k:
         widest = int(np.argmax([len(part) * part.var(0).sum() for part in parts]))
@@ -99,7 +99,7 @@ def _starts(z: np.ndarray, k: int) -> np.ndarray:
         last = z.shape[1] - 1
         _, axis = eigh(centered.T @ centered, subset_by_index=[last, last])
         above = (centered @ axis)[:, 0] > 0
-        if not above.any():  # no two cells differ any more
+        if above.all() or not above.any():  # no two cells differ, but by rounding
             break
         parts[widest : widest + 1] = [parts[widest][~above], parts[widest][above]]
     return np.stack([part.mean(0) for part in parts])

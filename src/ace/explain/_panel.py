@@ -66,7 +66,7 @@ class Panel(Method):
     - the target is the mean of the scorer's word, saturated so that distance beyond the border
       no longer counts, and of the groups as they were given, :math:`t = \tfrac{1}{2}
       \bigl[\tanh(m_s / \mathrm{median} \lvert m_s \rvert) + y\bigr]` with :math:`y = 1` in
-      the source and :math:`-1` elsewhere: cells on which the two disagree count little;
+      the source and :math:`-1` elsewhere: where the two disagree it is near 0;
     - all correlations are taken over cells weighted such that source and reference count equally.
 
     Candidates are the fewest genes that carry a share ``mass`` of the attribution of all groups
@@ -102,7 +102,7 @@ class Panel(Method):
 
     info = MethodInfo(
         name="panel",
-        computes="small panel, its first genes chosen jointly to reproduce the scorer",
+        computes="small panel, its first genes chosen jointly to tell the group apart",
         paper="ours, on expected gradients (Erion et al. 2021)",
         signed=True,
         needs_reference=True,
@@ -255,7 +255,10 @@ class Panel(Method):
     def design(
         self, source: int, reference: int | None, carriers: np.ndarray, mine: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Values of some of the carriers, cell weights and target, source cells first."""
+        """Values of some of the carriers, cell weights and target, source cells first.
+
+        Against the rest, carriers are those of :meth:`candidates`, whose values are kept.
+        """
         groups = [source, *self.cells.others(source, reference)]
         x = np.concatenate([self._columns(g, carriers, reference)[:, mine] for g in groups])
         share = np.array([0.5, *(0.5 * self._reference_share(source, reference))])

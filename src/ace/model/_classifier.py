@@ -286,7 +286,7 @@ class ClassifierModel(LatentModel):
         batch_size
             Cells in a minibatch; ``None`` for ``scvi.settings.batch_size``.
         random_state
-            Seed of the prototypes.
+            Seed of the choice of their number.
 
         Returns
         -------

@@ -186,7 +186,7 @@ class TrainedAce(SetUpAce):
         batch_size
             Cells in a minibatch; ``None`` for ``scvi.settings.batch_size``.
         random_state
-            Seed of the prototypes.
+            Seed of the choice of their number.
 
         Returns
         -------

@@ -238,7 +238,7 @@ class ExplainedScare(SetUpScare):
         n_prototypes
             Prototypes of each group, see :func:`ace.explain.fit_clustering`.
         random_state
-            Seed of the prototypes.
+            Seed of the choice of their number.
 
         Returns
         -------
