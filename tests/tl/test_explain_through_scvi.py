@@ -61,7 +61,8 @@ def test_known_markers(model, cells):
     found = {g: set(d["gene"]) for g, d in top.groupby("group", observed=True)}
     assert found["CD19+ B"] & {"CD79A", "CD79B", "MS4A1", "CD74", "HLA-DRA"}
     assert found["CD56+ NK"] & {"GNLY", "NKG7", "GZMB", "PRF1", "CTSW", "FCER1G"}
-    assert found["CD14+ Monocyte"] & {"S100A8", "S100A9", "LYZ", "FCN1", "CD14", "S100A12"}
+    myeloid = {"S100A8", "S100A9", "LYZ", "FCN1", "CD14", "AIF1", "LST1", "TYROBP", "PSAP"}
+    assert len(found["CD14+ Monocyte"] & myeloid) >= 2
     params = cells.uns["ace"]["params"]
     assert (params["embedding"], params["layer"], params["values"]) == ("SCVI", "counts", "log")
     assert params["n_prototypes"] in (3, 5, 8, 12, 20)
