@@ -406,10 +406,11 @@ def warn_of_low_fidelity(
         if by_group[i] < MIN_FIDELITY
     ]
     warnings.warn(
-        f"the scorer gives only {overall:.0%} of the cells to their own group, least of all "
-        f"{', '.join(worst)}: what is explained are not quite these groups. {prototypes}Explain "
-        "through another embedding: a model trained on these labels (ace.model.KRATOS), or the "
-        "one that the groups were found on (model=...).",
+        # Rounded down: "only 90 %" would contradict the threshold.
+        f"the scorer gives only {np.floor(1000 * overall) / 10:g}% of the cells to their own "
+        f"group, least of all {', '.join(worst)}: what is explained are not quite these groups. "
+        f"{prototypes}Explain through another embedding: a model trained on these labels "
+        "(ace.model.KRATOS), or the one that the groups were found on (model=...).",
         UserWarning,
         stacklevel=4,
     )
