@@ -36,6 +36,7 @@ STYLES: dict[str, dict[str, Any]] = {
     "ACE + panel": {"color": BLUE},
     "ACE + adversarial": {"color": BLUE, "linestyle": _DASHED},
     "ACE + smoothgrad": {"color": SKY, "linestyle": _DASHDOT},
+    "ACE + shap": {"color": SKY, "linestyle": _DASHED},
     "ACE + integrated_gradients": {"color": SKY, "linestyle": _DOTTED},
     "KRATOS + panel": {"color": GREEN},
     "KRATOS + adversarial": {"color": GREEN, "linestyle": _DASHED},
@@ -55,8 +56,8 @@ PROTOCOLS = {"in-sample": "in sample", "held-out": "held-out cells"}
 MEASURES = {"auroc": "AUROC", "redundancy": "redundancy"}
 #: Whose genes are compared in the figure: the default, ACE as published, what it is compared with.
 COMPARED = (
-    *("ace panel", "ACE + adversarial", "ACE + smoothgrad", "GCE", "GRS", "JSD specificity"),
-    *("DESeq2", "Wilcoxon, abs"),
+    *("ace panel", "ACE + adversarial", "ACE + smoothgrad", "ACE + shap", "GCE", "GRS"),
+    *("JSD specificity", "DESeq2", "Wilcoxon, abs"),
 )
 #: What is drawn in the plane, in the order of Kratos' figure.
 PLACES = {

@@ -20,6 +20,8 @@ STYLES: dict[str, dict[str, Any]] = {
     "ACE + panel": {"color": BLUE, "linewidth": 2.2},
     "ACE + adversarial": {"color": BLUE, "linestyle": (0, (4, 1.5))},
     "ACE + expected_gradients": {"color": BLUE, "linestyle": (0, (1, 1))},
+    "ACE + smoothgrad": {"color": SKY},
+    "ACE + shap": {"color": SKY, "linestyle": (0, (4, 1.5))},
     "ace panel": {"color": VERMILLION, "linewidth": 2.2},
     "ace adversarial": {"color": VERMILLION, "linestyle": (0, (4, 1.5))},
     "ace expected_gradients": {"color": VERMILLION, "linestyle": (0, (1, 1))},

@@ -166,6 +166,7 @@ _SLOW = {"shap"}
 #: Methods that explain ACE's autoencoder here.
 _THROUGH_ACE = {
     *("panel", "adversarial", "expected_gradients", "integrated_gradients", "smoothgrad"),
+    "shap",
 }
 #: Genes asked for of what gives no ranking of all.
 N_RANKED = 200

@@ -21,23 +21,22 @@ has one), or half as many of held-out blood cells.
 from __future__ import annotations
 
 import argparse
-import sys
-import time
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from _data import GROUP, SOURCES, available
-from _rankings import Cells, Panels, Ranking, rankings
+import _loop
+from _data import GROUP
 from _results import RESULTS, Results, Row, code_key
 from panels import prepare
 
 from ace.metrics import panel_auroc, panel_redundancy
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
+    from _rankings import Cells, Panels, Ranking
     from anndata import AnnData
 
 PROTOCOLS = ("in-sample", "held-out")
@@ -75,65 +74,44 @@ def main(arguments: list[str] | None = None) -> None:
     """Run what is asked for and not yet there."""
     options = _parse(arguments)
     results = Results(options.out, KEYS)
-    known = rankings()
-    results.keep_only("method", known)
-    unknown = sorted(set(options.methods or ()) - set(known))
-    if unknown:
-        sys.exit(f"unknown methods {unknown}; there are {sorted(known)}")
-    names = options.methods or compared(known, quick=options.quick)
-    tasks = list(_tasks(options, {name: known[name] for name in names}))
-    print(f"{len(tasks)} runs; results in {options.out}", flush=True)
-    judging = code_key(files=("_data.py", "curves.py", *_JUDGE))
-    start, previous, cells, judged = time.perf_counter(), None, None, None
-    for number, (data, protocol, seed, method) in enumerate(tasks, 1):
-        row: Row = {"data": data, "protocol": protocol, "seed": seed, "method": method.name}
-        row["code"] = f"{judging}-{method.code}"
-        if results.get(row):
-            continue
-        if previous != (data, protocol, seed):
-            cells, judged = prepare(data, protocol, seed)
-            previous = (data, protocol, seed)
-        try:
-            panels = rank(method, cells)
-            row |= {"default": method.default, "baseline": method.baseline}
-            row |= judge(judged, panels, SETS[data][protocol], options.jobs, seed)
-        except Exception as error:  # noqa: BLE001 (one failing method must not cost the others)
-            print(f"FAILED {data}, {protocol}, {seed}, {method.name}: {error!r}", file=sys.stderr)
-            continue
-        results.add(row)
-        elapsed = time.perf_counter() - start
-        print(f"[{number}/{len(tasks)}, {elapsed:.0f} s] {_line(row)}", flush=True)
+    methods = _loop.chosen(results, options.methods, compared(quick=options.quick))
+
+    def make(method: Ranking, prepared: tuple[Cells, AnnData], row: Row) -> Row:
+        cells, judged = prepared
+        how = SETS[row["data"]][row["protocol"]]
+        return judge(judged, rank(method, cells), how, options.jobs, row["seed"])
+
+    _loop.run(
+        results,
+        _loop.tasks(_settings(options), methods),
+        code_key(files=("_data.py", "curves.py", *_JUDGE)),
+        prepare=prepare,
+        make=make,
+        shown=_shown,
+    )
 
 
-def compared(known: dict[str, Ranking], *, quick: bool) -> list[str]:
-    """Methods that are run if none is named: the default, the papers', every baseline."""
+def compared(*, quick: bool) -> Callable[[Ranking], bool]:
+    """What is run if no method is named: the default, what the papers compare, all baselines."""
 
     def is_meant(method: Ranking) -> bool:
         if method.default and method.model is None:
             return True
         return method.name in QUICK if quick else method.name in OURS or method.baseline
 
-    return [name for name, method in known.items() if is_meant(method)]
+    return is_meant
 
 
-def _tasks(
-    options: argparse.Namespace, methods: dict[str, Ranking]
-) -> Iterator[tuple[str, str, int, Ranking]]:
+def _settings(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """First one seed of all, so that what is stopped is complete as far as it got."""
-    for data in options.data:
-        if available(data):
-            print(f"skipped {data}: {available(data)}", flush=True)
+    data = _loop.at_hand(options.data)
     for seed in options.seeds:
         for protocol in options.protocols:
             # In sample a seed would only shuffle the folds.
             if protocol == "in-sample" and seed != options.seeds[0]:
                 continue
-            for data in options.data:
-                if available(data):
-                    continue
-                for method in methods.values():
-                    if SOURCES[data].counts or not method.counts:
-                        yield data, protocol, seed, method
+            for name in data:
+                yield {"data": name, "protocol": protocol, "seed": seed}
 
 
 def rank(method: Ranking, cells: Cells) -> Panels:
@@ -178,12 +156,11 @@ def judge(judged: AnnData, panels: Panels, how: Judging, n_jobs: int, seed: int)
     return row
 
 
-def _line(row: Row) -> str:
+def _shown(row: Row) -> str:
     """Say what is new, in a line."""
-    numbers = [
+    return ", ".join(
         f"@{k} {row[f'auroc@{k}']:.4f} ({row[f'redundancy@{k}']:.2f})" for k in row["sizes"]
-    ]
-    return ", ".join([*(f"{row[key]}" for key in KEYS), *numbers])
+    )
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:

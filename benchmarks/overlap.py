@@ -12,15 +12,15 @@ among its first 18: ours are not compared with each other, as they share what th
 from __future__ import annotations
 
 import argparse
-import sys
-import time
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import _loop
 import numpy as np
 import pandas as pd
-from _data import GROUP, SOURCES, available
-from _rankings import KEY, Cells, Ranking, rankings
+from _data import GROUP
+from _rankings import KEY, rankings
 from _results import RESULTS, Results, Row, code_key
 from curves import compared, rank
 from panels import prepare
@@ -29,6 +29,7 @@ from ace.metrics import panel_membership
 
 if TYPE_CHECKING:
     import anndata as ad
+    from _rankings import Cells, Ranking
 
 TOP = 18
 KEYS = ("data", "seed", "method")
@@ -44,40 +45,25 @@ def main(arguments: list[str] | None = None) -> None:
     """Run what is asked for and not yet there, then compare all that is kept."""
     options = _parse(arguments)
     results = Results(options.out, KEYS)
-    known = rankings()
-    results.keep_only("method", known)
-    unknown = sorted(set(options.methods or ()) - set(known))
-    if unknown:
-        sys.exit(f"unknown methods {unknown}; there are {sorted(known)}")
-    names = options.methods or compared(known, quick=options.quick)
-    here = code_key(files=("_data.py", "overlap.py"))
-    start = time.perf_counter()
-    for data in options.data:
-        if available(data):
-            print(f"skipped {data}: {available(data)}", flush=True)
-            continue
-        for seed in options.seeds:
-            cells = None
-            for method in (known[name] for name in names):
-                if method.counts and not SOURCES[data].counts:
-                    continue
-                row: Row = {"data": data, "seed": seed, "method": method.name}
-                row["code"] = f"{here}-{method.code}"
-                if results.get(row):
-                    continue
-                cells = cells or prepare(data, "in-sample", seed)[0]
-                try:
-                    row |= run(method, cells, GROUPS[data])
-                except Exception as error:  # noqa: BLE001 (one must not cost the others)
-                    print(f"FAILED {data}, {seed}, {method.name}: {error!r}", file=sys.stderr)
-                    continue
-                results.add(row)
-                elapsed = time.perf_counter() - start
-                print(f"[{elapsed:.0f} s] {data}, {seed}, {method.name}", flush=True)
-            _compare(results, data, seed, known, here)
+    methods = _loop.chosen(results, options.methods, compared(quick=options.quick))
+    settings = [
+        {"data": data, "seed": seed}
+        for data, seed in product(_loop.at_hand(options.data), options.seeds)
+    ]
+    judging = code_key(files=("_data.py", "overlap.py"))
+    _loop.run(
+        results,
+        _loop.tasks(settings, methods),
+        judging,
+        prepare=lambda data, seed: prepare(data, "in-sample", seed)[0],
+        make=lambda method, cells, row: genes_of(method, cells, GROUPS[row["data"]]),
+        shown=lambda row: f"{row['n_depleted']} of {row['n_top']} are depleted in {row['group']}",
+    )
+    for setting in settings:
+        _compare(results, setting, judging)
 
 
-def run(method: Ranking, cells: Cells, group: str) -> Row:
+def genes_of(method: Ranking, cells: Cells, group: str) -> Row:
     """First genes of each type, and which of them are depleted."""
     adata = cells.adata
     panels = rank(method, cells)
@@ -85,8 +71,6 @@ def run(method: Ranking, cells: Cells, group: str) -> Row:
     lower = {name: _lower(adata, name) for name in panels}
     depleted = {name: [gene for gene in own if gene in lower[name]] for name, own in genes.items()}
     row: Row = {
-        "default": method.default,
-        "baseline": method.baseline,
         "group": group,
         "n_top": TOP,
         "n_depleted": len(depleted[group]),
@@ -105,14 +89,13 @@ def _lower(adata: ad.AnnData, group: str) -> set[str]:
     return set(adata.var_names[inside < outside])
 
 
-def _compare(results: Results, data: str, seed: int, known: dict[str, Ranking], here: str) -> None:
+def _compare(results: Results, setting: dict[str, Any], judging: str) -> None:
     """Tell each method's own genes, and add that to its row."""
-    rows = {}
-    for name, method in known.items():
-        keys = {"data": data, "seed": seed, "method": name, "code": f"{here}-{method.code}"}
-        found = results.get(keys)
+    known, rows = rankings(), {}
+    for task in _loop.tasks([setting], known.values()):
+        found = results.get(_loop.keys(task, judging))
         if found:
-            rows[name] = found
+            rows[found["method"]] = found
     baselines = [name for name in rows if known[name].baseline]
     for name, row in rows.items():
         others = [other for other in baselines if other != name]

@@ -22,17 +22,16 @@ truth
 from __future__ import annotations
 
 import argparse
-import sys
-import time
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import _loop
 import numpy as np
 import scanpy as sc
-from _data import GROUP, SOURCES, available, load
+from _data import GROUP, SOURCES, load
 from _measure import Cost, measure
-from _rankings import Cells, Panels, Ranking, rankings
+from _rankings import Cells
 from _results import RESULTS, Results, Row, code_key
 from scipy.sparse import issparse
 from sklearn.model_selection import train_test_split
@@ -41,6 +40,8 @@ from ace.metrics import causal_recovery, knn_jaccard, panel_auroc, panel_redunda
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from _rankings import Panels, Ranking
 
 TOP = (3, 5, 10, 18)
 TOP_STRUCTURE = (5, 10, 20)
@@ -57,43 +58,25 @@ def main(arguments: list[str] | None = None) -> None:
     """Run what is asked for and not yet there."""
     options = _parse(arguments)
     results = Results(options.out, KEYS)
-    known = rankings()
-    results.keep_only("method", known)
-    methods = _chosen_methods(options, known)
-    tasks = list(_tasks(options, methods))
-    print(f"{len(tasks)} runs; results in {options.out}", flush=True)
-    start, done = time.perf_counter(), 0
-    judging = code_key("metrics", files=("_data.py", "panels.py"))
-    previous, cells, judged = None, None, None
-    for number, (data, protocol, seed, name) in enumerate(tasks, 1):
-        method = methods[name]
-        row = {"data": data, "protocol": protocol, "seed": seed, "method": name}
-        row["code"] = f"{judging}-{method.code}"
-        if results.get(row):
-            continue
-        if previous != (data, protocol, seed):
-            cells, judged = prepare(data, protocol, seed)
-            previous = (data, protocol, seed)
-        try:
-            row |= _run(method, cells, judged, protocol, options.jobs)
-        except Exception as error:  # noqa: BLE001 (one failing method must not cost the others)
-            print(f"FAILED {data}, {protocol}, seed {seed}, {name}: {error!r}", file=sys.stderr)
-            continue
-        results.add(row)
-        done += 1
-        elapsed = time.perf_counter() - start
-        print(f"[{number}/{len(tasks)}, {elapsed:.0f} s] {_line(row)}", flush=True)
-    print(f"{done} runs done, {len(tasks) - done} kept or skipped.")
+
+    def is_meant(method: Ranking) -> bool:
+        if options.quick:
+            return method.name in QUICK_METHODS or method.default
+        return options.slow or not method.slow
+
+    methods = _loop.chosen(results, options.methods, is_meant)
+    _loop.run(
+        results,
+        _loop.tasks(_settings(options), methods),
+        code_key("metrics", files=("_data.py", "panels.py")),
+        prepare=prepare,
+        make=lambda method, prepared, row: _run(method, *prepared, row["protocol"], options.jobs),
+        shown=_shown,
+    )
 
 
-def _tasks(
-    options: argparse.Namespace, methods: dict[str, Ranking]
-) -> Iterator[tuple[str, str, int, str]]:
-    for data in options.data:
-        reason = available(data)
-        if reason:
-            print(f"skipped {data}: {reason}", flush=True)
-            continue
+def _settings(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    for data in _loop.at_hand(options.data):
         for protocol in options.protocols:
             if (protocol == "truth") != SOURCES[data].truth:
                 continue
@@ -101,25 +84,7 @@ def _tasks(
                 continue
             # Nested cross-validation costs a minute for each method: one seed.
             for seed in options.seeds[:1] if protocol == "in-sample" else options.seeds:
-                for name, method in methods.items():
-                    if method.counts and not SOURCES[data].counts:
-                        continue
-                    yield data, protocol, seed, name
-
-
-def _chosen_methods(options: argparse.Namespace, known: dict[str, Ranking]) -> dict[str, Ranking]:
-    if options.methods:
-        unknown = sorted(set(options.methods) - set(known))
-        if unknown:
-            sys.exit(f"unknown methods {unknown}; there are {sorted(known)}")
-        return {name: known[name] for name in options.methods}
-    if options.quick:
-        return {
-            name: method
-            for name, method in known.items()
-            if name in QUICK_METHODS or method.default
-        }
-    return {name: method for name, method in known.items() if options.slow or not method.slow}
+                yield {"data": data, "protocol": protocol, "seed": seed}
 
 
 def prepare(data: str, protocol: str, seed: int) -> tuple[Cells, sc.AnnData]:
@@ -135,11 +100,9 @@ def prepare(data: str, protocol: str, seed: int) -> tuple[Cells, sc.AnnData]:
     return Cells(chosen, seed), judged
 
 
-def _run(
-    method: Ranking, cells: Cells, judged: sc.AnnData, protocol: str, n_jobs: int
-) -> dict[str, object]:
+def _run(method: Ranking, cells: Cells, judged: sc.AnnData, protocol: str, n_jobs: int) -> Row:
     """Rank, measure and judge."""
-    row: dict[str, object] = {"default": method.default}
+    row: Row = {}
     if method.prepare:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -204,10 +167,9 @@ def judge(
     return row
 
 
-def _line(row: Row) -> str:
-    shown = [k for k in row if "@" in k or k in ("causal", "noise", "redundancy", "seconds")]
-    numbers = ", ".join(f"{k} {row[k]:.3g}" for k in shown)
-    return f"{row['data']}, {row['protocol']}, seed {row['seed']}, {row['method']}: {numbers}"
+def _shown(row: Row) -> str:
+    told = [k for k in row if "@" in k or k in ("causal", "noise", "redundancy", "seconds")]
+    return ", ".join(f"{k} {row[k]:.3g}" for k in told)
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:

@@ -19,22 +19,21 @@ Agreement is the Jaccard index of the two and their rank-biased overlap, mean ov
 from __future__ import annotations
 
 import argparse
-import sys
-import time
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import _loop
 import scanpy as sc
-from _data import GROUP, SOURCES, available, load
-from _rankings import Cells, Panels, Ranking, rankings
+from _data import GROUP, load
+from _rankings import Cells
 from _results import RESULTS, Results, Row, code_key
 from curves import BUNDLED, compared, rank
 
 from ace.metrics import random_halves, stability
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
+    from _rankings import Panels
     from anndata import AnnData
 
 TOP = 18
@@ -49,50 +48,19 @@ def main(arguments: list[str] | None = None) -> None:
     """Run what is asked for and not yet there."""
     options = _parse(arguments)
     results = Results(options.out, KEYS)
-    known = rankings()
-    results.keep_only("method", known)
-    unknown = sorted(set(options.methods or ()) - set(known))
-    if unknown:
-        sys.exit(f"unknown methods {unknown}; there are {sorted(known)}")
-    names = options.methods or compared(known, quick=options.quick)
-    tasks = list(_tasks(options, [known[name] for name in names]))
-    print(f"{len(tasks)} runs; results in {options.out}", flush=True)
-    judging = code_key(files=("_data.py", "stability.py", *_JUDGE))
-    start, previous, pair = time.perf_counter(), None, None
-    for number, (data, kind, seed, method) in enumerate(tasks, 1):
-        row: Row = {"data": data, "kind": kind, "method": method.name, "seed": seed}
-        row["code"] = f"{judging}-{method.code}"
-        if results.get(row):
-            continue
-        if previous != (data, kind, seed):
-            pair, previous = chosen_on(data, kind, seed), (data, kind, seed)
-        try:
-            row |= {"default": method.default, "baseline": method.baseline}
-            row |= agreement([rank(method, cells) for cells in pair], pair[0].adata)
-        except Exception as error:  # noqa: BLE001 (one failing method must not cost the others)
-            print(f"FAILED {data}, {kind}, {seed}, {method.name}: {error!r}", file=sys.stderr)
-            continue
-        results.add(row)
-        elapsed = time.perf_counter() - start
-        print(
-            f"[{number}/{len(tasks)}, {elapsed:.0f} s] {data}, {kind}, {seed}, {method.name}: "
-            f"Jaccard {row['jaccard']:.3f}",
-            flush=True,
-        )
-
-
-def _tasks(
-    options: argparse.Namespace, methods: list[Ranking]
-) -> Iterator[tuple[str, str, int, Ranking]]:
-    for data in options.data:
-        if available(data):
-            print(f"skipped {data}: {available(data)}", flush=True)
-            continue
-        for kind in options.kinds:
-            for seed in options.seeds:
-                for method in methods:
-                    if SOURCES[data].counts or not method.counts:
-                        yield data, kind, seed, method
+    methods = _loop.chosen(results, options.methods, compared(quick=options.quick))
+    settings = [
+        {"data": data, "kind": kind, "seed": seed}
+        for data, kind, seed in product(_loop.at_hand(options.data), options.kinds, options.seeds)
+    ]
+    _loop.run(
+        results,
+        _loop.tasks(settings, methods),
+        code_key(files=("_data.py", "stability.py", *_JUDGE)),
+        prepare=chosen_on,
+        make=lambda method, pair, _: agreement([rank(method, c) for c in pair], pair[0].adata),
+        shown=lambda row: f"Jaccard {row['jaccard']:.3f}",
+    )
 
 
 def chosen_on(data: str, kind: str, seed: int) -> tuple[Cells, Cells]:

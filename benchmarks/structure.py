@@ -14,20 +14,23 @@ given, as in the paper, and batches where the set has them.
 from __future__ import annotations
 
 import argparse
-import sys
-import time
 import warnings
+from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
+import _loop
 import numpy as np
-from _data import GROUP, SOURCES, available
+from _data import GROUP
 from _measure import measure
-from _rankings import Cells, Panels, Ranking, rankings
-from _results import RESULTS, Results, code_key
+from _rankings import Ranking, rankings
+from _results import RESULTS, Results, Row, code_key
 from panels import prepare
 
 from ace.metrics import knn_jaccard
+
+if TYPE_CHECKING:
+    from _rankings import Cells, Panels
 
 SIZES = tuple(range(5, 101, 5))
 KEYS = ("data", "method", "seed")
@@ -35,7 +38,11 @@ DATA = ("symsim_220_clean", "symsim_220_complex", "symsim_140_clean", "simulated
 PAPER = DATA[:2]
 CAUSAL = "20 causal genes"
 OURS = ("ace panel", "ace expected_gradients", "ace adversarial")
-WITH_ACE = tuple(name.replace("ace", "ACE +") for name in OURS)
+#: The paper explains its network in two other ways, too.
+WITH_ACE = (
+    *(name.replace("ace", "ACE +") for name in OURS),
+    *("ACE + smoothgrad", "ACE + shap"),
+)
 QUICK = ("ace panel", "Wilcoxon, abs", CAUSAL)
 
 
@@ -43,44 +50,29 @@ def main(arguments: list[str] | None = None) -> None:
     """Run what is asked for and not yet there."""
     options = _parse(arguments)
     results = Results(options.out, KEYS)
-    known = methods()
-    results.keep_only("method", known)
-    unknown = sorted(set(options.methods or ()) - set(known))
-    if unknown:
-        sys.exit(f"unknown methods {unknown}; there are {sorted(known)}")
-    names = options.methods or (QUICK if options.quick else list(known))
-    judging = code_key("metrics", files=("_data.py", "structure.py"))
-    start = time.perf_counter()
-    for data in options.data:
-        reason = available(data)
-        if reason:
-            print(f"skipped {data}: {reason}", flush=True)
-            continue
-        for seed in options.seeds:
-            cells = None
-            for name in names:
-                method = known[name]
-                if method.counts and not SOURCES[data].counts:
-                    continue
-                row = {"data": data, "method": name, "seed": seed}
-                row["code"] = f"{judging}-{method.code}"
-                if results.get(row):
-                    continue
-                cells = cells or prepare(data, "truth", seed)[0]
-                try:
-                    row |= run(method, cells)
-                except Exception as error:  # noqa: BLE001 (one method must not cost the others)
-                    print(f"FAILED {data}, seed {seed}, {name}: {error!r}", file=sys.stderr)
-                    continue
-                results.add(row)
-                line = ", ".join(f"@{k} {row[f'jaccard@{k}']:.3f}" for k in (10, 20, 50))
-                elapsed = time.perf_counter() - start
-                print(f"[{elapsed:.0f} s] {data}, seed {seed}, {name}: {line}", flush=True)
+    chosen = _loop.chosen(
+        results,
+        options.methods,
+        lambda method: not options.quick or method.name in QUICK,
+        known=methods(),
+    )
+    settings = [
+        {"data": data, "seed": seed}
+        for data, seed in product(_loop.at_hand(options.data), options.seeds)
+    ]
+    _loop.run(
+        results,
+        _loop.tasks(settings, chosen),
+        code_key("metrics", files=("_data.py", "structure.py")),
+        prepare=lambda data, seed: prepare(data, "truth", seed)[0],
+        make=lambda method, cells, _: curve(method, cells),
+        shown=lambda row: ", ".join(f"@{k} {row[f'jaccard@{k}']:.3f}" for k in (10, 20, 50)),
+    )
 
 
-def run(method: Ranking, cells: Cells) -> dict[str, Any]:
+def curve(method: Ranking, cells: Cells) -> Row:
     """Rank, and judge by the neighbours that panels of each size keep."""
-    row: dict[str, Any] = {"default": method.default}
+    row: Row = {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         if method.prepare:
@@ -90,12 +82,12 @@ def run(method: Ranking, cells: Cells) -> dict[str, Any]:
     sizes = SIZES if method.name != CAUSAL else (len(next(iter(panels.values()))),)
     groups = cells.adata.obs[GROUP].to_numpy().astype(str)
     distance = knn_jaccard(cells.adata.X, groups, panels, sizes, n_jobs=1)
-    curve = [round(float(distance.get(k, distance.iloc[-1])), 5) for k in SIZES]
-    at = dict(zip(SIZES, curve, strict=True))
+    distances = [round(float(distance.get(k, distance.iloc[-1])), 5) for k in SIZES]
+    at = dict(zip(SIZES, distances, strict=True))
     return row | {
         "seconds": cost.seconds,
         "n_genes": list(SIZES),
-        "jaccard": curve,
+        "jaccard": distances,
         **{f"jaccard@{k}": at[k] for k in (5, 10, 20, 50, 100)},
     }
 

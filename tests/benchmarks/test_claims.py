@@ -279,7 +279,10 @@ def test_shared_genes_are_counted_alike_for_all(keep):
     found = line()
     assert "✗ chosen by all 3 of the paper's 7 that were run: a<br>" in found
     assert "✗ shared with another of them: 3, 3 of DESeq2<br>" in found
-    assert "– not measured everywhere: ACE + smoothgrad, JSD specificity, GCE<br>" in found
+    assert (
+        "– not measured everywhere: ACE + smoothgrad, ACE + shap, JSD specificity, GCE<br>"
+        in found
+    )
     assert found.endswith("{bdg-danger}`does not hold`, as far as measured |")
     found = line(_overlap("GCE", ["z", "q", "r", "s"], [], [], 0))
     assert "✓ chosen by all 4 of the paper's 7 that were run: no gene<br>" in found
