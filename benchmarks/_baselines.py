@@ -146,8 +146,9 @@ def deseq2(adata: ad.AnnData, seed: int) -> Panels:
     The cells of a group are dealt at random to 5 pseudo-replicates (fewer if there are fewer
     cells), those of all other groups to 5 of the rest, and their counts summed. Pseudo-replicates
     of one sample are no biological ones: their p-values are too small, but the order of the genes
-    is what a user gets. Both directions count, as ours do. Genes of fewer than 10 counts in all
-    are not tested, and rank last.
+    is what a user gets. Both directions count, as ours do. Size factors are of the positive counts
+    ("poscounts"): of a dozen cells, hardly any gene is counted in every replicate. Genes of fewer
+    than 10 counts in all are not tested, and rank last.
     """
     from pydeseq2.dds import DeseqDataSet
     from pydeseq2.default_inference import DefaultInference
@@ -173,6 +174,7 @@ def deseq2(adata: ad.AnnData, seed: int) -> Panels:
                 ),
                 metadata=pd.DataFrame({"condition": condition}, replicates),
                 design="~condition",
+                size_factors_fit_type="poscounts",
                 refit_cooks=False,
                 **shared,
             )

@@ -218,7 +218,8 @@ SCARE = (
     ),
     Claim(
         "Figure 1a, Eq. 7",
-        "The same with the loss as published: squared differences of min-max scaled attributions.",
+        "The same with the loss as published: squared differences of min-max scaled attributions. "
+        "(At the default weight of this package; the paper tells none.)",
         "as above",
         _published_loss,
         section="bench-scare-losses",

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 from _claims import Claim
 from _evidence import (
+    BASELINES,
     Evidence,
     Part,
     against,
     agreeing,
     default_of,
     hardest,
-    is_baseline,
     meets,
     reaches,
     rivals,
@@ -40,7 +40,7 @@ def _percent(evidence: Evidence) -> Sequence[Part]:
             rows = evidence.rows("curves", data=data, protocol=protocol)
             name = default_of(rows)
             label = f"{title}, {protocol}"
-            part = against(rows, "auroc@18", name, is_baseline, best=1, label=label)
+            part = against(rows, "auroc@18", name, BASELINES, best=1, label=label)
             if part.holds is False:
                 part = _close(rows, name, label)
             parts.append(part)
@@ -48,13 +48,15 @@ def _percent(evidence: Evidence) -> Sequence[Part]:
 
 
 def _close(rows: pd.DataFrame, name: str, label: str) -> Part:
-    """Who is not better may be close: then the redundancy of the two decides."""
-    pair = hardest(rivals(rows, "auroc@18", name, is_baseline)[0], 1, 3)
+    """Who is not better may be close, and then less redundant than all that are not worse."""
+    pairs, missing = rivals(rows, "auroc@18", name, BASELINES)
+    pair = hardest(pairs, 1, 3)
     if not meets(-pair.margin(1), CLOSE, -1):
         digits = agreeing(lambda n: meets(-pair.margin(1, n), CLOSE, -1), False, 3)
-        return Part(f"{label}: {pair.said(digits)}", False, len(pair.own))
-    less = against(rows, "redundancy@18", name, (pair.name,), best=-1, label="redundancy")
-    return Part(f"{label}: {pair.said(3)}; {less.said}", less.holds, len(pair.own))
+        return Part(f"{label}: {pair.said(digits)}", False, len(pair.own), missing)
+    ahead = [other.name for other in pairs if other.margin(1, 3) <= 0]
+    less = against(rows, "redundancy@18", name, ahead, best=-1, label="redundancy")
+    return Part(f"{label}: {pair.said(3)}; {less.said}", less.holds, len(pair.own), missing)
 
 
 def _few(evidence: Evidence) -> Sequence[Part]:
@@ -67,7 +69,7 @@ def _few(evidence: Evidence) -> Sequence[Part]:
                     rows,
                     f"auroc@{k}",
                     default_of(rows),
-                    is_baseline,
+                    BASELINES,
                     best=1,
                     label=f"{title}, {protocol}, {k} genes",
                 )
@@ -85,7 +87,7 @@ def _pancreas(evidence: Evidence) -> Sequence[Part]:
             label = f"{protocol}, {k} genes"
             parts += [
                 reaches(rows, f"auroc@{k}", name, level, best=1, label=label),
-                against(rows, f"auroc@{k}", name, is_baseline, best=1, label=label),
+                against(rows, f"auroc@{k}", name, BASELINES, best=1, label=label),
             ]
     return parts
 
@@ -121,10 +123,10 @@ def _cost(evidence: Evidence) -> Sequence[Part]:
     name = default_of(rows)
     slower = [
         against(rows, "seconds", name, (rival,), best=-1, decimals=2)
-        for rival in sorted(set(rows.get("method", ())))
-        if is_baseline(rival) and not rival.startswith(FASTER)
+        for rival in sorted(BASELINES)
+        if not rival.startswith(FASTER)
     ]
-    return slower or [Part("not measured", None)]
+    return slower if len(rows) else [Part("not measured", None)]
 
 
 def _memory(evidence: Evidence) -> str:

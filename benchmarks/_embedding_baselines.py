@@ -146,21 +146,22 @@ def grs(adata: ad.AnnData, seed: int) -> Panels:
     At each cell, the derivatives of every gene's expression along the components of scanpy's
     diffusion map are the slopes of a linear fit to the differences to its neighbours (least
     squares over all components, where the authors take the median of difference quotients for
-    each, which divides by components that hardly differ). A gene's local relevance is the norm of
-    its slopes, averaged over the neighbours; it is relevant to a cell if it is among the 10 of the
-    largest. Genes are ranked by the share of the group's cells that they are relevant to, and by
-    their mean local relevance there where that ties.
+    each, which divides by components that hardly differ). Slopes are averaged over
+    the neighbours with their signs, so that noise cancels (the authors smooth each along its
+    component, where cells meet that are far apart along the others); a gene's local relevance is
+    the norm of them, and it is relevant to a cell if it is among the 10 of the largest. Genes are
+    ranked by the share of the group's cells that they are relevant to, and by their mean local
+    relevance there where that ties.
     """
     X = dense(adata.X)
     neighbors, components = _diffusion_map(adata, seed)
-    slopes = _slopes(neighbors, components)
-    relevance = np.sqrt(sum((slope @ X) ** 2 for slope in slopes))
     n_cells, n_near = neighbors.shape
     near = sp.csr_array(
         (np.full(neighbors.size, 1 / n_near), neighbors.ravel(), np.arange(n_cells + 1) * n_near),
         shape=(n_cells, n_cells),
     )
-    relevance = near @ relevance
+    slopes = [near @ (slope @ X) for slope in _slopes(neighbors, components)]
+    relevance = np.sqrt(sum(slope**2 for slope in slopes))
     n_top = min(GRS_TOP, X.shape[1])
     relevant = relevance >= -np.partition(-relevance, n_top - 1, axis=1)[:, n_top - 1 : n_top]
     return {

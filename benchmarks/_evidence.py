@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 
 #: What the name of a ranking begins with if it comes from this package, whatever it explains.
 OWN = ("ace ", "ACE ", "KRATOS ", "SCVI ", "SCANVI ")
+#: What the papers and users compare with, whether or not it can be run here.
+BASELINES = (
+    *("Wilcoxon, abs", "Wilcoxon, by score", "t-test, abs", "logistic regression, abs"),
+    *("L1 logistic regression", "COSG", "JSD specificity", "NS-Forest", "DESeq2", "GCE", "GRS"),
+)
 #: Levels that are drawn beside rankings, and are none.
 LEVELS = ("20 causal genes",)
 

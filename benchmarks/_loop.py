@@ -8,6 +8,7 @@ from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from _data import SOURCES, available
+from _evidence import BASELINES
 from _rankings import rankings
 
 if TYPE_CHECKING:
@@ -28,10 +29,10 @@ def chosen(
 ) -> list[Ranking]:
     """Give the methods of these names, or those that are meant if none is named.
 
-    Rows of methods that no longer exist are forgotten.
+    Rows of methods that no longer exist are forgotten; what only is not installed does exist.
     """
     known = rankings() if known is None else known
-    results.keep_only("method", known)
+    results.keep_only("method", {*known, *BASELINES})
     if not names:
         return [method for method in known.values() if meant(method)]
     unknown = sorted(set(names) - set(known))

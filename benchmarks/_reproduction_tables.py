@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from _evidence import Pair, default_of, hardest, is_baseline, rivals, values
+from _own_genes import with_own_genes
 from _tables import Column, classed, markdown, mean_table, ordered, read, seeds
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def tables(folder: Path) -> dict[str, str]:
         "curves_held_out": _curves(curves, "held-out"),
         "curves_leaders": leaders(curves),
         "stability": _stability(read(folder / "stability.json")),
-        "overlap": _overlap(read(folder / "overlap.json")),
+        "overlap": _overlap(with_own_genes(read(folder / "overlap.json"))),
         "representations": _representations(read(folder / "representations.json")),
     }
 

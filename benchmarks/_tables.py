@@ -44,9 +44,10 @@ def mean_table(
     columns: Sequence[Column],
     error_of: Callable[[str], str] | None = None,
 ) -> str:
-    """Give a line for each value of `by`, ours first, with mean ± sd.
+    """Give a line for each value of `by`, ours first, with mean ± sd, and the best in bold.
 
-    ``error_of`` names the field that holds the spread of another, for what has one row only.
+    How many seeds each has is told where they differ. ``error_of`` names the field that holds the
+    spread of another, for what has one row only.
     """
     columns = tuple(c for c in columns if c.field in rows and rows[c.field].notna().any())
     grouped = rows.groupby(by, sort=False)
@@ -56,20 +57,25 @@ def mean_table(
     for field in fields if error_of else ():
         if error_of(field) in rows:
             spread[field] = spread[field].fillna(grouped[error_of(field)].mean())
+    n_seeds = grouped["seed"].nunique() if "seed" in rows else None
+    counted = n_seeds is not None and n_seeds.nunique() > 1
     lines = []
     for name in sorted(mean.index, key=_rank):
         chosen = rows[rows[by] == name]
         is_default = "default" in chosen and bool(chosen["default"].eq(True).any())
         cells = [f"{name} (default)" if is_default else str(name)]
+        cells += [str(n_seeds[name])] if counted else []
         for column in columns:
             values = mean[column.field]
             text = number(values[name], spread.loc[name, column.field], column.decimals)
             best = values.max() if column.best > 0 else values.min()
             # All that look the same as the best are best.
             same = f"{values[name]:.{column.decimals}f}" == f"{best:.{column.decimals}f}"
-            cells.append(f"**{text}**" if column.best and same and text else text)
+            is_best = column.best and same and text and len(mean) > 1
+            cells.append(f"**{text}**" if is_best else text)
         lines.append(cells)
-    return markdown([by, *(c.title for c in columns)], lines)
+    head = [by, *(["seeds"] if counted else []), *(c.title for c in columns)]
+    return markdown(head, lines)
 
 
 def markdown(head: Sequence[str], lines: Iterable[Sequence[str]], n_words: int = 1) -> str:
@@ -114,7 +120,7 @@ def number(mean: float, spread: float, decimals: int) -> str:
 
 
 def seeds(rows: pd.DataFrame) -> str:
-    """Say how many seeds there were."""
+    """Say how many seeds there were; that some have fewer is seen in a column of the table."""
     n = rows["seed"].nunique()
     return f"({n} seeds)" if n > 1 else "(1 seed)"
 

@@ -5,8 +5,8 @@
 The first 18 genes of each panel, 1 % of the 1838 genes of PBMC3k as published, chosen on all
 cells; the paper looks at CD4 T cells, here all types are kept. A gene is depleted if its mean in
 the cells of the type is below its mean in all others; of our methods it is also told how many
-genes they call depleted themselves. A gene is a method's own if no baseline (no other one) has it
-among its first 18: ours are not compared with each other, as they share what they are made of.
+genes they call depleted themselves. Which genes only one method has is told from what is kept,
+when tables are made of it.
 """
 
 from __future__ import annotations
@@ -14,18 +14,16 @@ from __future__ import annotations
 import argparse
 from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import _loop
 import numpy as np
 import pandas as pd
 from _data import GROUP
-from _rankings import KEY, rankings
+from _rankings import KEY
 from _results import RESULTS, Results, Row, code_key
 from curves import compared, rank
 from panels import prepare
-
-from ace.metrics import panel_membership
 
 if TYPE_CHECKING:
     import anndata as ad
@@ -42,7 +40,7 @@ GROUPS = {
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run what is asked for and not yet there, then compare all that is kept."""
+    """Run what is asked for and not yet there."""
     options = _parse(arguments)
     results = Results(options.out, KEYS)
     methods = _loop.chosen(results, options.methods, compared(quick=options.quick))
@@ -50,17 +48,14 @@ def main(arguments: list[str] | None = None) -> None:
         {"data": data, "seed": seed}
         for data, seed in product(_loop.at_hand(options.data), options.seeds)
     ]
-    judging = code_key(files=("_data.py", "overlap.py"))
     _loop.run(
         results,
         _loop.tasks(settings, methods),
-        judging,
+        code_key(files=("_data.py", "overlap.py")),
         prepare=lambda data, seed: prepare(data, "in-sample", seed)[0],
         make=lambda method, cells, row: genes_of(method, cells, GROUPS[row["data"]]),
         shown=lambda row: f"{row['n_depleted']} of {row['n_top']} are depleted in {row['group']}",
     )
-    for setting in settings:
-        _compare(results, setting, judging)
 
 
 def genes_of(method: Ranking, cells: Cells, group: str) -> Row:
@@ -87,40 +82,6 @@ def _lower(adata: ad.AnnData, group: str) -> set[str]:
     own = (adata.obs[GROUP] == group).to_numpy()
     inside, outside = (np.asarray(adata.X[cells].mean(axis=0)).ravel() for cells in (own, ~own))
     return set(adata.var_names[inside < outside])
-
-
-def _compare(results: Results, setting: dict[str, Any], judging: str) -> None:
-    """Tell each method's own genes, and add that to its row."""
-    known, rows = rankings(), {}
-    for task in _loop.tasks([setting], known.values()):
-        found = results.get(_loop.keys(task, judging))
-        if found:
-            rows[found["method"]] = found
-    baselines = [name for name in rows if known[name].baseline]
-    for name, row in rows.items():
-        others = [other for other in baselines if other != name]
-        if not others:
-            continue
-        own = {
-            group: _only(name, {m: rows[m]["genes"] for m in (name, *others)}, group)
-            for group in row["genes"]
-        }
-        mine = own[row["group"]]
-        new: dict[str, Any] = {
-            "n_only": len(mine),
-            "n_only_all_types": round(float(np.mean([len(genes) for genes in own.values()])), 5),
-            "n_only_depleted": len(set(mine) & set(row["depleted"][row["group"]])),
-            "only": ", ".join(mine),
-        }
-        if row | new != row:
-            results.add(row | new)
-
-
-def _only(name: str, panels: dict[str, dict[str, list[str]]], group: str) -> list[str]:
-    """Genes that this method alone has, best first."""
-    chosen = panel_membership(panels, TOP, group=group)
-    alone = set(chosen.index[chosen[name] & (chosen.sum(axis=1) == 1)])
-    return [gene for gene in panels[name][group] if gene in alone]
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:

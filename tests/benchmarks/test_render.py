@@ -130,9 +130,9 @@ def test_clusters_are_a_table_a_set_and_a_figure(tmp_path):
     lines = (tmp_path / "tables" / "clusters.md").read_text().splitlines()
     assert lines[0].startswith("**PBMC3k")
     assert lines[2] == "| method | ARI |"
-    assert lines[4] == "| PCA + k-means | **0.750** |"
+    assert lines[4] == "| PCA + k-means | 0.750 |"  # one alone is not best
     assert lines[6].endswith("(2 seeds)")
-    assert lines[10] == "| ACE | **0.800** | **1.000 ± 0.707** |"
+    assert lines[10] == "| ACE | 0.800 | 1.000 ± 0.707 |"
     figure = (tmp_path / "tables" / "embeddings_figure.md").read_text()
     assert figure.endswith("(embeddings.png)\n")
     assert (tmp_path / "tables" / "embeddings.png").read_bytes()[:4] == b"\x89PNG"
@@ -180,8 +180,8 @@ def test_curves_show_seeds_or_errors_and_who_leads(tmp_path):
     held_out = (tmp_path / "curves_held_out.md").read_text().splitlines()
     assert held_out[0].endswith("6 types** (2 seeds)")
     # Redundancy is shown of panels that are long enough to have one.
-    assert held_out[2] == "| method | AUROC @3 | AUROC @18 | redundancy @18 |"
-    assert held_out[4] == "| ace panel (default) | 0.980 ± 0.014 | 0.980 | 0.100 |"
+    assert held_out[2] == "| method | seeds | AUROC @3 | AUROC @18 | redundancy @18 |"
+    assert held_out[4] == "| ace panel (default) | 2 | 0.980 ± 0.014 | 0.980 | 0.100 |"
     in_sample = (tmp_path / "curves_in_sample.md").read_text().splitlines()
     assert "± standard error over types and folds" in in_sample[0]
     assert in_sample[4] == "| ace panel (default) | **0.900 ± 0.010** |"
@@ -211,7 +211,7 @@ def test_stability_is_a_table_a_set_and_kind(tmp_path):
     render(tmp_path, tmp_path)
     lines = (tmp_path / "stability.md").read_text().splitlines()
     assert lines[0].endswith("another seed, the same cells** (2 pairs)")
-    assert lines[4] == "| ace panel | **0.55 ± 0.07** | **0.50** |"
+    assert lines[4] == "| ace panel | 0.55 ± 0.07 | 0.50 |"
     assert lines[6].endswith("two random halves of the cells** (2 pairs)")
 
 
@@ -253,10 +253,10 @@ def test_transfer_is_a_table_a_direction_with_presets_apart(tmp_path):
     written = _drawn(rows, tmp_path)
     table = written["transfer"]
     assert table[0] == "**CTRL → STIM** (defaults were chosen here) (2 seeds)"
-    assert table[4:6] == ["| SCNYM | **0.960 ± 0.014** |", "| linear SVM | 0.940 |"]
+    assert table[4:6] == ["| SCNYM | 2 | **0.960 ± 0.014** |", "| linear SVM | 1 | 0.940 |"]
     assert table[7] == "**STIM → CTRL** (1 seed)"
     parts = written["transfer_parts"]
-    assert parts[4:6] == ["| SCNYM | **0.960 ± 0.014** |", "| SCNYM, no_teacher | 0.900 |"]
+    assert parts[4:6] == ["| SCNYM | 2 | **0.960 ± 0.014** |", "| SCNYM, no_teacher | 1 | 0.900 |"]
     assert len(parts) == 6
 
 
@@ -268,9 +268,9 @@ def test_means_over_domains_are_of_those_that_ran_on_all(tmp_path):
     ]
     rows.append(_transfer("10x", "SCANVI", 0, 0.99, data="cellmix"))
     table = _drawn(rows, tmp_path)["transfer_others"]
-    assert table[2] == "| method | from 10x | from Drop-seq | mean |"
-    assert table[4] == "| SCNYM | 0.905 ± 0.007 | **0.805 ± 0.007** | **0.855 ± 0.007** |"
-    assert table[5] == "| SCANVI | **0.990** |  |  |"
+    assert table[2] == "| method | seeds | from 10x | from Drop-seq | mean |"
+    assert table[4] == "| SCNYM | 2 | 0.905 ± 0.007 | **0.805 ± 0.007** | **0.855 ± 0.007** |"
+    assert table[5] == "| SCANVI | 1 | **0.990** |  |  |"
 
 
 def test_novelty_is_a_line_a_type_and_a_mean_of_all(tmp_path):
@@ -305,7 +305,7 @@ def test_damage_is_compared_with_what_was_before(tmp_path):
     table = _drawn(rows, tmp_path)["transfer_damage"]
     assert table[0] == "**B five times rarer** (2 seeds)"
     assert table[2] == "| method | accuracy before | after | recall of B before | after |"
-    assert table[4] == "| linear SVM | 0.900 | **0.700** | 1.000 | **0.500** |"
+    assert table[4] == "| linear SVM | 0.900 | 0.700 | 1.000 | 0.500 |"
 
 
 def test_reliability_is_drawn_from_pooled_bins(tmp_path):
@@ -366,11 +366,14 @@ def test_representations_and_overlap(tmp_path):
     (tmp_path / "representations.json").write_text(json.dumps({"rows": rows}))
     cd4 = {"data": "pbmc3k", "seed": 0, "group": "CD4 T cells", "n_top": 18}
     rows = [
-        cd4 | {"method": "COSG", "n_depleted": 0, "n_only": 0, "only": ""},
-        cd4 | {"method": "ace panel", "n_depleted": 12, "n_only": 2, "only": "CCL5, NKG7"},
+        cd4 | {"method": method, "n_depleted": n, "genes": {"CD4 T cells": genes}}
+        for method, n, genes in (
+            ("COSG", 0, ["CD3D", "IL7R"]),
+            ("ace panel", 12, ["CCL5", "CD3D", "NKG7"]),
+        )
     ]
     for row in rows:
-        row |= {"genes": {"CD4 T cells": ["CCL5", "NKG7"]}, "depleted": {"CD4 T cells": ["CCL5"]}}
+        row["depleted"] = {"CD4 T cells": ["CCL5"]}
     (tmp_path / "overlap.json").write_text(json.dumps({"rows": rows}))
     render(tmp_path, tmp_path)
     lines = (tmp_path / "representations.md").read_text().splitlines()
@@ -378,5 +381,5 @@ def test_representations_and_overlap(tmp_path):
     assert lines[4] == "| KRATOS, all cells | **0.900** | 0.950 |"
     text = (tmp_path / "overlap.md").read_text()
     assert "CD4 T cells, the first 18 genes** (1 seed)" in text
-    assert "| ace panel | 12 | 2 |" in text
+    assert "| ace panel | 12 | 2 | 1 |" in text
     assert text.endswith("has:\n\n- `ace panel`: CCL5, NKG7\n")
