@@ -151,13 +151,24 @@ def _draw_measure(
     ax.set_xlabel("number of genes")
     if is_auroc:
         ax.set_yscale("log")
-        ax.set_yticks(TICKS, [f"{1 - tick:.4g}" for tick in TICKS])
-        ax.set_yticks([], minor=True)
         worst, best = np.nanmax(mean.to_numpy()), np.nanmin(mean.to_numpy())
-        ax.set_ylim(min(worst * 1.15, 0.5), best / 1.15)  # upside down: the best on top
+        bottom, top = min(worst * 1.15, 0.5), best / 1.15
+        ticks = _legible(bottom, top)
+        ax.set_yticks(ticks, [f"{1 - tick:.4g}" for tick in ticks])
+        ax.set_yticks([], minor=True)
+        ax.set_ylim(bottom, top)  # upside down: the best on top
     ax.spines[["top", "right"]].set_visible(False)
     ax.grid(axis="y", color="0.92", linewidth=0.8)
     ax.set_axisbelow(True)
+
+
+def _legible(bottom: float, top: float) -> list[float]:
+    """Ticks whose labels do not touch on a logarithmic axis."""
+    kept: list[float] = []
+    for tick in (tick for tick in TICKS if top <= tick <= bottom):
+        if not kept or np.log(kept[-1] / tick) > 0.06 * np.log(bottom / top):
+            kept.append(tick)
+    return kept
 
 
 def _legend(fig: Figure, axes: np.ndarray, names: list[str]) -> None:
