@@ -1,6 +1,6 @@
 """Run all benchmarks.
 
-    python benchmarks/run.py --quick               a small form of all, some minutes
+    python benchmarks/run.py --quick               a small form of all, about ten minutes
     python benchmarks/run.py                       what the documentation shows, some hours
     python benchmarks/run.py --only curves speed   one script or the other
 
