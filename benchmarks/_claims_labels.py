@@ -219,7 +219,7 @@ SCARE = (
     Claim(
         "Figure 1a, Eq. 7",
         "The same with the loss as published: squared differences of min-max scaled attributions. "
-        "(At the default weight of this package; the paper tells none.)",
+        "(At the default weight of this package.)",
         "as above",
         _published_loss,
         section="bench-scare-losses",

@@ -59,12 +59,6 @@ def tasks(settings: Iterable[dict[str, Any]], methods: Iterable[Ranking]) -> lis
     ]
 
 
-def keys(task: Task, judging: str) -> Row:
-    """What tells the row of a task apart, with the code of the judge and of the method."""
-    setting, method = task
-    return {**setting, "method": method.name, "code": f"{judging}-{method.code}"}
-
-
 def run(
     results: Results,
     to_do: Sequence[Task],
@@ -92,13 +86,13 @@ def run(
         What is printed of a row.
     """
     print(f"{len(to_do)} runs; results in {results.path}", flush=True)
-    start, setting, prepared, done = time.perf_counter(), None, None, 0
-    for number, task in enumerate(to_do, 1):
-        row, method = keys(task, judging), task[1]
+    start, previous, prepared, done = time.perf_counter(), None, None, 0
+    for number, (setting, method) in enumerate(to_do, 1):
+        row: Row = {**setting, "method": method.name, "code": f"{judging}-{method.code}"}
         if results.get(row):
             continue
-        if setting != task[0]:
-            setting, prepared = task[0], prepare(**task[0])
+        if previous != setting:
+            previous, prepared = setting, prepare(**setting)
         said = ", ".join(str(value) for value in (*setting.values(), method.name))
         try:
             row |= {"default": method.default, "baseline": method.baseline}

@@ -360,6 +360,13 @@ def test_low_fidelity_is_warned_about(cells):
         ace.tl.explain(cells, "random")
 
 
+def test_a_low_fidelity_never_reads_as_the_threshold():
+    from ace._checks import MIN_FIDELITY, warn_of_low_fidelity
+
+    with pytest.warns(UserWarning, match=r"gives only 89\.9% of the cells"):
+        warn_of_low_fidelity(MIN_FIDELITY - 1e-4, np.array([0.8, 1.0]), ["a", "b"], "")
+
+
 def spoil(what):
     def change(adata):
         if what == "nan":
