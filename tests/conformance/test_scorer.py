@@ -26,7 +26,7 @@ def test_scores_agree_with_predictions(case: ModelCase, model: Any, query: AnnDa
     if not case.predicts:
         pytest.skip("this model predicts nothing")
     scorer = model.group_scorer()
-    scores = scorer(*case.scorer_input(model, query)).detach().numpy()
+    scores = scorer(*case.scorer_input(model, query)).detach().cpu().numpy()
     assert scores.shape == (90, len(scorer.groups))
     np.testing.assert_array_equal(np.array(scorer.groups)[scores.argmax(1)], model.predict(query))
     probabilities = model.predict(query, soft=True).to_numpy()
@@ -52,7 +52,7 @@ def test_other_grouping_goes_through_the_embedding(
     assert scorer.feature_names == tuple(model.var_names)
     scores = scorer(*case.scorer_input(model, adata))
     given = (adata.obs["group"] == "other").to_numpy().astype(int)
-    assert (scores.argmax(1).numpy() == given).mean() > 0.9
+    assert (scores.argmax(1).cpu().numpy() == given).mean() > 0.9
     again = model.group_scorer(adata, "group", n_prototypes=4)
     torch.testing.assert_close(again(*case.scorer_input(model, adata)), scores, rtol=0, atol=0)
     assert not any(part.training for part in scorer.modules())

@@ -43,7 +43,7 @@ def _cells(_pbmc_original):
 def trained(model):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        model.train(max_epochs=1, enable_progress_bar=False, accelerator="cpu")
+        model.train(max_epochs=1, enable_progress_bar=False)
     return model
 
 

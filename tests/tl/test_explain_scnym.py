@@ -8,7 +8,7 @@ import scanpy as sc
 import ace
 from ace.explain import Method
 
-TRAIN = {"progress": False, "accelerator": "cpu"}
+TRAIN = {"progress": False}
 #: Known markers, by type of Kang et al.; those of the publication's Figure 2A and their like.
 MARKERS = {"B": "CD79A", "NK": "GNLY", "Mk": "PPBP"}
 #: The same of the bundled cells.

@@ -44,7 +44,7 @@ def model(_cells):
     model = scvi.model.SCVI(adata, encode_covariates=True)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        model.train(max_epochs=25, enable_progress_bar=False, accelerator="cpu")
+        model.train(max_epochs=25, enable_progress_bar=False)
     return model
 
 
@@ -151,7 +151,7 @@ def test_scanvi_leaves_its_unlabelled_cells_out(cells):
     model = scvi.model.SCANVI(cells)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        model.train(max_epochs=10, enable_progress_bar=False, accelerator="cpu")
+        model.train(max_epochs=10, enable_progress_bar=False)
         ace.tl.explain(cells, "known", model=model)
     assert set(cells.uns["ace"]["names"].dtype.names) == set(cells.obs[GROUPBY].cat.categories)
     labelled = cells.obs["known"] != "Unknown"

@@ -32,7 +32,7 @@ def made_of(model, genes):
     """Make the latent space of a model one of some genes only: others have no weight."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        model.train(max_epochs=1, enable_progress_bar=False, accelerator="cpu")
+        model.train(max_epochs=1, enable_progress_bar=False)
     first = next(
         m
         for m in model.module.modules()

@@ -47,6 +47,14 @@ def _trained(cells: AnnData, setup: dict[str, Any] | None = None, **train: Any) 
     return model
 
 
+def _classified(model: KRATOS, rows: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
+    """Logits of some cells, and the numbers of their labels."""
+    cells = model.adata[rows]
+    labels = torch.from_numpy(pd.Index(model.labels).get_indexer(cells.obs["type"]))
+    x = torch.from_numpy(cells.X)
+    return model.module.classify(x.to(model.device)), labels.to(model.device)
+
+
 # -- labels ------------------------------------------------------------------------------------
 
 
@@ -165,9 +173,9 @@ def test_scale_is_learned_on_training_cells(cells: AnnData, as_sparse: bool) -> 
     model = KRATOS(cells, scale="minmax")
     model.train(max_epochs=1, **QUIET)
     train = x[model.train_indices]
-    np.testing.assert_allclose(model.module.offset.numpy(), train.min(0), rtol=1e-6)
+    np.testing.assert_allclose(model.module.offset.cpu().numpy(), train.min(0), rtol=1e-6)
     spread = np.ptp(train, axis=0)
-    np.testing.assert_allclose(model.module.factor.numpy()[:11], 1 / spread[:11], rtol=1e-6)
+    np.testing.assert_allclose(model.module.factor.cpu().numpy()[:11], 1 / spread[:11], rtol=1e-6)
     assert model.module.factor[11] == 0
 
 
@@ -189,7 +197,7 @@ def test_scale_is_saved_and_kept(cells: AnnData, scale: Any, tmp_path: Path) -> 
 def test_scorer_takes_unscaled_expression(cells: AnnData) -> None:
     model = _trained(cells)
     scores = model.group_scorer()(torch.from_numpy(cells.X))
-    np.testing.assert_array_equal(model.labels[scores.argmax(1).numpy()], model.predict())
+    np.testing.assert_array_equal(model.labels[scores.argmax(1).cpu().numpy()], model.predict())
     x = torch.from_numpy(cells.X).requires_grad_()
     model.group_scorer()(x).sum().backward()
     assert (x.grad[:, 11] == 0).all()  # constant in training: must not matter
@@ -205,9 +213,7 @@ def test_best_weights_are_restored(cells: AnnData, monitor: str) -> None:
         cells, max_epochs=40, lr=0.01, early_stopping=False, early_stopping_monitor=monitor
     )
     rows = model.validation_indices
-    x = torch.from_numpy(cells.X[rows])
-    labels = torch.from_numpy(pd.Index(model.labels).get_indexer(cells.obs["type"].iloc[rows]))
-    logits = model.module.classify(x)
+    logits, labels = _classified(model, rows)
     history = model.history[monitor].to_numpy(dtype=float)
     if monitor == "validation_loss":
         final, best = model.module.classification_loss(logits, labels).item(), history.min()
@@ -221,8 +227,7 @@ def test_history_holds_epoch_means(cells: AnnData) -> None:
     """With a learning rate of 0, the loss of the epoch is that of the network."""
     model = _trained(cells, max_epochs=1, lr=0.0, batch_size=50)
     rows = model.train_indices
-    labels = torch.from_numpy(pd.Index(model.labels).get_indexer(cells.obs["type"].iloc[rows]))
-    logits = model.module.classify(torch.from_numpy(cells.X[rows]))
+    logits, labels = _classified(model, rows)
     loss = model.module.classification_loss(logits, labels).item()
     np.testing.assert_allclose(float(model.history["train_loss"].iloc[0, 0]), loss, rtol=1e-5)
     accuracy = (logits.argmax(1) == labels).float().mean().item()

@@ -251,7 +251,7 @@ def test_methods_of_scvi_read_other_cells_by_name(adata: AnnData, trained: Build
     for ask in (
         lambda cells: model.get_latent_representation(cells, return_dist=True)[1],
         lambda cells: model.get_normalized_expression(cells, n_samples=1, return_numpy=True),
-        lambda cells: model.get_reconstruction_error(cells)["reconstruction_loss"].numpy(),
+        lambda cells: model.get_reconstruction_error(cells)["reconstruction_loss"].cpu().numpy(),
     ):
         with torch.random.fork_rng():
             torch.manual_seed(0)

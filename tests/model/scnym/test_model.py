@@ -153,7 +153,7 @@ def test_adversary_hides_the_domain(cells: ad.AnnData) -> None:
         model = _trained(cells, plan_kwargs=recipe, preset="no_mixmatch")
         z = model.get_latent_representation()
         z = (z - z.mean(0)) / (z.std(0) + 1e-6)
-        classifier = LogisticRegression(C=0.01)
+        classifier = LogisticRegression()
         accuracy[weight] = cross_val_score(classifier, z, np.repeat([0, 1], 120), cv=5).mean()
     assert accuracy[1.0] < accuracy[0.0] - 0.05
 
@@ -202,10 +202,10 @@ def test_temperature_of_faultless_predictions_is_no_certainty(n_labels: int) -> 
 
 
 def test_temperature_is_in_the_probabilities(model: SCNYM) -> None:
-    x = torch.from_numpy(model.adata.X[:7].toarray())
+    x = torch.from_numpy(model.adata.X[:7].toarray()).to(model.device)
     with torch.no_grad():
         raw = model.module.classifier(model.module.embed(x))
-    soft = torch.softmax(raw / model.temperature_, 1).numpy()
+    soft = torch.softmax(raw / model.temperature_, 1).cpu().numpy()
     np.testing.assert_allclose(model.predict(soft=True).to_numpy()[:7], soft, rtol=1e-5)
     assert float(model.module.temperature) == pytest.approx(model.temperature_)
     assert model.temperature_ != 1.0
@@ -214,7 +214,7 @@ def test_temperature_is_in_the_probabilities(model: SCNYM) -> None:
 def test_novelty_by_hand(model: SCNYM) -> None:
     z = torch.from_numpy(model.get_latent_representation()).double()
     with torch.no_grad():
-        logits = model.module.classifier(z.float()).double()
+        logits = model.module.classifier(z.float().to(model.device)).double().cpu()
     given = pd.Index(model.labels).get_indexer(model.adata.obs["known"])
     train, held_out = model.train_indices, model.validation_indices
     means = np.stack([z[train][given[train] == c].mean(0).numpy() for c in range(3)])
