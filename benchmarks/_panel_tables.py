@@ -82,6 +82,11 @@ OTHER_TITLES = {
     "kang": "Kang, blood cells with and without interferon, two batches",
     "simulated": "ace.datasets.simulated_panels",
 }
+ON_GPU = (
+    Column("ms_epoch", "epoch, ms", 0),
+    Column("seconds_panel", "`panel`, s", 2),
+    Column("seconds_expected_gradients", "`expected_gradients`, s", 2),
+)
 #: What the neighbourhoods of panels are compared with.
 LEVEL = "20 causal genes"
 
@@ -97,6 +102,7 @@ def tables(folder: Path) -> dict[str, str]:
         "panels_truth": _by_data(panels, ["truth"], (*TRUTH, *COST)),
         "speed": _speed(read(folder / "speed.json")),
         "train_speed": _training(read(folder / "train_speed.json")),
+        "gpu": _gpu(read(folder / "gpu.json")),
         "clusters": _each_set(read(folder / "clusters.json"), CLUSTERS),
         "structure": _each_set(read(folder / "structure.json"), NEIGHBOURS),
         "mnist": _digits(rows_of(folder / "mnist.json")),
@@ -159,6 +165,31 @@ def _training(rows: pd.DataFrame) -> str:
         training=rows["subject"] + ", " + rows["matrix"],
     )
     return mean_table(named, "training", TRAIN)
+
+
+def _gpu(rows: pd.DataFrame) -> str:
+    """A line for each model: its time on a GPU, and how many times as long the processor takes."""
+    parts = []
+    for data in ordered(rows["data"].unique(), list(TITLES)) if len(rows) else []:
+        own = rows[rows["data"] == data]
+        on_gpu = own["hardware"] != "processor"
+        paired = own[on_gpu].merge(own[~on_gpu], on=["model", "seed"], suffixes=("", "_processor"))
+        for time in ON_GPU:
+            paired[f"{time.field}_ratio"] = paired[f"{time.field}_processor"] / paired[time.field]
+        # Kept beside the GPU's times.
+        jaccard = [name for name in own if name.startswith("jaccard_")]
+        paired["agreement"] = paired[jaccard].mean(axis=1)
+        columns = [
+            column
+            for time in ON_GPU
+            for column in (time, Column(f"{time.field}_ratio", "processor / GPU", 2))
+        ]
+        columns.append(Column("agreement", "same genes", 3))
+        first = paired.iloc[0]
+        title = TITLES.get(data, f"{data}, simulated")
+        title += f"; {first['hardware']} against {first['threads']} threads"
+        parts.append(f"**{title}** {seeds(own)}\n\n{mean_table(paired, 'model', columns)}")
+    return "\n".join(parts)
 
 
 def _digits(rows: list[dict[str, Any]]) -> str:

@@ -57,7 +57,7 @@ FIGURES = {
 }
 #: Scripts with tables here, by the beginnings of the tables' names.
 SCRIPTS = (
-    *("panels", "speed", "train_speed", "clusters", "structure", "mnist"),
+    *("panels", "speed", "train_speed", "gpu", "clusters", "structure", "mnist"),
     *("curves", "overlap", "representations", "stability"),
     *("transfer_speed", "transfer", "scare_speed", "scare"),
 )

@@ -44,7 +44,7 @@ def test_missing_results_say_how_to_make_them(tmp_path):
 
     written = {path.stem: path.read_text() for path in render(tmp_path, tmp_path / "tables")}
     assert set(written) == {
-        "panels_held_out", "panels_in_sample", "panels_truth", "speed", "train_speed",
+        "panels_held_out", "panels_in_sample", "panels_truth", "speed", "train_speed", "gpu",
         "clusters", "structure", "mnist", "environment", "structure_figure", "embeddings_figure",
         "mnist_convolutional_figure", "mnist_vector_figure", "transfer", "transfer_parts",
         "transfer_others", "transfer_novelty", "transfer_damage", "transfer_speed",
@@ -57,6 +57,7 @@ def test_missing_results_say_how_to_make_them(tmp_path):
     assert "Not measured yet: `python benchmarks/panels.py`" in written["panels_truth"]
     assert "Not measured yet: `python benchmarks/speed.py`" in written["speed"]
     assert "Not measured yet: `python benchmarks/train_speed.py`" in written["train_speed"]
+    assert "Not measured yet: `python benchmarks/gpu.py`" in written["gpu"]
     assert "Not measured yet: `python benchmarks/clusters.py`" in written["clusters"]
     assert "Not measured yet: `python benchmarks/transfer.py`" in written["transfer_novelty"]
     assert "Not measured yet: `python benchmarks/transfer_speed.py`" in written["transfer_speed"]
