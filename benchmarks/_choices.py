@@ -129,7 +129,9 @@ def _few_genes(evidence: Evidence) -> list[str]:
 def _with_model(evidence: Evidence) -> list[str]:
     rows = _panels(evidence, PBMC)
     names = ["SCVI + panel", "SCANVI + panel", "KRATOS + panel", default_of(rows)]
-    return compared(rows, "auroc@3", "PBMC3k, held-out AUROC with 3 genes", names)
+    return compared(rows, "auroc@3", "PBMC3k, held-out AUROC with 3 genes", names) + compared(
+        rows, "redundancy", "redundancy of 18", names, 2
+    )
 
 
 def _batches(evidence: Evidence) -> list[str]:
