@@ -82,6 +82,7 @@ OTHER_TITLES = {
     "kang": "Kang, blood cells with and without interferon, two batches",
     "simulated": "ace.datasets.simulated_panels",
 }
+#: What is timed on either device.
 ON_GPU = (
     Column("ms_epoch", "epoch, ms", 0),
     Column("seconds_panel", "`panel`, s", 2),
@@ -174,6 +175,8 @@ def _gpu(rows: pd.DataFrame) -> str:
         own = rows[rows["data"] == data]
         on_gpu = own["hardware"] != "processor"
         paired = own[on_gpu].merge(own[~on_gpu], on=["model", "seed"], suffixes=("", "_processor"))
+        if paired.empty:  # cut off after the first of two devices
+            continue
         for time in ON_GPU:
             paired[f"{time.field}_ratio"] = paired[f"{time.field}_processor"] / paired[time.field]
         # Kept beside the GPU's times.

@@ -15,7 +15,6 @@ groups. Without a GPU nothing is run.
 from __future__ import annotations
 
 import argparse
-import logging
 import warnings
 from functools import partial
 from itertools import product
@@ -29,9 +28,11 @@ import scanpy as sc
 import scvi
 import torch
 from _data import GROUP, available, load
-from _measure import measure
-from _rankings import to_panels
+from _measure import Cost, measure
+from _rankings import Cells, _ace, _quiet_scvi
 from _results import RESULTS, Results, Row, code_key
+from _transfer_data import GIVEN, UNKNOWN
+from speed import simulated_counts
 from train_speed import _Clock
 
 import ace
@@ -45,19 +46,15 @@ if TYPE_CHECKING:
 
 KEYS = ("model", "data", "device", "seed")
 SIMULATED, BUNDLED = "100 000 cells", "pbmc68k"
-N_CELLS, N_GENES, TOP = 100_000, 2000, 18
-UNKNOWN = "Unknown"
+N_CELLS, TOP = 100_000, 18
 METHODS = ("panel", "expected_gradients")
 N_PATHWAY = 50
 
 
 def cells_of(name: str, n_cells: int) -> AnnData:
-    """Log-normalised cells with counts in a layer; half of the labels are given in `given`."""
+    """Log-normalised cells with counts in a layer; of half of them the labels are given."""
     if name == SIMULATED:
-        adata = ace.datasets.simulated_panels(
-            n_cells, 10, 100, 100, N_GENES - 200, mean_counts=0.075, seed=0
-        )
-        adata.obs[GROUP] = adata.obs["group"]
+        adata = simulated_counts(n_cells)
         adata.layers["counts"] = adata.X.copy()
         sc.pp.normalize_total(adata, target_sum=1e4)
         sc.pp.log1p(adata)
@@ -68,7 +65,7 @@ def cells_of(name: str, n_cells: int) -> AnnData:
         adata = load(name)
     given = adata.obs[GROUP].to_numpy().astype(object)
     given[np.random.default_rng(0).permutation(adata.n_obs)[::2]] = UNKNOWN
-    adata.obs["given"] = pd.Categorical(given)
+    adata.obs[GIVEN] = pd.Categorical(given)
     return adata
 
 
@@ -83,7 +80,7 @@ def _autoencoder(adata: AnnData, seed: int) -> Any:
 
 
 def _scnym(adata: AnnData, seed: int) -> Any:
-    ace.model.SCNYM.setup_anndata(adata, labels_key="given", unlabeled_category=UNKNOWN)
+    ace.model.SCNYM.setup_anndata(adata, labels_key=GIVEN, unlabeled_category=UNKNOWN)
     return ace.model.SCNYM(adata, random_state=seed)
 
 
@@ -94,7 +91,7 @@ def _scare(adata: AnnData, seed: int) -> Any:
 
 
 def _scvi(adata: AnnData, seed: int) -> Any:
-    scvi.settings.seed = seed
+    del seed  # set for all of scvi-tools before
     scvi.model.SCVI.setup_anndata(adata, layer="counts")
     return scvi.model.SCVI(adata)
 
@@ -119,6 +116,7 @@ def compare(name: str, adata: AnnData, seed: int, n_epochs: int) -> list[Row]:
     make, told = MODELS[name]
     rows, model = {}, None
     for device, accelerator in devices().items():
+        _quiet_scvi(seed)
         model, clock = make(adata.copy(), seed), _Clock()
         model.train(
             max_epochs=n_epochs,
@@ -139,7 +137,8 @@ def compare(name: str, adata: AnnData, seed: int, n_epochs: int) -> list[Row]:
         panels: list[Panels] = []
         for device, row in rows.items():
             model.to_device(device)
-            call = partial(_explain, adata, model, method, seed)
+            cells = Cells(adata, seed, {name: (model, Cost(0, 0))})
+            call = partial(_ace, cells, method, name)
             call()
             found, cost = measure(call)
             panels.append(found)
@@ -150,26 +149,12 @@ def compare(name: str, adata: AnnData, seed: int, n_epochs: int) -> list[Row]:
     return list(rows.values())
 
 
-def _explain(adata: AnnData, model: Any, method: str, seed: int) -> Panels:
-    ace.tl.explain(
-        adata,
-        GROUP,
-        model=model,
-        method=method,
-        key_added="gpu",
-        random_state=seed,
-        progress=False,
-    )
-    return to_panels(adata, adata.uns["gpu"]["names"])
-
-
 def main(arguments: list[str] | None = None) -> None:
     """Compare what is asked for and not yet there."""
     options = _parse(arguments)
     if len(devices()) < 2:
         print("left out: torch finds no GPU here")
         return
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     warnings.simplefilter("ignore")
     results = Results(options.out, KEYS)
     code = code_key("explain", "nn", "tl", "model", files=("gpu.py", "_data.py", "_measure.py"))

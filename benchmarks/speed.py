@@ -176,6 +176,15 @@ def compare_scale(results: Results, code: str, options: argparse.Namespace) -> N
             file.unlink()
 
 
+def simulated_counts(n_cells: int) -> ad.AnnData:
+    """Counts of 10 groups, about 8 % of them not 0."""
+    adata = ace.datasets.simulated_panels(
+        n_cells, 10, 100, 100, N_GENES - 200, mean_counts=0.075, seed=0
+    )
+    adata.obs[GROUP] = adata.obs["group"]
+    return adata
+
+
 def _run_child(child: str, file: Path, size: int, repeats: int) -> Row:
     command = [sys.executable, __file__, "--child", child, "--file", str(file)]
     command += ["--size", str(size), "--repeats", str(repeats)]
@@ -186,10 +195,7 @@ def _run_child(child: str, file: Path, size: int, repeats: int) -> Row:
 def _child(child: str, file: Path, size: int, repeats: int) -> Row:
     warnings.simplefilter("ignore")
     if child == "prepare":
-        adata = ace.datasets.simulated_panels(
-            size, 10, 100, 100, N_GENES - 200, mean_counts=0.075, seed=0
-        )
-        adata.obs[GROUP] = adata.obs["group"]
+        adata = simulated_counts(size)
         sc.pp.normalize_total(adata, target_sum=1e4)
         sc.pp.log1p(adata)
         sc.pp.pca(adata, random_state=0)
