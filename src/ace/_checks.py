@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import warnings
 from numbers import Real
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -12,6 +11,7 @@ import pandas as pd
 import scipy.sparse as sp
 
 from ace._matrix import read_rows
+from ace._warn import warn
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -157,12 +157,10 @@ def groups_of(
     used = np.bincount(codes[codes >= 0], minlength=len(category.cat.categories)) > 0
     unused = list(category.cat.categories[~used])
     if unused:
-        warnings.warn(
+        warn(
             f"categories of adata.obs[{groupby!r}] without a cell are left out: {unused}. Drop "
             f"them with `adata.obs[{groupby!r}] = "
             f"adata.obs[{groupby!r}].cat.remove_unused_categories()`.",
-            UserWarning,
-            stacklevel=4,
         )
         category = category.cat.remove_unused_categories()
     names = [str(c) for c in category.cat.categories]
@@ -215,13 +213,11 @@ def warn_of_counts(kind: InputKind, layer: str | None) -> None:
     if kind != "counts":
         return
     where = "adata.X" if layer is None else f"adata.layers[{layer!r}]"
-    warnings.warn(
+    warn(
         f"{where} holds counts, and equal steps of a count do not mean the same for every gene. "
         "Normalise first, and keep the counts in a layer:\n"
         "    sc.pp.normalize_total(adata, target_sum=1e4)\n"
         "    sc.pp.log1p(adata)",
-        UserWarning,
-        stacklevel=4,
     )
 
 
@@ -243,10 +239,8 @@ def warn_unless_counts(kind: InputKind, layer: str | None, model: str) -> None:
     if kind == "scaled":
         raise ValueError(f"{where} holds negative values, and {model} models counts. {mend}")
     if kind == "log":
-        warnings.warn(
+        warn(
             f"{where} holds no whole numbers, and {model} models counts. {mend}",
-            UserWarning,
-            stacklevel=4,
         )
 
 
@@ -273,13 +267,11 @@ def warn_of_reserved_name(reference: str, names: Sequence[str], groupby: str) ->
     """Warn where a group is called as what the reference may be besides a group."""
     meaning = {"rest": "all other cells", "each": "each of the groups in turn"}
     if reference in meaning and reference in names:
-        warnings.warn(
+        warn(
             f"reference={reference!r} means {meaning[reference]}, not the group of that name in "
             f"adata.obs[{groupby!r}]. To compare with that group, give it another name: "
             f"adata.obs[{groupby!r}] = adata.obs[{groupby!r}].cat.rename_categories("
             f"{{{reference!r}: ...}}).",
-            UserWarning,
-            stacklevel=4,
         )
 
 
@@ -296,10 +288,8 @@ def warn_of_single_cells(counts: np.ndarray, names: Sequence[str]) -> None:
     """Warn of groups of one cell."""
     single = [name for name, count in zip(names, counts, strict=True) if count == 1]
     if single:
-        warnings.warn(
+        warn(
             f"groups of a single cell: {single}. Their panels describe that cell, not a type.",
-            UserWarning,
-            stacklevel=4,
         )
 
 
@@ -405,12 +395,10 @@ def warn_of_low_fidelity(
         for i in np.argsort(by_group)[:5]
         if by_group[i] < MIN_FIDELITY
     ]
-    warnings.warn(
+    warn(
         # Rounded down: "only 90 %" would contradict the threshold.
         f"the scorer gives only {np.floor(1000 * overall) / 10:g}% of the cells to their own "
         f"group, least of all {', '.join(worst)}: what is explained are not quite these groups. "
         f"{prototypes}Explain through another embedding: a model trained on these labels "
         "(ace.model.KRATOS), or the one that the groups were found on (model=...).",
-        UserWarning,
-        stacklevel=4,
     )

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from ace._warn import warn
 from ace.explain._method import Attribution, Method, MethodInfo, score_cells
 from ace.explain._solver import Solver, SolverName
 
@@ -153,11 +153,9 @@ class Adversarial(Method):
         given = score_cells(self.scorer, self.cells)[source].argmax(1)
         correct = np.flatnonzero(given == source)
         if len(correct) == 0:
-            warnings.warn(
+            warn(
                 f"the scorer gives no cell of {self.scorer.groups[source]!r} to it, so all its "
                 "cells are explained; try more prototypes or another embedding.",
-                UserWarning,
-                stacklevel=2,
             )
             return np.arange(len(rows))
         return correct

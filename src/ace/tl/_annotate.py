@@ -6,7 +6,6 @@ import difflib
 import inspect
 import logging
 import math
-import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +13,7 @@ import pandas as pd
 
 from ace import _checks
 from ace._keys import DEFAULT_ANNOTATION_KEY, AnnotationKeys
+from ace._warn import warn
 from ace.tl._pool import Pool, pool_cells
 
 if TYPE_CHECKING:
@@ -237,12 +237,10 @@ def annotate(
         }
     }
     if len(model.validation_indices) < model.fewest_held_out:
-        warnings.warn(
+        warn(
             f"{len(model.validation_indices)} labelled cells were held out, too few to tell how "
             f"sure to be: take confidence and novelty of {keys.key!r} with caution, or hold out "
             "more (validation_size=0.2).",
-            UserWarning,
-            stacklevel=2,
         )
     new = pool.given.isna()
     if over_clustering is not None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,6 +13,7 @@ from anndata import AnnData
 
 from ace import _checks
 from ace._fssf_keys import DEFAULT_FSSF_KEY, FssfKeys
+from ace._warn import warn
 from ace.metrics._fssf import fit_neighbors
 from ace.tl._swaps import Swaps, draw_swaps, random_sets
 
@@ -213,11 +213,9 @@ def fssf(
     ):
         frame[column] = pd.Categorical(frame[column], categories=known)
     if len(frame) < FEW_PAIRS:
-        warnings.warn(
+        warn(
             f"there are only {len(frame)} pairs of subclusters, so that their scores depend on "
             "which happened to be found. A finer clustering (resolution=...) gives more.",
-            UserWarning,
-            stacklevel=2,
         )
     written = keys.write(
         adata,

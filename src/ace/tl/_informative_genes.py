@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from sklearn.metrics import mutual_info_score
 from ace import _checks
 from ace._keys import require_free, storable
 from ace._matrix import LogCounts, read_rows
+from ace._warn import warn
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -142,11 +142,9 @@ def informative_genes(
             "is nothing to tell apart. Take smaller groups (min_cells=...)."
         )
     if left_out:
-        warnings.warn(
+        warn(
             f"{left_out} of adata.obs[{within!r}] have fewer than two groups of "
             f"adata.obs[{groupby!r}] with {min_cells} or more cells, and are left out.",
-            UserWarning,
-            stacklevel=2,
         )
     found = {kind: _best(adata.var_names, score, n_genes) for kind, score in scores.items()}
     params: dict[str, Any] = {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +15,7 @@ from anndata.utils import make_index_unique
 from ace import _checks
 from ace._keys import storable
 from ace._matrix import CHUNK_VALUES, read_rows
+from ace._warn import warn
 from ace.tl._shared_genes import shared_genes, variable_genes
 
 if TYPE_CHECKING:
@@ -85,11 +85,9 @@ def pool_cells(
         given, genes = labels, query.var_names
     else:
         if unlabelled.any():
-            warnings.warn(
+            warn(
                 f"{unlabelled.sum()} cells of the reference have no label in "
                 f"reference.obs[{labels_key!r}] and are left out.",
-                UserWarning,
-                stacklevel=3,
             )
             rows[1], labels = np.flatnonzero(~unlabelled), labels[~unlabelled]
         given = pd.Categorical.from_codes(np.full(query.n_obs, -1), dtype=labels.dtype)
@@ -162,11 +160,9 @@ def _labels(adata: AnnData, key: str, unlabeled_category: Any, name: str) -> pd.
     _checks.distinct([storable(label) for label in classes], classes)
     doubtful = [label for label in classes if label.strip().lower() in _LOOKS_UNLABELLED]
     if doubtful:
-        warnings.warn(
+        warn(
             f"{name}.obs[{key!r}] holds {doubtful}, which is learned as a type. If such cells "
             f"have no label, say so: unlabeled_category={doubtful[0]!r}.",
-            UserWarning,
-            stacklevel=4,
         )
     return labels
 
@@ -260,7 +256,7 @@ def _warn_of_totals(x: sp.csr_matrix, sides: np.ndarray, one_object: bool) -> No
     if high <= MAX_RATIO * low:
         return
     names = ("labelled cells", "unlabelled cells") if one_object else ("reference", "query")
-    warnings.warn(
+    warn(
         f"totals of the {names[0]} and of the {names[1]} differ: over the same "
         f"{x.shape[1]} genes a cell adds up to {median['labelled']:.4g} and "
         f"{median['unlabelled']:.4g} (medians). They seem to be normalised to different totals, "
@@ -268,6 +264,4 @@ def _warn_of_totals(x: sp.csr_matrix, sides: np.ndarray, one_object: bool) -> No
         "for the other. Begin with the counts of all genes of both:\n"
         "    sc.pp.normalize_total(adata, target_sum=1e4)\n"
         "    sc.pp.log1p(adata)",
-        UserWarning,
-        stacklevel=4,
     )

@@ -12,6 +12,8 @@ import pandas as pd
 import scanpy as sc
 from anndata import AnnData
 
+from ace._warn import warn
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -70,12 +72,10 @@ def shared_genes(query: AnnData, reference: AnnData) -> pd.Index:
         )
     logger.info("%d genes are in the query and in the reference; %s", len(shared), lost)
     if len(shared) < max(NOTABLE * n_shorter, NUMBER):
-        warnings.warn(
+        warn(
             f"the query and the reference share {len(shared)} genes only: {lost}. If either was "
             "cut down to its highly variable genes, pass the whole: annotate chooses among the "
             "shared ones (n_top_genes).",
-            UserWarning,
-            stacklevel=4,
         )
     return shared
 
