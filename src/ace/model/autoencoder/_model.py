@@ -9,9 +9,12 @@ from scvi import REGISTRY_KEYS
 from scvi.train import TrainRunner
 
 from ace import _checks, _compat
+from ace._threads import seeded
+from ace.model._all_or_nothing import all_or_nothing
+from ace.model._fit import check_training
 from ace.model._loaders import SplitCells
 from ace.model._scaling import SCALES, learn_scale, scaled_moments
-from ace.model._training import resolve_seed, seeded
+from ace.model._training import resolve_seed
 from ace.model.autoencoder._clusters import (
     Clusters,
     choose_n_clusters,
@@ -188,6 +191,7 @@ class ACE(TrainedAce):
 
     # -- training ------------------------------------------------------------------------------
 
+    @all_or_nothing
     def train(
         self,
         max_epochs: int | None = None,
@@ -220,7 +224,8 @@ class ACE(TrainedAce):
         accelerator
             Lightning's name of the hardware.
         devices
-            Lightning's choice of device; one device is used.
+            Lightning's choice of devices. Several (``devices=2, strategy="ddp"``) share each
+            minibatch; see :ref:`several-processes`.
         train_size
             Fraction of the cells to train on; ``None`` for 0.9.
         validation_size
@@ -248,7 +253,8 @@ class ACE(TrainedAce):
             Further arguments of :class:`~ace.model.autoencoder.AceTrainingPlan`.
         **trainer_kwargs
             Passed on to :class:`scvi.train.Trainer`: ``enable_progress_bar``, ``callbacks``,
-            ``early_stopping_min_delta``, ``logger``, …
+            ``early_stopping_min_delta``, ``logger``, ``strategy``, ``ckpt_path`` (a checkpoint
+            of Lightning to resume from), …
 
         Raises
         ------
@@ -257,10 +263,13 @@ class ACE(TrainedAce):
             unknown, labels are without training cells, or early stopping is asked for without
             validation cells or while genes are being chosen.
         """
-        if batch_size < 1 or (max_epochs is not None and max_epochs < 1):
-            raise ValueError(
-                f"batch_size and max_epochs must be at least 1, got {batch_size} and {max_epochs}."
-            )
+        check_training(
+            max_epochs=max_epochs,
+            batch_size=batch_size,
+            random_state=random_state,
+            lr=lr,
+            weight_decay=weight_decay,
+        )
         if warmup_epochs is not None and warmup_epochs < 0:
             raise ValueError(f"warmup_epochs must not be negative, got {warmup_epochs}.")
         reader = self._reader()

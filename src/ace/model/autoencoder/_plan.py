@@ -50,6 +50,7 @@ class AceTrainingPlan(EpochPlan):
     """
 
     module: AceModule
+    watched = "reconstruction"
 
     def __init__(
         self,
@@ -103,9 +104,20 @@ class AceTrainingPlan(EpochPlan):
         """Leave no gene undecided, however short the training was."""
         if self.module.selector is not None and self.module.selects:
             self.module.selector.settle()
+        super().on_train_end()
+
+    def progress(self) -> dict[str, Any]:
+        """Centroids, for a checkpoint."""
+        return {"centroids": None if self.centroids is None else torch.tensor(self.centroids)}
+
+    def go_on_from(self, progress: dict[str, Any]) -> None:
+        """Take up the centroids of a checkpoint."""
+        centroids = progress["centroids"]
+        self.centroids = None if centroids is None else centroids.cpu().numpy()
 
     def on_train_epoch_start(self) -> None:
         """Move the clusters to where the cells are now."""
+        super().on_train_epoch_start()
         if self.recluster is not None and self.current_epoch >= self.warmup_epochs:
             self.centroids, cluster = self.recluster(self.centroids)
             self.module.train()

@@ -10,8 +10,11 @@ from scvi import REGISTRY_KEYS
 from scvi.train import TrainRunner
 
 from ace import _checks
+from ace._threads import seeded
+from ace.model._all_or_nothing import all_or_nothing
+from ace.model._fit import check_training
 from ace.model._scaling import learn_scale
-from ace.model._training import BestWeights, resolve_seed, seeded
+from ace.model._training import BestWeights, resolve_seed
 from ace.model.scnym._loader import LabelledAndUnlabelled
 from ace.model.scnym._module import NORMALIZATIONS, ScnymModule
 from ace.model.scnym._plan import DOMAINS_KEY, ScnymTrainingPlan
@@ -129,6 +132,7 @@ class SCNYM(UsingScnym):
         )
         self.init_params_ = self._get_init_params(locals())
 
+    @all_or_nothing
     def train(
         self,
         max_epochs: int | None = None,
@@ -177,7 +181,8 @@ class SCNYM(UsingScnym):
         accelerator
             Lightning's name of the hardware.
         devices
-            Lightning's choice of device; one device is used.
+            Lightning's choice of devices. Several (``devices=2, strategy="ddp"``) share each
+            minibatch; see :ref:`several-processes`.
         train_size
             Fraction of the labelled cells to train on; ``None`` for 0.9. Each class is split by
             itself.
@@ -202,7 +207,8 @@ class SCNYM(UsingScnym):
             Settings of :class:`~ace.model.scnym.Recipe` that replace the preset's.
         **trainer_kwargs
             Passed on to :class:`scvi.train.Trainer`: ``enable_progress_bar``, ``callbacks``,
-            ``early_stopping_min_delta``, ``logger``, …
+            ``early_stopping_min_delta``, ``logger``, ``strategy``, ``ckpt_path`` (a checkpoint
+            of Lightning to resume from), …
 
         Raises
         ------
@@ -212,10 +218,11 @@ class SCNYM(UsingScnym):
         TypeError
             If ``plan_kwargs`` has settings that there are not.
         """
-        if batch_size < 1 or (max_epochs is not None and max_epochs < 1):
-            raise ValueError(
-                f"batch_size and max_epochs must be at least 1, got {batch_size} and {max_epochs}."
-            )
+        check_training(
+            max_epochs=max_epochs,
+            batch_size=batch_size,
+            random_state=random_state,
+        )
         recipe = recipe_of(preset, plan_kwargs or {})
         reader = self._reader()
         labels = self._given_labels()
