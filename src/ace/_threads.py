@@ -18,6 +18,25 @@ if TYPE_CHECKING:
 GLOBAL_STATE = threading.RLock()
 
 
+# A thread that is started later computes on as many threads as were set explicitly.
+torch.set_num_threads(torch.get_num_threads())
+
+
+@contextmanager
+def threads_of_the_process() -> Iterator[None]:
+    """Compute on the same number of threads wherever the block is run: sums depend on it."""
+    before = torch.get_num_threads()
+    found: list[int] = []
+    fresh = threading.Thread(target=lambda: found.append(torch.get_num_threads()))
+    fresh.start()
+    fresh.join()
+    torch.set_num_threads(found[0])
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 @contextmanager
 def one_thread() -> Iterator[None]:
     """Compute on one thread inside the block, and leave the caller's settings as they were.

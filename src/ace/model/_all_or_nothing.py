@@ -9,7 +9,7 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from ace._threads import GLOBAL_STATE
+from ace._threads import GLOBAL_STATE, threads_of_the_process
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -32,7 +32,7 @@ def all_or_nothing(train: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(train)
     def transaction(self: LatentModel, *args: Any, **kwargs: Any) -> None:
-        with GLOBAL_STATE, _interruptible(), _rolled_back(self):
+        with GLOBAL_STATE, threads_of_the_process(), _interruptible(), _rolled_back(self):
             train(self, *args, **kwargs)
             self._require_finite_outputs()
 

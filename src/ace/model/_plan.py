@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 #: A watched loss that ends so many times as large as it was at the start, and above so many, is
 #: that of a network worse than an untrained one.
 MOST_GROWTH = 1e3
+#: A loss in which single precision leaves nothing of what a cell contributes.
+LARGEST = 1e12
 CHECKPOINT_KEY = "ace"
 
 #: In 100 steps a mean gradient decays by 0.9¹⁰⁰ ≈ 3e-5.
@@ -105,6 +107,7 @@ class EpochPlan(LightningModule):
         #: Watched number of the first minibatch, and its mean over each epoch.
         self._first_watched: Tensor | None = None
         self._watched: dict[int, float] = {}
+        self._unlogged: dict[str, list[list[float]]] = {}
         self._several_processes = False
         self._resumed: dict[str, Any] | None = None
         #: What was logged before the checkpoint that this training goes on from.
@@ -127,7 +130,10 @@ class EpochPlan(LightningModule):
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
         """Loss of a minibatch."""
-        n_cells, numbers = self.step(batch)
+        if self._resumed is not None:
+            self._restore_random_state(self._resumed)
+            self._resumed = None
+        n_cells, numbers = self._checked_step(batch)
         self._train_means.update(n_cells, numbers, self.n_counted())
         if self._first_watched is None:
             self._first_watched = numbers.get(self.watched, numbers["loss"]).detach()
@@ -137,7 +143,16 @@ class EpochPlan(LightningModule):
 
     def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
         """Add a minibatch to the validation metrics."""
-        self._validation_means.update(*self.step(batch), self.n_counted())
+        self._validation_means.update(*self._checked_step(batch), self.n_counted())
+
+    def _checked_step(self, batch: dict[str, Tensor]) -> tuple[int, dict[str, Tensor]]:
+        """Take a step; say what is the matter where a distribution gets NaN for a parameter."""
+        try:
+            return self.step(batch)
+        except ValueError as error:
+            if str(error).startswith("Expected parameter"):
+                raise diverged("the network's outputs are not finite") from error
+            raise
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Keep the optimizer's state out of the range where a CPU is slow."""
@@ -157,6 +172,12 @@ class EpochPlan(LightningModule):
 
     def _log_means(self, means: _Means, prefix: str) -> dict[str, float]:
         found = means.take(prefix, several_processes=self._several_processes)
+        if prefix == "train":
+            self._unlogged = {
+                # Rounded as the logger does.
+                name: [[float(self.current_epoch)], [float(torch.tensor(value))]]
+                for name, value in found.items()
+            }
         loss = found[f"{prefix}_loss"]
         if not math.isfinite(loss):
             raise diverged(f"the {prefix} loss of epoch {self.current_epoch + 1} is {loss}")
@@ -183,7 +204,7 @@ class EpochPlan(LightningModule):
             return
         first = float(self._first_watched)
         last = self._watched.get(max(self._watched) if epoch is None else epoch, first)
-        if not last <= MOST_GROWTH * max(first, 1.0):
+        if not last <= min(MOST_GROWTH * max(first, 1.0), LARGEST):
             raise diverged(f"the mean {self.watched} went from {first:.3g} to {last:.3g}")
 
     # -- checkpoints ---------------------------------------------------------------------------
@@ -204,6 +225,7 @@ class EpochPlan(LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add the random states, the unfinished means, the history and :meth:`progress`."""
         history = getattr(self.trainer.logger, "history", None) or {}
+        # The logger gets the means of this epoch after the callbacks.
         logged = {
             name: [[float(i) for i in frame.index], [float(x) for x in frame[name]]]
             for name, frame in history.items()
@@ -213,7 +235,7 @@ class EpochPlan(LightningModule):
             "random_cuda": torch.cuda.get_rng_state_all(),
             "order": self._order.state,
             "means": self._train_means.state,
-            "history": joined(self.earlier_history, logged),
+            "history": joined(self.earlier_history, joined(self._unlogged, logged)),
             "progress": self.progress(),
         }
 
@@ -243,14 +265,18 @@ class EpochPlan(LightningModule):
         self.go_on_from(self._resumed["progress"])
 
     def on_train_epoch_start(self) -> None:
+        """Order the cells as the uninterrupted training would."""
+        if self._resumed is not None:
+            self._order.state = self._resumed["order"]
+
+    def _restore_random_state(self, resumed: dict[str, Any]) -> None:
         """Draw what the uninterrupted training would draw."""
-        if self._resumed is None:
-            return
-        torch.set_rng_state(self._resumed["random"].cpu())
-        if len(self._resumed["random_cuda"]) == torch.cuda.device_count():
-            torch.cuda.set_rng_state_all([state.cpu() for state in self._resumed["random_cuda"]])
-        self._order.state = self._resumed["order"]
-        self._resumed = None
+        torch.set_rng_state(resumed["random"].cpu())
+        if len(resumed["random_cuda"]) == torch.cuda.device_count():
+            torch.cuda.set_rng_state_all([state.cpu() for state in resumed["random_cuda"]])
+        # A loader draws a seed for its workers when its epoch begins, but Lightning begins the
+        # first epoch of a resumed training before the states are restored.
+        torch.empty((), dtype=torch.int64).random_()
 
     def parameter_groups(self) -> list[Any]:
         """Parameters as the optimizer gets them."""

@@ -10,6 +10,9 @@ from scipy.sparse import csr_array, issparse
 if TYPE_CHECKING:
     from ace.model._reader import MatrixReader
 
+#: Largest value that a network can compute with in single precision.
+LARGEST = 1e15
+
 SCALES = ("minmax", "zscore", None)
 
 
@@ -56,6 +59,11 @@ def learn_scale(
             raise ValueError(
                 f"the matrix holds NaN or infinite values in {n_bad} genes. Remove these genes or "
                 "cells, or normalise again from the counts."
+            )
+        if max(-low.min(), high.max()) > LARGEST:
+            raise ValueError(
+                f"the matrix holds values as large as {max(-low.min(), high.max()):.3g}, of which "
+                "single precision cannot take squares and sums: normalise it again from the counts."
             )
         lowest, highest = np.minimum(lowest, low), np.maximum(highest, high)
         if scale == "zscore":

@@ -72,6 +72,8 @@ def quiet_trainer() -> Iterator[None]:
         warnings.filterwarnings("ignore", message=".*does not have many workers.*")
         # With several processes it works here: all of them know the same metrics.
         warnings.filterwarnings("ignore", message="early_stopping was automatically disabled.*")
+        # A checkpoint of the user need not be made again in the training that goes on from it.
+        warnings.filterwarnings("ignore", message="Be aware that when using `ckpt_path`.*")
         # A teacher is in evaluation mode from the start to the end.
         warnings.filterwarnings("ignore", message=".*in eval mode at the start of training.*")
         # torch's own notes to Lightning (pytree and scheduler names that were renamed).
