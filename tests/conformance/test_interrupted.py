@@ -6,7 +6,6 @@ import copy
 import signal
 import threading
 import warnings
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +15,8 @@ from lightning.pytorch import Callback
 from lightning.pytorch.callbacks import ModelCheckpoint
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from anndata import AnnData
     from tests.conformance.conftest import ModelCase
 
@@ -90,7 +91,7 @@ def test_diverged_training_is_an_error(case: ModelCase, adata: AnnData, trained:
 def test_extreme_values_are_an_error(case: ModelCase, adata: AnnData) -> None:
     adata.X.data[::7] = 1e30
     model = case.new(adata)
-    with pytest.raises((RuntimeError, ValueError), match="training diverged|as large as 1e\\+30"):
+    with pytest.raises((RuntimeError, ValueError), match=r"training diverged|as large as 1e\+30"):
         case.fit(model)
     assert not model.is_trained
 
@@ -99,7 +100,7 @@ def test_outputs_that_overflow_are_an_error(model: Any, query: AnnData) -> None:
     query.X.data[:3] = 3e38
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of values that are not those of the training
-        with pytest.raises(ValueError, match="not finite|NaN or infinite"):
+        with pytest.raises(ValueError, match=r"not finite|NaN or infinite"):
             model.get_latent_representation(query)
 
 

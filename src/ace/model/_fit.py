@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import inspect
 import math
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from scvi.train import LoudEarlyStopping, SaveCheckpoint, Trainer
 from ace import _checks
 from ace._threads import seeded
 from ace.model._plan import joined
-from ace.model._processes import of_first_process, strategy_of
+from ace.model._processes import is_ddp, of_first_process, still_connected, strategy_of
 from ace.model._training import flushed_denormals, quiet_trainer
 
 if TYPE_CHECKING:
@@ -112,7 +113,11 @@ def fit(
     model.test_indices = data.test_idx
     model.history_, model.is_trained_ = None, False
     model.module.train()  # a trained module comes in evaluation mode, and would stay in it
-    with seeded(seed), flushed_denormals(), quiet_trainer():
+    with seeded(seed), flushed_denormals(), quiet_trainer(), TemporaryDirectory() as folder:
+        # Where several processes train, scvi-tools hands the history over in a file.
+        trainer_kwargs.setdefault(
+            "log_save_dir", folder if is_ddp(trainer_kwargs["strategy"]) else None
+        )
         runner = model._train_runner_cls(
             model,
             training_plan=plan,
@@ -126,7 +131,7 @@ def fit(
         runner()
     plan.require_converged(None if best is None else best.best_epoch)
     logged = _as_lists(model.history_)
-    if runner.trainer.world_size > 1:
+    if still_connected(runner.trainer):
         logged = of_first_process(logged)
     model.history_ = _as_frames(
         _continued(_as_lists(earlier), joined(plan.earlier_history, logged))

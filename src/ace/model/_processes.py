@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.distributed as dist
+from lightning.pytorch.strategies import DDPStrategy
 
 if TYPE_CHECKING:
     import numpy as np
@@ -36,17 +38,24 @@ def strategy_of(strategy: Any, devices: Any) -> Any:
     """
     several = isinstance(devices, int) and devices > 1
     several |= isinstance(devices, list | tuple) and len(devices) > 1
-    if strategy == "auto" and several and not _in_notebook():
+    if strategy == "auto" and several and not hasattr(sys, "ps1"):
         strategy = "ddp"
     if strategy in _STRATEGIES:
         return strategy + _WITH_UNUSED_PARAMETERS
     return strategy
 
 
-def _in_notebook() -> bool:
-    import sys
+def is_ddp(strategy: Any) -> bool:
+    """Whether a strategy of Lightning is one of several processes."""
+    return "ddp" in strategy if isinstance(strategy, str) else isinstance(strategy, DDPStrategy)
 
-    return hasattr(sys, "ps1")
+
+def still_connected(trainer: Any) -> bool:
+    """Whether the processes of a training that has ended can talk to each other.
+
+    They cannot where they were started for the training only.
+    """
+    return trainer.world_size > 1 and dist.is_initialized()
 
 
 def weight_of_share(n_cells: int, device: torch.device) -> torch.Tensor:

@@ -60,10 +60,11 @@ def learn_scale(
                 f"the matrix holds NaN or infinite values in {n_bad} genes. Remove these genes or "
                 "cells, or normalise again from the counts."
             )
-        if max(-low.min(), high.max()) > LARGEST:
+        largest = max(-low.min(), high.max())
+        if largest > LARGEST:
             raise ValueError(
-                f"the matrix holds values as large as {max(-low.min(), high.max()):.3g}, of which "
-                "single precision cannot take squares and sums: normalise it again from the counts."
+                f"the matrix holds values as large as {largest:.3g}, too large for single "
+                "precision: normalise it again from the counts."
             )
         lowest, highest = np.minimum(lowest, low), np.maximum(highest, high)
         if scale == "zscore":

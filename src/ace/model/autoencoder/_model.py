@@ -15,15 +15,10 @@ from ace.model._fit import check_training
 from ace.model._loaders import SplitCells
 from ace.model._scaling import SCALES, learn_scale, scaled_moments
 from ace.model._training import resolve_seed
-from ace.model.autoencoder._clusters import (
-    Clusters,
-    choose_n_clusters,
-    label_means,
-    move_clusters,
-    start_clusters,
-)
+from ace.model.autoencoder._clusters import Clusters
 from ace.model.autoencoder._module import AceModule
 from ace.model.autoencoder._plan import AceTrainingPlan
+from ace.model.autoencoder._recluster import Recluster
 from ace.model.autoencoder._using import TrainedAce
 
 if TYPE_CHECKING:
@@ -33,7 +28,6 @@ if TYPE_CHECKING:
     from mudata import MuData
 
     from ace.model._reader import MatrixReader
-    from ace.model.autoencoder._plan import Recluster
 
 #: Passes over the cells, up to 20 000 of them, and the least number of steps.
 MAX_EPOCHS = 30
@@ -314,7 +308,8 @@ class ACE(TrainedAce):
         codes = {REGISTRY_KEYS.BATCH_KEY: batches, REGISTRY_KEYS.LABELS_KEY: labels}
         recluster = None
         if self._is_supervised or self._n_clusters is not None:
-            recluster = self._reclusterer(reader, split[0], labels, batch_size, rng)
+            n_clusters = None if self._is_supervised else self._n_clusters
+            recluster = Recluster(self, reader, split[0], labels, n_clusters, batch_size, rng)
         plan = self._training_plan_cls(
             self.module,
             weights,
@@ -341,31 +336,6 @@ class ACE(TrainedAce):
         )
         if recluster is not None:
             self._settle(recluster, plan.centroids, reader, batch_size)
-
-    def _reclusterer(
-        self,
-        reader: MatrixReader,
-        cells: np.ndarray,
-        labels: np.ndarray,
-        batch_size: int,
-        rng: np.random.Generator,
-    ) -> Recluster:
-        """Give what finds the clusters of the training cells."""
-
-        def recluster(before: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-            z = self._embed(reader, cells, batch_size)
-            if self._is_supervised:
-                return label_means(z, labels[cells], len(self._label_names())), labels
-            if before is None:
-                n = self._n_clusters
-                n = choose_n_clusters(z, rng) if n is None or n == "auto" else int(n)
-                before = start_clusters(z, n, rng)
-            centroids, codes = move_clusters(z, before)
-            every = np.full(len(reader), -1, dtype=np.int64)
-            every[cells] = codes
-            return centroids, every
-
-        return recluster
 
     def _settle(
         self,

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 from scvi import REGISTRY_KEYS
 
 from ace.model._plan import EpochPlan
 
 if TYPE_CHECKING:
+    import numpy as np
     from torch import Tensor
 
     from ace.model.autoencoder._module import AceModule
-
-#: Gives the centroids, shape ``(n_clusters, n_latent)``, and the cluster of each cell (-1: none)
-#: in the latent space as it is, from the centroids of the epoch before.
-Recluster = Callable[[np.ndarray | None], tuple[np.ndarray, np.ndarray]]
+    from ace.model.autoencoder._recluster import Recluster
 
 #: Selectors must settle within the steps that an autoencoder needs, so they learn faster.
 SELECTOR_SPEED = 10.0
