@@ -138,6 +138,11 @@ def fit(
     )
 
 
+def restores_best(callbacks: Any) -> bool:
+    """Whether a checkpoint of scvi-tools puts the best weights back at the end."""
+    return any(isinstance(c, SaveCheckpoint) and c.load_best_on_end for c in callbacks or ())
+
+
 def _is_checkpoint_of_lightning(callback: Any) -> bool:
     return isinstance(callback, ModelCheckpoint) and not isinstance(callback, SaveCheckpoint)
 

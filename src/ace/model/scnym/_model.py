@@ -12,7 +12,7 @@ from scvi.train import TrainRunner
 from ace import _checks
 from ace._threads import seeded
 from ace.model._all_or_nothing import all_or_nothing
-from ace.model._fit import check_training
+from ace.model._fit import check_training, restores_best
 from ace.model._scaling import learn_scale
 from ace.model._training import BestWeights, resolve_seed
 from ace.model.scnym._loader import LabelledAndUnlabelled
@@ -112,6 +112,8 @@ class SCNYM(UsingScnym):
         self.split_fingerprint_: str | None = None
         self.temperature_ = 1.0
         self.novelty_threshold_: float | None = None
+        #: Whether temperature and novelty are those of the present weights.
+        self.is_calibrated_ = False
         n_columns = max(1, len(self.domain_keys))
         with seeded(self.random_state_):
             self.module = self._module_cls(
@@ -272,7 +274,7 @@ class SCNYM(UsingScnym):
         )
         # Before its ramps are over, the training has not come to the unlabelled cells.
         settled = min(recipe.ramp_epochs(n_epochs, unlabelled=bool(len(unlabelled))), n_epochs - 1)
-        was_trained = self.is_trained_
+        was_trained, self.is_calibrated_ = self.is_trained_, False
         self._fit(
             plan,
             data,
@@ -290,10 +292,12 @@ class SCNYM(UsingScnym):
                 **trainer_kwargs,
             },
         )
-        self.module.load_state_dict(plan.teacher.state_dict())
+        if not restores_best(trainer_kwargs.get("callbacks")):
+            self.module.load_state_dict(plan.teacher.state_dict())
         complete = np.isin(np.arange(len(self.labels)), labels[split[0]]).all()
         if not was_trained or (complete and len(split[1]) >= self.fewest_held_out):
             self._calibrate(reader, labels, batch_size)
+        self.is_calibrated_ = True
 
     def _check_cells(
         self, labels: np.ndarray, split: tuple[np.ndarray, ...], unlabelled: np.ndarray
