@@ -10,19 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from scvi.train import LoudEarlyStopping, SaveCheckpoint, Trainer
 
 from ace import _checks
 from ace._threads import seeded
-from ace.model._plan import joined
+from ace.model._plan import EpochPlan, joined
 from ace.model._processes import is_ddp, of_first_process, still_connected, strategy_of
 from ace.model._training import flushed_denormals, quiet_trainer
 
 if TYPE_CHECKING:
     from ace.model._latent import LatentModel
     from ace.model._loaders import SplitCells
-    from ace.model._plan import EpochPlan
     from ace.model._training import BestWeights
 
 
@@ -33,9 +32,39 @@ def check_training(*, max_epochs: Any, batch_size: Any, random_state: Any, **rat
     if random_state is not None:
         _checks.seed(random_state)
     for name, value in rates.items():
-        number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
-        if not number or not 0 <= float(value) < math.inf:
-            raise ValueError(f"{name} must be 0 or a positive number, got {value!r}.")
+        _not_negative(value, name)
+
+
+def _not_negative(value: Any, name: str) -> None:
+    number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
+    if not number or not 0 <= float(value) < math.inf:
+        raise ValueError(f"{name} must be 0 or a positive number, got {value!r}.")
+
+
+def plan_options(plan: type[EpochPlan], given: Any, **defaults: Any) -> dict[str, Any]:
+    """Give the arguments of a training plan: the defaults, replaced by ``plan_kwargs``.
+
+    Raises
+    ------
+    TypeError
+        If the plan has no such argument.
+    """
+    if given is None:
+        return defaults
+    known = {
+        name
+        for part in plan.__mro__
+        if issubclass(part, EpochPlan)
+        for name in list(inspect.signature(part.__init__).parameters)[1:]
+    } - {"module", "weights", "recluster", "attribution_loss", "warmup_epochs", "kwargs"}
+    unknown = sorted(map(str, set(given) - known)) if isinstance(given, dict) else [repr(given)]
+    if unknown:
+        raise TypeError(f"plan_kwargs has no {unknown}; {plan.__name__} takes {sorted(known)}.")
+    options = defaults | given
+    for name in ("lr", "weight_decay", "eps"):
+        if name in options:
+            _not_negative(options[name], name)
+    return options
 
 
 def fit(
@@ -87,14 +116,22 @@ def fit(
             "for them (validation_size=0.1)."
         )
     _known(trainer_kwargs)
-    callbacks = list(trainer_kwargs.pop("callbacks", None) or [])
+    callbacks = trainer_kwargs.pop("callbacks", None) or []
+    if not isinstance(callbacks, list | tuple) or not all(
+        isinstance(c, Callback) for c in callbacks
+    ):
+        raise TypeError(f"callbacks takes a list of callbacks of Lightning, got {callbacks!r}.")
+    callbacks = list(callbacks)
     stopping = {
         name: trainer_kwargs.pop(f"early_stopping_{name}", default)
         for name, default in (("patience", 45), ("min_delta", 0.0), ("warmup_epochs", 0))
     }
+    _checks.whole(stopping["patience"], "early_stopping_patience", 0)
+    _checks.whole(stopping["warmup_epochs"], "early_stopping_warmup_epochs", 0)
+    _not_negative(stopping["min_delta"], "early_stopping_min_delta")
     if data.n_val:
         if best is not None:
-            callbacks.append(best)
+            callbacks.insert(0, best)  # a checkpoint of scvi-tools has the last word
         trainer_kwargs.setdefault("check_val_every_n_epoch", 1)
     if early_stopping:
         # scvi-tools leaves it out when several processes train; here all know the same metrics.

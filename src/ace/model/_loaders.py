@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Real
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -144,6 +145,9 @@ def split_cells(
     ValueError
         If the fractions are not fractions of a whole.
     """
+    for name, size in (("train_size", train_size), ("validation_size", validation_size)):
+        if size is not None and (isinstance(size, bool) or not isinstance(size, Real)):
+            raise ValueError(f"{name} must be a fraction of the cells or None, got {size!r}.")
     if validation_size is None:
         validation_size = 0.07 if train_size is None else max(0.0, 1 - train_size)
     train_size = 0.63 if train_size is None else train_size
@@ -184,9 +188,14 @@ def given_split(
     ValueError
         If a cell occurs twice or does not exist, or there is nothing to train on.
     """
-    arrays = [np.asarray([] if p is None else p, dtype=np.int64) for p in parts]
-    if not 1 <= len(arrays) <= 3:
-        raise ValueError("external_indexing takes the rows of [training, validation, test] cells.")
+    several = isinstance(parts, list | tuple) and 1 <= len(parts) <= 3
+    arrays = [np.asarray([] if p is None else p) for p in parts] if several else []
+    if not arrays or any(a.ndim != 1 or (len(a) and a.dtype.kind not in "iu") for a in arrays):
+        raise ValueError(
+            "external_indexing takes row numbers of the cells, [training, validation, test], of "
+            f"which the last two may be left out; got {parts!r:.80}."
+        )
+    arrays = [a.astype(np.int64) for a in arrays]
     cells = np.concatenate(arrays)
     if len(cells) and (cells.min() < 0 or cells.max() >= len(codes)):
         raise ValueError(f"external_indexing has rows outside 0 … {len(codes) - 1}.")

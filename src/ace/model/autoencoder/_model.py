@@ -11,7 +11,7 @@ from scvi.train import TrainRunner
 from ace import _checks, _compat
 from ace._threads import seeded
 from ace.model._all_or_nothing import all_or_nothing
-from ace.model._fit import check_training
+from ace.model._fit import check_training, plan_options
 from ace.model._loaders import SplitCells
 from ace.model._scaling import SCALES, learn_scale, scaled_moments
 from ace.model._training import resolve_seed
@@ -252,6 +252,9 @@ class ACE(TrainedAce):
 
         Raises
         ------
+        RuntimeError
+            If the training diverges. After any error, and after Ctrl-C, the model is what it was
+            before the call.
         ValueError
             If an argument is out of range, the matrix holds NaN or infinite values, batches are
             unknown, labels are without training cells, or early stopping is asked for without
@@ -315,7 +318,7 @@ class ACE(TrainedAce):
             weights,
             recluster=recluster,
             warmup_epochs=max_epochs // 2 if warmup_epochs is None else warmup_epochs,
-            **{"lr": lr, "weight_decay": weight_decay} | (plan_kwargs or {}),
+            **plan_options(self._training_plan_cls, plan_kwargs, lr=lr, weight_decay=weight_decay),
         )
         if self.is_trained_ and not self._is_supervised:
             plan.centroids = self.centroids_  # where the clusters were

@@ -11,7 +11,7 @@ from scvi.train import TrainRunner
 from ace import _checks, _compat
 from ace._threads import seeded
 from ace.model._all_or_nothing import all_or_nothing
-from ace.model._fit import check_training
+from ace.model._fit import check_training, plan_options
 from ace.model._loaders import SplitCells
 from ace.model._training import resolve_seed
 from ace.model.scare._attribution import (
@@ -327,6 +327,9 @@ class SCARE(TrainedScare):
 
         Raises
         ------
+        RuntimeError
+            If the training diverges. After any error, and after Ctrl-C, the model is what it was
+            before the call.
         ValueError
             If an argument is out of range, the matrix holds negative, NaN or infinite values, a
             category is unknown, or early stopping is asked for without validation cells.
@@ -356,12 +359,14 @@ class SCARE(TrainedScare):
         if max_epochs is None:
             max_epochs = _compat.get_max_epochs_heuristic(len(split[0]), epochs_cap=MAX_EPOCHS)
             max_epochs = max(max_epochs, -(-MIN_STEPS // -(-len(split[0]) // batch_size)))
-        settings: dict[str, Any] = {
-            "attribution_weight": None,
-            "weight_decay": self.weight_decay_,
-            "attribution_warmup_epochs": 0 if self.is_trained_ else int(WARMUP * max_epochs),
-            "kl_warmup_epochs": 0 if self.is_trained_ else max_epochs // (1 + early_stopping),
-        } | (plan_kwargs or {})
+        settings = plan_options(
+            self._training_plan_cls,
+            plan_kwargs,
+            attribution_weight=None,
+            weight_decay=self.weight_decay_,
+            attribution_warmup_epochs=0 if self.is_trained_ else int(WARMUP * max_epochs),
+            kl_warmup_epochs=0 if self.is_trained_ else max_epochs // (1 + early_stopping),
+        )
         if settings["attribution_weight"] is None:
             settings["attribution_weight"] = (
                 default_weight(self.losses_, self._settings.reference)

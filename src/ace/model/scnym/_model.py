@@ -214,6 +214,9 @@ class SCNYM(UsingScnym):
 
         Raises
         ------
+        RuntimeError
+            If the training diverges. After any error, and after Ctrl-C, the model is what it was
+            before the call.
         ValueError
             If an argument is out of range, the matrix holds NaN or infinite values, a class has
             no training cell, or early stopping is asked for without validation cells.
