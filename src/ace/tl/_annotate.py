@@ -179,8 +179,8 @@ def annotate(
     stored = _storable.plain(unlabeled_category, "unlabeled_category")
     if not isinstance(stored, str | int | float) or pd.isna(stored):
         raise ValueError(
-            f"unlabeled_category={unlabeled_category!r} is no single value: missing ones mean "
-            "that there is no label in any case. Name the category, or leave it out."
+            f"unlabeled_category={unlabeled_category!r} is no value: missing ones mean that "
+            "there is no label in any case. Name the category, or leave it out."
         )
     _checks.share(min_prop, "min_prop")
     if reference is adata:
