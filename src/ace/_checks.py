@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
+from ace import _storable
 from ace._matrix import read_rows
 from ace._warn import warn
 
@@ -23,6 +24,9 @@ N_CELLS_LOOKED_AT = 200
 
 #: Agreement of a scorer with the given groups under which its explanation is doubtful.
 MIN_FIDELITY = 0.9
+
+#: Numbers from here on are not stored: files hold 64 bits.
+TOO_LARGE = 2**63
 
 InputKind = Literal["counts", "log", "scaled", "other"]
 
@@ -41,14 +45,16 @@ def positive(value: int | None, name: str, *, optional: bool = True) -> None:
     """Raise unless ``value`` is a positive whole number (or ``None``, if optional)."""
     if value is None and optional:
         return
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
+    number = value if isinstance(value, int | np.integer) and not isinstance(value, bool) else 0
+    if not 1 <= number < TOO_LARGE:
         either = "a positive whole number or None" if optional else "a positive whole number"
         raise ValueError(f"{name} must be {either}, got {value!r}.")
 
 
 def whole(value: Any, name: str, lowest: int) -> None:
     """Raise unless ``value`` is a whole number from ``lowest``."""
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < lowest:
+    wrong = isinstance(value, bool) or not isinstance(value, int | np.integer)
+    if wrong or not lowest <= value < TOO_LARGE:
         raise ValueError(f"{name} must be a whole number from {lowest}, got {value!r}.")
 
 
@@ -61,13 +67,6 @@ def share(value: Any, name: str) -> None:
 def seed(value: Any) -> None:
     """Raise unless ``value`` can seed a random number generator."""
     whole(value, "random_state", 0)
-
-
-def stored_name(key_added: Any) -> str:
-    """Give a name that a result can be stored under."""
-    if not isinstance(key_added, str) or not key_added or "/" in key_added:
-        raise ValueError(f"key_added must be a name without a '/', got {key_added!r}.")
-    return key_added
 
 
 def matrix_of(adata: AnnData, layer: str | None) -> Any:
@@ -95,13 +94,14 @@ def matrix_of(adata: AnnData, layer: str | None) -> Any:
 
 
 def unique_genes(adata: AnnData) -> None:
-    """Raise if a gene name occurs twice."""
+    """Raise if a gene name occurs twice, or is none that a file holds."""
     if not adata.var_names.is_unique:
         twice = adata.var_names[adata.var_names.duplicated()].unique()
         raise ValueError(
             f"{len(twice)} gene names occur more than once, such as {list(twice[:3])}. Make them "
             "unique with `adata.var_names_make_unique()`."
         )
+    _storable.text(adata.var_names, "names of genes", "Rename them: adata.var_names = [...].")
 
 
 def column_of(adata: AnnData, key: str, name: str = "adata") -> pd.Series:
@@ -111,13 +111,21 @@ def column_of(adata: AnnData, key: str, name: str = "adata") -> pd.Series:
     ------
     KeyError
         If there is none, with the nearest.
+    TypeError
+        If its name is no text.
     """
+    if not isinstance(key, str):
+        raise TypeError(
+            f"a column of {name}.obs is called by its name, got {key!r:.80}. If that is one, "
+            f"make text of them all: {name}.obs.columns = {name}.obs.columns.astype(str)."
+        )
     if key not in adata.obs:
         near = difflib.get_close_matches(str(key), list(map(str, adata.obs.columns)), n=3)
         hint = f" Did you mean {near[0]!r}?" if near else ""
         raise KeyError(
             f"there is no column {key!r} in {name}.obs, which has {list(adata.obs.columns)}.{hint}"
         )
+    _storable.text([key], f"the column of {name}.obs", f"Rename it: {name}.obs.rename(...).")
     return adata.obs[key]
 
 

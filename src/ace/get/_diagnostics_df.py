@@ -65,7 +65,7 @@ def diagnostics_df(
     True
     """
     stored = ExplanationKeys(key).read(adata)
-    groups = select_groups(group, stored["names"].dtype.names, key=key)
-    df = stored["diagnostics"].loc[groups].reset_index(drop=True)
+    groups = select_groups(group, stored.fields, key=key)
+    df = stored.diagnostics.loc[groups].reset_index(drop=True)
     df.insert(0, "group", pd.Categorical(groups, categories=groups))
     return df

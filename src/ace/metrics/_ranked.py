@@ -9,8 +9,9 @@ from typing import Any, TypeAlias
 import numpy as np
 import pandas as pd
 
-#: ``{group: genes, best first}``, a frame with a column for each group, or such a record array
-#: as ``adata.uns["ace"]["names"]`` and ``adata.uns["rank_genes_groups"]["names"]``.
+#: ``{group: genes, best first}``, a frame with a column for each group, such a record array as
+#: ``adata.uns["ace"]["names"]`` and ``adata.uns["rank_genes_groups"]["names"]``, or a table with a
+#: row for each gene of each group, as ``adata.uns["ace"]["table"]`` and ``ace.get.explain_df``.
 RankedPanels: TypeAlias = Mapping[Hashable, Iterable[Hashable]] | pd.DataFrame | np.ndarray
 
 #: Persistence of the rank-biased overlap: the first 10 genes carry 86 % of its weight.
@@ -22,6 +23,8 @@ def check_ranked(panels: RankedPanels, n_top: int, *, of: str) -> dict[str, list
     columns: dict[Hashable, Any]
     if isinstance(panels, np.ndarray) and panels.dtype.names:
         columns = {name: panels[name] for name in panels.dtype.names}
+    elif isinstance(panels, pd.DataFrame) and {"group", "gene", "score"} <= set(panels.columns):
+        columns = dict(iter(panels.groupby("group", observed=True, sort=False)["gene"]))
     elif isinstance(panels, Mapping | pd.DataFrame):
         columns = {name: panels[name] for name in panels}
     else:

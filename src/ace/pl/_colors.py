@@ -31,7 +31,7 @@ def group_colors(adata: AnnData, *, key: str) -> dict[str, str]:
     import scanpy as sc
 
     stored = ExplanationKeys(key).read(adata)
-    groupby, fields = stored["params"]["groupby"], stored["names"].dtype.names
+    groupby, fields = stored.params["groupby"], stored.fields
     labels = adata.obs[groupby].astype("category") if groupby in adata.obs else None
     groups = list(fields) if labels is None else [str(c) for c in labels.cat.categories]
 

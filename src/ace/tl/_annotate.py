@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from ace import _checks
+from ace import _checks, _storable
 from ace._keys import DEFAULT_ANNOTATION_KEY, AnnotationKeys
 from ace._warn import warn
 from ace.tl._pool import Pool, pool_cells
@@ -121,10 +121,12 @@ def annotate(
         Whether that is above the threshold, which 95 % of labelled cells held out are not. Never
         true of a cell that had a label.
     ``obs[key_added + "_majority"]``
-        With ``over_clustering``: the vote of its cluster. Cells that had a label keep it.
+        With ``over_clustering``: the vote of its cluster. Cells that had a label keep it. Labels
+        that are numbers become text if a cluster is ``"Heterogeneous"``.
     ``obsm[key_added + "_probabilities"]``
         Probability of each label, cells × labels. A ``/`` in a label becomes ``|`` in the column's
-        name: anndata ≥ 0.13 stores no other.
+        name: anndata ≥ 0.13 stores no other. Labels that no file holds as columns (longer than 200
+        bytes, more than 4000) make it an array, whose columns ``uns[key_added]["labels"]`` names.
     ``obsm["X_" + key_added]``
         The model's embedding.
     ``uns[key_added]``
@@ -140,11 +142,13 @@ def annotate(
     KeyError
         If a column or the layer does not exist.
     TypeError
-        If an object is no AnnData, or an option of the training is unknown.
+        If an object is no AnnData, an option of the training is unknown, or ``key_added`` or
+        ``unlabeled_category`` is of a type that cannot be stored.
     ValueError
         If no cell lacks a label, there are fewer than two labels, the matrices are not
-        log-normalised, gene names repeat, too few are shared, values are NaN or infinite, or an
-        argument is out of range. Nothing has been written then.
+        log-normalised, gene names repeat, too few are shared, values are NaN or infinite, an
+        argument is out of range, or a name (of a label, a gene, the result) is one that no file
+        holds. Nothing has been written then.
 
     Warns
     -----
@@ -167,15 +171,16 @@ def annotate(
     >>> bool(query.obs["scnym"].isin(atlas.obs["bulk_labels"]).all())
     True
     """
-    keys = AnnotationKeys(_checks.stored_name(key_added))
+    keys = AnnotationKeys(_storable.key(key_added))
     domains = (domain_key,) if isinstance(domain_key, str) else tuple(domain_key or ())
     _checks.positive(n_top_genes, "n_top_genes")
     _checks.positive(max_epochs, "max_epochs")
     _checks.seed(random_state)
-    if pd.isna(unlabeled_category):
+    stored = _storable.plain(unlabeled_category, "unlabeled_category")
+    if not isinstance(stored, str | int | float) or pd.isna(stored):
         raise ValueError(
-            f"unlabeled_category={unlabeled_category!r} is no value: missing ones mean that there "
-            "is no label in any case. Name the category, or leave it out."
+            f"unlabeled_category={unlabeled_category!r} is no value: missing ones mean that "
+            "there is no label in any case. Name the category, or leave it out."
         )
     _checks.share(min_prop, "min_prop")
     if reference is adata:
@@ -361,4 +366,6 @@ def majority_vote(
     winner = np.where(enough, votes.argmax(axis=1), categories.get_loc(HETEROGENEOUS))
     codes = labels.codes.astype(np.int64)
     codes[voters] = winner[cluster[voters]]
-    return pd.Categorical.from_codes(codes, categories=categories).remove_unused_categories()
+    voted = pd.Categorical.from_codes(codes, categories=categories).remove_unused_categories()
+    # No file holds numbers and text together.
+    return voted.rename_categories(str) if HETEROGENEOUS in voted.categories else voted

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from ace import _checks
+from ace import _checks, _storable
 from ace._keys import DEFAULT_KEY, ExplanationKeys, pair_name, storable
 from ace._matrix import LogCounts, summarise
 from ace._threads import one_thread
@@ -51,6 +51,7 @@ def explain(
     layer: str | None = None,
     n_cells: int | None = 1000,
     n_prototypes: int | None = None,
+    n_genes: int | None = None,
     per_cell: bool = False,
     key_added: str = DEFAULT_KEY,
     copy: bool = False,
@@ -101,10 +102,14 @@ def explain(
         Prototypes of each group in the embedding; more follow a group of odd shape more closely.
         ``None`` chooses by fidelity on held-out cells: 3, or where that is below 0.9, up to 20
         (:func:`ace.explain.choose_n_prototypes`). ``params`` of the result tells the number.
+    n_genes
+        Number of genes stored for each group in ``uns``, best first; ``None``: all, which scanpy's
+        ``values_to_plot`` needs. The scores in ``varm`` are of all genes in any case.
     per_cell
         Write the attributions of the single cells that were drawn to a layer (0 elsewhere).
     key_added
-        Name of the result. What lies under it is overwritten.
+        Name of the result. A ranking of genes (of this function or scanpy's) that lies under it is
+        overwritten; nothing else is.
     copy
         Return a changed copy and leave ``adata`` as it is.
     random_state
@@ -129,9 +134,16 @@ def explain(
         ``n_reference``, ``panel_size`` (genes that a cross-validated surrogate has use for),
         ``flip_rate``, ``l1`` and ``n_features`` (of perturbations), ``delta`` (relative gap of
         attributions that should sum to a known number), ``seconds``.
+
+        No file holds scanpy's records with many fields (from 700 to 800 of 20 characters) or, in
+        Zarr's format 2, with a colon in a name. ``table`` has all in place of the records then, a
+        row for each gene of each group, and ``params["stored_as"]`` says ``"table"``.
+        :mod:`ace.get` and :mod:`ace.pl` read both alike, scanpy only the records.
     ``adata.varm[key_added + "_scores"]``
-        Signed scores, genes × groups. A ``/`` in a group's name becomes ``|`` in the column's:
-        anndata ≥ 0.13 stores no other.
+        Signed scores, genes × groups. A ``/`` in a group's name becomes ``|`` in the column's, as
+        anndata ≥ 0.13 stores no other. More than 4000 groups, or names that no file holds as
+        columns (longer than 200 bytes), make it an array, its columns in the order of the
+        diagnostics.
     ``adata.layers[key_added + "_cells"]``
         Attributions of single cells, with ``per_cell=True``.
 
@@ -140,13 +152,15 @@ def explain(
     KeyError
         If the column or the layer does not exist, or a column of ``obs`` that the model reads.
     TypeError
-        If the model is none.
+        If the model is none, or ``key_added`` or an option is of a type that cannot be stored.
     RuntimeError
         If the model is not trained.
     ValueError
         If a group, method, option or number is not allowed, there is one group only, gene names
         repeat, a gene of the model is missing or a batch unknown to it, its latent space is no
-        differentiable function of the genes, or values are NaN or infinite.
+        differentiable function of the genes, values are NaN or infinite, a name (of a group, a
+        gene, the result) is one that no file holds, or something else lies under ``key_added``.
+        Nothing has been written then.
 
     Warns
     -----
@@ -174,6 +188,7 @@ def explain(
             layer=layer,
             n_cells=n_cells,
             n_prototypes=n_prototypes,
+            n_genes=n_genes,
             per_cell=per_cell,
             key_added=key_added,
             copy=copy,
@@ -204,6 +219,7 @@ def _explain(
     layer: str | None,
     n_cells: int | None,
     n_prototypes: int | None,
+    n_genes: int | None,
     per_cell: bool,
     key_added: str,
     copy: bool,
@@ -220,9 +236,12 @@ def _explain(
         _checks.one_of(option, f"option of method {method!r}", list(options_of(kind)))
     _checks.positive(n_cells, "n_cells")
     _checks.positive(n_prototypes, "n_prototypes")
+    _checks.positive(n_genes, "n_genes")
+    stored_options = _storable.plain(method_options, "option")
     _checks.seed(random_state)
     _checks.unique_genes(adata)
-    ExplanationKeys(key_added).require_free(adata)
+    keys = ExplanationKeys(_storable.key(key_added))
+    keys.require_free(adata)
     if model is not None:
         model = readable(model, adata)
         layer = layer_of_model(model, layer)
@@ -233,6 +252,8 @@ def _explain(
     fields = [
         names[s] if reference != "each" else pair_name(names[s], names[t or 0]) for s, t in pairs
     ]
+    asked = sorted({group for pair in pairs for group in pair if group is not None})
+    _storable.groups([names[group] for group in asked], groupby)
     _checks.distinct([storable(field) for field in fields], fields)
     if copy and adata.isbacked:
         raise ValueError(
@@ -246,7 +267,6 @@ def _explain(
         _checks.warn_of_counts(values, layer)
     summary = summarise(matrix, codes, len(names))
     _checks.finite(summary.mean, adata.var_names, layer)
-    asked = sorted({group for pair in pairs for group in pair if group is not None})
     _checks.warn_of_single_cells(summary.counts[asked], [names[group] for group in asked])
 
     if model is None:
@@ -272,6 +292,7 @@ def _explain(
         summary,
         # scanpy's formula turns means of logarithms back: it holds for nothing else.
         log_base=_log_base(adata, matrix) if values == "log" else None,
+        n_genes=n_genes,
     )
     per_cell_rows: list[tuple[np.ndarray, np.ndarray]] = []
     for (source, other), field in zip(_watched(pairs, progress), fields, strict=True):
@@ -296,7 +317,7 @@ def _explain(
 
     if copy:
         adata = adata.copy()
-    written = ExplanationKeys(key_added).write(
+    written = keys.write(
         adata,
         params={
             "groupby": groupby,
@@ -305,15 +326,14 @@ def _explain(
             "use_raw": False,
             "layer": layer,
             "corr_method": None,
-            "options": {
-                k: list(v) if isinstance(v, tuple) else v for k, v in method_options.items()
-            },
+            "options": stored_options,
             "scorer": type(scored.scorer).__name__,
             "embedding": name_of(model),
             "fidelity": overall,
             "values": values,
             "n_cells": n_cells,
             "n_prototypes": used,
+            "n_genes": n_genes,
             "random_state": random_state,
         },
         records=tables.records(),

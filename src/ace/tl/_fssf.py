@@ -11,7 +11,7 @@ import pandas as pd
 import scanpy as sc
 from anndata import AnnData
 
-from ace import _checks
+from ace import _checks, _storable
 from ace._fssf_keys import DEFAULT_FSSF_KEY, FssfKeys
 from ace._warn import warn
 from ace.metrics._fssf import fit_neighbors
@@ -116,12 +116,12 @@ def fssf(
     RuntimeError
         If the model is not trained.
     TypeError
-        If ``model`` is no model with a latent space that is a function of genes, or ``genes`` are
-        no names.
+        If ``model`` is no model with a latent space that is a function of genes, ``genes`` are no
+        names, or ``key_added`` is no text.
     ValueError
         If the model lacks genes of the set, no group has two subclusters, there are too few genes
-        besides the set for random ones, or an argument is out of range. Nothing has been written
-        then.
+        besides the set for random ones, an argument is out of range, or a name (of a group, a
+        subcluster, the result) is one that no file holds. Nothing has been written then.
 
     Warns
     -----
@@ -145,7 +145,7 @@ def fssf(
     >>> bool(ace.get.fssf_df(adata)["fssf"].between(-1, 1).all())
     True
     """
-    keys = FssfKeys(_checks.stored_name(key_added))
+    keys = FssfKeys(_storable.key(key_added))
     for value, name in ((n_neighbors, "n_neighbors"), (batch_size, "batch_size")):
         _checks.positive(value, name, optional=False)
     _checks.whole(min_cells, "min_cells", 2)
@@ -161,7 +161,10 @@ def fssf(
         )
     keys.require_free(adata)
     codes, names = _groups(adata, groupby)
+    _storable.text(names, f"groups of adata.obs[{groupby!r}]", "Rename them.")
     given = None if subclusters is None else _checks.column_of(adata, subclusters)
+    if given is not None:
+        _check_subclusters(given, codes, names)
 
     # scvi-tools takes seconds to import: only this call waits for it.
     from ace.model._encoder import Encoder
@@ -182,7 +185,7 @@ def fssf(
             parts = _leiden(latent[rows], resolution, n_neighbors, random_state)
         else:
             parts = pd.Categorical(given.iloc[rows]).remove_unused_categories()
-        subnames = [f"{name}:{part}" for part in parts.categories]
+        subnames = [_subname(name, part) for part in parts.categories]
         labels[rows] = np.array(subnames, dtype=object)[parts.codes]
         categories += subnames
         rng = np.random.default_rng([random_state, code])
@@ -268,6 +271,18 @@ def _groups(adata: AnnData, groupby: str) -> tuple[np.ndarray, list[str]]:
     return _checks.groups_of(adata, groupby, at_least=1)
 
 
+def _check_subclusters(given: pd.Series, codes: np.ndarray, names: Sequence[str]) -> None:
+    """Raise if subclusters cannot be stored, or two of them would have one name."""
+    cells = pd.DataFrame({"group": codes, "part": given.to_numpy()}).dropna().drop_duplicates()
+    parts = [_subname(names[row.group], row.part) for row in cells.itertuples()]
+    _storable.text(parts, f"subclusters of adata.obs[{given.name!r}]", "Rename them.")
+    _checks.distinct(parts, sorted(parts))
+
+
+def _subname(group: str, part: Any) -> str:
+    return f"{group}:{part}"
+
+
 def _columns(dimensions: Sequence[int] | slice | None, n_latent: int) -> np.ndarray:
     """Dimensions of the latent space as numbers."""
     every = np.arange(n_latent)
@@ -294,6 +309,7 @@ def _gene_sets(
     if isinstance(genes, Mapping):
         for group in genes:
             _checks.one_of(str(group), "a group of genes", names)
+        _checks.distinct([str(group) for group in genes], list(genes))
         return {str(g): _checks.known_genes(own, index, "model") for g, own in genes.items()}
     if isinstance(genes, str):
         if genes not in adata.var or adata.var[genes].dtype != bool:

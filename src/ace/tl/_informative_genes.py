@@ -11,7 +11,7 @@ import scipy.sparse as sp
 from sklearn.feature_selection import mutual_info_classif
 from sklearn.metrics import mutual_info_score
 
-from ace import _checks
+from ace import _checks, _storable
 from ace._keys import require_free, storable
 from ace._matrix import LogCounts, read_rows
 from ace._warn import warn
@@ -80,14 +80,19 @@ def informative_genes(
     Names of genes, best first; with ``within`` a dictionary of them by type. Written is
     ``uns[key_added]``, with ``params`` and the frame ``scores``, genes × types (or ``"all"``), in
     nats. A ``/`` in a type becomes ``|`` in the column's name: anndata ≥ 0.13 stores no other.
+    Where no file holds types as columns (names longer than 200 bytes, more than 4000 types), it is
+    a row for each gene of each type, ``type``, ``gene`` and ``score``.
 
     Raises
     ------
     KeyError
         If a column or the layer does not exist.
+    TypeError
+        If ``key_added`` is no text.
     ValueError
         If there is one group only, in all cells or in each type, gene names repeat, values are NaN
-        or infinite, or an argument is out of range. Nothing has been written then.
+        or infinite, an argument is out of range, or a name is one that no file holds. Nothing has
+        been written then.
 
     Warns
     -----
@@ -101,7 +106,7 @@ def informative_genes(
     >>> ace.tl.informative_genes(adata, "phase", n_genes=2)
     ['STMN1', 'PCNA']
     """
-    name = _checks.stored_name(key_added)
+    name = _storable.key(key_added)
     _checks.positive(n_genes, "n_genes", optional=False)
     _checks.positive(n_bins, "n_bins")
     _checks.positive(min_cells, "min_cells", optional=False)
@@ -114,6 +119,7 @@ def informative_genes(
     types, names = np.zeros(adata.n_obs, dtype=np.int64), [ALL]
     if within is not None:
         types, names = _checks.groups_of(adata, within, at_least=1)
+        _storable.groups(names, within)
         _checks.distinct([storable(n) for n in names], names)
     matrix = _checks.matrix_of(adata, layer)
     if _checks.input_kind(matrix) == "counts":
@@ -156,8 +162,8 @@ def informative_genes(
         "min_cells": min_cells,
         "random_state": random_state,
     }
-    frame = pd.DataFrame(scores, index=adata.var_names.copy()).rename(columns=storable)
-    adata.uns[name] = {"params": params, "scores": frame}
+    frame = pd.DataFrame(scores, index=adata.var_names.copy()).rename_axis(index=None)
+    adata.uns[name] = {"params": params, "scores": _stored(frame)}
     logger.info("added .uns[%r]", name)
     return found if within is not None else found[ALL]
 
@@ -194,6 +200,22 @@ def _by_neighbors(values: sp.csc_array, codes: np.ndarray, random_state: int) ->
                 x, codes, discrete_features=False, random_state=random_state
             )[0]
     return scores
+
+
+def _stored(scores: pd.DataFrame) -> pd.DataFrame:
+    """Scores as they are stored, a column for each type where files hold that, else a row."""
+    wide = scores.rename(columns=storable)
+    if isinstance(_storable.frame(wide), pd.DataFrame):
+        return wide
+    n_genes, n_types = scores.shape
+    types, genes = pd.Index(scores.columns, dtype=object), pd.Index(scores.index, dtype=object)
+    return pd.DataFrame(
+        {
+            "type": pd.Categorical.from_codes(np.repeat(np.arange(n_types), n_genes), types),
+            "gene": pd.Categorical.from_codes(np.tile(np.arange(n_genes), n_types), genes),
+            "score": scores.to_numpy().ravel(order="F"),
+        }
+    )
 
 
 def _best(genes: pd.Index, scores: np.ndarray, n_genes: int) -> list[str]:

@@ -12,7 +12,7 @@ import scipy.sparse as sp
 from anndata import AnnData
 from anndata.utils import make_index_unique
 
-from ace import _checks
+from ace import _checks, _storable
 from ace._keys import storable
 from ace._matrix import CHUNK_VALUES, read_rows
 from ace._warn import warn
@@ -151,12 +151,15 @@ def _labels(adata: AnnData, key: str, unlabeled_category: Any, name: str) -> pd.
     if unlabeled_category in labels.categories:
         labels = labels.remove_categories([unlabeled_category])
     labels = labels.remove_unused_categories()
+    # Numbers beside "Unknown" are objects; without it they are numbers, which files hold.
+    labels = labels.rename_categories(labels.categories.infer_objects())
     classes = [str(label) for label in labels.categories]
     if len(classes) < 2:
         raise ValueError(
             f"{name}.obs[{key!r}] holds {len(classes)} labels besides {unlabeled_category!r}, "
             f"{classes}: there must be two at least to tell apart."
         )
+    _storable.labels(labels.categories, key, name)
     _checks.distinct([storable(label) for label in classes], classes)
     doubtful = [label for label in classes if label.strip().lower() in _LOOKS_UNLABELLED]
     if doubtful:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from ace import _checks
+from ace import _checks, _storable
 from ace._keys import DIAGNOSTICS, ExplanationKeys, storable
 from ace._matrix import summarise
 from ace.explain import Attribution
@@ -63,7 +63,8 @@ def rank_specificity(
     n_genes
         Number of genes kept in the records; ``None``: all.
     key_added
-        Name of the result. What lies under it is overwritten.
+        Name of the result. A ranking of genes (of this function or scanpy's) that lies under it is
+        overwritten; nothing else is.
     copy
         Return a changed copy and leave ``adata`` as it is.
 
@@ -81,13 +82,18 @@ def rank_specificity(
     ``adata.varm[key_added + "_scores"]``
         Signed scores, genes × groups. A ``/`` in a group's name becomes ``|`` in the column's.
 
+    Where no file holds that, in the other forms that :func:`explain` tells of.
+
     Raises
     ------
     KeyError
         If the column or the layer does not exist.
+    TypeError
+        If ``key_added`` is no text.
     ValueError
         If a group or number is not allowed, there is one group only, gene names repeat, values are
-        NaN or infinite, or some of the first cells or a group's mean are negative.
+        NaN or infinite, some of the first cells or a group's mean are negative, a name is one that
+        no file holds, or something else lies under ``key_added``. Nothing has been written then.
 
     Warns
     -----
@@ -119,11 +125,12 @@ def _rank(
     _checks.share(min_fraction, "min_fraction")
     _checks.positive(n_genes, "n_genes")
     _checks.unique_genes(adata)
-    keys = ExplanationKeys(_checks.stored_name(key_added))
+    keys = ExplanationKeys(_storable.key(key_added))
     keys.require_free(adata)
     codes, names = _checks.groups_of(adata, groupby)
     chosen = _checks.chosen_groups(groups, names)
     fields = [names[group] for group in chosen]
+    _storable.groups(fields, groupby)
     _checks.distinct([storable(field) for field in fields], fields)
     if copy and adata.isbacked:
         raise ValueError(
@@ -140,9 +147,13 @@ def _rank(
     every = np.arange(adata.n_vars)
     base = adata.uns.get("log1p", {}).get("base") or np.e
     tables = ExplanationTables(
-        adata.var_names, every, summary, log_base=base if values == "log" else None
+        adata.var_names,
+        every,
+        summary,
+        log_base=base if values == "log" else None,
+        n_genes=n_genes,
     )
-    by_name = np.argsort(np.argsort(adata.var_names.to_numpy().astype(str)))
+    by_name = np.argsort(np.argsort(adata.var_names.to_numpy(dtype=object)))
     specific = _specificity(summary.mean)
     for group, field in zip(chosen, fields, strict=True):
         others = [g for g in range(len(names)) if g != group]
@@ -176,7 +187,7 @@ def _rank(
             "min_fraction": float(min_fraction),
             "values": values,
         },
-        records={name: frame.iloc[:n_genes] for name, frame in tables.records().items()},
+        records=tables.records(),
         scores=tables.scores(),
         frames={"diagnostics": tables.diagnostics()},
     )
