@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-from numbers import Real
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -11,6 +10,10 @@ import pandas as pd
 import scipy.sparse as sp
 
 from ace._matrix import read_rows
+from ace._numbers import LARGEST_SEED as LARGEST_SEED
+from ace._numbers import number as number
+from ace._numbers import seed as seed
+from ace._numbers import whole as whole
 from ace._warn import warn
 
 if TYPE_CHECKING:
@@ -24,12 +27,19 @@ N_CELLS_LOOKED_AT = 200
 #: Agreement of a scorer with the given groups under which its explanation is doubtful.
 MIN_FIDELITY = 0.9
 
+#: Squares of larger values, summed over genes, leave the range of single precision.
+LARGEST = 1e15
+
 InputKind = Literal["counts", "log", "scaled", "other"]
 
 
 def one_of(value: Any, name: str, allowed: Collection[Any]) -> None:
     """Raise a ``ValueError`` with the nearest allowed values if ``value`` is not one of them."""
-    if value in allowed:
+    try:
+        known = value in allowed
+    except (TypeError, ValueError):  # arrays and pandas.NA compare to no truth value
+        known = False
+    if known:
         return
     near = difflib.get_close_matches(str(value), [str(a) for a in allowed], n=3)
     hint = f" Did you mean {near[0]!r}?" if near else ""
@@ -37,30 +47,24 @@ def one_of(value: Any, name: str, allowed: Collection[Any]) -> None:
     raise ValueError(f"{name}={value!r} is not one of {shown}.{hint}")
 
 
-def positive(value: int | None, name: str, *, optional: bool = True) -> None:
+def positive(value: Any, name: str, *, optional: bool = True) -> None:
     """Raise unless ``value`` is a positive whole number (or ``None``, if optional)."""
-    if value is None and optional:
-        return
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-        either = "a positive whole number or None" if optional else "a positive whole number"
-        raise ValueError(f"{name} must be {either}, got {value!r}.")
-
-
-def whole(value: Any, name: str, lowest: int) -> None:
-    """Raise unless ``value`` is a whole number from ``lowest``."""
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < lowest:
-        raise ValueError(f"{name} must be a whole number from {lowest}, got {value!r}.")
+    whole(value, name, optional=optional)
 
 
 def share(value: Any, name: str) -> None:
-    """Raise unless ``value`` is a share of cells."""
-    if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= float(value) <= 1:
-        raise ValueError(f"{name} is a share of cells, from 0 to 1, got {value!r}.")
+    """Raise unless ``value`` is a share of cells, from 0 to 1."""
+    number(value, name, 0, 1)
 
 
-def seed(value: Any) -> None:
-    """Raise unless ``value`` can seed a random number generator."""
-    whole(value, "random_state", 0)
+def layers(units: Any, name: str) -> tuple[int, ...]:
+    """Give the units of each hidden layer; a number is one layer."""
+    each = units if isinstance(units, list | tuple | np.ndarray) else (units,)
+    if not len(each):
+        raise ValueError(f"{name} needs a layer at least, such as {name}=(64,), got {units!r}.")
+    for number_of_units in each:
+        whole(number_of_units, f"{name} (units of each hidden layer)")
+    return tuple(int(n) for n in each)
 
 
 def stored_name(key_added: Any) -> str:
@@ -166,6 +170,8 @@ def groups_of(
     names = [str(c) for c in category.cat.categories]
     if len(set(names)) < len(names):
         raise ValueError(f"names of groups in adata.obs[{groupby!r}] coincide as text: {names}.")
+    if not names:
+        raise ValueError(f"adata.obs[{groupby!r}] names no group of the {adata.n_obs} cells.")
     if len(names) < at_least:
         raise ValueError(
             f"adata.obs[{groupby!r}] has one group only, {names}: there is nothing to tell it "
@@ -294,13 +300,40 @@ def warn_of_single_cells(counts: np.ndarray, names: Sequence[str]) -> None:
 
 
 def finite(means: np.ndarray, genes: pd.Index, layer: str | None) -> None:
-    """Raise if the mean of a gene shows that it has NaN or infinite values."""
+    """Raise if the mean of a gene shows values that are NaN, infinite, or too large to square."""
+    where = "adata.X" if layer is None else f"adata.layers[{layer!r}]"
     bad = ~np.isfinite(means).all(0)
     if bad.any():
-        where = "adata.X" if layer is None else f"adata.layers[{layer!r}]"
         raise ValueError(
             f"{where} has NaN or infinite values in {int(bad.sum())} genes, such as "
             f"{list(genes[bad][:3])}. Leave these genes out, or mend the values."
+        )
+    bad = (np.abs(means) > LARGEST).any(0)
+    if bad.any():
+        raise ValueError(
+            f"{where} has values above {LARGEST:g} in {int(bad.sum())} genes, such as "
+            f"{list(genes[bad][:3])}, which is no expression. Leave these genes out, or normalise."
+        )
+
+
+def varied(mean: np.ndarray, variance: np.ndarray) -> None:
+    """Raise unless some gene differs between cells, by more than single precision can tell."""
+    if (variance > np.maximum(1e-12 * mean**2, 1e-30)).any():
+        return
+    raise ValueError(
+        "the cells do not differ: every gene has the same value in all of them, up to rounding. "
+        "There is nothing to explain; look at the values of the matrix."
+    )
+
+
+def finite_scores(scores: np.ndarray, field: str, method: str) -> None:
+    """Raise if a method found scores that are no numbers, so that none is stored."""
+    bad = int((~np.isfinite(scores)).sum())
+    if bad:
+        raise ValueError(
+            f"method={method!r} gives {bad} genes of {field!r} scores that are NaN or infinite: "
+            "values of the matrix, or an option of the method, are too large or too small for "
+            "single precision. Nothing was written."
         )
 
 

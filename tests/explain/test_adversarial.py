@@ -124,8 +124,8 @@ class Scale(torch.nn.Module):
     [
         ({"solver": "newton"}, "solver must be"),
         ({"output": "odds"}, "output must be"),
-        ({"penalty": 0}, "penalty must be positive"),
-        ({"margin": -1}, "margin must not be negative"),
+        ({"penalty": 0}, "penalty must be a number above 0"),
+        ({"margin": -1}, "margin must be a number from 0"),
     ],
 )
 def test_bad_options(classifier, two, options, message):

@@ -62,7 +62,7 @@ def test_groups_of_one_method_only():
         ({"panels": PANELS["ACE"]}, "panels of method 'T' must be"),
         ({"measure": "dice"}, r"measure must be one of \('jaccard', 'n_shared', 'rbo'\)"),
         ({"n_top": 0}, "n_top must be a positive integer"),
-        ({"persistence": 2}, "persistence must be between"),
+        ({"persistence": 2}, "persistence must be a number between"),
     ],
 )
 def test_errors_say_what_was_expected(arguments, message):

@@ -102,8 +102,8 @@ class SCNYM(UsingScnym):
         _checks.whole(n_hidden, "n_hidden", 1)
         _checks.whole(n_layers, "n_layers", 1)
         _checks.one_of(normalization, "normalization", NORMALIZATIONS)
-        if not 0 <= dropout_rate < 1:
-            raise ValueError(f"dropout_rate must lie in [0, 1), got {dropout_rate}.")
+        _checks.number(dropout_rate, "dropout_rate", 0, 1, below=True)
+        _checks.whole(random_state, "random_state", 0, _checks.LARGEST_SEED, optional=True)
         super().__init__(adata, registry)
         self.random_state_ = resolve_seed(random_state)
         self.split_fingerprint_: str | None = None
