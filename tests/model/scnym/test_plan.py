@@ -237,14 +237,14 @@ def test_presets_differ_by_what_they_say() -> None:
     ("changes", "error", "message"),
     [
         ({"adversery_weight": 1.0}, TypeError, r"no \['adversery_weight'\].*adversary_weight"),
-        ({"adversary_weight": -1.0}, ValueError, "adversary_weight must not be negative"),
-        ({"mixup_alpha": 0.0}, ValueError, "mixup_alpha must be positive"),
+        ({"adversary_weight": -1.0}, ValueError, "adversary_weight must be a number from 0"),
+        ({"mixup_alpha": 0.0}, ValueError, "mixup_alpha must be a number above 0"),
         ({"confidence_threshold": 1.0}, ValueError, r"\[0, 1\)"),
         ({"teacher_decay": 1.0}, ValueError, r"\(0, 1\) or be None"),
-        ({"balance": 2.0}, ValueError, r"balance must lie in \[0, 1\]"),
+        ({"balance": 2.0}, ValueError, "balance must be a number from 0 to 1"),
         ({"optimizer": "sgd"}, ValueError, "one of .*adadelta"),
-        ({"max_epochs": 0}, ValueError, "max_epochs must be at least 1"),
-        ({"ssl_ramp_epochs": -1}, ValueError, "ssl_ramp_epochs must not be negative"),
+        ({"max_epochs": 0}, ValueError, "max_epochs must be a positive whole number"),
+        ({"ssl_ramp_epochs": -1}, ValueError, "ssl_ramp_epochs must be a whole number from 0"),
     ],
 )
 def test_bad_settings_are_refused(

@@ -9,8 +9,11 @@ import scipy.sparse as sp
 from scvi.train import TrainRunner
 
 from ace import _checks, _compat
+from ace._threads import seeded
+from ace.model._all_or_nothing import all_or_nothing
+from ace.model._fit import check_training
 from ace.model._loaders import SplitCells
-from ace.model._training import resolve_seed, seeded
+from ace.model._training import resolve_seed
 from ace.model.scare._attribution import (
     ATTRIBUTIONS,
     COMBINES,
@@ -263,6 +266,7 @@ class SCARE(TrainedScare):
 
     # -- training ------------------------------------------------------------------------------
 
+    @all_or_nothing
     def train(
         self,
         max_epochs: int | None = None,
@@ -291,7 +295,8 @@ class SCARE(TrainedScare):
         accelerator
             Lightning's name of the hardware.
         devices
-            Lightning's choice of device; one device is used.
+            Lightning's choice of devices. Several (``devices=2, strategy="ddp"``) share each
+            minibatch; see :ref:`several-processes`.
         train_size
             Fraction of the cells to train on; ``None`` for 0.9.
         validation_size
@@ -319,7 +324,8 @@ class SCARE(TrainedScare):
             them with early stopping), ``lr``, …
         **trainer_kwargs
             Passed on to :class:`scvi.train.Trainer`: ``enable_progress_bar``, ``callbacks``,
-            ``early_stopping_min_delta``, ``logger``, …
+            ``early_stopping_min_delta``, ``logger``, ``strategy``, ``ckpt_path`` (a checkpoint
+            of Lightning to resume from), …
 
         Raises
         ------
@@ -327,10 +333,11 @@ class SCARE(TrainedScare):
             If an argument is out of range, the matrix holds negative, NaN or infinite values, a
             category is unknown, or early stopping is asked for without validation cells.
         """
-        if batch_size < 1 or (max_epochs is not None and max_epochs < 1):
-            raise ValueError(
-                f"batch_size and max_epochs must be at least 1, got {batch_size} and {max_epochs}."
-            )
+        check_training(
+            max_epochs=max_epochs,
+            batch_size=batch_size,
+            random_state=random_state,
+        )
         self._require_genes(None)
         reader = self._reader()
         covariates = self._covariates(None)

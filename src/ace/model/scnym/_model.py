@@ -8,10 +8,14 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from scvi import REGISTRY_KEYS
 from scvi.train import TrainRunner
+from torch import nn
 
 from ace import _checks
+from ace._threads import seeded
+from ace.model._all_or_nothing import all_or_nothing
+from ace.model._fit import check_training
 from ace.model._scaling import learn_scale
-from ace.model._training import BestWeights, resolve_seed, seeded
+from ace.model._training import BestWeights, resolve_seed
 from ace.model.scnym._loader import LabelledAndUnlabelled
 from ace.model.scnym._module import NORMALIZATIONS, ScnymModule
 from ace.model.scnym._plan import DOMAINS_KEY, ScnymTrainingPlan
@@ -129,6 +133,7 @@ class SCNYM(UsingScnym):
         )
         self.init_params_ = self._get_init_params(locals())
 
+    @all_or_nothing
     def train(
         self,
         max_epochs: int | None = None,
@@ -177,7 +182,8 @@ class SCNYM(UsingScnym):
         accelerator
             Lightning's name of the hardware.
         devices
-            Lightning's choice of device; one device is used.
+            Lightning's choice of devices. Several (``devices=2, strategy="ddp"``) share each
+            minibatch; see :ref:`several-processes`.
         train_size
             Fraction of the labelled cells to train on; ``None`` for 0.9. Each class is split by
             itself.
@@ -202,20 +208,23 @@ class SCNYM(UsingScnym):
             Settings of :class:`~ace.model.scnym.Recipe` that replace the preset's.
         **trainer_kwargs
             Passed on to :class:`scvi.train.Trainer`: ``enable_progress_bar``, ``callbacks``,
-            ``early_stopping_min_delta``, ``logger``, …
+            ``early_stopping_min_delta``, ``logger``, ``strategy``, ``ckpt_path`` (a checkpoint
+            of Lightning to resume from), …
 
         Raises
         ------
         ValueError
             If an argument is out of range, the matrix holds NaN or infinite values, a class has
-            no training cell, or early stopping is asked for without validation cells.
+            no training cell, a minibatch has one labelled cell where batch normalisation needs
+            two, or early stopping is asked for without validation cells.
         TypeError
             If ``plan_kwargs`` has settings that there are not.
         """
-        if batch_size < 1 or (max_epochs is not None and max_epochs < 1):
-            raise ValueError(
-                f"batch_size and max_epochs must be at least 1, got {batch_size} and {max_epochs}."
-            )
+        check_training(
+            max_epochs=max_epochs,
+            batch_size=batch_size,
+            random_state=random_state,
+        )
         recipe = recipe_of(preset, plan_kwargs or {})
         reader = self._reader()
         labels = self._given_labels()
@@ -234,6 +243,7 @@ class SCNYM(UsingScnym):
         if not (recipe.mixmatch or recipe.adversary_weight):
             unlabelled = unlabelled[:0]  # nothing is learned from them
         self._check_cells(labels, split, unlabelled)
+        self._check_minibatches(len(split[0]), batch_size)
         self._require_finite(reader, np.concatenate([*split, unlabelled]))
         if not self.is_trained_:
             seen = np.union1d(split[0], unlabelled)
@@ -287,6 +297,17 @@ class SCNYM(UsingScnym):
         complete = np.isin(np.arange(len(self.labels)), labels[split[0]]).all()
         if not was_trained or (complete and len(split[1]) >= self.fewest_held_out):
             self._calibrate(reader, labels, batch_size)
+
+    def _check_minibatches(self, n_labelled: int, batch_size: int) -> None:
+        """Find out before the training whether a minibatch has a single labelled cell."""
+        normalised = any(isinstance(part, nn.BatchNorm1d) for part in self.module.modules())
+        if normalised and min(n_labelled, batch_size) == 1:
+            mend = "take batch_size=2 or more" if batch_size == 1 else "label more cells"
+            raise ValueError(
+                f"each minibatch would hold one labelled cell (batch_size={batch_size}, "
+                f"{n_labelled} labelled cells to train on), and batch normalisation needs two: "
+                f'{mend}, or build the model with normalization="layer".'
+            )
 
     def _check_cells(
         self, labels: np.ndarray, split: tuple[np.ndarray, ...], unlabelled: np.ndarray
