@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Hashable, Iterable
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -17,7 +18,7 @@ from ace._numbers import whole as whole
 from ace._warn import warn
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Collection, Sequence
 
     from anndata import AnnData
 
@@ -87,7 +88,7 @@ def matrix_of(adata: AnnData, layer: str | None) -> Any:
     if adata.n_obs == 0 or adata.n_vars == 0:
         raise ValueError(f"adata is empty: {adata.n_obs} cells x {adata.n_vars} genes.")
     if layer is not None:
-        if layer not in adata.layers:
+        if not isinstance(layer, Hashable) or layer not in adata.layers:
             raise KeyError(
                 f"there is no layer {layer!r}; adata.layers has {list(adata.layers)}, and "
                 "layer=None takes adata.X."
@@ -108,7 +109,7 @@ def unique_genes(adata: AnnData) -> None:
         )
 
 
-def column_of(adata: AnnData, key: str, name: str = "adata") -> pd.Series:
+def column_of(adata: AnnData, key: Any, name: str = "adata") -> pd.Series:
     """Give a column of ``obs`` of the object that the user calls ``name``.
 
     Raises
@@ -116,13 +117,33 @@ def column_of(adata: AnnData, key: str, name: str = "adata") -> pd.Series:
     KeyError
         If there is none, with the nearest.
     """
-    if key not in adata.obs:
+    if not isinstance(key, Hashable) or key not in adata.obs:
         near = difflib.get_close_matches(str(key), list(map(str, adata.obs.columns)), n=3)
         hint = f" Did you mean {near[0]!r}?" if near else ""
         raise KeyError(
             f"there is no column {key!r} in {name}.obs, which has {list(adata.obs.columns)}.{hint}"
         )
     return adata.obs[key]
+
+
+def column_names(keys: Any, name: str) -> tuple[str, ...]:
+    """Give the names of columns that an argument lists: none, one, or several."""
+    if keys is None:
+        return ()
+    names = (keys,) if isinstance(keys, str) else keys
+    if not isinstance(names, list | tuple) or not all(isinstance(key, str) for key in names):
+        raise TypeError(
+            f"{name} must be the name of a column of obs, or a list of them, got {keys!r:.60}."
+        )
+    return tuple(names)
+
+
+def category(value: Any, name: str) -> None:
+    """Raise unless a value can be a category of cells: a name or a number, and not missing."""
+    if not pd.api.types.is_scalar(value) or (value is not None and pd.isna(value)):
+        raise ValueError(
+            f"{name} must be a category, such as 'Unknown', or None, got {value!r:.60}."
+        )
 
 
 def groups_of(
@@ -180,11 +201,11 @@ def groups_of(
     return category.cat.codes.to_numpy().astype(np.int64), names
 
 
-def chosen_groups(groups: Literal["all"] | Iterable[str], names: Sequence[str]) -> list[int]:
+def chosen_groups(groups: Any, names: Sequence[str]) -> list[int]:
     """Codes of the groups that were asked for, in the order of ``names``."""
-    if isinstance(groups, str):
-        if groups == "all":
-            return list(range(len(names)))
+    if isinstance(groups, str) and groups == "all":
+        return list(range(len(names)))
+    if isinstance(groups, str) or not isinstance(groups, Iterable):
         raise ValueError(f"groups must be 'all' or a list, such as [{groups!r}], got {groups!r}.")
     wanted = [str(g) for g in groups]
     if not wanted:
@@ -365,9 +386,10 @@ def gene_positions(have: pd.Index, want: Sequence[str], owner: str) -> np.ndarra
     return positions
 
 
-def known_genes(genes: Collection[str], have: pd.Index, owner: str) -> np.ndarray:
+def known_genes(genes: Any, have: pd.Index, owner: str) -> np.ndarray:
     """Positions of the genes of a set, each once and in increasing order; raise if any lacks."""
-    if isinstance(genes, str) or not all(isinstance(gene, str) for gene in genes):
+    is_list = isinstance(genes, Iterable) and not isinstance(genes, str)
+    if not is_list or not all(isinstance(gene, str) for gene in genes):
         raise TypeError(f"genes must be names of genes, such as ['CD3D', 'CD8A'], got {genes!r}.")
     want = list(dict.fromkeys(genes))
     if not want:

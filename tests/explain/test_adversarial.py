@@ -122,8 +122,8 @@ class Scale(torch.nn.Module):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"solver": "newton"}, "solver must be"),
-        ({"output": "odds"}, "output must be"),
+        ({"solver": "newton"}, "solver=.newton. is not one of"),
+        ({"output": "odds"}, "output=.odds. is not one of"),
         ({"penalty": 0}, "penalty must be a number above 0"),
         ({"margin": -1}, "margin must be a number from 0"),
     ],

@@ -146,7 +146,7 @@ def test_the_scorer_is_left_as_it_was(scorer, eights):
         ({"penalty": 0.0}, "penalty must be a number above 0"),
         ({"step_size": 0.0}, "step_size must be a number above 0"),
         ({"restarts": -1}, "restarts must be"),
-        ({"solver": "newton"}, "solver must be"),
+        ({"solver": "newton"}, "solver=.newton. is not one of"),
     ],
 )
 def test_what_cannot_be_done_is_said(scorer, eights, change, message):

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ace._checks import one_of
 from ace._numbers import number
 from ace._warn import warn
 from ace.explain._method import Attribution, Method, MethodInfo, is_range, score_cells
@@ -93,8 +94,7 @@ class Adversarial(Method):
         self.solver = Solver(
             solver, penalty=penalty, max_steps=max_steps, step_size=step_size, tol=tol
         )
-        if output not in ("logit", "probability"):
-            raise ValueError(f"output must be 'logit' or 'probability', got {output!r}.")
+        one_of(output, "output", ("logit", "probability"))
         number(margin, "margin")
         self.margin = margin
         self.shared = shared

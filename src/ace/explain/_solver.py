@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from torch import Tensor
 
+from ace._checks import one_of
 from ace._numbers import number, whole
 from ace.explain._prox_linear import Gap, prox_linear
 
@@ -54,8 +55,7 @@ class Solver:
         tol: float,
         restarts: int = 0,
     ) -> None:
-        if name not in ("proximal", "subgradient"):
-            raise ValueError(f"solver must be 'proximal' or 'subgradient', got {name!r}.")
+        one_of(name, "solver", ("proximal", "subgradient"))
         number(penalty, "penalty", above=True)
         whole(max_steps, "max_steps", optional=True)
         whole(restarts, "restarts", 0)

@@ -15,6 +15,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
+from ace._checks import one_of
 from ace._numbers import seed, whole
 from ace.metrics._inputs import (
     Matrix,
@@ -171,9 +172,7 @@ def panel_auroc(
 def _check_protocol(
     protocol: str, C: float | Sequence[float] | None, n_iter: int, n_splits: int
 ) -> tuple[float, ...]:
-    if protocol not in ("fixed", "nested", "random"):
-        msg = f"protocol must be 'fixed', 'nested' or 'random', got {protocol!r}."
-        raise ValueError(msg)
+    one_of(protocol, "protocol", ("fixed", "nested", "random"))
     whole(n_splits, "n_splits", 2)
     whole(n_iter, "n_iter")
     if C is None:

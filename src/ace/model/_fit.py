@@ -122,7 +122,7 @@ def fit(
             model,
             training_plan=plan,
             data_splitter=data,
-            max_epochs=max_epochs,
+            max_epochs=int(max_epochs),  # Lightning takes no integer of NumPy
             callbacks=callbacks,
             use_distributed_sampler=False,  # the minibatches are shared out already
             **trainer_kwargs,

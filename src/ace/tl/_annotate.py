@@ -168,11 +168,12 @@ def annotate(
     True
     """
     keys = AnnotationKeys(_checks.stored_name(key_added))
-    domains = (domain_key,) if isinstance(domain_key, str) else tuple(domain_key or ())
+    domains = _checks.column_names(domain_key, "domain_key")
     _checks.positive(n_top_genes, "n_top_genes")
     _checks.positive(max_epochs, "max_epochs")
     _checks.seed(random_state)
-    if pd.isna(unlabeled_category):
+    _checks.category(unlabeled_category, "unlabeled_category")
+    if unlabeled_category is None:
         raise ValueError(
             f"unlabeled_category={unlabeled_category!r} is no value: missing ones mean that there "
             "is no label in any case. Name the category, or leave it out."

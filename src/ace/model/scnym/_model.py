@@ -243,7 +243,13 @@ class SCNYM(UsingScnym):
         if not (recipe.mixmatch or recipe.adversary_weight):
             unlabelled = unlabelled[:0]  # nothing is learned from them
         self._check_cells(labels, split, unlabelled)
-        self._check_minibatches(len(split[0]), batch_size)
+        # Without a teacher the network itself, in training, says what the unlabelled cells are.
+        asked = recipe.teacher_decay is None and (
+            recipe.mixmatch or recipe.adversary_confident_only
+        )
+        self._check_minibatches(
+            {"labelled": len(split[0]), "unlabelled": len(unlabelled) if asked else 0}, batch_size
+        )
         self._require_finite(reader, np.concatenate([*split, unlabelled]))
         if not self.is_trained_:
             seen = np.union1d(split[0], unlabelled)
@@ -298,16 +304,18 @@ class SCNYM(UsingScnym):
         if not was_trained or (complete and len(split[1]) >= self.fewest_held_out):
             self._calibrate(reader, labels, batch_size)
 
-    def _check_minibatches(self, n_labelled: int, batch_size: int) -> None:
-        """Find out before the training whether a minibatch has a single labelled cell."""
-        normalised = any(isinstance(part, nn.BatchNorm1d) for part in self.module.modules())
-        if normalised and min(n_labelled, batch_size) == 1:
-            mend = "take batch_size=2 or more" if batch_size == 1 else "label more cells"
-            raise ValueError(
-                f"each minibatch would hold one labelled cell (batch_size={batch_size}, "
-                f"{n_labelled} labelled cells to train on), and batch normalisation needs two: "
-                f'{mend}, or build the model with normalization="layer".'
-            )
+    def _check_minibatches(self, sizes: dict[str, int], batch_size: int) -> None:
+        """Find out before the training whether a single cell would have to be normalised."""
+        if not any(isinstance(part, nn.BatchNorm1d) for part in self.module.modules()):
+            return
+        for kind, size in sizes.items():
+            if min(size, batch_size) == 1:
+                mend = "take batch_size=2 or more" if batch_size == 1 else f"add {kind} cells"
+                raise ValueError(
+                    f"each minibatch would hold one {kind} cell (batch_size={batch_size}, {size} "
+                    f"{kind} cells to train on), and batch normalisation needs two: {mend}, or "
+                    'build the model with normalization="layer".'
+                )
 
     def _check_cells(
         self, labels: np.ndarray, split: tuple[np.ndarray, ...], unlabelled: np.ndarray
