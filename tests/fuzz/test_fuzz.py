@@ -6,7 +6,6 @@ import logging
 from typing import TYPE_CHECKING
 
 import pytest
-
 from tests.fuzz._run import quiet, run_case, table
 
 if TYPE_CHECKING:

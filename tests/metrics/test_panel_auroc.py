@@ -197,7 +197,7 @@ def test_min_cells(cells):
         ({"panels": {"a": ["CD3D", "CD79A"]}}, "sequence of column indices"),
         ({"n_top": 0}, "n_top must be a positive integer"),
         ({"n_top": 1.5}, "n_top must be a positive integer"),
-        ({"protocol": "quick"}, "protocol=.* is not one of"),
+        ({"protocol": "quick"}, "protocol='quick' is not one of"),
         ({"C": [1, 2]}, "takes one C"),
         ({"C": -1}, "C must be positive"),
         ({"protocol": "random", "C": 1}, "protocol='random' draws C itself"),
