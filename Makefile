@@ -3,7 +3,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint docs tutorials bench setup-latest test-latest clean
+.PHONY: help demo test lint docs tutorials fuzz bench setup-latest test-latest clean
 
 VENV := .venv
 RUN := $(VENV)/bin/python
@@ -54,6 +54,10 @@ docs: $(VENV)/.installed-docs tutorials  ## build the documentation into docs/_b
 	@echo "Building the documentation ..."
 	@$(RUN) -m sphinx --fail-on-warning --keep-going --quiet -b html docs docs/_build/html
 	@echo "Open docs/_build/html/index.html"
+
+fuzz: $(VENV)/.installed-test  ## call everything with odd input, 2000 times (ARGS="--seed 1" for others)
+	@echo "Calling everything with odd input ..."
+	@$(ONE_THREAD) $(RUN) -m tests.fuzz --n 2000 $(ARGS)
 
 bench: $(VENV)/.installed-bench  ## run the benchmarks (a small form of them; ARGS= for all, some hours)
 	@echo "Running the benchmarks ..."

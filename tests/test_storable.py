@@ -30,7 +30,8 @@ ODD = [
 NAMES = st.sampled_from(ODD) | st.text(max_size=6)
 #: Categories of any kind that pandas has.
 CATEGORIES = NAMES | st.one_of(
-    st.integers(), st.floats(allow_nan=False), st.booleans(), st.datetimes(), st.binary(max_size=3),
+    st.integers(), st.floats(allow_nan=False), st.booleans(), st.datetimes(),
+    st.binary(max_size=3),
     st.tuples(st.integers(0, 3)), st.builds(pd.Interval, st.integers(0, 3), st.just(4)),
 )  # fmt: skip
 few = settings(

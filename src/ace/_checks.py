@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from numbers import Real
+from collections.abc import Hashable, Iterable
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -12,10 +12,14 @@ import scipy.sparse as sp
 
 from ace import _storable
 from ace._matrix import read_rows
+from ace._numbers import LARGEST_SEED as LARGEST_SEED
+from ace._numbers import number as number
+from ace._numbers import seed as seed
+from ace._numbers import whole as whole
 from ace._warn import warn
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Collection, Sequence
 
     from anndata import AnnData
 
@@ -25,15 +29,19 @@ N_CELLS_LOOKED_AT = 200
 #: Agreement of a scorer with the given groups under which its explanation is doubtful.
 MIN_FIDELITY = 0.9
 
-#: Numbers from here on are not stored: files hold 64 bits.
-TOO_LARGE = 2**63
+#: Squares of larger values, summed over genes, leave the range of single precision.
+LARGEST = 1e15
 
 InputKind = Literal["counts", "log", "scaled", "other"]
 
 
 def one_of(value: Any, name: str, allowed: Collection[Any]) -> None:
     """Raise a ``ValueError`` with the nearest allowed values if ``value`` is not one of them."""
-    if value in allowed:
+    try:
+        known = value in allowed
+    except (TypeError, ValueError):  # arrays and pandas.NA compare to no truth value
+        known = False
+    if known:
         return
     near = difflib.get_close_matches(str(value), [str(a) for a in allowed], n=3)
     hint = f" Did you mean {near[0]!r}?" if near else ""
@@ -41,35 +49,27 @@ def one_of(value: Any, name: str, allowed: Collection[Any]) -> None:
     raise ValueError(f"{name}={value!r} is not one of {shown}.{hint}")
 
 
-def positive(value: int | None, name: str, *, optional: bool = True) -> None:
+def positive(value: Any, name: str, *, optional: bool = True) -> None:
     """Raise unless ``value`` is a positive whole number (or ``None``, if optional)."""
-    if value is None and optional:
-        return
-    number = value if isinstance(value, int | np.integer) and not isinstance(value, bool) else 0
-    if not 1 <= number < TOO_LARGE:
-        either = "a positive whole number or None" if optional else "a positive whole number"
-        raise ValueError(f"{name} must be {either}, got {value!r}.")
-
-
-def whole(value: Any, name: str, lowest: int) -> None:
-    """Raise unless ``value`` is a whole number from ``lowest``."""
-    wrong = isinstance(value, bool) or not isinstance(value, int | np.integer)
-    if wrong or not lowest <= value < TOO_LARGE:
-        raise ValueError(f"{name} must be a whole number from {lowest}, got {value!r}.")
+    whole(value, name, optional=optional)
 
 
 def share(value: Any, name: str) -> None:
-    """Raise unless ``value`` is a share of cells."""
-    if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= float(value) <= 1:
-        raise ValueError(f"{name} is a share of cells, from 0 to 1, got {value!r}.")
+    """Raise unless ``value`` is a share of cells, from 0 to 1."""
+    number(value, name, 0, 1)
 
 
-def seed(value: Any) -> None:
-    """Raise unless ``value`` can seed a random number generator."""
-    whole(value, "random_state", 0)
+def layers(units: Any, name: str) -> tuple[int, ...]:
+    """Give the units of each hidden layer; a number is one layer."""
+    each = units if isinstance(units, list | tuple | np.ndarray) else (units,)
+    if not len(each):
+        raise ValueError(f"{name} needs a layer at least, such as {name}=(64,), got {units!r}.")
+    for number_of_units in each:
+        whole(number_of_units, f"{name} (units of each hidden layer)")
+    return tuple(int(n) for n in each)
 
 
-def matrix_of(adata: AnnData, layer: str | None) -> Any:
+def matrix_of(adata: AnnData, layer: Any) -> Any:
     """Give the matrix of a layer, or ``X``.
 
     Raises
@@ -82,7 +82,7 @@ def matrix_of(adata: AnnData, layer: str | None) -> Any:
     if adata.n_obs == 0 or adata.n_vars == 0:
         raise ValueError(f"adata is empty: {adata.n_obs} cells x {adata.n_vars} genes.")
     if layer is not None:
-        if layer not in adata.layers:
+        if not isinstance(layer, Hashable) or layer not in adata.layers:
             raise KeyError(
                 f"there is no layer {layer!r}; adata.layers has {list(adata.layers)}, and "
                 "layer=None takes adata.X."
@@ -104,7 +104,7 @@ def unique_genes(adata: AnnData) -> None:
     _storable.text(adata.var_names, "names of genes", "Rename them: adata.var_names = [...].")
 
 
-def column_of(adata: AnnData, key: str, name: str = "adata") -> pd.Series:
+def column_of(adata: AnnData, key: Any, name: str = "adata") -> pd.Series:
     """Give a column of ``obs`` of the object that the user calls ``name``.
 
     Raises
@@ -127,6 +127,26 @@ def column_of(adata: AnnData, key: str, name: str = "adata") -> pd.Series:
         )
     _storable.text([key], f"the column of {name}.obs", f"Rename it: {name}.obs.rename(...).")
     return adata.obs[key]
+
+
+def column_names(keys: Any, name: str) -> tuple[str, ...]:
+    """Give the names of columns that an argument lists: none, one, or several."""
+    if keys is None:
+        return ()
+    names = (keys,) if isinstance(keys, str) else keys
+    if not isinstance(names, list | tuple) or not all(isinstance(key, str) for key in names):
+        raise TypeError(
+            f"{name} must be the name of a column of obs, or a list of them, got {keys!r:.60}."
+        )
+    return tuple(names)
+
+
+def category(value: Any, name: str) -> None:
+    """Raise unless a value can be a category of cells: a name or a number, and not missing."""
+    if not pd.api.types.is_scalar(value) or (value is not None and pd.isna(value)):
+        raise ValueError(
+            f"{name} must be a category, such as 'Unknown', or None, got {value!r:.60}."
+        )
 
 
 def groups_of(
@@ -174,6 +194,8 @@ def groups_of(
     names = [str(c) for c in category.cat.categories]
     if len(set(names)) < len(names):
         raise ValueError(f"names of groups in adata.obs[{groupby!r}] coincide as text: {names}.")
+    if not names:
+        raise ValueError(f"adata.obs[{groupby!r}] names no group of the {adata.n_obs} cells.")
     if len(names) < at_least:
         raise ValueError(
             f"adata.obs[{groupby!r}] has one group only, {names}: there is nothing to tell it "
@@ -182,11 +204,11 @@ def groups_of(
     return category.cat.codes.to_numpy().astype(np.int64), names
 
 
-def chosen_groups(groups: Literal["all"] | Iterable[str], names: Sequence[str]) -> list[int]:
+def chosen_groups(groups: Any, names: Sequence[str]) -> list[int]:
     """Codes of the groups that were asked for, in the order of ``names``."""
-    if isinstance(groups, str):
-        if groups == "all":
-            return list(range(len(names)))
+    if isinstance(groups, str) and groups == "all":
+        return list(range(len(names)))
+    if isinstance(groups, str) or not isinstance(groups, Iterable):
         raise ValueError(f"groups must be 'all' or a list, such as [{groups!r}], got {groups!r}.")
     wanted = [str(g) for g in groups]
     if not wanted:
@@ -302,13 +324,40 @@ def warn_of_single_cells(counts: np.ndarray, names: Sequence[str]) -> None:
 
 
 def finite(means: np.ndarray, genes: pd.Index, layer: str | None) -> None:
-    """Raise if the mean of a gene shows that it has NaN or infinite values."""
+    """Raise if the mean of a gene shows values that are NaN, infinite, or too large to square."""
+    where = "adata.X" if layer is None else f"adata.layers[{layer!r}]"
     bad = ~np.isfinite(means).all(0)
     if bad.any():
-        where = "adata.X" if layer is None else f"adata.layers[{layer!r}]"
         raise ValueError(
             f"{where} has NaN or infinite values in {int(bad.sum())} genes, such as "
             f"{list(genes[bad][:3])}. Leave these genes out, or mend the values."
+        )
+    bad = (np.abs(means) > LARGEST).any(0)
+    if bad.any():
+        raise ValueError(
+            f"{where} has values above {LARGEST:g} in {int(bad.sum())} genes, such as "
+            f"{list(genes[bad][:3])}, which is no expression. Leave these genes out, or normalise."
+        )
+
+
+def varied(mean: np.ndarray, variance: np.ndarray) -> None:
+    """Raise unless some gene differs between cells, by more than single precision can tell."""
+    if (variance > np.maximum(1e-12 * mean**2, 1e-30)).any():
+        return
+    raise ValueError(
+        "the cells do not differ: every gene has the same value in all of them, up to rounding. "
+        "There is nothing to explain; look at the values of the matrix."
+    )
+
+
+def finite_scores(scores: np.ndarray, field: str, method: str) -> None:
+    """Raise if a method found scores that are no numbers, so that none is stored."""
+    bad = int((~np.isfinite(scores)).sum())
+    if bad:
+        raise ValueError(
+            f"method={method!r} gives {bad} genes of {field!r} scores that are NaN or infinite: "
+            "values of the matrix, or an option of the method, are too large or too small for "
+            "single precision. Nothing was written."
         )
 
 
@@ -340,9 +389,10 @@ def gene_positions(have: pd.Index, want: Sequence[str], owner: str) -> np.ndarra
     return positions
 
 
-def known_genes(genes: Collection[str], have: pd.Index, owner: str) -> np.ndarray:
+def known_genes(genes: Any, have: pd.Index, owner: str) -> np.ndarray:
     """Positions of the genes of a set, each once and in increasing order; raise if any lacks."""
-    if isinstance(genes, str) or not all(isinstance(gene, str) for gene in genes):
+    is_list = isinstance(genes, Iterable) and not isinstance(genes, str)
+    if not is_list or not all(isinstance(gene, str) for gene in genes):
         raise TypeError(f"genes must be names of genes, such as ['CD3D', 'CD8A'], got {genes!r}.")
     want = list(dict.fromkeys(genes))
     if not want:

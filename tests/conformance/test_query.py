@@ -127,7 +127,7 @@ def test_rows_masks_and_nothing_select_cells(case: ModelCase, model: Any, query:
     assert case.outputs(model, query, indices=[]).shape == (0, whole.shape[1])
     with pytest.raises(ValueError, match="has 90 cells"):
         model.get_latent_representation(query, indices=[90])
-    with pytest.raises(ValueError, match="at least 1"):
+    with pytest.raises(ValueError, match="batch_size must be a positive whole number"):
         model.get_latent_representation(query, batch_size=0)
 
 

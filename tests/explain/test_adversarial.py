@@ -122,10 +122,10 @@ class Scale(torch.nn.Module):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"solver": "newton"}, "solver must be"),
-        ({"output": "odds"}, "output must be"),
-        ({"penalty": 0}, "penalty must be positive"),
-        ({"margin": -1}, "margin must not be negative"),
+        ({"solver": "newton"}, "solver=.newton. is not one of"),
+        ({"output": "odds"}, "output=.odds. is not one of"),
+        ({"penalty": 0}, "penalty must be a number above 0"),
+        ({"margin": -1}, "margin must be a number from 0"),
     ],
 )
 def test_bad_options(classifier, two, options, message):

@@ -142,11 +142,11 @@ def test_the_scorer_is_left_as_it_was(scorer, eights):
         ({"target": ["5", "3"]}, "one for each of 20 images, got 2"),
         ({"target": "8"}, r"gives images \[0, 1, 2, 3, 4\] and more to their target already"),
         ({"bounds": (1.0, 0.0)}, "bounds must be a pair"),
-        ({"margin": -1.0}, "margin must not be negative"),
-        ({"penalty": 0.0}, "penalty must be positive"),
-        ({"step_size": 0.0}, "step_size must be positive"),
+        ({"margin": -1.0}, "margin must be a number from 0"),
+        ({"penalty": 0.0}, "penalty must be a number above 0"),
+        ({"step_size": 0.0}, "step_size must be a number above 0"),
         ({"restarts": -1}, "restarts must be"),
-        ({"solver": "newton"}, "solver must be"),
+        ({"solver": "newton"}, "solver=.newton. is not one of"),
     ],
 )
 def test_what_cannot_be_done_is_said(scorer, eights, change, message):

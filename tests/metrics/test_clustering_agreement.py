@@ -110,7 +110,7 @@ def test_no_silhouette_without_a_second_group():
         ({"latents": np.zeros((3, 2))}, "latent of 'clusters' has 3 cells, labels has 4"),
         ({"latents": np.zeros(4)}, "must be a matrix of cells × dimensions"),
         ({"latents": np.full((4, 2), np.nan)}, "NaN or infinite"),
-        ({"n_sampled": 1}, "n_sampled must be from 2 to 4 for 4 cells"),
+        ({"n_sampled": 1}, "of 4 cells, n_sampled must be a whole number from 2 to 4"),
     ],
 )
 def test_errors_say_what_was_expected(arguments, message):

@@ -51,7 +51,7 @@ def test_majority_of_the_neighbours_decides():
         ({"swapped": np.full((2, 2), np.nan)}, "swapped holds NaN"),
         ({"source": ["b"]}, "each of 2 cells"),
         ({"source": ["b", "d"]}, r"No original cell is in \['d'\]; there are \['a', 'b', 'c'\]"),
-        ({"n_neighbors": 31}, "n_neighbors must be from 1 to 30"),
+        ({"n_neighbors": 31}, "n_neighbors must be a whole number from 1 to 30"),
     ],
 )
 def test_errors_say_what_was_expected(cells, change, message):

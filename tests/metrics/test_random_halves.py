@@ -41,9 +41,9 @@ def test_categories_are_labels():
     ("labels", "n_repeats", "message"),
     [
         (["a", "a", "b"], 1, r"The groups \['b'\] have one cell only"),
-        ([], 1, "have one cell only"),
+        ([], 1, "labels is empty"),
         (["a", None], 1, "1 labels are missing"),
-        (["a", "a"], 0, "n_repeats must be 1 or more"),
+        (["a", "a"], 0, "n_repeats must be a positive whole number"),
         ("ab", 1, "labels must name a group"),
     ],
 )

@@ -77,7 +77,7 @@ def test_kinds_of_sequences_are_the_same():
 
 @pytest.mark.parametrize("persistence", [0, 1, -0.1, 90])
 def test_persistence(persistence):
-    with pytest.raises(ValueError, match="persistence must be between 0 and 1"):
+    with pytest.raises(ValueError, match="persistence must be a number between 0 and 1"):
         rank_biased_overlap([1], [1], persistence=persistence)
 
 

@@ -74,7 +74,7 @@ def test_random_panels_share_what_chance_gives():
         ({"runs": [RUNS[0], {"T": ["a"]}]}, r"Run 1 has no panel for \['B'\]"),
         ({"n_top": 0}, "n_top must be a positive integer"),
         ({"n_top": 0.1}, "n_top must be a positive integer"),
-        ({"persistence": 1}, "persistence must be between 0 and 1"),
+        ({"persistence": 1}, "persistence must be a number between 0 and 1"),
     ],
 )
 def test_errors_say_what_was_expected(arguments, message):

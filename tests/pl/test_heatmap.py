@@ -199,7 +199,7 @@ def test_the_same_from_disk(explained: Callable[..., AnnData], tmp_path: Path) -
         ({"groups": "B"}, KeyError, r"\['B'\] not among the explained groups.*ace\.tl\.explain"),
         ({"key": "other"}, KeyError, r"no explanation.*ace\.tl\.explain"),
         ({"gene_symbols": "hgnc"}, KeyError, r"no column of adata\.var"),
-        ({"n_genes": 0}, ValueError, "pass n_genes=1 or more"),
+        ({"n_genes": 0}, ValueError, "n_genes must be a positive whole number"),
         ({"groups": "T/NK", "dendrogram": True}, ValueError, r"two groups.*dendrogram=False"),
     ],
 )

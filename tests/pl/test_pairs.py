@@ -147,7 +147,7 @@ def test_names_shrink_into_given_axes(explained: Callable[..., AnnData]) -> None
         ({"groups": ["T/NK"]}, ValueError, "a pair needs two groups"),
         ({"groups": ["T/NK", "B"]}, KeyError, r"\['B'\] not among the explained groups"),
         ({"key": "other"}, KeyError, r"no explanation.*ace\.tl\.explain"),
-        ({"n_genes": 0}, ValueError, "n_genes=0 draws nothing"),
+        ({"n_genes": 0}, ValueError, "n_genes must be a positive whole number"),
         ({"n_compared": 0}, ValueError, "n_compared must be a positive whole number"),
         ({"shade": "jacard"}, ValueError, r"shade='jacard'.*Did you mean 'jaccard'"),
         ({"gene_symbols": "symbol"}, KeyError, "'symbol' is no column of adata.var"),

@@ -198,7 +198,7 @@ def test_frames_are_left_as_they_were() -> None:
         ({"aurocs": frame(0).iloc[:0]}, "frame of '' has no rows"),
         ({"highlight": "GRS"}, "highlight='GRS' is none of the methods"),
         ({"band": "ci"}, "band must be 'sem', 'sd' or None"),
-        ({"n_genes": 0}, "n_genes=0 genes have no share"),
+        ({"n_genes": 0}, "n_genes must be a positive whole number"),
     ],
 )
 def test_errors_say_what_mends_them(arguments: dict, message: str) -> None:

@@ -180,8 +180,8 @@ def test_the_same_from_disk(explained: Callable[..., AnnData], tmp_path: Path) -
         ({"groups": "B"}, KeyError, r"\['B'\] not among the explained groups.*ace\.tl\.explain"),
         ({"key": "other"}, KeyError, r"no explanation.*ace\.tl\.explain"),
         ({"gene_symbols": "hgnc"}, KeyError, r"no column of adata\.var"),
-        ({"n_genes": 0}, ValueError, "pass n_genes=1 or more"),
-        ({"ncols": 0}, ValueError, "pass ncols=1 or more"),
+        ({"n_genes": 0}, ValueError, "n_genes must be a positive whole number"),
+        ({"ncols": 0}, ValueError, "ncols must be a positive whole number"),
     ],
 )
 def test_errors_say_what_mends_them(

@@ -81,7 +81,7 @@ def test_nothing_changed_is_drawn() -> None:
 def test_what_does_not_match_is_said() -> None:
     with pytest.raises(ValueError, match="3 transitions need as many titles, got 1"):
         ace.pl.transitions(result(), titles=["one"])
-    with pytest.raises(ValueError, match="pass ncols=1 or more"):
+    with pytest.raises(ValueError, match="ncols must be a positive whole number"):
         ace.pl.transitions(result(), ncols=0)
     with pytest.raises(ValueError, match="no transition to draw"):
         ace.pl.transitions(result(), index=[])

@@ -312,7 +312,7 @@ def test_progress_bar_on_request(query, atlas, capsys):
         ({"n_top_genes": 0}, ValueError, "n_top_genes must be a positive whole number"),
         ({"max_epochs": 1.5}, ValueError, "max_epochs must be a positive whole number"),
         ({"random_state": -1}, ValueError, "random_state must be a whole number"),
-        ({"min_prop": 2}, ValueError, "min_prop is a share of cells"),
+        ({"min_prop": 2}, ValueError, "min_prop must be a number from 0 to 1"),
         ({"unlabeled_category": None}, ValueError, "unlabeled_category=None is no value"),
         ({"key_added": ""}, ValueError, "key_added must be a name"),
         ({"key_added": "a/b"}, ValueError, "key_added must be a name without a '/'"),

@@ -306,7 +306,7 @@ def test_few_pairs(cells, model):
         ({"n_neighbors": 0}, ValueError, "n_neighbors must be"),
         ({"min_cells": 1}, ValueError, "min_cells must be a whole number from 2"),
         ({"n_random": -1}, ValueError, "n_random must be"),
-        ({"resolution": 0}, ValueError, "resolution must be above 0"),
+        ({"resolution": 0}, ValueError, "resolution must be a number above 0"),
         ({"random_state": None}, ValueError, "random_state must be"),
         ({"model": None}, TypeError, "model must be a trained model"),
     ],

@@ -145,7 +145,7 @@ def test_refusals():
     with pytest.raises(ValueError, match="groups='t9'"):
         ace.tl.rank_specificity(adata, "type", groups=["t9"])
     for wrong in (-0.1, 1.5, "half", True):
-        with pytest.raises(ValueError, match="min_fraction is a share of cells, from 0 to 1"):
+        with pytest.raises(ValueError, match="min_fraction must be a number from 0 to 1"):
             ace.tl.rank_specificity(adata, "type", min_fraction=wrong)
     with pytest.raises(ValueError, match="n_genes must be a positive"):
         ace.tl.rank_specificity(adata, "type", n_genes=0)

@@ -8,8 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ace._checks import one_of
+from ace._numbers import number
 from ace._warn import warn
-from ace.explain._method import Attribution, Method, MethodInfo, score_cells
+from ace.explain._method import Attribution, Method, MethodInfo, is_range, score_cells
 from ace.explain._solver import Solver, SolverName
 
 if TYPE_CHECKING:
@@ -92,10 +94,8 @@ class Adversarial(Method):
         self.solver = Solver(
             solver, penalty=penalty, max_steps=max_steps, step_size=step_size, tol=tol
         )
-        if output not in ("logit", "probability"):
-            raise ValueError(f"output must be 'logit' or 'probability', got {output!r}.")
-        if margin < 0:
-            raise ValueError(f"margin must not be negative, got {margin}.")
+        one_of(output, "output", ("logit", "probability"))
+        number(margin, "margin")
         self.margin = margin
         self.shared = shared
         self.output = output
@@ -105,11 +105,15 @@ class Adversarial(Method):
     def _bounds(self, bounds: Any) -> tuple[Tensor, Tensor] | None:
         if bounds is None:
             return None
-        if bounds != "observed" and (isinstance(bounds, str) or bounds[0] > bounds[1]):
+        if isinstance(bounds, str) and bounds == "observed":
+            low, high = self.cells.feature_range
+        elif is_range(bounds):
+            low, high = map(torch.tensor, bounds)
+        else:
             raise ValueError(
-                f"bounds must be 'observed', None or a pair (lowest, highest), got {bounds!r}."
+                "bounds must be 'observed', None or a pair of numbers (lowest, highest), got "
+                f"{bounds!r:.60}."
             )
-        low, high = self.cells.feature_range if bounds == "observed" else map(torch.tensor, bounds)
         return low.to(self.scorer.device).float(), high.to(self.scorer.device).float()
 
     def explain(self, source: int, reference: int | None) -> Attribution:

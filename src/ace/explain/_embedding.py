@@ -83,7 +83,8 @@ def fit_clustering(
         inertia += fitted.inertia_
     prototypes = np.concatenate(centroids)
     variance = inertia / z.size
-    if variance <= 0:  # every cell lies on a prototype: any stiffness separates them
+    # Every cell lies on a prototype, but for rounding: any stiffness separates them.
+    if variance <= 1e-10 * float(z.var(axis=0).mean()):
         variance = max(float(prototypes.var()), 1.0)
     return NeuralizedClustering(
         torch.tensor(prototypes, dtype=torch.float32), torch.tensor(group_of), 0.5 / variance

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
+from ace._numbers import number
 from ace.explain._gradient import GradientMethod
 from ace.explain._method import Contrast, MethodInfo, at_least_one
 
@@ -53,6 +55,7 @@ class IntegratedGradients(GradientMethod):
     ) -> None:
         super().__init__(scorer, cells, seed=seed, per_cell=per_cell)
         at_least_one(n_steps=n_steps)
+        number(baseline, "baseline", -math.inf)
         self.n_copies = n_steps
         self.baseline = baseline
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from abc import ABC, abstractmethod
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -13,6 +14,7 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
+from ace._numbers import number, whole
 from ace._threads import seeded
 from ace.explain._linear_path import embedded, is_linear
 
@@ -213,8 +215,18 @@ def frozen(scorer: nn.Module) -> Iterator[None]:
 def at_least_one(**numbers: Any) -> None:
     """Raise unless these options are whole numbers from 1."""
     for name, value in numbers.items():
-        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-            raise ValueError(f"{name} must be a whole number from 1, got {value!r}.")
+        whole(value, name)
+
+
+def is_range(bounds: Any) -> bool:
+    """Whether it is a pair of finite numbers, the second not below the first."""
+    try:
+        low, high = bounds
+        number(low, "lowest", -math.inf)
+        number(high, "highest", float(low))
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 def score_cells(scorer: GroupScorer, cells: GroupedCells) -> list[np.ndarray]:

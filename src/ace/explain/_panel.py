@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from ace._numbers import number
 from ace.explain._cells import BATCH_SIZE, GroupedCells, draw
 from ace.explain._expected_gradients import path_attributions
 from ace.explain._gradient import rows_at_once
@@ -123,10 +124,8 @@ class Panel(Method):
         sparing: float = 1.0,
     ) -> None:
         super().__init__(scorer, cells, seed=seed, per_cell=per_cell)
-        if not 0 < mass <= 1:
-            raise ValueError(f"mass must lie in (0, 1], got {mass}.")
-        if not sparing >= 0:
-            raise ValueError(f"sparing must be 0 or more, got {sparing}.")
+        number(mass, "mass", 0, 1, above=True)
+        number(sparing, "sparing")
         at_least_one(
             n_pairs=n_pairs, max_candidates=max_candidates, n_joint=n_joint, max_panel=max_panel
         )

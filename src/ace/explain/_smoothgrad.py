@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from ace._numbers import number
 from ace.explain._gradient import GradientMethod, input_gradient, repeated
 from ace.explain._method import Contrast, MethodInfo, at_least_one
 
@@ -50,6 +51,7 @@ class SmoothGrad(GradientMethod):
     ) -> None:
         super().__init__(scorer, cells, seed=seed, per_cell=per_cell)
         at_least_one(n_samples=n_samples)
+        number(noise, "noise")
         self.n_copies = n_samples
         self.noise = noise
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from torch import Tensor
 
-from ace.explain._method import at_least_one
+from ace._checks import one_of
+from ace._numbers import number, whole
 from ace.explain._prox_linear import Gap, prox_linear
 
 if TYPE_CHECKING:
@@ -54,15 +55,12 @@ class Solver:
         tol: float,
         restarts: int = 0,
     ) -> None:
-        if name not in ("proximal", "subgradient"):
-            raise ValueError(f"solver must be 'proximal' or 'subgradient', got {name!r}.")
-        if not penalty > 0:
-            raise ValueError(f"penalty must be positive, got {penalty}.")
-        at_least_one(max_steps=1 if max_steps is None else max_steps)
-        if restarts != 0:
-            at_least_one(restarts=restarts)
-        if step_size is not None and not step_size > 0:
-            raise ValueError(f"step_size must be positive, got {step_size}.")
+        one_of(name, "solver", ("proximal", "subgradient"))
+        number(penalty, "penalty", above=True)
+        whole(max_steps, "max_steps", optional=True)
+        whole(restarts, "restarts", 0)
+        number(step_size, "step_size", above=True, optional=True)
+        number(tol, "tol")
         proximal = name == "proximal"
         self.penalty = penalty
         self.max_steps = max_steps if max_steps is not None else (200 if proximal else 5000)

@@ -9,8 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ace._numbers import number
 from ace.explain._cells import BATCH_SIZE
-from ace.explain._method import frozen
+from ace.explain._method import frozen, is_range
 from ace.explain._scorer import GroupScorer
 from ace.explain._solver import Solver, SolverName
 
@@ -141,10 +142,11 @@ def transitions(
     >>> found.source, found.assigned, found.delta.round(3)
     (('bright',), ('dark',), array([[-1., 0.]], dtype=float32))
     """
-    if margin < 0:
-        raise ValueError(f"margin must not be negative, got {margin}.")
-    if not bounds[0] < bounds[1]:
-        raise ValueError(f"bounds must be a pair (lowest, highest), got {bounds!r}.")
+    number(margin, "margin")
+    if not is_range(bounds) or bounds[0] == bounds[1]:
+        raise ValueError(
+            f"bounds must be a pair of numbers (lowest, highest), got {bounds!r:.60}."
+        )
     solve = Solver(
         solver,
         penalty=penalty,

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from sklearn.neighbors import NearestNeighbors
 
+from ace._numbers import whole
 from ace.metrics._inputs import check_labels, check_latent
 
 if TYPE_CHECKING:
@@ -58,9 +59,11 @@ def batch_mixing(
     ------
     ImportError
         If scib-metrics is not installed.
+    TypeError
+        If ``latent`` is an AnnData.
     ValueError
-        If there is one batch or label only, a number of cells does not fit, or values are not
-        finite.
+        If there is one batch or label only, a number is out of range, numbers of cells do not
+        fit, or values are not finite or above 1e15.
 
     References
     ----------
@@ -83,13 +86,11 @@ def batch_mixing(
         raise ImportError(msg) from error
 
     z = check_latent(latent, "latent")
-    batches = check_labels(batch, len(z))
+    batches = check_labels(batch, len(z), "batch")
     if len(np.unique(batches)) < 2:
         msg = f"batch names one batch only, {batches[:1].tolist()}: there is nothing to mix."
         raise ValueError(msg)
-    if not 3 <= n_neighbors <= len(z):
-        msg = f"n_neighbors must be from 3 to {len(z)} for {len(z)} cells, got {n_neighbors}."
-        raise ValueError(msg)
+    whole(n_neighbors, f"of {len(z)} cells, n_neighbors", 3, len(z))
     search = NearestNeighbors(n_neighbors=n_neighbors, algorithm="brute").fit(z)
     distances, indices = search.kneighbors(z)
     neighbors = NeighborsResults(indices=indices, distances=distances)

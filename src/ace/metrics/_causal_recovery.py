@@ -51,7 +51,11 @@ def causal_recovery(panels: Panels, kind: ArrayLike, n_top: int = 20) -> pd.Data
     b           2          0      0
     """
     size = check_n_top(n_top)[-1]
-    kinds = pd.Categorical(kind)
+    try:
+        kinds = pd.Categorical(kind)
+    except (TypeError, ValueError) as error:
+        msg = f"kind must name the kind of each gene: {error}"
+        raise ValueError(msg) from None
     if (kinds.codes < 0).any():
         msg = f"{int((kinds.codes < 0).sum())} genes have no kind."
         raise ValueError(msg)

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import adjusted_mutual_info_score, adjusted_rand_score, silhouette_score
 
+from ace._numbers import seed, whole
 from ace.metrics._inputs import check_labels, check_latent
 
 if TYPE_CHECKING:
@@ -95,17 +96,14 @@ def clustering_agreement(
     clustering
     louvain             11  0.41  0.6        0.19               0.17
     """
-    values = np.asarray(labels)
-    names = check_labels(labels, len(values) if values.ndim else 0)
-    if not len(names):
-        msg = "labels is empty; give the group of each cell."
-        raise ValueError(msg)
+    names = check_labels(labels)
     found = clusters if isinstance(clusters, Mapping | pd.DataFrame) else {"clusters": clusters}
     found = {name: _check_clusters(own, len(names), name) for name, own in found.items()}
     if not found:
         msg = "clusters is empty; give the cluster of each cell, or {name: clusters}."
         raise ValueError(msg)
     places = None if latents is None else _check_latents(latents, list(found), len(names))
+    seed(random_state)
     sampled = _sample(len(names), n_sampled, random_state)
 
     rows = {}
@@ -149,9 +147,7 @@ def _check_latents(
 def _sample(n_cells: int, n_sampled: int | None, random_state: int) -> NDArray[np.intp]:
     if n_sampled is None:
         return np.arange(n_cells)
-    if not 2 <= n_sampled <= n_cells:
-        msg = f"n_sampled must be from 2 to {n_cells} for {n_cells} cells, got {n_sampled!r}."
-        raise ValueError(msg)
+    whole(n_sampled, f"of {n_cells} cells, n_sampled", 2, n_cells)
     return np.sort(np.random.default_rng(random_state).choice(n_cells, n_sampled, replace=False))
 
 

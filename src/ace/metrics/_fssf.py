@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from sklearn.neighbors import KNeighborsClassifier
 
+from ace._numbers import whole
 from ace.metrics._inputs import check_labels, check_latent
 
 if TYPE_CHECKING:
@@ -84,18 +85,14 @@ def fssf(
             f"z has {original.shape[1]} dimensions and swapped {moved.shape[1]}: they must agree."
         )
         raise ValueError(msg)
-    names = check_labels(subclusters, len(original))
-    into, out_of = check_labels(source, len(moved)), check_labels(origin, len(moved))
+    names = check_labels(subclusters, len(original), "subclusters")
+    into = check_labels(source, len(moved), "source")
+    out_of = check_labels(origin, len(moved), "origin")
     unknown = sorted({*into.tolist(), *out_of.tolist()} - set(names.tolist()))
     if unknown:
         msg = f"No original cell is in {unknown}; there are {sorted(set(names.tolist()))}."
         raise ValueError(msg)
-    if not 1 <= n_neighbors <= len(original):
-        msg = (
-            f"n_neighbors must be from 1 to {len(original)} for as many original cells, got "
-            f"{n_neighbors}."
-        )
-        raise ValueError(msg)
+    whole(n_neighbors, f"of {len(original)} original cells, n_neighbors", 1, len(original))
     found = fit_neighbors(original, names, n_neighbors).predict(moved)
     return float(np.mean(found == into) - np.mean(found == out_of))
 

@@ -8,12 +8,15 @@ import numpy as np
 import pandas as pd
 from sklearn.neighbors import NearestNeighbors
 
+from ace._numbers import whole
 from ace.metrics._inputs import (
     Matrix,
     Panels,
+    check_finite,
     check_known,
     check_labels,
     check_matrix,
+    check_n_jobs,
     check_n_top,
     check_panels,
     dense_columns,
@@ -88,11 +91,9 @@ def knn_jaccard(
     names = check_labels(labels, n_cells)
     checked = check_panels(panels, n_genes, sizes[-1])
     check_known(checked, names)
-    if not 1 <= n_neighbors < n_cells:
-        msg = (
-            f"n_neighbors must be from 1 to {n_cells - 1} for {n_cells} cells, got {n_neighbors}."
-        )
-        raise ValueError(msg)
+    whole(n_neighbors, f"of {n_cells} cells, n_neighbors", 1, n_cells - 1)
+    check_n_jobs(n_jobs)
+    check_finite(X, "X holds")
 
     judged = np.isin(names, list(checked))
     full = np.zeros((n_cells, n_neighbors), dtype=np.intp)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import pandas as pd
 
-from ace.metrics._inputs import check_n_top
+from ace.metrics._inputs import check_n_top, check_numbers, plain_array
 from ace.metrics._ranked import PERSISTENCE, extrapolated_overlap
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from numpy.typing import ArrayLike, NDArray
 
 Pair: TypeAlias = tuple[str, str]
@@ -79,7 +78,10 @@ def pair_symmetry(
     0     A         B         2      0.5       1.0
     """
     size = check_n_top(n_top)[-1]
-    values = {pair: np.asarray(scores[pair], dtype=np.float64) for pair in scores}
+    _check_pairs(scores, "scores")
+    if rankings is not None:
+        _check_pairs(rankings, "rankings")
+    values = {pair: check_numbers(own, f"the score of {pair}") for pair, own in scores.items()}
     n_genes = _check_shapes(values)
     panels = {}
     for pair, score in values.items():
@@ -117,7 +119,7 @@ def _compare(
     either = len(first) + len(second) - len(shared)
     opposite = np.sign(there[shared]) == -np.sign(back[shared])
     scored = (there != 0) | (back != 0)
-    varied = all(np.ptp(s[scored]) > 0 for s in (there, back)) if scored.any() else False
+    varied = all(np.std(s[scored]) > 0 for s in (there, back)) if scored.any() else False
     return (
         (len(first) + len(second)) / 2,
         len(shared),
@@ -128,13 +130,18 @@ def _compare(
     )
 
 
+def _check_pairs(given: object, name: str) -> None:
+    """Refuse what does not map ordered pairs to arrays."""
+    pairs = list(given) if isinstance(given, Mapping) else [None]
+    if not all(isinstance(pair, tuple) and len(pair) == 2 for pair in pairs):
+        msg = f"{name} must be {{(group, reference): array}}, got {given!r:.60}."
+        raise ValueError(msg)
+
+
 def _check_shapes(values: Mapping[Pair, NDArray[np.float64]]) -> int:
     shapes = sorted({score.shape for score in values.values()})
     if len(shapes) != 1 or len(shapes[0]) != 1:
         msg = f"scores must hold one number a gene for each pair of groups, got shapes {shapes}."
-        raise ValueError(msg)
-    if not all(np.isfinite(score).all() for score in values.values()):
-        msg = "scores hold NaN or infinite values; give genes without a score 0."
         raise ValueError(msg)
     return int(shapes[0][0])
 
@@ -145,7 +152,7 @@ def _check_ranking(
     if pair not in rankings:
         msg = f"rankings has no {pair}, which scores has."
         raise ValueError(msg)
-    ranking = np.asarray(rankings[pair])
+    ranking = plain_array(rankings[pair])
     valid = ranking.ndim == 1 and ranking.dtype.kind in "iu" and len(ranking) > 0
     if not valid or ranking.min() < 0 or ranking.max() >= n_genes:
         msg = (

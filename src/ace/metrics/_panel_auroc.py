@@ -15,13 +15,17 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
+from ace._checks import one_of
+from ace._numbers import seed, whole
 from ace.metrics._inputs import (
     Matrix,
     Panels,
     check_known,
     check_labels,
     check_matrix,
+    check_n_jobs,
     check_n_top,
+    check_numbers,
     check_panels,
     dense_columns,
 )
@@ -132,14 +136,19 @@ def panel_auroc(
     names = check_labels(labels, X.shape[0])
     checked = check_panels(panels, X.shape[1], sizes[-1])
     check_known(checked, names)
+    whole(min_cells, "min_cells")
+    seed(random_state)
+    check_n_jobs(n_jobs)
     grid = _check_protocol(protocol, C, n_iter, n_splits)
     model = _model(protocol, grid, n_iter, n_splits, random_state)
 
+    # A search splits the training cells of a fold again.
+    fewest = n_splits if protocol == "fixed" else -(-(n_splits**2) // (n_splits - 1))
     tasks, rows = [], []
     for group, columns in checked.items():
         target = names == group
         n_cells = int(target.sum())
-        if n_cells < max(min_cells, n_splits) or len(target) - n_cells < n_splits:
+        if n_cells < max(min_cells, fewest) or len(target) - n_cells < fewest:
             continue
         values = dense_columns(X, columns)
         folds = StratifiedKFold(n_splits, shuffle=True, random_state=random_state)
@@ -150,8 +159,8 @@ def panel_auroc(
                 rows.append((group, size, fold, n_cells))
     if not tasks:
         msg = (
-            f"No group with a panel has min_cells={min_cells} cells (and {n_splits} others); "
-            "lower min_cells."
+            f"No group with a panel has min_cells={min_cells} cells, and {fewest} cells and "
+            f"{fewest} others for n_splits={n_splits} folds; lower min_cells or n_splits."
         )
         raise ValueError(msg)
     results = Parallel(n_jobs=n_jobs)(tasks)
@@ -163,25 +172,19 @@ def panel_auroc(
 def _check_protocol(
     protocol: str, C: float | Sequence[float] | None, n_iter: int, n_splits: int
 ) -> tuple[float, ...]:
-    if protocol not in ("fixed", "nested", "random"):
-        msg = f"protocol must be 'fixed', 'nested' or 'random', got {protocol!r}."
-        raise ValueError(msg)
-    if n_splits < 2:
-        msg = f"n_splits must be at least 2, got {n_splits!r}."
-        raise ValueError(msg)
-    if n_iter < 1:
-        msg = f"n_iter must be at least 1, got {n_iter!r}."
-        raise ValueError(msg)
+    one_of(protocol, "protocol", ("fixed", "nested", "random"))
+    whole(n_splits, "n_splits", 2)
+    whole(n_iter, "n_iter")
     if C is None:
         return C_GRID if protocol == "nested" else (1.0,)
-    grid = tuple(float(c) for c in np.atleast_1d(C))
+    grid = tuple(check_numbers(np.atleast_1d(C), "C").ravel().tolist())
     if protocol == "random":
         msg = "protocol='random' draws C itself; leave C out, or give a grid to protocol='nested'."
         raise ValueError(msg)
     if protocol == "fixed" and len(grid) != 1:
         msg = "protocol='fixed' takes one C; a grid is for protocol='nested'."
         raise ValueError(msg)
-    if not all(c > 0 and np.isfinite(c) for c in grid):
+    if not grid or not all(c > 0 for c in grid):
         msg = f"C must be positive, got {C!r}."
         raise ValueError(msg)
     return grid

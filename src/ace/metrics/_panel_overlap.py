@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import pandas as pd
 
+from ace._checks import one_of
 from ace.metrics._inputs import check_n_top
 from ace.metrics._ranked import (
     PERSISTENCE,
@@ -94,9 +95,7 @@ def panel_overlap(
     """
     size = check_n_top(n_top)[-1]
     p = check_persistence(persistence)
-    if measure not in _MEASURES:
-        msg = f"measure must be one of {_MEASURES}, got {measure!r}."
-        raise ValueError(msg)
+    one_of(measure, "measure", _MEASURES)
     of = check_methods(panels, size)
     if group is None:
         groups = check_same_groups({f"Method {m!r}": own for m, own in of.items()})

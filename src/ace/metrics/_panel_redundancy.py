@@ -96,6 +96,7 @@ def _correlation(values: NDArray[np.float64]) -> NDArray[np.float64]:
     constant = np.ptp(values, axis=0) == 0
     centred = values - values.mean(axis=0)
     norm = np.sqrt((centred**2).sum(axis=0))
+    constant |= norm == 0  # differences so small that their squares vanish
     norm[constant] = 1
     centred /= norm
     correlation = centred.T @ centred

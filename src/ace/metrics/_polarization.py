@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from sklearn.neighbors import NearestNeighbors
 
-from ace.metrics._inputs import check_latent
+from ace._numbers import whole
+from ace.metrics._inputs import check_latent, check_numbers
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -59,23 +60,16 @@ def polarization(z: ArrayLike, score: ArrayLike, *, n_neighbors: int = 15) -> fl
     1.0
     """
     coordinates = check_latent(z, "z")
-    values = np.asarray(score, dtype=np.float64)
+    values = check_numbers(score, "score")
     if values.shape != (len(coordinates),):
         msg = f"score must be one for each of {len(coordinates)} cells, got shape {values.shape}."
         raise ValueError(msg)
-    if not np.isfinite(values).all():
-        msg = "score holds NaN or infinite values."
-        raise ValueError(msg)
-    if not 1 <= n_neighbors < len(coordinates):
-        msg = (
-            f"n_neighbors must be from 1 to {len(coordinates) - 1} for {len(coordinates)} cells, "
-            f"got {n_neighbors}."
-        )
-        raise ValueError(msg)
+    n_cells = len(coordinates)
+    whole(n_neighbors, f"of {n_cells} cells, n_neighbors", 1, n_cells - 1)
     search = NearestNeighbors(n_neighbors=n_neighbors, algorithm="brute").fit(coordinates)
     neighbors = search.kneighbors(return_distance=False)  # of each cell, without itself
     centred = values - values.mean()
     variation = float(centred @ centred)
-    if np.ptp(values) == 0:
+    if np.ptp(values) == 0 or variation == 0:
         return float("nan")
     return float(centred @ centred[neighbors].mean(axis=1)) / variation

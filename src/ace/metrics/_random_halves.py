@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from sklearn.model_selection import StratifiedShuffleSplit
 
+from ace._numbers import seed, whole
 from ace.metrics._inputs import check_labels
 
 if TYPE_CHECKING:
@@ -54,13 +55,11 @@ def random_halves(
     ['aab', 'aab']
     ['aab', 'aab']
     """
-    values = np.asarray(labels)
-    names = check_labels(labels, len(values) if values.ndim else 0)
-    if n_repeats < 1:
-        msg = f"n_repeats must be 1 or more, got {n_repeats!r}."
-        raise ValueError(msg)
+    names = check_labels(labels)
+    whole(n_repeats, "n_repeats")
+    seed(random_state)
     groups, sizes = np.unique(names, return_counts=True)
-    if len(names) < 2 or sizes.min() < 2:
+    if sizes.min() < 2:
         msg = (
             f"The groups {groups[sizes < 2].tolist()} have one cell only, which no two halves can "
             "have; leave them out."

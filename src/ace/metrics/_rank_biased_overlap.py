@@ -71,7 +71,6 @@ def rank_biased_overlap(
     p = check_persistence(persistence)
     rankings = []
     for name, genes in (("first", first), ("second", second)):
-        n_genes = len(genes)
-        (ranking,) = check_ranked({name: genes}, max(n_genes, 1), of=repr(name)).values()
+        (ranking,) = check_ranked({name: genes}, None, of=repr(name)).values()
         rankings.append(ranking)
     return extrapolated_overlap(rankings[0], rankings[1], p)

@@ -9,6 +9,9 @@ from typing import Any, TypeAlias
 import numpy as np
 import pandas as pd
 
+from ace._numbers import number
+from ace.metrics._inputs import add_panel
+
 #: ``{group: genes, best first}``, a frame with a column for each group, such a record array as
 #: ``adata.uns["ace"]["names"]`` and ``adata.uns["rank_genes_groups"]["names"]``, or a table with a
 #: row for each gene of each group, as ``adata.uns["ace"]["table"]`` and ``ace.get.explain_df``.
@@ -18,14 +21,17 @@ RankedPanels: TypeAlias = Mapping[Hashable, Iterable[Hashable]] | pd.DataFrame |
 PERSISTENCE = 0.9
 
 
-def check_ranked(panels: RankedPanels, n_top: int, *, of: str) -> dict[str, list[Hashable]]:
-    """Give the first genes of each group, at most `n_top`, under the group's name as text."""
+def check_ranked(panels: RankedPanels, n_top: int | None, *, of: str) -> dict[str, list[Hashable]]:
+    """Give the first genes of each group, `n_top` or all, under the group's name as text."""
     columns: dict[Hashable, Any]
     if isinstance(panels, np.ndarray) and panels.dtype.names:
         columns = {name: panels[name] for name in panels.dtype.names}
     elif isinstance(panels, pd.DataFrame) and {"group", "gene", "score"} <= set(panels.columns):
         columns = dict(iter(panels.groupby("group", observed=True, sort=False)["gene"]))
     elif isinstance(panels, Mapping | pd.DataFrame):
+        if isinstance(panels, pd.DataFrame) and not panels.columns.is_unique:
+            msg = f"The panels of {of} have several columns of one name; rename them."
+            raise ValueError(msg)
         columns = {name: panels[name] for name in panels}
     else:
         msg = (
@@ -36,17 +42,24 @@ def check_ranked(panels: RankedPanels, n_top: int, *, of: str) -> dict[str, list
     if not columns:
         msg = f"The panels of {of} are empty; give {{group: genes, best first}}."
         raise ValueError(msg)
-    checked = {}
+    checked: dict[str, list[Hashable]] = {}
     for group, genes in columns.items():
         if isinstance(genes, str) or not isinstance(genes, Iterable):
-            msg = f"The panel of {of} for group {group!r} must be a list of genes, got {genes!r}."
+            msg = (
+                f"The panel of {of} for group {group!r} must be a list of genes, got "
+                f"{genes!r:.60}."
+            )
+            raise ValueError(msg)
+        genes = list(genes)
+        if not all(isinstance(gene, Hashable) for gene in genes):
+            msg = f"The panel of {of} for group {group!r} must name genes, got {genes!r:.60}."
             raise ValueError(msg)
         # scanpy.tl.filter_rank_genes_groups puts NaN in the place of the genes that it removes.
         best = list(islice((gene for gene in genes if not pd.isna(gene)), n_top))
         if len(set(best)) < len(best):
             msg = f"The panel of {of} for group {group!r} names a gene twice."
             raise ValueError(msg)
-        checked[str(group)] = best
+        add_panel(checked, group, best, f"{of}")
     return checked
 
 
@@ -54,6 +67,12 @@ def check_methods(
     panels: Mapping[Hashable, RankedPanels], n_top: int
 ) -> dict[Hashable, dict[str, list[Hashable]]]:
     """Give the panels of each method."""
+    if not isinstance(panels, Mapping):
+        msg = (
+            "panels must be {method: {group: genes, best first}}, got "
+            f"{type(panels).__name__}."
+        )
+        raise TypeError(msg)
     if not panels:
         msg = "panels is empty; give {method: {group: genes, best first}}."
         raise ValueError(msg)
@@ -87,9 +106,7 @@ def check_same_groups(panels: Mapping[str, Mapping[str, object]]) -> list[str]:
 
 def check_persistence(persistence: float) -> float:
     """Refuse a persistence that gives no weights."""
-    if not 0 < persistence < 1:
-        msg = f"persistence must be between 0 and 1, got {persistence!r}."
-        raise ValueError(msg)
+    number(persistence, "persistence", 0, 1, above=True, below=True)
     return float(persistence)
 
 

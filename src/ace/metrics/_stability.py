@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from itertools import combinations
 from typing import TYPE_CHECKING
 
@@ -90,6 +90,9 @@ def stability(
     if not isinstance(runs, Mapping):
         if isinstance(runs, pd.DataFrame) or getattr(getattr(runs, "dtype", None), "names", None):
             msg = "runs holds the panels of one run; give a list of runs, at least two."
+            raise ValueError(msg)
+        if isinstance(runs, str) or not isinstance(runs, Iterable):
+            msg = f"runs must be a list of the panels of each run, got {runs!r:.60}."
             raise ValueError(msg)
         runs = dict(enumerate(runs))
     if len(runs) < 2:

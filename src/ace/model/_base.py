@@ -184,7 +184,14 @@ class GeneModel(BaseModelClass):
         """Row numbers from row numbers, a Boolean mask or nothing."""
         if indices is None:
             return np.arange(n_obs)
+        if isinstance(indices, slice):
+            return np.arange(n_obs)[indices]
         rows = np.asarray(indices)
+        if rows.ndim != 1 or (rows.dtype.kind not in "iub" and len(rows)):
+            raise ValueError(
+                "indices must be row numbers, a Boolean mask or a slice of the cells, got "
+                f"{indices!r:.60}."
+            )
         if rows.dtype == bool:
             if len(rows) != n_obs:
                 raise ValueError(f"the mask has {len(rows)} values for {n_obs} cells.")
@@ -199,8 +206,7 @@ class GeneModel(BaseModelClass):
     ) -> Iterator[torch.Tensor]:
         """Cells as dense tensors on the model's device, a minibatch at a time."""
         batch_size = settings.batch_size if batch_size is None else batch_size
-        if batch_size < 1:
-            raise ValueError(f"batch_size must be at least 1, got {batch_size}.")
+        _checks.whole(batch_size, "batch_size")
         for start in range(0, len(rows), batch_size):
             x = reader.dense(rows[start : start + batch_size])
             # A sum is NaN or infinite if a value is, and costs no memory.

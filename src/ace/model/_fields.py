@@ -81,6 +81,7 @@ class LabelsField(LabelsWithUnlabeledObsField):
     def __init__(
         self, registry_key: str, labels_key: str, unlabeled_category: str | int | float | None
     ) -> None:
+        _checks.category(unlabeled_category, "unlabeled_category")
         super().__init__(registry_key, labels_key, unlabeled_category)
 
     def register_field(self, adata: AnnData) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import inspect
-import math
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
@@ -32,13 +31,7 @@ def check_training(*, max_epochs: Any, batch_size: Any, random_state: Any, **rat
     if random_state is not None:
         _checks.seed(random_state)
     for name, value in rates.items():
-        _not_negative(value, name)
-
-
-def _not_negative(value: Any, name: str) -> None:
-    number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
-    if not number or not 0 <= float(value) < math.inf:
-        raise ValueError(f"{name} must be 0 or a positive number, got {value!r}.")
+        _checks.number(value, name)
 
 
 def plan_options(plan: type[EpochPlan], given: Any, **defaults: Any) -> dict[str, Any]:
@@ -63,7 +56,7 @@ def plan_options(plan: type[EpochPlan], given: Any, **defaults: Any) -> dict[str
     options = defaults | given
     for name in ("lr", "weight_decay", "eps"):
         if name in options:
-            _not_negative(options[name], name)
+            _checks.number(options[name], name)
     return options
 
 
@@ -128,7 +121,7 @@ def fit(
     }
     _checks.whole(stopping["patience"], "early_stopping_patience", 0)
     _checks.whole(stopping["warmup_epochs"], "early_stopping_warmup_epochs", 0)
-    _not_negative(stopping["min_delta"], "early_stopping_min_delta")
+    _checks.number(stopping["min_delta"], "early_stopping_min_delta")
     if data.n_val:
         if best is not None:
             callbacks.insert(0, best)  # a checkpoint of scvi-tools has the last word
@@ -159,7 +152,7 @@ def fit(
             model,
             training_plan=plan,
             data_splitter=data,
-            max_epochs=max_epochs,
+            max_epochs=int(max_epochs),  # Lightning takes no integer of NumPy
             callbacks=callbacks,
             use_distributed_sampler=False,  # the minibatches are shared out already
             **trainer_kwargs,

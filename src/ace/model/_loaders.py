@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from numbers import Real
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,6 +10,7 @@ from lightning.pytorch import LightningDataModule
 from scvi import REGISTRY_KEYS
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from ace._numbers import number
 from ace.model._processes import share_of
 
 if TYPE_CHECKING:
@@ -145,18 +145,15 @@ def split_cells(
     ValueError
         If the fractions are not fractions of a whole.
     """
-    for name, size in (("train_size", train_size), ("validation_size", validation_size)):
-        if size is not None and (isinstance(size, bool) or not isinstance(size, Real)):
-            raise ValueError(f"{name} must be a fraction of the cells or None, got {size!r}.")
+    number(train_size, "train_size", 0, 1, above=True, optional=True)
+    number(validation_size, "validation_size", 0, 1, optional=True)
     if validation_size is None:
         validation_size = 0.07 if train_size is None else max(0.0, 1 - train_size)
     train_size = 0.63 if train_size is None else train_size
-    if not (
-        0 < train_size <= 1 and validation_size >= 0 and train_size + validation_size < 1 + 1e-9
-    ):
+    if not train_size + validation_size < 1 + 1e-9:
         raise ValueError(
-            f"train_size={train_size} and validation_size={validation_size} must be fractions of "
-            "the labelled cells: train_size above 0, and the two together at most 1."
+            f"train_size={train_size} and validation_size={validation_size} are fractions of the "
+            "labelled cells: together they must be at most 1."
         )
     none = np.empty(0, dtype=np.int64)
     parts: tuple[list[np.ndarray], ...] = ([none], [none], [none])

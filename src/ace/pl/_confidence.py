@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ace._keys import DEFAULT_ANNOTATION_KEY
+from ace._numbers import number
 from ace.get import annotation_df
 from ace.pl._colors import CONFIDENCE, DEPLETED
 from ace.pl._figure import figure_of, finish, grid_of_axes, wrap
@@ -79,6 +80,7 @@ def confidence(
     >>> ax.get_xlabel()
     'umap 1'
     """
+    number(size, "size", above=True, optional=True)
     df = annotation_df(adata, key=key)
     name = _embedding(adata, basis)
     if name is None:

@@ -9,6 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
+from ace._numbers import whole
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from os import PathLike
@@ -40,8 +42,7 @@ def grid_of_axes(
     """
     from matplotlib import pyplot as plt
 
-    if ncols < 1:
-        raise ValueError(f"ncols={ncols} leaves no room for a panel; pass ncols=1 or more.")
+    whole(ncols, "ncols")
     ncols = min(n, ncols)
     nrows = -(-n // ncols)
     size = (ncols * panel_size[0] + margin[0], nrows * panel_size[1] + margin[1])
@@ -151,5 +152,4 @@ def check_n_genes(n_genes: int) -> None:
     ValueError
         If ``n_genes`` is not positive.
     """
-    if n_genes < 1:
-        raise ValueError(f"n_genes={n_genes} draws nothing; pass n_genes=1 or more.")
+    whole(n_genes, "n_genes")

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ace._fssf_keys import DEFAULT_FSSF_KEY
+from ace._numbers import number
 from ace.get import fssf_df
 from ace.pl._colors import DEPLETED, ENRICHED
 from ace.pl._figure import figure_of, finish, wrap
@@ -87,6 +88,7 @@ def fssf(
     >>> ace.pl.fssf(adata, show=False).get_ylabel()
     'FSSF'
     """
+    number(size, "size", above=True, optional=True)
     keys = [key] if isinstance(key, str) else list(key)
     names = keys if labels is None else [str(label) for label in labels]
     if len(names) != len(keys) or not keys:

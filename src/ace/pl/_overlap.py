@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ace._numbers import whole
 from ace.metrics import panel_membership
 from ace.pl._colors import ENRICHED
 from ace.pl._figure import figure_of, finish, fit_figure, wrap
@@ -100,6 +101,7 @@ def overlap(
     >>> [label.get_text() for label in ax.get_yticklabels()]
     ['ace', 'rank_genes_groups']
     """
+    whole(min_size, "min_size")
     chosen = panel_membership(panels, n_top, group=group)
     if highlight is not None and highlight not in chosen.columns:
         raise ValueError(

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from ace._numbers import whole
 from ace.pl._colors import METHODS
 from ace.pl._figure import figure_of, finish, given_axes, grid_of_axes, wrap
 
@@ -188,8 +189,7 @@ def _label(ax: Axes, column: str, n_genes: int | None) -> None:
     ax.locator_params(axis="x", integer=True)
     ax.spines[["top", "right"]].set_visible(False)
     if n_genes is not None:
-        if n_genes < 1:
-            raise ValueError(f"n_genes={n_genes} genes have no share; pass how many there are.")
+        whole(n_genes, "n_genes")
         top = ax.secondary_xaxis(
             "top",
             functions=(

@@ -116,6 +116,8 @@ def polarization(
     """
     _checks.one_of(score, "score", ["mean", "z"])
     _checks.positive(n_neighbors, "n_neighbors", optional=False)
+    _checks.seed(random_state)
+    _checks.number(size, "size", above=True, optional=True)
     keys = None if key is None else FssfKeys(key)
     if keys is not None and None not in (genes, groupby, use_rep) and keys.uns not in adata.uns:
         keys = None  # nothing of it is needed

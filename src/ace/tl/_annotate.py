@@ -172,10 +172,11 @@ def annotate(
     True
     """
     keys = AnnotationKeys(_storable.key(key_added))
-    domains = (domain_key,) if isinstance(domain_key, str) else tuple(domain_key or ())
+    domains = _checks.column_names(domain_key, "domain_key")
     _checks.positive(n_top_genes, "n_top_genes")
     _checks.positive(max_epochs, "max_epochs")
     _checks.seed(random_state)
+    _checks.category(unlabeled_category, "unlabeled_category")
     stored = _storable.plain(unlabeled_category, "unlabeled_category")
     if not isinstance(stored, str | int | float) or pd.isna(stored):
         raise ValueError(

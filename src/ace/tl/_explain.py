@@ -298,6 +298,7 @@ def _explain(
     for (source, other), field in zip(_watched(pairs, progress), fields, strict=True):
         began = time.perf_counter()
         found = explainer(at[source], None if other is None else at[other])
+        _checks.finite_scores(found.scores, field, method)
         others = [other] if other is not None else [g for g in range(len(names)) if g != source]
         tables.add(
             field,

@@ -146,14 +146,14 @@ def fssf(
     True
     """
     keys = FssfKeys(_storable.key(key_added))
-    for value, name in ((n_neighbors, "n_neighbors"), (batch_size, "batch_size")):
-        _checks.positive(value, name, optional=False)
+    # The clustering counts a cell among its own neighbours: one would be itself.
+    _checks.whole(n_neighbors, "n_neighbors", 2 if subclusters is None else 1)
+    _checks.whole(batch_size, "batch_size")
     _checks.whole(min_cells, "min_cells", 2)
     _checks.positive(max_cells, "max_cells")
     _checks.whole(n_random, "n_random", 0)
     _checks.seed(random_state)
-    if not resolution > 0:
-        raise ValueError(f"resolution must be above 0, got {resolution!r}.")
+    _checks.number(resolution, "resolution", above=True)
     if keys.subcluster in (groupby, subclusters):
         raise ValueError(
             f"key_added={key_added!r} would write to obs[{keys.subcluster!r}], which is read: "

@@ -125,10 +125,12 @@ def informative_genes(
     if _checks.input_kind(matrix) == "counts":
         matrix = LogCounts(matrix, np.arange(adata.n_vars), TARGET)
 
+    # Distances within a group take two cells.
+    fewest = max(min_cells, 2) if n_bins is None else min_cells
     scores, left_out = {}, []
     for number, kind in enumerate(names):
         rows = np.flatnonzero(types == number)
-        rows = rows[np.bincount(codes[rows])[codes[rows]] >= min_cells]
+        rows = rows[np.bincount(codes[rows])[codes[rows]] >= fewest]
         if len(np.unique(codes[rows])) < 2:
             left_out.append(kind)
             continue
@@ -144,13 +146,13 @@ def informative_genes(
     if not scores:
         where = "adata has no" if within is None else f"no type of adata.obs[{within!r}] has"
         raise ValueError(
-            f"{where} two groups of adata.obs[{groupby!r}] with {min_cells} or more cells: there "
+            f"{where} two groups of adata.obs[{groupby!r}] with {fewest} or more cells: there "
             "is nothing to tell apart. Take smaller groups (min_cells=...)."
         )
     if left_out:
         warn(
             f"{left_out} of adata.obs[{within!r}] have fewer than two groups of "
-            f"adata.obs[{groupby!r}] with {min_cells} or more cells, and are left out.",
+            f"adata.obs[{groupby!r}] with {fewest} or more cells, and are left out.",
         )
     found = {kind: _best(adata.var_names, score, n_genes) for kind, score in scores.items()}
     params: dict[str, Any] = {

@@ -13,6 +13,7 @@ import scipy.sparse as sp
 from ace import _checks
 from ace._matrix import read_rows
 from ace.explain import EmbeddingScorer, LinearEmbedding, fit_clustering
+from ace.explain._cells import Rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -111,8 +112,12 @@ def _pca(
     n_components = min(N_COMPONENTS, min(part.shape) - 1)
     if n_components < 1:
         raise ValueError(
-            f"no principal components of {part.shape[0]} cells x {part.shape[1]} genes."
+            f"principal components need two cells and two genes, got {part.shape[0]} cells x "
+            f"{part.shape[1]} {'' if marked is None else 'highly variable '}genes. Use more "
+            "genes, or explain through a model (model=...)."
         )
+    total, squares = Rows(part).sums()
+    _checks.varied(total / len(cells), squares / len(cells) - (total / len(cells)) ** 2)
     _, components, _, _ = sc.pp.pca(
         part, n_comps=n_components, return_info=True, random_state=random_state
     )

@@ -135,7 +135,7 @@ def variable_genes(sample: sp.csr_matrix, domains: pd.Series, n_top_genes: int) 
         warnings.simplefilter("ignore")
         chosen = sc.pp.highly_variable_genes(
             part,
-            n_top_genes=n_top_genes,
+            n_top_genes=int(n_top_genes),  # scanpy takes no integer of NumPy
             flavor="seurat",
             batch_key="domain" if several else None,
             inplace=False,

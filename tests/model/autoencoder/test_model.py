@@ -204,7 +204,7 @@ def test_modality_of_mudata(cells):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"scale": "log"}, "scale must be one of"),
+        ({"scale": "log"}, "is not one of"),
         ({"hidden": ()}, "one layer of one unit"),
         ({"n_latent": 0}, "n_latent must be a whole number from 1"),
         ({"n_latent": 2.5}, "n_latent must be a whole number from 1"),
@@ -213,7 +213,7 @@ def test_modality_of_mudata(cells):
         ({"n_clusters": "many"}, "from 2"),
         ({"n_selected": 10.0}, "n_selected must be a whole"),
         ({"n_selected": 41}, "the 40 features"),
-        ({"batch_weight": -1.0}, "batch_weight must be 0 or a positive"),
+        ({"batch_weight": -1.0}, "batch_weight must be a number from 0"),
         ({"cluster_weight": float("nan")}, "cluster_weight must be"),
         ({"dropout_rate": 1.0}, "dropout_rate"),
     ],

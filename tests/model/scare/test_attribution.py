@@ -195,6 +195,24 @@ def test_cell_without_another_of_its_label_is_its_own_reference() -> None:
     assert attribution.partners("minibatch", torch.zeros(1, 1), None, labels[:1]).tolist() == [0]
 
 
+def test_cells_of_unknown_type_are_compared_with_their_neighbours(
+    network: ScareModule, tensors: Tensors, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With references by label: not knowing the type is no type that two cells share."""
+    monkeypatch.setattr(attribution, "N_NEIGHBORS", 1)
+    x = torch.log1p(tensors[REGISTRY_KEYS.X_KEY])
+    x[1] = x[0] + 0.01  # 0 and 4 are of no known type; 1 is nearest to 0, and 3 to 4
+    x[3] = x[4] + 0.01
+    labels = torch.tensor([[-1], [0], [0], [1], [-1]])
+    tensors = tensors | {
+        REGISTRY_KEYS.LABELS_KEY: labels,
+        REGISTRY_KEYS.BATCH_KEY: torch.zeros(5, 1, dtype=torch.long),
+    }
+    settings = _settings(kind="expected_gradients", reference="label")
+    found = settings._references(network, x, tensors)
+    torch.testing.assert_close(found, x[[1, 2, 1, 3, 3]])  # 3 is alone of its type
+
+
 def test_pass_leaves_batch_normalisation_alone(network: ScareModule, tensors: Tensors) -> None:
     network.train()
     before = copy.deepcopy(network.state_dict())

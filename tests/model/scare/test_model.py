@@ -147,8 +147,8 @@ def test_warmup_comes_first(adata: AnnData, new: Builder) -> None:
 @pytest.mark.parametrize(
     ("plan_kwargs", "message"),
     [
-        ({"attribution_weight": -1}, "attribution_weight must be 0 or a positive number"),
-        ({"kl_weight": float("nan")}, "kl_weight must be 0 or a positive number"),
+        ({"attribution_weight": -1}, "attribution_weight must be a number from 0"),
+        ({"kl_weight": float("nan")}, "kl_weight must be a number from 0"),
         ({"attribution_warmup_epochs": 1.5}, "whole number from 0"),
     ],
 )

@@ -127,7 +127,7 @@ class ACE(TrainedAce):
         *,
         n_latent: int = 10,
         n_clusters: int | Literal["auto"] | None = None,
-        hidden: Sequence[int] = (512, 256, 128),
+        hidden: int | Sequence[int] = (512, 256, 128),
         n_selected: int | None = None,
         dropout_rate: float = 0.5,
         batch_weight: float = 1.0,
@@ -137,18 +137,14 @@ class ACE(TrainedAce):
         scale: Literal["minmax", "zscore"] | None = None,
         random_state: int | None = None,
     ) -> None:
-        if scale not in SCALES:
-            raise ValueError(f"scale must be one of {SCALES}, got {scale!r}.")
-        hidden = tuple(int(n) for n in hidden)
-        if not hidden or min(hidden) < 1:
-            raise ValueError(f"hidden needs at least one layer of one unit, got {hidden}.")
+        _checks.one_of(scale, "scale", SCALES)
+        hidden = _checks.layers(hidden, "hidden")
         _checks.whole(n_latent, "n_latent", 1)
-        if n_selected is not None:
-            _checks.whole(n_selected, "n_selected", 1)
-        if n_clusters not in (None, "auto"):
+        _checks.whole(n_selected, "n_selected", optional=True)
+        if not (n_clusters is None or (isinstance(n_clusters, str) and n_clusters == "auto")):
             _checks.whole(n_clusters, "n_clusters", 2)
-        if not 0 <= dropout_rate < 1:
-            raise ValueError(f"dropout_rate must lie in [0, 1), got {dropout_rate}.")
+        _checks.number(dropout_rate, "dropout_rate", 0, 1, below=True)
+        _checks.whole(random_state, "random_state", 0, _checks.LARGEST_SEED, optional=True)
         weights = {
             "batch": batch_weight,
             "cluster": cluster_weight,
@@ -156,8 +152,7 @@ class ACE(TrainedAce):
             "distance": distance_weight,
         }
         for name, weight in weights.items():
-            if not 0 <= weight < float("inf"):
-                raise ValueError(f"{name}_weight must be 0 or a positive number, got {weight}.")
+            _checks.number(weight, f"{name}_weight")
         super().__init__(adata, registry)
         self.scale_ = scale
         self.weights_ = weights

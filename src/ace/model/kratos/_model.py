@@ -9,7 +9,7 @@ from scvi import REGISTRY_KEYS
 from scvi.train import TrainRunner
 from scvi.utils import setup_anndata_dsp
 
-from ace import _compat
+from ace import _checks, _compat
 from ace._threads import seeded
 from ace.model._all_or_nothing import all_or_nothing
 from ace.model._classifier import ClassifierModel
@@ -86,21 +86,17 @@ class KRATOS(ClassifierModel):
         adata: AnnData | MuData | None = None,
         registry: dict[str, Any] | None = None,
         *,
-        n_hidden: Sequence[int] = (256, 64),
+        n_hidden: int | Sequence[int] = (256, 64),
         dropout_rate: float = 0.0,
         loss: Literal["bce", "cross_entropy"] = "bce",
         scale: Literal["minmax", "zscore"] | None = None,
         random_state: int | None = None,
     ) -> None:
-        if loss not in LOSSES:
-            raise ValueError(f"loss must be one of {LOSSES}, got {loss!r}.")
-        if scale not in SCALES:
-            raise ValueError(f"scale must be one of {SCALES}, got {scale!r}.")
-        n_hidden = tuple(int(n) for n in n_hidden)
-        if not n_hidden or min(n_hidden) < 1:
-            raise ValueError(f"n_hidden needs at least one layer of one unit, got {n_hidden}.")
-        if not 0 <= dropout_rate < 1:
-            raise ValueError(f"dropout_rate must lie in [0, 1), got {dropout_rate}.")
+        _checks.one_of(loss, "loss", LOSSES)
+        _checks.one_of(scale, "scale", SCALES)
+        n_hidden = _checks.layers(n_hidden, "n_hidden")
+        _checks.number(dropout_rate, "dropout_rate", 0, 1, below=True)
+        _checks.whole(random_state, "random_state", 0, _checks.LARGEST_SEED, optional=True)
         super().__init__(adata, registry)
         self.scale_ = scale
         self.random_state_ = resolve_seed(random_state)

@@ -143,10 +143,7 @@ def named(
     if len(set(names)) < len(names):
         raise ValueError(f"each ground truth needs a name of its own, got {names}.")
     for term in found:
-        if not 0 < term.weight < float("inf"):
-            raise ValueError(
-                f"the weight of a ground truth must be a positive number, got {term.weight}."
-            )
+        _checks.number(term.weight, "the weight of a ground truth", above=True)
     return found
 
 

@@ -200,6 +200,8 @@ class SCARE(TrainedScare):
         sizes = {"n_latent": n_latent, "n_hidden": n_hidden, "n_layers": n_layers}
         for name, number in sizes.items():
             _checks.whole(number, name, 1)
+        _checks.number(dropout_rate, "dropout_rate", 0, 1, below=True)
+        _checks.whole(random_state, "random_state", 0, _checks.LARGEST_SEED, optional=True)
         super().__init__(adata, registry)
         if reference is None:
             reference = self._default_reference(loss)

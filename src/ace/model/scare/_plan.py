@@ -74,8 +74,7 @@ class ScareTrainingPlan(EpochPlan):
             "kl_weight": kl_weight,
         }
         for name, weight in weights.items():
-            if not 0 <= weight < float("inf"):
-                raise ValueError(f"{name} must be 0 or a positive number, got {weight}.")
+            _checks.number(weight, name)
         _checks.whole(attribution_warmup_epochs, "attribution_warmup_epochs", 0)
         _checks.whole(kl_warmup_epochs, "kl_warmup_epochs", 0)
         self.attribution_loss = attribution_loss if attribution_weight else None

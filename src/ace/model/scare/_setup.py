@@ -24,7 +24,7 @@ from scvi.data.fields import (
 from scvi.model.base import BaseMinifiedModeModelClass, BaseModelClass
 from scvi.utils import setup_anndata_dsp
 
-from ace import _compat
+from ace import _checks, _compat
 from ace.model._fields import GenesField, GroupsField, MuDataGenesField, MuDataGroupsField
 from ace.model._foreign import require_columns
 from ace.model._latent import LatentModel
@@ -93,7 +93,8 @@ class SetUpScare(LatentModel, BaseMinifiedModeModelClass):
         setup_method_args = cls._get_setup_method_args(**locals())
         cls._check_matrix(adata, layer, **kwargs)
         columns = [batch_key, labels_key, size_factor_key]
-        columns += [*(categorical_covariate_keys or ()), *(continuous_covariate_keys or ())]
+        columns += _checks.column_names(categorical_covariate_keys, "categorical_covariate_keys")
+        columns += _checks.column_names(continuous_covariate_keys, "continuous_covariate_keys")
         if kwargs.get("source_registry") is not None:  # labels are optional then
             columns.remove(labels_key)
         _check_columns(adata.obs, [c for c in columns if c is not None], labels_key)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from scvi import REGISTRY_KEYS
 from scvi.train import TrainRunner
+from torch import nn
 
 from ace import _checks
 from ace._threads import seeded
@@ -105,8 +106,8 @@ class SCNYM(UsingScnym):
         _checks.whole(n_hidden, "n_hidden", 1)
         _checks.whole(n_layers, "n_layers", 1)
         _checks.one_of(normalization, "normalization", NORMALIZATIONS)
-        if not 0 <= dropout_rate < 1:
-            raise ValueError(f"dropout_rate must lie in [0, 1), got {dropout_rate}.")
+        _checks.number(dropout_rate, "dropout_rate", 0, 1, below=True)
+        _checks.whole(random_state, "random_state", 0, _checks.LARGEST_SEED, optional=True)
         super().__init__(adata, registry)
         self.random_state_ = resolve_seed(random_state)
         self.split_fingerprint_: str | None = None
@@ -219,7 +220,8 @@ class SCNYM(UsingScnym):
             before the call.
         ValueError
             If an argument is out of range, the matrix holds NaN or infinite values, a class has
-            no training cell, or early stopping is asked for without validation cells.
+            no training cell, a minibatch has one labelled cell where batch normalisation needs
+            two, or early stopping is asked for without validation cells.
         TypeError
             If ``plan_kwargs`` has settings that there are not.
         """
@@ -246,6 +248,13 @@ class SCNYM(UsingScnym):
         if not (recipe.mixmatch or recipe.adversary_weight):
             unlabelled = unlabelled[:0]  # nothing is learned from them
         self._check_cells(labels, split, unlabelled)
+        # Without a teacher the network itself, in training, says what the unlabelled cells are.
+        asked = recipe.teacher_decay is None and (
+            recipe.mixmatch or recipe.adversary_confident_only
+        )
+        self._check_minibatches(
+            {"labelled": len(split[0]), "unlabelled": len(unlabelled) if asked else 0}, batch_size
+        )
         self._require_finite(reader, np.concatenate([*split, unlabelled]))
         if not self.is_trained_:
             seen = np.union1d(split[0], unlabelled)
@@ -301,6 +310,19 @@ class SCNYM(UsingScnym):
         if not was_trained or (complete and len(split[1]) >= self.fewest_held_out):
             self._calibrate(reader, labels, batch_size)
         self.is_calibrated_ = True
+
+    def _check_minibatches(self, sizes: dict[str, int], batch_size: int) -> None:
+        """Find out before the training whether a single cell would have to be normalised."""
+        if not any(isinstance(part, nn.BatchNorm1d) for part in self.module.modules()):
+            return
+        for kind, size in sizes.items():
+            if min(size, batch_size) == 1:
+                mend = "take batch_size=2 or more" if batch_size == 1 else f"add {kind} cells"
+                raise ValueError(
+                    f"each minibatch would hold one {kind} cell (batch_size={batch_size}, {size} "
+                    f"{kind} cells to train on), and batch normalisation needs two: {mend}, or "
+                    'build the model with normalization="layer".'
+                )
 
     def _check_cells(
         self, labels: np.ndarray, split: tuple[np.ndarray, ...], unlabelled: np.ndarray

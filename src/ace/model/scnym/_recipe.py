@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from dataclasses import dataclass
-from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
+
+from ace._checks import number, one_of, whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -18,24 +18,6 @@ OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "adadelta": torch.optim.Adadelta,
     "adamw": torch.optim.AdamW,
 }
-
-
-#: Settings that are numbers, and those of them that may be ``None``.
-NUMBERS = (
-    "ssl_weight",
-    "ssl_ramp_epochs",
-    "sharpening",
-    "mixup_alpha",
-    "confidence_threshold",
-    "adversary_weight",
-    "adversary_ramp_epochs",
-    "teacher_decay",
-    "balance",
-    "lr",
-    "weight_decay",
-    "max_epochs",
-)
-OPTIONAL = ("ssl_ramp_epochs", "adversary_ramp_epochs", "teacher_decay", "max_epochs")
 
 
 @dataclass(frozen=True)
@@ -97,39 +79,17 @@ class Recipe:
     max_epochs: int | None = None
 
     def __post_init__(self) -> None:
-        for name in NUMBERS:
-            value = getattr(self, name)
-            number = isinstance(value, Real) and not isinstance(value, bool)
-            optional = name in OPTIONAL and value is None
-            _need(optional or (number and math.isfinite(value)), f"{name} must be a number", value)
         for name in ("ssl_weight", "adversary_weight", "weight_decay"):
-            _need(getattr(self, name) >= 0, f"{name} must not be negative", getattr(self, name))
+            number(getattr(self, name), name)
         for name in ("sharpening", "mixup_alpha", "lr"):
-            _need(getattr(self, name) > 0, f"{name} must be positive", getattr(self, name))
+            number(getattr(self, name), name, above=True)
         for name in ("ssl_ramp_epochs", "adversary_ramp_epochs"):
-            epochs = getattr(self, name)
-            _need(epochs is None or epochs >= 0, f"{name} must not be negative", epochs)
-        _need(
-            self.max_epochs is None or self.max_epochs >= 1,
-            "max_epochs must be at least 1",
-            self.max_epochs,
-        )
-        _need(0 <= self.balance <= 1, "balance must lie in [0, 1]", self.balance)
-        _need(
-            0 <= self.confidence_threshold < 1,
-            "confidence_threshold must lie in [0, 1)",
-            self.confidence_threshold,
-        )
-        _need(
-            self.teacher_decay is None or 0 < self.teacher_decay < 1,
-            "teacher_decay must lie in (0, 1) or be None",
-            self.teacher_decay,
-        )
-        _need(
-            self.optimizer in OPTIMIZERS,
-            f"optimizer must be one of {tuple(OPTIMIZERS)}",
-            self.optimizer,
-        )
+            whole(getattr(self, name), name, 0, optional=True)
+        whole(self.max_epochs, "max_epochs", optional=True)
+        number(self.balance, "balance", 0, 1)
+        number(self.confidence_threshold, "confidence_threshold", 0, 1, below=True)
+        number(self.teacher_decay, "teacher_decay", 0, 1, above=True, below=True, optional=True)
+        one_of(self.optimizer, "optimizer", OPTIMIZERS)
 
     def rising_within(self, n_epochs: int) -> Recipe:
         """Let weights that would rise to the end rise in so many epochs."""
@@ -155,11 +115,6 @@ class Recipe:
         return OPTIMIZERS[self.optimizer](
             parameters, lr=self.lr, weight_decay=self.weight_decay, foreach=True
         )
-
-
-def _need(holds: bool, what: str, value: Any) -> None:
-    if not holds:
-        raise ValueError(f"{what}, got {value!r}.")
 
 
 DEFAULT = Recipe()
@@ -199,8 +154,7 @@ def recipe_of(preset: str, changes: dict[str, Any]) -> Recipe:
     TypeError
         If there is no such setting.
     """
-    if preset not in PRESETS:
-        raise ValueError(f"preset must be one of {tuple(PRESETS)}, got {preset!r}.")
+    one_of(preset, "preset", PRESETS)
     if not isinstance(changes, dict):
         raise TypeError(f"plan_kwargs must be a dictionary of settings, got {changes!r}.")
     known = [field.name for field in dataclasses.fields(Recipe)]

@@ -9,6 +9,7 @@ import pandas as pd
 from scvi import REGISTRY_KEYS
 from scvi.utils import setup_anndata_dsp
 
+from ace import _checks
 from ace.model._classifier import ClassifierModel
 from ace.model._fields import (
     BatchField,
@@ -32,9 +33,7 @@ LABELLED_OR_NOT = ("labelled", "unlabelled")
 
 
 def _columns(domain_key: DomainKey) -> tuple[str, ...]:
-    if domain_key is None:
-        return ()
-    columns = (domain_key,) if isinstance(domain_key, str) else tuple(domain_key)
+    columns = _checks.column_names(domain_key, "domain_key")
     if len(set(columns)) < len(columns):
         raise ValueError(f"domain_key names a column twice: {list(columns)}.")
     return columns

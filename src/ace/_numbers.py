@@ -1,0 +1,102 @@
+"""Numbers that a user passes: whole or not, and in which range."""
+
+from __future__ import annotations
+
+import math
+from numbers import Integral, Real
+from typing import Any
+
+#: Whole numbers from here on are not stored: files hold 64 bits.
+TOO_LARGE = 2**63
+#: What seeds every generator in use: NumPy's legacy one, which scikit-learn takes, ends here.
+LARGEST_SEED = 2**32 - 1
+
+
+def whole(
+    value: Any, name: str, lowest: int = 1, highest: int | None = None, *, optional: bool = False
+) -> None:
+    """Raise a ``ValueError`` unless ``value`` is a whole number in a range.
+
+    Parameters
+    ----------
+    value
+        The argument: an integer of Python or NumPy. Booleans, floats and strings are none.
+    name
+        Its name.
+    lowest, highest
+        The range, ends included; ``None``: without end.
+    optional
+        Allow ``None``.
+    """
+    if value is None and optional:
+        return
+    is_whole = isinstance(value, Integral) and not isinstance(value, bool)
+    if (
+        is_whole
+        and lowest <= value
+        and value < TOO_LARGE
+        and (highest is None or value <= highest)
+    ):
+        return
+    if lowest == 1 and highest is None:
+        kind = "a positive whole number"
+    else:
+        kind = f"a whole number from {lowest}" + (f" to {highest}" if highest is not None else "")
+    raise ValueError(f"{name} must be {kind}{' or None' * optional}, got {value!r:.60}.")
+
+
+def number(
+    value: Any,
+    name: str,
+    lowest: float = 0,
+    highest: float = math.inf,
+    *,
+    above: bool = False,
+    below: bool = False,
+    optional: bool = False,
+) -> None:
+    """Raise a ``ValueError`` unless ``value`` is a finite number in a range.
+
+    Parameters
+    ----------
+    value
+        The argument: a number of Python or NumPy. Booleans and strings are none.
+    name
+        Its name.
+    lowest, highest
+        The range.
+    above, below
+        Leave out its lower end, its upper end.
+    optional
+        Allow ``None``.
+    """
+    if value is None and optional:
+        return
+    if isinstance(value, Real) and not isinstance(value, bool):
+        try:
+            given = float(value)
+        except OverflowError:  # a whole number of hundreds of digits
+            given = math.inf
+        high_enough = given > lowest if above else given >= lowest
+        low_enough = given < highest if below else given <= highest
+        if math.isfinite(given) and high_enough and low_enough:
+            return
+    raise ValueError(
+        f"{name} must be {_kind(lowest, highest, above, below)}{' or None' * optional}, "
+        f"got {value!r:.60}."
+    )
+
+
+def _kind(lowest: float, highest: float, above: bool, below: bool) -> str:
+    """Name the numbers of a range."""
+    if above and below:
+        return f"a number between {lowest:g} and {highest:g}"
+    first = f"{'above' if above else 'from'} {lowest:g}" if math.isfinite(lowest) else ""
+    last = f"{'below' if below else 'to'} {highest:g}" if math.isfinite(highest) else ""
+    kind = "a number" if first or last else "a finite number"
+    return " ".join(part for part in (kind, first, last) if part)
+
+
+def seed(value: Any, name: str = "random_state") -> None:
+    """Raise a ``ValueError`` unless ``value`` can seed every random number generator in use."""
+    whole(value, name, 0, LARGEST_SEED)
