@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Mapping
 from numbers import Real
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -10,6 +11,8 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
+from ace import _columns
+from ace._listed import listed
 from ace._matrix import read_rows
 from ace._warn import warn
 
@@ -33,8 +36,7 @@ def one_of(value: Any, name: str, allowed: Collection[Any]) -> None:
         return
     near = difflib.get_close_matches(str(value), [str(a) for a in allowed], n=3)
     hint = f" Did you mean {near[0]!r}?" if near else ""
-    shown = list(allowed) if len(allowed) <= 30 else [*list(allowed)[:30], "..."]
-    raise ValueError(f"{name}={value!r} is not one of {shown}.{hint}")
+    raise ValueError(f"{name}={value!r} is not one of {listed(allowed, 30)}.{hint}")
 
 
 def positive(value: int | None, name: str, *, optional: bool = True) -> None:
@@ -70,8 +72,8 @@ def stored_name(key_added: Any) -> str:
     return key_added
 
 
-def matrix_of(adata: AnnData, layer: str | None) -> Any:
-    """Give the matrix of a layer, or ``X``.
+def matrix_of(adata: AnnData, layer: str | None, name: str = "adata") -> Any:
+    """Give the matrix of a layer, or ``X``, of the object that the user calls ``name``.
 
     Raises
     ------
@@ -81,44 +83,57 @@ def matrix_of(adata: AnnData, layer: str | None) -> Any:
         If ``X`` is empty or there are no cells.
     """
     if adata.n_obs == 0 or adata.n_vars == 0:
-        raise ValueError(f"adata is empty: {adata.n_obs} cells x {adata.n_vars} genes.")
+        raise ValueError(f"{name} is empty: {adata.n_obs} cells x {adata.n_vars} genes.")
     if layer is not None:
         if layer not in adata.layers:
             raise KeyError(
-                f"there is no layer {layer!r}; adata.layers has {list(adata.layers)}, and "
-                "layer=None takes adata.X."
+                f"there is no layer {layer!r} in {name}; {name}.layers has "
+                f"{listed(adata.layers)}, and layer=None takes {name}.X."
             )
         return adata.layers[layer]
     if adata.X is None:
-        raise ValueError(f"adata.X is empty; name one of the layers {list(adata.layers)}.")
+        raise ValueError(f"{name}.X is empty; name one of the layers {listed(adata.layers)}.")
     return adata.X
 
 
-def unique_genes(adata: AnnData) -> None:
-    """Raise if a gene name occurs twice."""
+def not_raw(use_raw: Any, adata: AnnData) -> None:
+    """Raise if ``adata.raw`` is asked for, as in scanpy."""
+    if not use_raw:
+        return
+    own = "" if getattr(adata, "raw", None) is not None else " (this adata has none)"
+    raise ValueError(
+        f"use_raw={use_raw!r}: only adata.X and adata.layers are read, never adata.raw{own}. To "
+        "read its values, pass `adata.raw.to_adata()`, or put them in a layer (layer=...)."
+    )
+
+
+def log_base(adata: AnnData) -> float:
+    """Base of the logarithm, where ``sc.pp.log1p`` noted one; else of the natural one."""
+    noted = adata.uns.get("log1p")
+    base = noted.get("base") if isinstance(noted, Mapping) else None
+    is_base = isinstance(base, Real) and not isinstance(base, bool) and base > 0 and base != 1
+    return float(base) if is_base else np.e
+
+
+def unique_genes(adata: AnnData, name: str = "adata") -> None:
+    """Raise if a gene has no name, or the name of another gene."""
+    nameless = adata.var_names.isna()
+    if nameless.any():
+        raise ValueError(
+            f"{int(nameless.sum())} genes have no name in {name}.var_names. Leave them out with "
+            f"`{name} = {name}[:, {name}.var_names.notna()].copy()`, or name them."
+        )
     if not adata.var_names.is_unique:
         twice = adata.var_names[adata.var_names.duplicated()].unique()
         raise ValueError(
-            f"{len(twice)} gene names occur more than once, such as {list(twice[:3])}. Make them "
-            "unique with `adata.var_names_make_unique()`."
+            f"{len(twice)} gene names occur more than once in {name}, such as "
+            f"{listed(twice[:3])}. Make them unique with `{name}.var_names_make_unique()`."
         )
 
 
-def column_of(adata: AnnData, key: str, name: str = "adata") -> pd.Series:
-    """Give a column of ``obs`` of the object that the user calls ``name``.
-
-    Raises
-    ------
-    KeyError
-        If there is none, with the nearest.
-    """
-    if key not in adata.obs:
-        near = difflib.get_close_matches(str(key), list(map(str, adata.obs.columns)), n=3)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
-        raise KeyError(
-            f"there is no column {key!r} in {name}.obs, which has {list(adata.obs.columns)}.{hint}"
-        )
-    return adata.obs[key]
+def column_of(adata: AnnData, key: Any, name: str = "adata") -> pd.Series:
+    """Give a column of ``obs`` of the object that the user calls ``name``, or raise."""
+    return _columns.column_of(adata.obs, key, f"{name}.obs")
 
 
 def groups_of(
@@ -134,7 +149,7 @@ def groups_of(
         If there is no such column.
     ValueError
         If a cell has no group, there are too few groups, names coincide as text, or the column
-        holds measurements.
+        holds measurements or lists, or is there twice.
     """
     column = column_of(adata, groupby)
     if pd.api.types.is_float_dtype(column.dtype):
@@ -142,36 +157,36 @@ def groups_of(
             f"adata.obs[{groupby!r}] holds measurements ({column.dtype}), not groups. If they are "
             f"groups, say so: adata.obs[{groupby!r}] = adata.obs[{groupby!r}].astype('category')."
         )
-    n_missing = int(column.isna().sum())
+    category = _columns.labels_of(column, f"adata.obs[{groupby!r}]")
+    n_missing = int((category.codes < 0).sum())
     if n_missing:
         raise ValueError(
             f"{n_missing} cells have no group in adata.obs[{groupby!r}]. Leave them out with "
             f"`adata = adata[adata.obs[{groupby!r}].notna()].copy()`, or name their group."
         )
-    category = (
-        column if isinstance(column.dtype, pd.CategoricalDtype) else column.astype("category")
-    )
-    if leave_out is not None and leave_out in category.cat.categories:
-        category = category.cat.remove_categories([leave_out])
-    codes = category.cat.codes.to_numpy()
-    used = np.bincount(codes[codes >= 0], minlength=len(category.cat.categories)) > 0
-    unused = list(category.cat.categories[~used])
-    if unused:
+    if leave_out is not None and leave_out in category.categories:
+        category = category.remove_categories([leave_out])
+    codes = category.codes
+    used = np.bincount(codes[codes >= 0], minlength=len(category.categories)) > 0
+    unused = category.categories[~used]
+    if len(unused):
         warn(
-            f"categories of adata.obs[{groupby!r}] without a cell are left out: {unused}. Drop "
-            f"them with `adata.obs[{groupby!r}] = "
+            f"categories of adata.obs[{groupby!r}] without a cell are left out: {listed(unused)}. "
+            f"Drop them with `adata.obs[{groupby!r}] = "
             f"adata.obs[{groupby!r}].cat.remove_unused_categories()`.",
         )
-        category = category.cat.remove_unused_categories()
-    names = [str(c) for c in category.cat.categories]
+        category = category.remove_unused_categories()
+    names = [str(c) for c in category.categories]
     if len(set(names)) < len(names):
-        raise ValueError(f"names of groups in adata.obs[{groupby!r}] coincide as text: {names}.")
+        raise ValueError(
+            f"names of groups in adata.obs[{groupby!r}] coincide as text: {listed(names)}."
+        )
     if len(names) < at_least:
         raise ValueError(
             f"adata.obs[{groupby!r}] has one group only, {names}: there is nothing to tell it "
             "from."
         )
-    return category.cat.codes.to_numpy().astype(np.int64), names
+    return category.codes.astype(np.int64), names
 
 
 def chosen_groups(groups: Literal["all"] | Iterable[str], names: Sequence[str]) -> list[int]:
@@ -279,7 +294,7 @@ def distinct(stored: Sequence[str], names: Sequence[str]) -> None:
     """Raise if names of groups or pairs of them could not be told apart where they are stored."""
     if len(set(stored)) < len(stored):
         raise ValueError(
-            f"names of groups cannot be told apart where they are stored: {list(names)}. Rename "
+            f"names of groups cannot be told apart where they are stored: {listed(names)}. Rename "
             "them with adata.obs[...].cat.rename_categories."
         )
 
@@ -289,7 +304,7 @@ def warn_of_single_cells(counts: np.ndarray, names: Sequence[str]) -> None:
     single = [name for name, count in zip(names, counts, strict=True) if count == 1]
     if single:
         warn(
-            f"groups of a single cell: {single}. Their panels describe that cell, not a type.",
+            f"groups of a single cell: {listed(single)}. Their panels describe that cell, not a type.",
         )
 
 
@@ -300,7 +315,7 @@ def finite(means: np.ndarray, genes: pd.Index, layer: str | None) -> None:
         where = "adata.X" if layer is None else f"adata.layers[{layer!r}]"
         raise ValueError(
             f"{where} has NaN or infinite values in {int(bad.sum())} genes, such as "
-            f"{list(genes[bad][:3])}. Leave these genes out, or mend the values."
+            f"{listed(genes[bad][:3])}. Leave these genes out, or mend the values."
         )
 
 
@@ -326,7 +341,7 @@ def gene_positions(have: pd.Index, want: Sequence[str], owner: str) -> np.ndarra
     if missing:
         raise ValueError(
             f"{len(missing)} of the {len(want)} genes of {owner} are not in adata, such as "
-            f"{missing[:3]}. Give it the genes that it was trained on; their order does not "
+            f"{listed(missing[:3])}. Give it the genes that it was trained on; their order does not "
             "matter."
         )
     return positions
@@ -347,7 +362,7 @@ def known_genes(genes: Collection[str], have: pd.Index, owner: str) -> np.ndarra
         hint = f" Did you mean {', '.join(hints)}?" if hints else ""
         raise ValueError(
             f"{len(missing)} of {len(want)} genes are not among those of {owner}: "
-            f"{missing[:10]}{' and more' * (len(missing) > 10)}.{hint} Keep those that are there: "
+            f"{listed(missing)}.{hint} Keep those that are there: "
             f"[g for g in genes if g in {owner}.var_names]."
         )
     return np.sort(positions)
@@ -366,7 +381,7 @@ def not_a_function_of_genes(adata: AnnData, use_rep: str) -> Exception:
     """Error for coordinates that someone wants to explain through, such as Harmony's."""
     if use_rep not in adata.obsm:
         return KeyError(
-            f"there is no {use_rep!r} in adata.obsm, which has {list(adata.obsm)}. To explain "
+            f"there is no {use_rep!r} in adata.obsm, which has {listed(adata.obsm)}. To explain "
             "through a model, pass the trained model itself."
         )
     return ValueError(

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 import scanpy as sc
 from anndata import AnnData
 
-from ace import _checks
+from ace import _checks, _columns
 from ace._fssf_keys import DEFAULT_FSSF_KEY, FssfKeys
+from ace._listed import listed
+from ace._objects import cells_of
 from ace._warn import warn
 from ace.metrics._fssf import fit_neighbors
 from ace.tl._swaps import Swaps, draw_swaps, random_sets
+
+if TYPE_CHECKING:
+    from mudata import MuData
 
 logger = logging.getLogger(__name__)
 
@@ -24,12 +29,13 @@ FEW_PAIRS = 3
 
 
 def fssf(
-    adata: AnnData,
+    adata: AnnData | MuData,
     model: Any,
     genes: Sequence[str] | str | Mapping[str, Sequence[str]],
     groupby: str,
     *,
     subclusters: str | None = None,
+    modality: str | None = None,
     dimensions: Sequence[int] | slice | None = None,
     resolution: float = 0.5,
     n_neighbors: int = 15,
@@ -59,19 +65,25 @@ def fssf(
     ----------
     adata
         Annotated data with the genes of the model, in the values that it was trained on (counts,
-        for an SCARE or SCVI). Nothing of it changes but the keys below.
+        for an SCARE or SCVI), or a MuData with such a modality. Nothing of it changes but the keys
+        below.
     model
         A trained model with a latent space: :class:`ace.model.SCARE`, any other of
         :mod:`ace.model` or of scvi-tools (:class:`scvi.model.SCVI`). Swapped cells keep their own
         batch and covariates.
     genes
-        Names of genes; the name of a Boolean column of ``adata.var``; or a mapping from groups to
+        Names of genes; the name of a Boolean column of ``var`` (a missing value is false); or a
+        mapping from groups to
         names of genes, for sets of each group's own (groups that it does not name are left out).
     groupby
-        Column of ``adata.obs`` with the groups, such as cell types.
+        Column of ``obs`` with the groups, such as cell types: of ``adata``, or of the modality or
+        the MuData.
     subclusters
-        Column of ``adata.obs`` with subclusters, such as time points, in place of the clustering;
+        Column of ``obs`` with subclusters, such as time points, in place of the clustering;
         cells without one are left out.
+    modality
+        Modality of a MuData to read, and to write the result to (``mdata.mod[modality]``).
+        ``None``: the one that ``model`` was set up with.
     dimensions
         Dimensions of the latent space that count, such as the block of one of several ground
         truths. ``None``: all.
@@ -145,6 +157,9 @@ def fssf(
     >>> bool(ace.get.fssf_df(adata)["fssf"].between(-1, 1).all())
     True
     """
+    cells_given = cells_of(adata, modality, model=model)
+    adata, written_to = cells_given.adata, cells_given.written
+    groupby, subclusters = cells_given.column(groupby), cells_given.column(subclusters)
     keys = FssfKeys(_checks.stored_name(key_added))
     for value, name in ((n_neighbors, "n_neighbors"), (batch_size, "batch_size")):
         _checks.positive(value, name, optional=False)
@@ -161,7 +176,10 @@ def fssf(
         )
     keys.require_free(adata)
     codes, names = _groups(adata, groupby)
-    given = None if subclusters is None else _checks.column_of(adata, subclusters)
+    given = None
+    if subclusters is not None:
+        column = _checks.column_of(adata, subclusters)
+        given = _columns.labels_of(column, f"adata.obs[{subclusters!r}]")
 
     # scvi-tools takes seconds to import: only this call waits for it.
     from ace.model._encoder import Encoder
@@ -175,13 +193,13 @@ def fssf(
     labels = np.full(adata.n_obs, None, dtype=object)
     pairs, categories = [], []
     for code, name in enumerate(names):
-        rows = np.flatnonzero((codes == code) & (True if given is None else given.notna()))
+        rows = np.flatnonzero((codes == code) & (True if given is None else given.codes >= 0))
         if name not in sets or len(rows) < max(2 * min_cells, n_neighbors + 1):
             continue
         if given is None:
             parts = _leiden(latent[rows], resolution, n_neighbors, random_state)
         else:
-            parts = pd.Categorical(given.iloc[rows]).remove_unused_categories()
+            parts = given[rows].remove_unused_categories()
         subnames = [f"{name}:{part}" for part in parts.categories]
         labels[rows] = np.array(subnames, dtype=object)[parts.codes]
         categories += subnames
@@ -218,7 +236,7 @@ def fssf(
             "which happened to be found. A finer clustering (resolution=...) gives more.",
         )
     written = keys.write(
-        adata,
+        written_to,
         subcluster=pd.Categorical(labels, categories=categories),
         embedding=latent,
         about={
@@ -296,12 +314,13 @@ def _gene_sets(
             _checks.one_of(str(group), "a group of genes", names)
         return {str(g): _checks.known_genes(own, index, "model") for g, own in genes.items()}
     if isinstance(genes, str):
-        if genes not in adata.var or adata.var[genes].dtype != bool:
+        if genes not in adata.var:
             raise KeyError(
                 f"there is no Boolean column {genes!r} in adata.var, which has "
-                f"{list(adata.var.columns)}. Names of genes go in a list: [{genes!r}]."
+                f"{listed(adata.var.columns)}. Names of genes go in a list: [{genes!r}]."
             )
-        genes = list(adata.var_names[adata.var[genes]])
+        column = _columns.column_of(adata.var, genes, "adata.var")
+        genes = list(adata.var_names[_columns.flags_of(column, f"adata.var[{genes!r}]")])
     return dict.fromkeys(names, _checks.known_genes(genes, index, "model"))
 
 

@@ -12,6 +12,7 @@ import pandas as pd
 import scanpy as sc
 from anndata import AnnData
 
+from ace._listed import listed
 from ace._warn import warn
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def shared_genes(query: AnnData, reference: AnnData) -> pd.Index:
     if len(shared) < max(LEAST * n_shorter, min(FEW, n_shorter / 2)):
         raise ValueError(
             f"the query and the reference share {len(shared)} genes by name, too few to learn "
-            f"from: {lost}. The query has {list(mine[:3])}, the reference {list(theirs[:3])}. "
+            f"from: {lost}. The query has {listed(mine[:3])}, the reference {listed(theirs[:3])}. "
             + _disguise(query, reference, len(shared))
         )
     logger.info("%d genes are in the query and in the reference; %s", len(shared), lost)

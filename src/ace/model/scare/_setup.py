@@ -24,7 +24,7 @@ from scvi.data.fields import (
 from scvi.model.base import BaseMinifiedModeModelClass, BaseModelClass
 from scvi.utils import setup_anndata_dsp
 
-from ace import _compat
+from ace import _columns, _compat
 from ace.model._fields import GenesField, GroupsField, MuDataGenesField, MuDataGroupsField
 from ace.model._foreign import require_columns
 from ace.model._latent import LatentModel
@@ -255,7 +255,7 @@ class SetUpScare(LatentModel, BaseMinifiedModeModelClass):
         ):
             if key not in registries or not registries[key]["data_registry"]:
                 continue
-            obs, state = self._holder(adata, key).obs, registries[key]["state_registry"]
+            obs, state = self._obs(adata, key), registries[key]["state_registry"]
             if key != REGISTRY_KEYS.LABELS_KEY:
                 require_columns(registries, [key], obs, type(self).__name__)
             if "categorical_mapping" in state:
@@ -362,14 +362,17 @@ def _codes(obs: pd.DataFrame, column: str, categories: Any, n_obs: int) -> np.nd
         return np.zeros(n_obs, dtype=np.int64)
     if column not in obs:  # labels, which are not needed
         return np.full(n_obs, -1)
-    values = obs[column].to_numpy()
-    return pd.Index(categories).get_indexer(values).astype(np.int64)
+    values = _columns.column_of(obs, column)
+    return _columns.codes_of(values, categories, f"adata.obs[{column!r}]")
 
 
 def _check_numbers(obs: pd.DataFrame, columns: Sequence[str], *, positive: bool = False) -> None:
     """Refuse what the network could not compute with."""
     for column in columns:
-        values = obs[column].to_numpy(dtype=np.float64)
+        try:
+            values = obs[column].to_numpy(dtype=np.float64)
+        except (TypeError, ValueError):  # text
+            values = np.array([np.nan])
         if not np.isfinite(values).all() or (positive and (values <= 0).any()):
             kind = "positive numbers" if positive else "finite numbers"
             raise ValueError(f"adata.obs[{column!r}] must hold {kind} only.")
@@ -378,10 +381,9 @@ def _check_numbers(obs: pd.DataFrame, columns: Sequence[str], *, positive: bool 
 def _check_columns(obs: pd.DataFrame, columns: Sequence[str], labels_key: str | None) -> None:
     """Find out before anything is written whether columns are there, and complete."""
     for column in columns:
-        if column not in obs:
-            raise KeyError(f"no column {column!r} in adata.obs; its columns are {list(obs)}.")
-        if column != labels_key and obs[column].isna().any():
+        n_missing = int(_columns.column_of(obs, column).isna().sum())
+        if column != labels_key and n_missing:
             raise ValueError(
-                f"adata.obs[{column!r}] is missing for {int(obs[column].isna().sum())} cells. "
+                f"adata.obs[{column!r}] is missing for {n_missing} cells. "
                 "Leave these cells out, or give them a value."
             )
