@@ -111,8 +111,9 @@ def log_base(adata: AnnData) -> float:
     """Base of the logarithm, where ``sc.pp.log1p`` noted one; else of the natural one."""
     noted = adata.uns.get("log1p")
     base = noted.get("base") if isinstance(noted, Mapping) else None
-    is_base = isinstance(base, Real) and not isinstance(base, bool) and base > 0 and base != 1
-    return float(base) if is_base else np.e
+    if not isinstance(base, int | float | np.number) or not base > 0 or base == 1:
+        return float(np.e)
+    return float(base)
 
 
 def unique_genes(adata: AnnData, name: str = "adata") -> None:
@@ -304,7 +305,8 @@ def warn_of_single_cells(counts: np.ndarray, names: Sequence[str]) -> None:
     single = [name for name, count in zip(names, counts, strict=True) if count == 1]
     if single:
         warn(
-            f"groups of a single cell: {listed(single)}. Their panels describe that cell, not a type.",
+            f"groups of a single cell: {listed(single)}. Their panels describe that cell, not a "
+            "type.",
         )
 
 
@@ -341,8 +343,8 @@ def gene_positions(have: pd.Index, want: Sequence[str], owner: str) -> np.ndarra
     if missing:
         raise ValueError(
             f"{len(missing)} of the {len(want)} genes of {owner} are not in adata, such as "
-            f"{listed(missing[:3])}. Give it the genes that it was trained on; their order does not "
-            "matter."
+            f"{listed(missing[:3])}. Give it the genes that it was trained on; their order does "
+            "not matter."
         )
     return positions
 

@@ -124,10 +124,10 @@ class Cells:
         if self.modality is None or not isinstance(name, str) or not name.startswith(prefix):
             return name
         own, obs = name.removeprefix(prefix), self.adata.obs
-        differs = {name, own} <= set(obs) and not obs[name].astype(object).equals(
-            obs[own].astype(object)
-        )
-        return name if own not in obs or differs else own
+        if own not in obs:
+            return name
+        copied = obs[name] if name in obs else obs[own]
+        return own if copied.astype(object).equals(obs[own].astype(object)) else name
 
     def copied(self) -> Cells:
         """The same with results going to a copy of what the user passed."""

@@ -188,7 +188,7 @@ def fssf(
     encoder = Encoder(model, adata)
     sets = _gene_sets(adata, genes, encoder.genes, names)
     latent = encoder.latent()
-    columns = _columns(dimensions, latent.shape[1])
+    columns = _dimensions(dimensions, latent.shape[1])
     latent = latent[:, columns]
     labels = np.full(adata.n_obs, None, dtype=object)
     pairs, categories = [], []
@@ -286,7 +286,7 @@ def _groups(adata: AnnData, groupby: str) -> tuple[np.ndarray, list[str]]:
     return _checks.groups_of(adata, groupby, at_least=1)
 
 
-def _columns(dimensions: Sequence[int] | slice | None, n_latent: int) -> np.ndarray:
+def _dimensions(dimensions: Sequence[int] | slice | None, n_latent: int) -> np.ndarray:
     """Dimensions of the latent space as numbers."""
     every = np.arange(n_latent)
     try:

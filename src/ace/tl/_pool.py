@@ -148,8 +148,8 @@ def _labels(adata: AnnData, key: str, unlabeled_category: Any, name: str) -> pd.
     doubtful = [label for label in classes if label.strip().lower() in _LOOKS_UNLABELLED]
     if doubtful:
         warn(
-            f"{name}.obs[{key!r}] holds {listed(doubtful)}, which is learned as a type. If such cells "
-            f"have no label, say so: unlabeled_category={doubtful[0]!r}.",
+            f"{name}.obs[{key!r}] holds {listed(doubtful)}, which is learned as a type. If such "
+            f"cells have no label, say so: unlabeled_category={doubtful[0]!r}.",
         )
     return labels
 
