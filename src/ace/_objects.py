@@ -34,7 +34,7 @@ def is_mudata(value: Any) -> TypeGuard[MuData]:
     return mudata is not None and isinstance(value, mudata.MuData)
 
 
-def annotated(adata: Any, name: str = "adata") -> AnnData:
+def annotated(adata: Any, name: str = "adata", *, reads_matrix: bool = True) -> AnnData:
     """Give an AnnData whose matrix and columns can be read, or raise.
 
     Parameters
@@ -43,6 +43,8 @@ def annotated(adata: Any, name: str = "adata") -> AnnData:
         What the user passed.
     name
         What the user calls it.
+    reads_matrix
+        Whether more is read than ``obs``, ``var`` and ``uns``.
 
     Raises
     ------
@@ -59,7 +61,7 @@ def annotated(adata: Any, name: str = "adata") -> AnnData:
             f"in memory. Load it first, `{name} = {name}.to_memory()`, or open it with "
             "`anndata.read_h5ad(path, backed='r')`."
         )
-    if adata.is_view and adata.isbacked:
+    if reads_matrix and adata.is_view and adata.isbacked:
         # anndata cannot slice such a view, and its matrix would be read as a whole.
         raise ValueError(
             f"{name} is a view of an AnnData on disk, and only the whole can be read. Pass the "
@@ -87,7 +89,7 @@ def _what(value: Any, name: str) -> str:
         return f"the raw attribute of one. Make an AnnData of it: `{name}.raw.to_adata()`."
     if isinstance(value, pd.DataFrame | np.ndarray):
         return (
-            f"a {type(value).__name__}. Make an AnnData of it, cells in the rows and genes in the "
+            f"{type(value).__name__}. Make an AnnData of it, cells in the rows and genes in the "
             "columns: `anndata.AnnData(...)`."
         )
     return f"{value!r}." if value is None else f"{type(value).__name__}."

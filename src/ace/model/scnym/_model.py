@@ -10,6 +10,7 @@ from scvi import REGISTRY_KEYS
 from scvi.train import TrainRunner
 
 from ace import _checks
+from ace._listed import listed
 from ace.model._scaling import learn_scale
 from ace.model._training import BestWeights, resolve_seed, seeded
 from ace.model.scnym._loader import LabelledAndUnlabelled
@@ -300,6 +301,6 @@ class SCNYM(UsingScnym):
         lost = np.setdiff1d(np.arange(len(self.labels)), labels[split[0]])
         if len(lost) and not self.is_trained_:
             raise ValueError(
-                f"no training cell has the labels {self.labels[lost].tolist()}: choose another "
+                f"no training cell has the labels {listed(self.labels[lost])}: choose another "
                 "split."
             )

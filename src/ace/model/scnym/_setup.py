@@ -9,6 +9,7 @@ import pandas as pd
 from scvi import REGISTRY_KEYS
 from scvi.utils import setup_anndata_dsp
 
+from ace._listed import listed
 from ace.model._classifier import ClassifierModel
 from ace.model._fields import (
     BatchField,
@@ -36,7 +37,7 @@ def _columns(domain_key: DomainKey) -> tuple[str, ...]:
         return ()
     columns = (domain_key,) if isinstance(domain_key, str) else tuple(domain_key)
     if len(set(columns)) < len(columns):
-        raise ValueError(f"domain_key names a column twice: {list(columns)}.")
+        raise ValueError(f"domain_key names a column twice: {listed(columns)}.")
     return columns
 
 
