@@ -15,7 +15,7 @@ from ace._objects import cells_of
 from ace._threads import one_thread
 from ace.explain import EmbeddingScorer, Method, fidelity
 from ace.explain._method import options as options_of
-from ace.tl._cells import draw_cells, layer_of_cells, read_cells
+from ace.tl._cells import CellLayer, draw_cells, read_cells
 from ace.tl._scorers import (
     layer_of_model,
     matrix_of,
@@ -141,7 +141,8 @@ def explain(
         Signed scores, genes × groups. A ``/`` in a group's name becomes ``|`` in the column's:
         anndata ≥ 0.13 stores no other.
     ``adata.layers[key_added + "_cells"]``
-        Attributions of single cells, with ``per_cell=True``.
+        Attributions of single cells, with ``per_cell=True``: sparse where the method changes few
+        genes of a cell or fewer than half of the values are explained, else a dense array.
 
     Raises
     ------
@@ -288,7 +289,8 @@ def _explain(
         # scanpy's formula turns means of logarithms back: it holds for nothing else.
         log_base=_log_base(adata, matrix) if values == "log" else None,
     )
-    per_cell_rows: list[tuple[np.ndarray, np.ndarray]] = []
+    explained = np.sort(np.concatenate([drawn[source] for source, _ in pairs]))
+    layer_of_cells = CellLayer(adata.shape, explained, scored.columns) if per_cell else None
     for (source, other), field in zip(_watched(pairs, progress), fields, strict=True):
         began = time.perf_counter()
         found = explainer(at[source], None if other is None else at[other])
@@ -306,8 +308,8 @@ def _explain(
                 "seconds": time.perf_counter() - began,
             },
         )
-        if found.per_cell is not None:
-            per_cell_rows.append((drawn[source], found.per_cell))
+        if layer_of_cells is not None and found.per_cell is not None:
+            layer_of_cells.add(drawn[source], found.per_cell)
 
     if copy:
         given = given.copied()
@@ -334,7 +336,7 @@ def _explain(
         records=tables.records(),
         scores=tables.scores(),
         frames={"diagnostics": tables.diagnostics()},
-        per_cell=layer_of_cells(per_cell_rows, adata.shape, scored.columns) if per_cell else None,
+        per_cell=None if layer_of_cells is None else layer_of_cells.matrix(),
     )
     logger.info("explained %d comparisons by %r; added %s", len(pairs), method, ", ".join(written))
     return given.whole if copy else None
