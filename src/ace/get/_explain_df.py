@@ -7,6 +7,7 @@ import pandas as pd
 
 from ace._columns import column_of
 from ace._keys import DEFAULT_KEY, ExplanationKeys
+from ace._listed import listed
 from ace._objects import annotated
 from ace.get._groups import select_groups
 
@@ -115,6 +116,11 @@ def _stack(records: np.ndarray, groups: list[str]) -> np.ndarray:
 
 
 def _symbols(adata: AnnData, names: np.ndarray, gene_symbols: str) -> np.ndarray:
+    if gene_symbols not in list(adata.var.columns):
+        raise KeyError(
+            f"gene_symbols={gene_symbols!r} is no column of adata.var; there are "
+            f"{listed(adata.var.columns)}."
+        )
     column = column_of(adata.var, gene_symbols, "adata.var")
     symbols = column.astype(object).fillna("").to_numpy()
     row = adata.var_names.get_indexer(names)

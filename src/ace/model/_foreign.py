@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 TARGET = 1e4
 #: Cells on which our reading of a model is compared with the model's own.
 N_CELLS_COMPARED = 64
+#: scvi-tools judges counts of fragments (POISSONVI) on so many cells, and refuses fewer.
+FEWEST_REGISTERED = 100
 BATCH_SIZE = 256
 
 #: What ``inference`` calls the mean of the posterior, or else a latent space without any noise.
@@ -212,13 +214,18 @@ class ForeignModel:
         ]
 
     def _register(self, rows: np.ndarray) -> AnnDataManager:
-        """Transfer the model's fields to an AnnData of some cells."""
-        obs = self._adata.obs.iloc[rows].copy()
+        """Transfer the model's fields to an AnnData of some cells.
+
+        Of few cells it holds some again, after all of them.
+        """
+        again = np.resize(np.arange(len(rows)), max(len(rows), FEWEST_REGISTERED))
+        obs = self._adata.obs.iloc[rows[again]].reset_index(drop=True)
+        obs.index = obs.index.astype(str)
         self._fill_labels(obs)
         require_columns(self._registries, self._keys, obs, self.name)
         # What the model reads is there once now; scvi-tools stumbles over any other twice.
         obs = obs.loc[:, ~obs.columns.duplicated()]
-        cells = AnnData(self._genes_of(self._counts, rows), obs=obs)
+        cells = AnnData(self._genes_of(self._counts, rows)[again], obs=obs)
         cells.var_names = list(self.genes)
         if self.input_layer is not None:
             cells.layers[self.input_layer] = cells.X
@@ -226,10 +233,13 @@ class ForeignModel:
             place = self._registries[key]["data_registry"]
             name = place["attr_key"]
             if place["attr_name"] == "layers":
-                cells.layers[name] = self._genes_of(self._adata.layers[name], rows)
+                cells.layers[name] = self._genes_of(self._adata.layers[name], rows)[again]
             elif place["attr_name"] == "obsm" and name in self._adata.obsm:
                 values = self._adata.obsm[name]
-                cells.obsm[name] = values.iloc[rows] if hasattr(values, "iloc") else values[rows]
+                if isinstance(values, pd.DataFrame):
+                    cells.obsm[name] = values.iloc[rows[again]].set_axis(cells.obs_names)
+                else:
+                    cells.obsm[name] = values[rows][again]
         with warnings.catch_warnings():
             # On few cells of a batch, with which nothing is trained here.
             warnings.simplefilter("ignore")
@@ -277,6 +287,7 @@ class ForeignModel:
         try:
             with seeded(0, self.device):
                 expected = np.asarray(self._model.get_latent_representation(dataloader=loader))
+            expected = expected[: len(rows)]
         except (AttributeError, TypeError):  # scvi-tools asks for qz, and there is z only
             return
         if found.shape != expected.shape or not np.allclose(
