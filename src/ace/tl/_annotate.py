@@ -176,7 +176,7 @@ def annotate(
     >>> bool(query.obs["scnym"].isin(atlas.obs["bulk_labels"]).all())
     True
     """
-    if reference is adata:
+    if reference is not None and reference is adata:
         raise ValueError("reference is adata itself: leave it out to label cells of one object.")
     query, reference = _read(adata, reference, modality)
     adata = query.adata
