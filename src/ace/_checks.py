@@ -36,7 +36,7 @@ def one_of(value: Any, name: str, allowed: Collection[Any]) -> None:
         return
     near = difflib.get_close_matches(str(value), [str(a) for a in allowed], n=3)
     hint = f" Did you mean {near[0]!r}?" if near else ""
-    raise ValueError(f"{name}={value!r} is not one of {listed(allowed, 30)}.{hint}")
+    raise ValueError(f"{name}={value!r:.80} is not one of {listed(allowed, 30)}.{hint}")
 
 
 def positive(value: int | None, name: str, *, optional: bool = True) -> None:
@@ -352,7 +352,9 @@ def gene_positions(have: pd.Index, want: Sequence[str], owner: str) -> np.ndarra
 def known_genes(genes: Collection[str], have: pd.Index, owner: str) -> np.ndarray:
     """Positions of the genes of a set, each once and in increasing order; raise if any lacks."""
     if isinstance(genes, str) or not all(isinstance(gene, str) for gene in genes):
-        raise TypeError(f"genes must be names of genes, such as ['CD3D', 'CD8A'], got {genes!r}.")
+        raise TypeError(
+            f"genes must be names of genes, such as ['CD3D', 'CD8A'], got {genes!r:.80}."
+        )
     want = list(dict.fromkeys(genes))
     if not want:
         raise ValueError("genes names no gene; give one at least.")
