@@ -165,8 +165,7 @@ def groups_of(
             f"{n_missing} cells have no group in adata.obs[{groupby!r}]. Leave them out with "
             f"`adata = adata[adata.obs[{groupby!r}].notna()].copy()`, or name their group."
         )
-    if leave_out is not None and leave_out in category.categories:
-        category = category.remove_categories([leave_out])
+    category = _columns.without(category, leave_out)
     codes = category.codes
     used = np.bincount(codes[codes >= 0], minlength=len(category.categories)) > 0
     unused = category.categories[~used]

@@ -78,6 +78,12 @@ def labels_of(values: pd.Series, place: str) -> pd.Categorical:
     return labels
 
 
+def without(labels: pd.Categorical, category: Any) -> pd.Categorical:
+    """Labels among which a category, if there is one of that value, means a missing label."""
+    # False is 0 here, as it is for a dictionary; for an index of Booleans it is not.
+    return labels.remove_categories([known for known in labels.categories if known == category])
+
+
 def codes_of(values: pd.Series, categories: Sequence[Any] | np.ndarray, place: str) -> np.ndarray:
     """Position of each row's label among ``categories``; -1 if it is missing or not among them."""
     labels = labels_of(values, place)

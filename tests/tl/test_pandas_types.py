@@ -405,3 +405,31 @@ def test_colours_of_any_form(small: AnnData, stored: Any, expected: Any) -> None
         assert [to_rgba(c) for c in colors] == [to_rgba(c) for c in expected]
     assert ace.pl.heatmap(small, show=False) is not None
     assert sparse.issparse(small.X)
+
+
+def test_scare_refuses_columns_before_it_writes(small: AnnData) -> None:
+    small.obs["list"] = pd.Series([["a"]] * small.n_obs, index=small.obs_names)
+    before = small.copy()
+    for options, match in (
+        ({"continuous_covariate_keys": ["phase"]}, "finite numbers"),
+        ({"size_factor_key": "S_score"}, "positive numbers"),
+        ({"batch_key": "list"}, r"no labels \(list\)"),
+        ({"categorical_covariate_keys": ["list"]}, r"no labels \(list\)"),
+    ):
+        with pytest.raises(ValueError, match=match):
+            ace.model.SCARE.setup_anndata(small, layer="counts", **options)
+    pd.testing.assert_frame_equal(small.obs, before.obs)
+    assert set(small.obsm) == set(before.obsm)
+
+
+def test_the_unlabelled_category_may_be_false(small: AnnData) -> None:
+    first = np.arange(small.n_obs) % 3
+    small.obs["known"] = pd.Series(first, index=small.obs_names)
+    for unlabeled, values in ((0, [0, 1, 2]), ("0", ["0", "1", "2"])):
+        adata = small.copy()
+        adata.obs["known"] = pd.Categorical(np.array(values, dtype=object)[first])
+        ace.tl.annotate(adata, "known", unlabeled_category=unlabeled, max_epochs=1)
+        np.testing.assert_array_equal(adata.obs["scnym_given"], first > 0)
+    small.obs["known"] = (small.obs["known"] > 0).astype("boolean")
+    with pytest.raises(ValueError, match=r"1 labels besides 0, \['True'\]"):
+        ace.tl.annotate(small, "known", unlabeled_category=0)

@@ -250,7 +250,7 @@ def _explain(
         names[s] if reference != "each" else pair_name(names[s], names[t or 0]) for s, t in pairs
     ]
     _checks.distinct([storable(field) for field in fields], fields)
-    if copy and adata.isbacked:
+    if copy and given.whole.isbacked:
         raise ValueError(
             "copy=True cannot copy an AnnData on disk: leave it out, or pass adata.to_memory()."
         )

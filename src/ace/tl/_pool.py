@@ -135,9 +135,7 @@ def _labels(adata: AnnData, key: str, unlabeled_category: Any, name: str) -> pd.
             f"{name}.obs[{key!r}].astype('Int64').astype('category')`."
         )
     labels = _columns.labels_of(values, f"{name}.obs[{key!r}]")
-    if unlabeled_category in labels.categories:
-        labels = labels.remove_categories([unlabeled_category])
-    labels = labels.remove_unused_categories()
+    labels = _columns.without(labels, unlabeled_category).remove_unused_categories()
     classes = [str(label) for label in labels.categories]
     if len(classes) < 2:
         raise ValueError(

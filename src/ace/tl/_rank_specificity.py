@@ -139,7 +139,7 @@ def _rank(
     chosen = _checks.chosen_groups(groups, names)
     fields = [names[group] for group in chosen]
     _checks.distinct([storable(field) for field in fields], fields)
-    if copy and adata.isbacked:
+    if copy and given.whole.isbacked:
         raise ValueError(
             "copy=True cannot copy an AnnData on disk: leave it out, or pass adata.to_memory()."
         )

@@ -97,6 +97,8 @@ class SetUpScare(LatentModel, BaseMinifiedModeModelClass):
         if kwargs.get("source_registry") is not None:  # labels are optional then
             columns.remove(labels_key)
         _check_columns(adata.obs, [c for c in columns if c is not None], labels_key)
+        _check_numbers(adata.obs, [*(continuous_covariate_keys or ())])
+        _check_numbers(adata.obs, [size_factor_key] if size_factor_key else [], positive=True)
         fields: list[Any] = [
             GenesField(REGISTRY_KEYS.X_KEY, layer),
             CategoricalObsField(REGISTRY_KEYS.BATCH_KEY, batch_key),
@@ -176,6 +178,8 @@ class SetUpScare(LatentModel, BaseMinifiedModeModelClass):
             obs = mdata.obs if modality is None else mdata.mod[modality].obs
             if kwargs.get("source_registry") is None:
                 _check_columns(obs, columns, labels_key)
+            if argument in ("size_factor_key", "continuous_covariate_keys"):
+                _check_numbers(obs, columns, positive=argument == "size_factor_key")
         fields: list[Any] = [
             MuDataGenesField(
                 REGISTRY_KEYS.X_KEY, layer, mod_key=location.layer, mod_required=True
@@ -381,7 +385,8 @@ def _check_numbers(obs: pd.DataFrame, columns: Sequence[str], *, positive: bool 
 def _check_columns(obs: pd.DataFrame, columns: Sequence[str], labels_key: str | None) -> None:
     """Find out before anything is written whether columns are there, and complete."""
     for column in columns:
-        n_missing = int(_columns.column_of(obs, column).isna().sum())
+        values = _columns.column_of(obs, column)
+        n_missing = int((_columns.labels_of(values, f"adata.obs[{column!r}]").codes < 0).sum())
         if column != labels_key and n_missing:
             raise ValueError(
                 f"adata.obs[{column!r}] is missing for {n_missing} cells. "
