@@ -267,6 +267,8 @@ class GeneModel(BaseModelClass):
         ValueError
             If ``adata`` lacks genes of the model.
         """
+        if adata is not None and not isinstance(adata, bool) and not is_mudata(adata):
+            annotated(adata)
         with warnings.catch_warnings():
             # It compares positions, while registration and reading go by name.
             warnings.filterwarnings("ignore", message=_compat.var_names_warning)

@@ -209,7 +209,8 @@ class SCNYM(UsingScnym):
         ------
         ValueError
             If an argument is out of range, the matrix holds NaN or infinite values, a class has
-            no training cell, or early stopping is asked for without validation cells.
+            no training cell, labels were renamed after the set-up, or early stopping is asked for
+            without validation cells.
         TypeError
             If ``plan_kwargs`` has settings that there are not.
         """

@@ -146,7 +146,8 @@ class UsingScnym(SetUpScnym):
         RuntimeError
             If the model is not trained.
         ValueError
-            If genes are missing, or the matrix holds NaN or infinite values.
+            If genes are missing, the matrix holds NaN or infinite values, or labels that are to be
+            kept were renamed after the set-up.
         """
         predicted = super().predict(adata, indices, soft=soft, batch_size=batch_size)
         if soft or not keep_labels or (adata is not None and adata is not self.adata):
