@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from sklearn.neighbors import KNeighborsClassifier
 
+from ace._listed import listed
 from ace.metrics._inputs import check_labels, check_latent
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ def fssf(
     into, out_of = check_labels(source, len(moved)), check_labels(origin, len(moved))
     unknown = sorted({*into.tolist(), *out_of.tolist()} - set(names.tolist()))
     if unknown:
-        msg = f"No original cell is in {unknown}; there are {sorted(set(names.tolist()))}."
+        msg = f"No original cell is in {listed(unknown)}; there are {listed(np.unique(names))}."
         raise ValueError(msg)
     if not 1 <= n_neighbors <= len(original):
         msg = (
