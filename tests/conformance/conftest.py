@@ -22,7 +22,8 @@ class ModelCase:
 
     ``classifies`` models learn labels and have ``evaluate``; ``predicts`` models have
     ``predict``; all have ``get_latent_representation`` and ``group_scorer``. ``fewest_cells`` are
-    needed to train on; ``validation_metric`` is in the history.
+    needed to train on; ``validation_metric`` is in the history; ``diverging`` are arguments of
+    trainings that lead nowhere.
     """
 
     name: str
@@ -33,6 +34,7 @@ class ModelCase:
     predicts: bool = True
     fewest_cells: int = 1
     validation_metric: str = "validation_loss"
+    diverging: tuple[dict[str, Any], ...] = ({"lr": 1e25}, {"lr": 1e5})
 
     @property
     def cls(self) -> Any:
@@ -95,6 +97,7 @@ CASES = [
             "plan_kwargs": {"ssl_ramp_epochs": 0, "adversary_ramp_epochs": 0},
         },
         fewest_cells=65,  # a cell of each label
+        diverging=({"plan_kwargs": {"lr": 1e25}}, {"plan_kwargs": {"lr": 1e6}}),
     ),
     ModelCase(
         name="SCARE",
@@ -112,6 +115,7 @@ CASES = [
         predicts=False,
         # The loss as a whole changes its meaning when the attribution loss joins in.
         validation_metric="validation_reconstruction",
+        diverging=({"plan_kwargs": {"lr": 1e25}}, {"plan_kwargs": {"lr": 1e5}}),
     ),
 ]
 

@@ -138,8 +138,8 @@ def test_callbacks_of_the_user_are_called(case: ModelCase, adata: AnnData) -> No
     [
         ({"train_size": 0.8, "validation_size": 0.3}, "at most 1"),
         ({"train_size": -0.1}, "above 0"),
-        ({"batch_size": 0}, "at least 1"),
-        ({"max_epochs": 0}, "at least 1"),
+        ({"batch_size": 0}, "positive whole number"),
+        ({"max_epochs": 0}, "positive whole number"),
         ({"external_indexing": [[0, 1], [1, 2]]}, "more than once"),
         ({"external_indexing": [[0, 10**6]]}, "outside"),
         ({"external_indexing": [[]]}, "no cell to train on"),

@@ -110,6 +110,10 @@ class ClassifierModel(LatentModel):
     ) -> torch.Tensor:
         return self._outputs(self.module.classify, len(self.labels), reader, rows, batch_size)
 
+    def _sample_outputs(self, rows: np.ndarray) -> None:
+        super()._sample_outputs(rows)
+        self._logits(self._reader(), rows, None)
+
     def predict(
         self,
         adata: AnnData | MuData | None = None,

@@ -11,7 +11,7 @@ import torch
 
 from ace import _checks
 from ace._matrix import read_rows
-from ace.explain._method import seeded
+from ace._threads import seeded
 from ace.model._foreign import ForeignModel, PosteriorMean
 from ace.model._latent import LatentModel, Part
 from ace.model._module import EmbeddingModule

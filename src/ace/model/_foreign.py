@@ -18,7 +18,7 @@ from scvi.model.base import BaseModelClass
 from ace import _checks, _columns
 from ace._listed import listed
 from ace._matrix import LogCounts, read_rows
-from ace.explain._method import seeded
+from ace._threads import seeded
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

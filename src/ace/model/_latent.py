@@ -15,20 +15,24 @@ from ace import _columns
 from ace._objects import aligned_obs, is_mudata
 from ace.explain import EmbeddingScorer, fit_clustering
 from ace.model._base import GeneModel
+from ace.model._fit import fit
 from ace.model._loaders import given_split, split_cells
-from ace.model._training import flushed_denormals, quiet_trainer, seeded
+from ace.model._plan import diverged
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from anndata import AnnData
-    from lightning.pytorch import LightningModule
     from mudata import MuData
 
     from ace.model._loaders import SplitCells
+    from ace.model._plan import EpochPlan
     from ace.model._reader import MatrixReader
-    from ace.model._training import BestWeights
     from ace.nn import NeuralizedClustering
+
+
+#: Cells whose outputs are checked after a training.
+N_CELLS_CHECKED = 256
 
 
 class Part(torch.nn.Module):
@@ -48,6 +52,10 @@ class Part(torch.nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         y = getattr(self.network, self._output)(x)
         return y if self._columns is None else y[:, self._columns]
+
+
+class NotFiniteError(ValueError):
+    """The network's outputs overflow."""
 
 
 class LatentModel(GeneModel):
@@ -108,60 +116,23 @@ class LatentModel(GeneModel):
 
     # -- training ------------------------------------------------------------------------------
 
-    def _fit(
-        self,
-        plan: LightningModule,
-        data: SplitCells,
-        *,
-        seed: int,
-        max_epochs: int,
-        early_stopping: bool,
-        monitor: str,
-        mode: str = "min",
-        best: BestWeights | None,
-        trainer_kwargs: dict[str, Any],
-    ) -> None:
-        """Run the trainer: seeded, quiet, validated at each epoch, perhaps back to the best."""
-        if early_stopping and not data.n_val:
-            raise ValueError(
-                "early stopping needs validation cells: pass early_stopping=False, or leave room "
-                "for them (validation_size=0.1)."
-            )
-        callbacks = list(trainer_kwargs.pop("callbacks", None) or [])
-        if data.n_val:
-            if best is not None:
-                callbacks.append(best)
-            trainer_kwargs.setdefault("check_val_every_n_epoch", 1)
-        # Everything is logged once an epoch: never look for something to log at a step.
-        trainer_kwargs.setdefault("log_every_n_steps", len(data.train_dataloader()))
-        self.module.train()  # a trained module comes in evaluation mode, and would stay in it
-        with seeded(seed), flushed_denormals(), quiet_trainer():
-            runner = self._train_runner_cls(
-                self,
-                training_plan=plan,
-                data_splitter=data,
-                max_epochs=max_epochs,
-                early_stopping=early_stopping,
-                early_stopping_monitor=monitor,
-                early_stopping_mode=mode,
-                callbacks=callbacks,
-                **trainer_kwargs,
-            )
-            runner()
-        self._add_new_history(runner.trainer)
+    def _fit(self, plan: EpochPlan, data: SplitCells, **options: Any) -> None:
+        """Run the trainer, see :func:`ace.model._fit.fit`, and remember which cells it was for."""
         self.split_fingerprint_ = self._fingerprint(self.adata)
         self.split_eligible_ = self._eligible
+        fit(self, plan, data, **options)
 
-    def _add_new_history(self, trainer: Any) -> None:
-        """Keep what only this training logged: scvi-tools goes on with what the first did."""
-        logged = getattr(trainer.logger, "history", None)
-        if not isinstance(logged, dict) or not isinstance(self.history_, dict):
-            return
-        for name, frame in logged.items():
-            if name not in self.history_:
-                self.history_[name] = frame.set_axis(
-                    frame.index + self._n_epochs_trained - len(frame)
-                ).rename_axis(frame.index.name)
+    def _require_finite_outputs(self) -> None:
+        """Raise unless the trained network gives finite numbers for some of its cells."""
+        rows = np.unique(np.linspace(0, self.adata.n_obs - 1, N_CELLS_CHECKED).astype(np.int64))
+        try:
+            self._sample_outputs(rows)
+        except NotFiniteError as error:
+            raise diverged(str(error)) from None
+
+    def _sample_outputs(self, rows: np.ndarray) -> None:
+        """Compute what the model's users ask for, of some cells."""
+        self.get_latent_representation(indices=rows)
 
     # -- using it ------------------------------------------------------------------------------
 
@@ -220,6 +191,7 @@ class LatentModel(GeneModel):
 
         ``beside`` are arrays, a row for each cell of the reader, that it takes after the genes.
         """
+        was_training = self.module.training
         self.module.eval()
         # One block from the start: small results kept between large minibatches that come and go
         # scatter the memory, of which much more is then taken than is in use.
@@ -230,6 +202,14 @@ class LatentModel(GeneModel):
             more = (None if a is None else torch.from_numpy(a[here]).to(x.device) for a in beside)
             result[start : start + len(x)] = output(x, *more)
             start += len(x)
+        self.module.train(was_training)
+        bad = ~torch.isfinite(result).all(1)
+        if bad.any():
+            raise NotFiniteError(
+                f"the network's output is not finite for {int(bad.sum())} of {len(rows)} cells, "
+                f"such as row {rows[int(bad.nonzero()[0])]}: their values are far from those that "
+                "the model was trained on."
+            )
         return result
 
     def _prototype_scorer(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Real
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,6 +10,8 @@ import torch
 from lightning.pytorch import LightningDataModule
 from scvi import REGISTRY_KEYS
 from torch.utils.data import DataLoader, Dataset, Sampler
+
+from ace.model._processes import share_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -20,11 +23,16 @@ class _Minibatches(Sampler[np.ndarray]):
     """Cells of each minibatch, as arrays: one slice of the matrix fetches them all."""
 
     def __init__(
-        self, cells: np.ndarray, batch_size: int, rng: np.random.Generator | None
+        self,
+        cells: np.ndarray,
+        batch_size: int,
+        rng: np.random.Generator | None,
+        share: tuple[int, int],
     ) -> None:
         self._cells = cells
         self._batch_size = batch_size
         self._rng = rng  # None: in order
+        self._share = share
 
     def __len__(self) -> int:
         return -(-len(self._cells) // self._batch_size)
@@ -32,7 +40,7 @@ class _Minibatches(Sampler[np.ndarray]):
     def __iter__(self) -> Iterator[np.ndarray]:
         cells = self._cells if self._rng is None else self._rng.permutation(self._cells)
         for start in range(0, len(cells), self._batch_size):
-            yield cells[start : start + self._batch_size]
+            yield share_of(cells[start : start + self._batch_size], *self._share)
 
 
 class _Cells(Dataset[dict[str, torch.Tensor]]):
@@ -63,9 +71,9 @@ class SplitCells(LightningDataModule):
     split
         Row numbers of the training, validation and test cells.
     batch_size
-        Cells in a minibatch; the last of an epoch may be smaller.
+        Cells in a minibatch, of all processes together; the last of an epoch may be smaller.
     rng
-        Orders the training cells anew in each epoch.
+        Orders the training cells anew in each epoch, in the same way in each process.
     """
 
     def __init__(
@@ -82,16 +90,23 @@ class SplitCells(LightningDataModule):
         self.train_idx, self.val_idx, self.test_idx = split
         self.n_train, self.n_val = len(self.train_idx), len(self.val_idx)
         self._batch_size = batch_size
-        self._rng = rng
+        #: Orders the cells; a checkpoint keeps its state.
+        self.rng = rng
+
+    @property
+    def _share(self) -> tuple[int, int]:
+        """Number of this process, and of all processes that train together."""
+        trainer = self.trainer
+        return (0, 1) if trainer is None else (trainer.global_rank, trainer.world_size)
 
     def _loader(self, cells: np.ndarray, rng: np.random.Generator | None) -> DataLoader:
-        sampler = _Minibatches(cells, self._batch_size, rng)
+        sampler = _Minibatches(cells, self._batch_size, rng, self._share)
         # batch_size=None hands each array of rows to the dataset as one item.
         return DataLoader(self._dataset, sampler=sampler, batch_size=None)
 
     def train_dataloader(self) -> DataLoader:
         """Give the training cells, in a new random order each time."""
-        return self._loader(self.train_idx, self._rng)
+        return self._loader(self.train_idx, self.rng)
 
     def val_dataloader(self) -> DataLoader | list[DataLoader]:
         """Give the validation cells, in order."""
@@ -130,6 +145,9 @@ def split_cells(
     ValueError
         If the fractions are not fractions of a whole.
     """
+    for name, size in (("train_size", train_size), ("validation_size", validation_size)):
+        if size is not None and (isinstance(size, bool) or not isinstance(size, Real)):
+            raise ValueError(f"{name} must be a fraction of the cells or None, got {size!r}.")
     if validation_size is None:
         validation_size = 0.07 if train_size is None else max(0.0, 1 - train_size)
     train_size = 0.63 if train_size is None else train_size
@@ -170,9 +188,14 @@ def given_split(
     ValueError
         If a cell occurs twice or does not exist, or there is nothing to train on.
     """
-    arrays = [np.asarray([] if p is None else p, dtype=np.int64) for p in parts]
-    if not 1 <= len(arrays) <= 3:
-        raise ValueError("external_indexing takes the rows of [training, validation, test] cells.")
+    several = isinstance(parts, list | tuple) and 1 <= len(parts) <= 3
+    arrays = [np.asarray([] if p is None else p) for p in parts] if several else []
+    if not arrays or any(a.ndim != 1 or (len(a) and a.dtype.kind not in "iu") for a in arrays):
+        raise ValueError(
+            "external_indexing takes row numbers of the cells, [training, validation, test], of "
+            f"which the last two may be left out; got {parts!r:.80}."
+        )
+    arrays = [a.astype(np.int64) for a in arrays]
     cells = np.concatenate(arrays)
     if len(cells) and (cells.min() < 0 or cells.max() >= len(codes)):
         raise ValueError(f"external_indexing has rows outside 0 … {len(codes) - 1}.")

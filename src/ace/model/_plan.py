@@ -9,12 +9,20 @@ from typing import TYPE_CHECKING, Any
 import torch
 from lightning.pytorch import LightningModule
 
+from ace.model._processes import gathered, of_first_process, weight_of_share
 from ace.model._training import drop_tiny_moments
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from torch import Tensor, nn
+
+#: A watched loss that ends so many times as large as it was at the start, and above so many, is
+#: that of a network worse than an untrained one.
+MOST_GROWTH = 1e3
+#: A loss in which single precision leaves nothing of what a cell contributes.
+LARGEST = 1e12
+CHECKPOINT_KEY = "ace"
 
 #: In 100 steps a mean gradient decays by 0.9¹⁰⁰ ≈ 3e-5.
 STEPS_BETWEEN_CLEANUPS = 100
@@ -36,20 +44,32 @@ class _Means:
             self._sums[name] = self._sums.get(name, 0.0) + number.detach() * n
             self._counts[name] = self._counts.get(name, 0) + n
 
-    def take(self, prefix: str) -> dict[str, float]:
+    @property
+    def state(self) -> dict[str, list[float]]:
+        """Sum and count of each number so far."""
+        return {name: [float(s), float(self._counts[name])] for name, s in self._sums.items()}
+
+    @state.setter
+    def state(self, state: dict[str, list[float]]) -> None:
+        self._sums = {name: torch.tensor(s, dtype=torch.float64) for name, (s, _) in state.items()}
+        self._counts = {name: torch.tensor(n) for name, (_, n) in state.items()}
+
+    def take(self, prefix: str, *, several_processes: bool = False) -> dict[str, float]:
         """Give the means, and start anew; NaN of what no cell had a part in."""
-        means = {
-            f"{prefix}_{name}": float(total) / n if (n := float(self._counts[name])) else math.nan
-            for name, total in self._sums.items()
-        }
+        totals: dict[str, tuple[float, float]] = {}
+        for part in gathered(self.state) if several_processes else [self.state]:
+            for name, (s, n) in part.items():
+                so_far = totals.get(name, (0.0, 0.0))
+                totals[name] = so_far[0] + s, so_far[1] + n
         self._sums, self._counts = {}, {}
-        return means
+        return {f"{prefix}_{name}": s / n if n else math.nan for name, (s, n) in totals.items()}
 
 
 class EpochPlan(LightningModule):
     """Training by Adam, with the means over the cells of an epoch in the history.
 
-    A subclass says in :meth:`step` what the loss of a minibatch is, and what else is logged.
+    A subclass says in :meth:`step` what the loss of a minibatch is, and what else is logged. Its
+    checkpoints hold all that a training needs to go on as if it had never been interrupted.
 
     Parameters
     ----------
@@ -64,6 +84,9 @@ class EpochPlan(LightningModule):
     optimizer_creator
         Makes another optimizer from the parameters; the arguments above are then unused.
     """
+
+    #: Number that shows whether the training diverged: its weight in the loss never changes.
+    watched = "loss"
 
     def __init__(
         self,
@@ -81,6 +104,14 @@ class EpochPlan(LightningModule):
         self.eps = eps
         self.optimizer_creator = optimizer_creator
         self._train_means, self._validation_means = _Means(), _Means()
+        #: Watched number of the first minibatch, and its mean over each epoch.
+        self._first_watched: Tensor | None = None
+        self._watched: dict[int, float] = {}
+        self._unlogged: dict[str, list[list[float]]] = {}
+        self._several_processes = False
+        self._resumed: dict[str, Any] | None = None
+        #: What was logged before the checkpoint that this training goes on from.
+        self.earlier_history: dict[str, list[list[float]]] = {}
 
     @abstractmethod
     def step(self, batch: dict[str, Tensor]) -> tuple[int, dict[str, Tensor]]:
@@ -90,15 +121,38 @@ class EpochPlan(LightningModule):
         """Cells of the last minibatch that a mean is over, where these are not all."""
         return {}
 
+    def on_fit_start(self) -> None:
+        """Find out whether others train along."""
+        self._several_processes = self.trainer.world_size > 1
+        if self._several_processes:
+            # Dropout of its own for each share of a minibatch.
+            torch.manual_seed(torch.initial_seed() + self.trainer.global_rank)
+
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
         """Loss of a minibatch."""
-        n_cells, numbers = self.step(batch)
+        if self._resumed is not None:
+            self._restore_random_state(self._resumed)
+            self._resumed = None
+        n_cells, numbers = self._checked_step(batch)
         self._train_means.update(n_cells, numbers, self.n_counted())
+        if self._first_watched is None:
+            self._first_watched = numbers.get(self.watched, numbers["loss"]).detach()
+        if self._several_processes:
+            return numbers["loss"] * weight_of_share(n_cells, self.device)
         return numbers["loss"]
 
     def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
         """Add a minibatch to the validation metrics."""
-        self._validation_means.update(*self.step(batch), self.n_counted())
+        self._validation_means.update(*self._checked_step(batch), self.n_counted())
+
+    def _checked_step(self, batch: dict[str, Tensor]) -> tuple[int, dict[str, Tensor]]:
+        """Take a step; say what is the matter where a distribution gets NaN for a parameter."""
+        try:
+            return self.step(batch)
+        except ValueError as error:
+            if str(error).startswith("Expected parameter"):
+                raise diverged("the network's outputs are not finite") from error
+            raise
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Keep the optimizer's state out of the range where a CPU is slow."""
@@ -108,11 +162,121 @@ class EpochPlan(LightningModule):
 
     def on_train_epoch_end(self) -> None:
         """Log the means over the training cells."""
-        self.log_dict(self._train_means.take("train"), prog_bar=True)
+        means = self._log_means(self._train_means, "train")
+        watched = means.get(f"train_{self.watched}", means["train_loss"])
+        self._watched[self.current_epoch] = watched
 
     def on_validation_epoch_end(self) -> None:
         """Log the means over the validation cells."""
-        self.log_dict(self._validation_means.take("validation"), prog_bar=True)
+        self._log_means(self._validation_means, "validation")
+
+    def _log_means(self, means: _Means, prefix: str) -> dict[str, float]:
+        found = means.take(prefix, several_processes=self._several_processes)
+        if prefix == "train":
+            self._unlogged = {
+                # Rounded as the logger does.
+                name: [[float(self.current_epoch)], [float(torch.tensor(value))]]
+                for name, value in found.items()
+            }
+        loss = found[f"{prefix}_loss"]
+        if not math.isfinite(loss):
+            raise diverged(f"the {prefix} loss of epoch {self.current_epoch + 1} is {loss}")
+        self.log_dict(found, prog_bar=True, sync_dist=self._several_processes)
+        return found
+
+    def on_train_end(self) -> None:
+        """Give every process the same weights, running statistics included."""
+        if self._several_processes:
+            self.load_state_dict(of_first_process(self.state_dict()))
+
+    def require_converged(self, epoch: int | None) -> None:
+        """Raise if the weights of an epoch (``None``: the last) are no result.
+
+        Raises
+        ------
+        RuntimeError
+            If a weight is not finite, or the loss is far above that of the network at the start.
+        """
+        for name, value in self.state_dict().items():
+            if value.is_floating_point() and not torch.isfinite(value).all():
+                raise diverged(f"the weights {name!r} are not finite")
+        if self._first_watched is None or not self._watched:
+            return
+        first = float(self._first_watched)
+        last = self._watched.get(max(self._watched) if epoch is None else epoch, first)
+        if not last <= min(MOST_GROWTH * max(first, 1.0), LARGEST):
+            raise diverged(f"the mean {self.watched} went from {first:.3g} to {last:.3g}")
+
+    # -- checkpoints ---------------------------------------------------------------------------
+
+    def progress(self) -> dict[str, Any]:
+        """What else a checkpoint must know to go on: numbers, tensors, and containers of them."""
+        return {}
+
+    def go_on_from(self, progress: dict[str, Any]) -> None:
+        """Take up what :meth:`progress` gave."""
+
+    @property
+    def _order(self) -> Any:
+        """What orders the cells."""
+        trainer: Any = self.trainer
+        return trainer.datamodule.rng.bit_generator
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add the random states, the unfinished means, the history and :meth:`progress`."""
+        history = getattr(self.trainer.logger, "history", None) or {}
+        # The logger gets the means of this epoch after the callbacks.
+        logged = {
+            name: [[float(i) for i in frame.index], [float(x) for x in frame[name]]]
+            for name, frame in history.items()
+        }
+        checkpoint[CHECKPOINT_KEY] = {
+            "random": torch.get_rng_state(),
+            "random_cuda": torch.cuda.get_rng_state_all(),
+            "order": self._order.state,
+            "means": self._train_means.state,
+            "history": joined(self.earlier_history, joined(self._unlogged, logged)),
+            "progress": self.progress(),
+        }
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Go on from a checkpoint of such a training.
+
+        Raises
+        ------
+        ValueError
+            If it is of another training, or was written in the middle of an epoch.
+        """
+        if CHECKPOINT_KEY not in checkpoint:
+            raise ValueError(
+                "ckpt_path is not a checkpoint of this model's training: write one with "
+                "callbacks=[lightning.pytorch.callbacks.ModelCheckpoint(...)]."
+            )
+        batches = checkpoint["loops"]["fit_loop"]["epoch_loop.batch_progress"]
+        if not batches["is_last_batch"]:
+            raise ValueError(
+                "the checkpoint was written in the middle of an epoch, and the order of the cells "
+                "cannot be taken up there. Write checkpoints at the end of epochs "
+                "(every_n_epochs=...), not every_n_train_steps."
+            )
+        self._resumed = checkpoint[CHECKPOINT_KEY]
+        self._train_means.state = self._resumed["means"]
+        self.earlier_history = self._resumed["history"]
+        self.go_on_from(self._resumed["progress"])
+
+    def on_train_epoch_start(self) -> None:
+        """Order the cells as the uninterrupted training would."""
+        if self._resumed is not None:
+            self._order.state = self._resumed["order"]
+
+    def _restore_random_state(self, resumed: dict[str, Any]) -> None:
+        """Draw what the uninterrupted training would draw."""
+        torch.set_rng_state(resumed["random"].cpu())
+        if len(resumed["random_cuda"]) == torch.cuda.device_count():
+            torch.cuda.set_rng_state_all([state.cpu() for state in resumed["random_cuda"]])
+        # A loader draws a seed for its workers when its epoch begins, but Lightning begins the
+        # first epoch of a resumed training before the states are restored.
+        torch.empty((), dtype=torch.int64).random_()
 
     def parameter_groups(self) -> list[Any]:
         """Parameters as the optimizer gets them."""
@@ -131,3 +295,23 @@ class EpochPlan(LightningModule):
             eps=self.eps,
             fused=fused,
         )
+
+
+def joined(
+    earlier: dict[str, list[list[float]]], later: dict[str, list[list[float]]]
+) -> dict[str, list[list[float]]]:
+    """Join histories, ``{name: [epochs, values]}``; of an epoch that is in both, the later."""
+    both = {}
+    for name in {**earlier, **later}:
+        values = dict(zip(*earlier.get(name, [[], []]), strict=True))
+        values |= dict(zip(*later.get(name, [[], []]), strict=True))
+        both[name] = [list(values), list(values.values())]
+    return both
+
+
+def diverged(what: str) -> RuntimeError:
+    """Error for a training that led nowhere."""
+    return RuntimeError(
+        f"training diverged: {what}. Lower the learning rate (lr=..., or lr in plan_kwargs), and "
+        "check that the matrix holds the values that the model expects, none of them extreme."
+    )

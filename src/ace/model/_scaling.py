@@ -10,6 +10,9 @@ from scipy.sparse import csr_array, issparse
 if TYPE_CHECKING:
     from ace.model._reader import MatrixReader
 
+#: Largest value that a network can compute with in single precision.
+LARGEST = 1e15
+
 SCALES = ("minmax", "zscore", None)
 
 
@@ -56,6 +59,12 @@ def learn_scale(
             raise ValueError(
                 f"the matrix holds NaN or infinite values in {n_bad} genes. Remove these genes or "
                 "cells, or normalise again from the counts."
+            )
+        largest = max(-low.min(), high.max())
+        if largest > LARGEST:
+            raise ValueError(
+                f"the matrix holds values as large as {largest:.3g}, too large for single "
+                "precision: normalise it again from the counts."
             )
         lowest, highest = np.minimum(lowest, low), np.maximum(highest, high)
         if scale == "zscore":

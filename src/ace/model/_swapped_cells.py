@@ -10,7 +10,7 @@ import numpy as np
 import scipy.sparse as sp
 import torch
 
-from ace.explain._method import seeded
+from ace._threads import seeded
 from ace.model._encoder import dense
 
 if TYPE_CHECKING:

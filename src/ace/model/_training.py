@@ -11,6 +11,8 @@ import torch
 from lightning.pytorch import Callback
 from scvi import settings
 
+from ace import _checks
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -20,19 +22,9 @@ if TYPE_CHECKING:
 def resolve_seed(random_state: int | None) -> int:
     """Give the seed of an argument, else of ``scvi.settings.seed``, else 0."""
     if random_state is not None:
+        _checks.seed(random_state)
         return int(random_state)
     return 0 if settings.seed is None else int(settings.seed)
-
-
-@contextmanager
-def seeded(seed: int) -> Iterator[None]:
-    """Seed torch inside, and leave its global state as it was."""
-    devices = list(range(torch.cuda.device_count())) if torch.cuda.is_available() else []
-    with torch.random.fork_rng(devices=devices):
-        torch.default_generator.manual_seed(seed)
-        if devices:
-            torch.cuda.manual_seed_all(seed)
-        yield
 
 
 @contextmanager
@@ -78,6 +70,10 @@ def quiet_trainer() -> Iterator[None]:
     with warnings.catch_warnings():
         # Workers would each pickle the matrix; slicing rows is cheap.
         warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+        # With several processes it works here: all of them know the same metrics.
+        warnings.filterwarnings("ignore", message="early_stopping was automatically disabled.*")
+        # A checkpoint of the user need not be made again in the training that goes on from it.
+        warnings.filterwarnings("ignore", message="Be aware that when using `ckpt_path`.*")
         # A teacher is in evaluation mode from the start to the end.
         warnings.filterwarnings("ignore", message=".*in eval mode at the start of training.*")
         # torch's own notes to Lightning (pytree and scheduler names that were renamed).
@@ -114,6 +110,20 @@ class BestWeights(Callback):
         self._best = float("inf")
         self._weights: dict[str, torch.Tensor] | None = None
         self.best_epoch: int | None = None
+
+    @property
+    def state_key(self) -> str:
+        """Name under which a checkpoint holds the state."""
+        return "BestWeights"
+
+    def state_dict(self) -> dict[str, Any]:
+        """State for a checkpoint."""
+        return {"best": self._best, "weights": self._weights, "epoch": self.best_epoch}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from the state of a checkpoint."""
+        self._best, self._weights = state_dict["best"], state_dict["weights"]
+        self.best_epoch = state_dict["epoch"]
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Compare this epoch with the best so far."""

@@ -11,7 +11,7 @@ import pytest
 import torch
 from scvi import REGISTRY_KEYS
 
-from ace.model._training import seeded
+from ace._threads import seeded
 from ace.model.scare import _attribution as attribution
 from ace.model.scare._ground_truth import Genes
 from ace.model.scare._loss import ALL_DIMENSIONS, AttributionLoss, AttributionSettings, Term

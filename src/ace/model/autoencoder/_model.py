@@ -9,18 +9,16 @@ from scvi import REGISTRY_KEYS
 from scvi.train import TrainRunner
 
 from ace import _checks, _compat
+from ace._threads import seeded
+from ace.model._all_or_nothing import all_or_nothing
+from ace.model._fit import check_training, plan_options
 from ace.model._loaders import SplitCells
 from ace.model._scaling import SCALES, learn_scale, scaled_moments
-from ace.model._training import resolve_seed, seeded
-from ace.model.autoencoder._clusters import (
-    Clusters,
-    choose_n_clusters,
-    label_means,
-    move_clusters,
-    start_clusters,
-)
+from ace.model._training import resolve_seed
+from ace.model.autoencoder._clusters import Clusters
 from ace.model.autoencoder._module import AceModule
 from ace.model.autoencoder._plan import AceTrainingPlan
+from ace.model.autoencoder._recluster import Recluster
 from ace.model.autoencoder._using import TrainedAce
 
 if TYPE_CHECKING:
@@ -30,7 +28,6 @@ if TYPE_CHECKING:
     from mudata import MuData
 
     from ace.model._reader import MatrixReader
-    from ace.model.autoencoder._plan import Recluster
 
 #: Passes over the cells, up to 20 000 of them, and the least number of steps.
 MAX_EPOCHS = 30
@@ -188,6 +185,7 @@ class ACE(TrainedAce):
 
     # -- training ------------------------------------------------------------------------------
 
+    @all_or_nothing
     def train(
         self,
         max_epochs: int | None = None,
@@ -220,7 +218,8 @@ class ACE(TrainedAce):
         accelerator
             Lightning's name of the hardware.
         devices
-            Lightning's choice of device; one device is used.
+            Lightning's choice of devices. Several (``devices=2, strategy="ddp"``) share each
+            minibatch; see :ref:`several-processes`.
         train_size
             Fraction of the cells to train on; ``None`` for 0.9.
         validation_size
@@ -248,19 +247,26 @@ class ACE(TrainedAce):
             Further arguments of :class:`~ace.model.autoencoder.AceTrainingPlan`.
         **trainer_kwargs
             Passed on to :class:`scvi.train.Trainer`: ``enable_progress_bar``, ``callbacks``,
-            ``early_stopping_min_delta``, ``logger``, …
+            ``early_stopping_min_delta``, ``logger``, ``strategy``, ``ckpt_path`` (a checkpoint
+            of Lightning to resume from), …
 
         Raises
         ------
+        RuntimeError
+            If the training diverges. After any error, and after Ctrl-C, the model is what it was
+            before the call.
         ValueError
             If an argument is out of range, the matrix holds NaN or infinite values, batches are
             unknown, labels are without training cells, or early stopping is asked for without
             validation cells or while genes are being chosen.
         """
-        if batch_size < 1 or (max_epochs is not None and max_epochs < 1):
-            raise ValueError(
-                f"batch_size and max_epochs must be at least 1, got {batch_size} and {max_epochs}."
-            )
+        check_training(
+            max_epochs=max_epochs,
+            batch_size=batch_size,
+            random_state=random_state,
+            lr=lr,
+            weight_decay=weight_decay,
+        )
         if warmup_epochs is not None and warmup_epochs < 0:
             raise ValueError(f"warmup_epochs must not be negative, got {warmup_epochs}.")
         reader = self._reader()
@@ -305,13 +311,14 @@ class ACE(TrainedAce):
         codes = {REGISTRY_KEYS.BATCH_KEY: batches, REGISTRY_KEYS.LABELS_KEY: labels}
         recluster = None
         if self._is_supervised or self._n_clusters is not None:
-            recluster = self._reclusterer(reader, split[0], labels, batch_size, rng)
+            n_clusters = None if self._is_supervised else self._n_clusters
+            recluster = Recluster(self, reader, split[0], labels, n_clusters, batch_size, rng)
         plan = self._training_plan_cls(
             self.module,
             weights,
             recluster=recluster,
             warmup_epochs=max_epochs // 2 if warmup_epochs is None else warmup_epochs,
-            **{"lr": lr, "weight_decay": weight_decay} | (plan_kwargs or {}),
+            **plan_options(self._training_plan_cls, plan_kwargs, lr=lr, weight_decay=weight_decay),
         )
         if self.is_trained_ and not self._is_supervised:
             plan.centroids = self.centroids_  # where the clusters were
@@ -332,31 +339,6 @@ class ACE(TrainedAce):
         )
         if recluster is not None:
             self._settle(recluster, plan.centroids, reader, batch_size)
-
-    def _reclusterer(
-        self,
-        reader: MatrixReader,
-        cells: np.ndarray,
-        labels: np.ndarray,
-        batch_size: int,
-        rng: np.random.Generator,
-    ) -> Recluster:
-        """Give what finds the clusters of the training cells."""
-
-        def recluster(before: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-            z = self._embed(reader, cells, batch_size)
-            if self._is_supervised:
-                return label_means(z, labels[cells], len(self._label_names())), labels
-            if before is None:
-                n = self._n_clusters
-                n = choose_n_clusters(z, rng) if n is None or n == "auto" else int(n)
-                before = start_clusters(z, n, rng)
-            centroids, codes = move_clusters(z, before)
-            every = np.full(len(reader), -1, dtype=np.int64)
-            every[cells] = codes
-            return centroids, every
-
-        return recluster
 
     def _settle(
         self,

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 from scvi import REGISTRY_KEYS
 
 from ace.model._plan import EpochPlan
 
 if TYPE_CHECKING:
+    import numpy as np
     from torch import Tensor
 
     from ace.model.autoencoder._module import AceModule
-
-#: Gives the centroids, shape ``(n_clusters, n_latent)``, and the cluster of each cell (-1: none)
-#: in the latent space as it is, from the centroids of the epoch before.
-Recluster = Callable[[np.ndarray | None], tuple[np.ndarray, np.ndarray]]
+    from ace.model.autoencoder._recluster import Recluster
 
 #: Selectors must settle within the steps that an autoencoder needs, so they learn faster.
 SELECTOR_SPEED = 10.0
@@ -50,6 +46,7 @@ class AceTrainingPlan(EpochPlan):
     """
 
     module: AceModule
+    watched = "reconstruction"
 
     def __init__(
         self,
@@ -103,9 +100,20 @@ class AceTrainingPlan(EpochPlan):
         """Leave no gene undecided, however short the training was."""
         if self.module.selector is not None and self.module.selects:
             self.module.selector.settle()
+        super().on_train_end()
+
+    def progress(self) -> dict[str, Any]:
+        """Centroids, for a checkpoint."""
+        return {"centroids": None if self.centroids is None else torch.tensor(self.centroids)}
+
+    def go_on_from(self, progress: dict[str, Any]) -> None:
+        """Take up the centroids of a checkpoint."""
+        centroids = progress["centroids"]
+        self.centroids = None if centroids is None else centroids.cpu().numpy()
 
     def on_train_epoch_start(self) -> None:
         """Move the clusters to where the cells are now."""
+        super().on_train_epoch_start()
         if self.recluster is not None and self.current_epoch >= self.warmup_epochs:
             self.centroids, cluster = self.recluster(self.centroids)
             self.module.train()

@@ -10,11 +10,14 @@ from scvi.train import TrainRunner
 from scvi.utils import setup_anndata_dsp
 
 from ace import _compat
+from ace._threads import seeded
+from ace.model._all_or_nothing import all_or_nothing
 from ace.model._classifier import ClassifierModel
 from ace.model._fields import GenesField, LabelsField, MuDataGenesField, MuDataLabelsField
+from ace.model._fit import check_training, plan_options
 from ace.model._loaders import SplitCells
 from ace.model._scaling import SCALES, learn_scale
-from ace.model._training import BestWeights, resolve_seed, seeded
+from ace.model._training import BestWeights, resolve_seed
 from ace.model.kratos._module import LOSSES, KratosModule
 from ace.model.kratos._plan import KratosTrainingPlan
 
@@ -227,6 +230,7 @@ class KRATOS(ClassifierModel):
 
     # -- training ------------------------------------------------------------------------------
 
+    @all_or_nothing
     def train(
         self,
         max_epochs: int | None = None,
@@ -261,7 +265,8 @@ class KRATOS(ClassifierModel):
         accelerator
             Lightning's name of the hardware.
         devices
-            Lightning's choice of device; one device is used.
+            Lightning's choice of devices. Several (``devices=2, strategy="ddp"``) share each
+            minibatch; see :ref:`several-processes`.
         train_size
             Fraction of the labelled cells to train on; ``None`` for 0.63 (70 % of the cells, of
             which a tenth is for validation, as published). Each class is split by itself.
@@ -289,10 +294,14 @@ class KRATOS(ClassifierModel):
             Further arguments of :class:`~ace.model.kratos.KratosTrainingPlan`.
         **trainer_kwargs
             Passed on to :class:`scvi.train.Trainer`: ``enable_progress_bar``, ``callbacks``,
-            ``early_stopping_min_delta``, ``logger``, …
+            ``early_stopping_min_delta``, ``logger``, ``strategy``, ``ckpt_path`` (a checkpoint
+            of Lightning to resume from), …
 
         Raises
         ------
+        RuntimeError
+            If the training diverges. After any error, and after Ctrl-C, the model is what it was
+            before the call.
         ValueError
             If an argument is out of range, the matrix holds NaN or infinite values, or early
             stopping is asked for without validation cells.
@@ -302,10 +311,13 @@ class KRATOS(ClassifierModel):
                 f"early_stopping_monitor must be one of {tuple(MONITORS)}, "
                 f"got {early_stopping_monitor!r}."
             )
-        if batch_size < 1 or (max_epochs is not None and max_epochs < 1):
-            raise ValueError(
-                f"batch_size and max_epochs must be at least 1, got {batch_size} and {max_epochs}."
-            )
+        check_training(
+            max_epochs=max_epochs,
+            batch_size=batch_size,
+            random_state=random_state,
+            lr=lr,
+            weight_decay=weight_decay,
+        )
         reader = self._reader()
         codes = self._codes(self._labelled(None))
         seed = self.random_state_ if random_state is None else int(random_state)
@@ -321,7 +333,8 @@ class KRATOS(ClassifierModel):
 
         data = SplitCells(reader, {REGISTRY_KEYS.LABELS_KEY: codes}, split, batch_size, rng)
         plan = self._training_plan_cls(
-            self.module, **{"lr": lr, "weight_decay": weight_decay} | (plan_kwargs or {})
+            self.module,
+            **plan_options(self._training_plan_cls, plan_kwargs, lr=lr, weight_decay=weight_decay),
         )
         self._fit(
             plan,

@@ -9,8 +9,11 @@ import scipy.sparse as sp
 from scvi.train import TrainRunner
 
 from ace import _checks, _compat
+from ace._threads import seeded
+from ace.model._all_or_nothing import all_or_nothing
+from ace.model._fit import check_training, plan_options
 from ace.model._loaders import SplitCells
-from ace.model._training import resolve_seed, seeded
+from ace.model._training import resolve_seed
 from ace.model.scare._attribution import (
     ATTRIBUTIONS,
     COMBINES,
@@ -261,6 +264,7 @@ class SCARE(TrainedScare):
 
     # -- training ------------------------------------------------------------------------------
 
+    @all_or_nothing
     def train(
         self,
         max_epochs: int | None = None,
@@ -289,7 +293,8 @@ class SCARE(TrainedScare):
         accelerator
             Lightning's name of the hardware.
         devices
-            Lightning's choice of device; one device is used.
+            Lightning's choice of devices. Several (``devices=2, strategy="ddp"``) share each
+            minibatch; see :ref:`several-processes`.
         train_size
             Fraction of the cells to train on; ``None`` for 0.9.
         validation_size
@@ -317,18 +322,23 @@ class SCARE(TrainedScare):
             them with early stopping), ``lr``, …
         **trainer_kwargs
             Passed on to :class:`scvi.train.Trainer`: ``enable_progress_bar``, ``callbacks``,
-            ``early_stopping_min_delta``, ``logger``, …
+            ``early_stopping_min_delta``, ``logger``, ``strategy``, ``ckpt_path`` (a checkpoint
+            of Lightning to resume from), …
 
         Raises
         ------
+        RuntimeError
+            If the training diverges. After any error, and after Ctrl-C, the model is what it was
+            before the call.
         ValueError
             If an argument is out of range, the matrix holds negative, NaN or infinite values, a
             category is unknown, or early stopping is asked for without validation cells.
         """
-        if batch_size < 1 or (max_epochs is not None and max_epochs < 1):
-            raise ValueError(
-                f"batch_size and max_epochs must be at least 1, got {batch_size} and {max_epochs}."
-            )
+        check_training(
+            max_epochs=max_epochs,
+            batch_size=batch_size,
+            random_state=random_state,
+        )
         self._require_genes(None)
         reader = self._reader()
         covariates = self._covariates(None)
@@ -349,12 +359,14 @@ class SCARE(TrainedScare):
         if max_epochs is None:
             max_epochs = _compat.get_max_epochs_heuristic(len(split[0]), epochs_cap=MAX_EPOCHS)
             max_epochs = max(max_epochs, -(-MIN_STEPS // -(-len(split[0]) // batch_size)))
-        settings: dict[str, Any] = {
-            "attribution_weight": None,
-            "weight_decay": self.weight_decay_,
-            "attribution_warmup_epochs": 0 if self.is_trained_ else int(WARMUP * max_epochs),
-            "kl_warmup_epochs": 0 if self.is_trained_ else max_epochs // (1 + early_stopping),
-        } | (plan_kwargs or {})
+        settings = plan_options(
+            self._training_plan_cls,
+            plan_kwargs,
+            attribution_weight=None,
+            weight_decay=self.weight_decay_,
+            attribution_warmup_epochs=0 if self.is_trained_ else int(WARMUP * max_epochs),
+            kl_warmup_epochs=0 if self.is_trained_ else max_epochs // (1 + early_stopping),
+        )
         if settings["attribution_weight"] is None:
             settings["attribution_weight"] = (
                 default_weight(self.losses_, self._settings.reference)

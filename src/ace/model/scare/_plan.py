@@ -50,6 +50,7 @@ class ScareTrainingPlan(EpochPlan):
     """
 
     module: ScareModule
+    watched = "reconstruction"
 
     def __init__(
         self,

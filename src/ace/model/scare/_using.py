@@ -9,7 +9,7 @@ from mudata import MuData
 from scvi.model.base import ArchesMixin, RNASeqMixin, VAEMixin
 
 from ace import _compat
-from ace.model._training import seeded
+from ace._threads import seeded
 from ace.model.scare._explaining import ExplainedScare
 
 if TYPE_CHECKING:

@@ -8,6 +8,7 @@ import numpy as np
 from torch.utils.data import DataLoader, Sampler
 
 from ace.model._loaders import SplitCells
+from ace.model._processes import share_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,6 +42,7 @@ class _Epoch(Sampler[np.ndarray]):
         balance: float,
         batch_size: int,
         rng: np.random.Generator,
+        share: tuple[int, int],
     ) -> None:
         self._classes = classes
         self._unlabelled = unlabelled
@@ -52,6 +54,7 @@ class _Epoch(Sampler[np.ndarray]):
         self._n_unlabelled = min(batch_size, len(unlabelled))
         self._n_steps = -(-max(n_labelled, len(unlabelled)) // batch_size)
         self._rng = rng
+        self._share = share
 
     def __len__(self) -> int:
         return self._n_steps
@@ -60,12 +63,11 @@ class _Epoch(Sampler[np.ndarray]):
         labelled = self._draw(self._n_steps * self._n_labelled)
         unlabelled = cycle(self._unlabelled, self._n_steps * self._n_unlabelled, self._rng)
         for step in range(self._n_steps):
-            yield np.concatenate(
-                [
-                    labelled[step * self._n_labelled : (step + 1) * self._n_labelled],
-                    unlabelled[step * self._n_unlabelled : (step + 1) * self._n_unlabelled],
-                ]
+            parts = (
+                labelled[step * self._n_labelled : (step + 1) * self._n_labelled],
+                unlabelled[step * self._n_unlabelled : (step + 1) * self._n_unlabelled],
             )
+            yield np.concatenate([share_of(part, *self._share) for part in parts])
 
     def _draw(self, n: int) -> np.ndarray:
         """``n`` labelled cells in random order, each class by its share and at least once."""
@@ -128,6 +130,11 @@ class LabelledAndUnlabelled(SplitCells):
     def train_dataloader(self) -> DataLoader:
         """Give an epoch, drawn anew each time."""
         sampler = _Epoch(
-            self._classes, self._unlabelled, self._balance, self._batch_size, self._rng
+            self._classes,
+            self._unlabelled,
+            self._balance,
+            self._batch_size,
+            self.rng,
+            self._share,
         )
         return DataLoader(self._dataset, sampler=sampler, batch_size=None)

@@ -11,8 +11,11 @@ from scvi.train import TrainRunner
 
 from ace import _checks
 from ace._listed import listed
+from ace._threads import seeded
+from ace.model._all_or_nothing import all_or_nothing
+from ace.model._fit import check_training, restores_best
 from ace.model._scaling import learn_scale
-from ace.model._training import BestWeights, resolve_seed, seeded
+from ace.model._training import BestWeights, resolve_seed
 from ace.model.scnym._loader import LabelledAndUnlabelled
 from ace.model.scnym._module import NORMALIZATIONS, ScnymModule
 from ace.model.scnym._plan import DOMAINS_KEY, ScnymTrainingPlan
@@ -110,6 +113,8 @@ class SCNYM(UsingScnym):
         self.split_fingerprint_: str | None = None
         self.temperature_ = 1.0
         self.novelty_threshold_: float | None = None
+        #: Whether temperature and novelty are those of the present weights.
+        self.is_calibrated_ = False
         n_columns = max(1, len(self.domain_keys))
         with seeded(self.random_state_):
             self.module = self._module_cls(
@@ -130,6 +135,7 @@ class SCNYM(UsingScnym):
         )
         self.init_params_ = self._get_init_params(locals())
 
+    @all_or_nothing
     def train(
         self,
         max_epochs: int | None = None,
@@ -178,7 +184,8 @@ class SCNYM(UsingScnym):
         accelerator
             Lightning's name of the hardware.
         devices
-            Lightning's choice of device; one device is used.
+            Lightning's choice of devices. Several (``devices=2, strategy="ddp"``) share each
+            minibatch; see :ref:`several-processes`.
         train_size
             Fraction of the labelled cells to train on; ``None`` for 0.9. Each class is split by
             itself.
@@ -203,10 +210,14 @@ class SCNYM(UsingScnym):
             Settings of :class:`~ace.model.scnym.Recipe` that replace the preset's.
         **trainer_kwargs
             Passed on to :class:`scvi.train.Trainer`: ``enable_progress_bar``, ``callbacks``,
-            ``early_stopping_min_delta``, ``logger``, …
+            ``early_stopping_min_delta``, ``logger``, ``strategy``, ``ckpt_path`` (a checkpoint
+            of Lightning to resume from), …
 
         Raises
         ------
+        RuntimeError
+            If the training diverges. After any error, and after Ctrl-C, the model is what it was
+            before the call.
         ValueError
             If an argument is out of range, the matrix holds NaN or infinite values, a class has
             no training cell, labels were renamed after the set-up, or early stopping is asked for
@@ -214,10 +225,11 @@ class SCNYM(UsingScnym):
         TypeError
             If ``plan_kwargs`` has settings that there are not.
         """
-        if batch_size < 1 or (max_epochs is not None and max_epochs < 1):
-            raise ValueError(
-                f"batch_size and max_epochs must be at least 1, got {batch_size} and {max_epochs}."
-            )
+        check_training(
+            max_epochs=max_epochs,
+            batch_size=batch_size,
+            random_state=random_state,
+        )
         recipe = recipe_of(preset, plan_kwargs or {})
         reader = self._reader()
         labels = self._given_labels()
@@ -267,7 +279,7 @@ class SCNYM(UsingScnym):
         )
         # Before its ramps are over, the training has not come to the unlabelled cells.
         settled = min(recipe.ramp_epochs(n_epochs, unlabelled=bool(len(unlabelled))), n_epochs - 1)
-        was_trained = self.is_trained_
+        was_trained, self.is_calibrated_ = self.is_trained_, False
         self._fit(
             plan,
             data,
@@ -285,10 +297,12 @@ class SCNYM(UsingScnym):
                 **trainer_kwargs,
             },
         )
-        self.module.load_state_dict(plan.teacher.state_dict())
+        if not restores_best(trainer_kwargs.get("callbacks")):
+            self.module.load_state_dict(plan.teacher.state_dict())
         complete = np.isin(np.arange(len(self.labels)), labels[split[0]]).all()
         if not was_trained or (complete and len(split[1]) >= self.fewest_held_out):
             self._calibrate(reader, labels, batch_size)
+        self.is_calibrated_ = True
 
     def _check_cells(
         self, labels: np.ndarray, split: tuple[np.ndarray, ...], unlabelled: np.ndarray

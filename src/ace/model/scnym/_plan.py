@@ -69,6 +69,7 @@ class ScnymTrainingPlan(EpochPlan):
     """
 
     module: ScnymModule
+    watched = "supervised"
 
     def __init__(
         self,
@@ -88,6 +89,14 @@ class ScnymTrainingPlan(EpochPlan):
         self.teacher = module
         if recipe.teacher_decay is not None:
             self.teacher = copy.deepcopy(module).eval().requires_grad_(False)
+
+    def progress(self) -> dict[str, Any]:
+        """Steps done, for a checkpoint: the ramps go by them."""
+        return {"steps_done": self._steps_done}
+
+    def go_on_from(self, progress: dict[str, Any]) -> None:
+        """Take up the ramps where the checkpoint left them."""
+        self._steps_done = progress["steps_done"]
 
     def train(self, mode: bool = True) -> ScnymTrainingPlan:
         """Switch the network; the teacher is never in training mode."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from dataclasses import dataclass
+from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -16,6 +18,24 @@ OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "adadelta": torch.optim.Adadelta,
     "adamw": torch.optim.AdamW,
 }
+
+
+#: Settings that are numbers, and those of them that may be ``None``.
+NUMBERS = (
+    "ssl_weight",
+    "ssl_ramp_epochs",
+    "sharpening",
+    "mixup_alpha",
+    "confidence_threshold",
+    "adversary_weight",
+    "adversary_ramp_epochs",
+    "teacher_decay",
+    "balance",
+    "lr",
+    "weight_decay",
+    "max_epochs",
+)
+OPTIONAL = ("ssl_ramp_epochs", "adversary_ramp_epochs", "teacher_decay", "max_epochs")
 
 
 @dataclass(frozen=True)
@@ -77,6 +97,11 @@ class Recipe:
     max_epochs: int | None = None
 
     def __post_init__(self) -> None:
+        for name in NUMBERS:
+            value = getattr(self, name)
+            number = isinstance(value, Real) and not isinstance(value, bool)
+            optional = name in OPTIONAL and value is None
+            _need(optional or (number and math.isfinite(value)), f"{name} must be a number", value)
         for name in ("ssl_weight", "adversary_weight", "weight_decay"):
             _need(getattr(self, name) >= 0, f"{name} must not be negative", getattr(self, name))
         for name in ("sharpening", "mixup_alpha", "lr"):
@@ -103,7 +128,7 @@ class Recipe:
         _need(
             self.optimizer in OPTIMIZERS,
             f"optimizer must be one of {tuple(OPTIMIZERS)}",
-            repr(self.optimizer),
+            self.optimizer,
         )
 
     def rising_within(self, n_epochs: int) -> Recipe:
@@ -134,7 +159,7 @@ class Recipe:
 
 def _need(holds: bool, what: str, value: Any) -> None:
     if not holds:
-        raise ValueError(f"{what}, got {value}.")
+        raise ValueError(f"{what}, got {value!r}.")
 
 
 DEFAULT = Recipe()
@@ -176,6 +201,8 @@ def recipe_of(preset: str, changes: dict[str, Any]) -> Recipe:
     """
     if preset not in PRESETS:
         raise ValueError(f"preset must be one of {tuple(PRESETS)}, got {preset!r}.")
+    if not isinstance(changes, dict):
+        raise TypeError(f"plan_kwargs must be a dictionary of settings, got {changes!r}.")
     known = [field.name for field in dataclasses.fields(Recipe)]
     unknown = [name for name in changes if name not in known]
     if unknown:
