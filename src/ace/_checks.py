@@ -96,13 +96,12 @@ def matrix_of(adata: AnnData, layer: str | None, name: str = "adata") -> Any:
     return adata.X
 
 
-def not_raw(use_raw: Any, adata: AnnData) -> None:
+def not_raw(use_raw: Any) -> None:
     """Raise if ``adata.raw`` is asked for, as in scanpy."""
     if not use_raw:
         return
-    own = "" if getattr(adata, "raw", None) is not None else " (this adata has none)"
     raise ValueError(
-        f"use_raw={use_raw!r}: only adata.X and adata.layers are read, never adata.raw{own}. To "
+        f"use_raw={use_raw!r}: only adata.X and adata.layers are read, never adata.raw. To "
         "read its values, pass `adata.raw.to_adata()`, or put them in a layer (layer=...)."
     )
 

@@ -158,12 +158,20 @@ def _no_work(*_: Any, **__: Any) -> None:
     raise AssertionError("the matrix was read")
 
 
+@pytest.fixture(scope="module")
+def zarr(_rna: AnnData, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("zarr") / "cells.zarr"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the version of zarr
+        _rna.write_zarr(path)
+    return path
+
+
 @pytest.mark.parametrize("name", [*CALLS, *USING, *MODELS])
 @pytest.mark.filterwarnings("ignore")
-def test_lazy_data_are_refused(name: str, model: Any, rna: AnnData, tmp_path: Path) -> None:
+def test_lazy_data_are_refused(name: str, model: Any, zarr: Path) -> None:
     pytest.importorskip("xarray")
-    rna.write_zarr(tmp_path / "cells.zarr")
-    lazy = ad.experimental.read_lazy(tmp_path / "cells.zarr")
+    lazy = ad.experimental.read_lazy(zarr)
     with pytest.raises(ValueError, match=r"read_lazy.*to_memory\(\)"):
         (CALLS | USING | MODELS)[name](lazy, model)
 

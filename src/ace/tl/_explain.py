@@ -231,7 +231,7 @@ def _explain(
     kind = Method.registry[method]
     if "use_rep" in method_options:
         raise _checks.not_a_function_of_genes(adata, method_options["use_rep"])
-    _checks.not_raw(method_options.pop("use_raw", None), adata)
+    _checks.not_raw(method_options.pop("use_raw", None))
     for option in method_options:
         _checks.one_of(option, f"option of method {method!r}", list(options_of(kind)))
     _checks.positive(n_cells, "n_cells")

@@ -112,7 +112,7 @@ def rank_specificity(
     >>> [str(gene) for gene in adata.uns["rank_specificity"]["names"]["CD56+ NK"][:3]]
     ['CD160', 'XCL1', 'XCL2']
     """
-    _checks.not_raw(use_raw, adata)
+    _checks.not_raw(use_raw)
     return _rank(adata, groupby, groups, layer, modality, min_fraction, n_genes, key_added, copy)
 
 
