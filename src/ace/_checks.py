@@ -110,7 +110,8 @@ def log_base(adata: AnnData) -> float:
     """Base of the logarithm, where ``sc.pp.log1p`` noted one; else of the natural one."""
     noted = adata.uns.get("log1p")
     base = noted.get("base") if isinstance(noted, Mapping) else None
-    if not isinstance(base, int | float | np.number) or not base > 0 or base == 1:
+    base = base.item() if isinstance(base, np.ndarray) and base.size == 1 else base
+    if not isinstance(base, int | float | np.number) or not 0 < base < np.inf or base == 1:
         return float(np.e)
     return float(base)
 

@@ -433,3 +433,14 @@ def test_the_unlabelled_category_may_be_false(small: AnnData) -> None:
     small.obs["known"] = (small.obs["known"] > 0).astype("boolean")
     with pytest.raises(ValueError, match=r"1 labels besides 0, \['True'\]"):
         ace.tl.annotate(small, "known", unlabeled_category=0)
+
+
+def test_base_of_the_logarithm(small: AnnData) -> None:
+    from ace._checks import log_base
+
+    for noted in (2, 2.0, np.float32(2), np.array(2.0), np.array([2.0])):
+        small.uns["log1p"] = {"base": noted}
+        assert log_base(small) == 2.0
+    for noted in (0, -1, 1, np.nan, "2", [2], None):
+        small.uns["log1p"] = {"base": noted}
+        assert log_base(small) == np.e

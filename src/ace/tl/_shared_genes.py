@@ -86,8 +86,7 @@ def _disguise(query: AnnData, reference: AnnData, n_shared: int) -> str:
     objects = {"query": query, "reference": reference}
     for name, other in (("query", "reference"), ("reference", "query")):
         wanted = set(objects[other].var_names)
-        for column in objects[name].var.columns:
-            values = objects[name].var[column]
+        for column, values in objects[name].var.items():  # also of columns that are there twice
             numbers = pd.api.types.is_numeric_dtype(values.dtype)
             if not numbers and values.astype(str).isin(wanted).sum() > max(FEW, 2 * n_shared):
                 return (

@@ -179,7 +179,8 @@ class SetUpAce(LatentModel):
             lost = [n for i, n in enumerate(self._label_names()) if i not in present]
             if lost:
                 raise ValueError(
-                    f"no training cell has the labels {listed(lost)}: choose another split."
+                    f"no training cell has the labels {listed(lost)}: choose another split. "
+                    "If labels were renamed after the set-up, set up and make the model again."
                 )
 
     @property
