@@ -16,6 +16,7 @@ from ace import _checks, _columns
 from ace._keys import storable
 from ace._listed import listed
 from ace._matrix import CHUNK_VALUES, read_rows
+from ace._objects import annotated
 from ace._warn import warn
 from ace.tl._shared_genes import shared_genes, variable_genes
 
@@ -67,7 +68,7 @@ def pool_cells(
     """Judge the objects, choose the genes and put the cells together; all by copies."""
     objects = {"adata": query} if reference is None else {"query": query, "reference": reference}
     for name, adata in objects.items():
-        _checks.unique_genes(adata, name)
+        _checks.unique_genes(annotated(adata, name), name)
     matrices = [_checks.matrix_of(adata, layer, name) for name, adata in objects.items()]
     for name, matrix in zip(objects, matrices, strict=True):
         _checks.log_normalised(matrix, name, layer)
