@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
-from ace import _storable
+from ace import _columns, _storable
+from ace._listed import listed
 from ace._matrix import read_rows
 from ace._numbers import LARGEST_SEED as LARGEST_SEED
 from ace._numbers import number as number
@@ -45,8 +46,7 @@ def one_of(value: Any, name: str, allowed: Collection[Any]) -> None:
         return
     near = difflib.get_close_matches(str(value), [str(a) for a in allowed], n=3)
     hint = f" Did you mean {near[0]!r}?" if near else ""
-    shown = list(allowed) if len(allowed) <= 30 else [*list(allowed)[:30], "..."]
-    raise ValueError(f"{name}={value!r} is not one of {shown}.{hint}")
+    raise ValueError(f"{name}={value!r:.80} is not one of {listed(allowed, 30)}.{hint}")
 
 
 def positive(value: Any, name: str, *, optional: bool = True) -> None:
@@ -69,8 +69,8 @@ def layers(units: Any, name: str) -> tuple[int, ...]:
     return tuple(int(n) for n in each)
 
 
-def matrix_of(adata: AnnData, layer: Any) -> Any:
-    """Give the matrix of a layer, or ``X``.
+def matrix_of(adata: AnnData, layer: Any, name: str = "adata") -> Any:
+    """Give the matrix of a layer, or ``X``, of the object that the user calls ``name``.
 
     Raises
     ------
@@ -80,53 +80,66 @@ def matrix_of(adata: AnnData, layer: Any) -> Any:
         If ``X`` is empty or there are no cells.
     """
     if adata.n_obs == 0 or adata.n_vars == 0:
-        raise ValueError(f"adata is empty: {adata.n_obs} cells x {adata.n_vars} genes.")
+        raise ValueError(f"{name} is empty: {adata.n_obs} cells x {adata.n_vars} genes.")
     if layer is not None:
         if not isinstance(layer, Hashable) or layer not in adata.layers:
             raise KeyError(
-                f"there is no layer {layer!r}; adata.layers has {list(adata.layers)}, and "
-                "layer=None takes adata.X."
+                f"there is no layer {layer!r} in {name}; {name}.layers has "
+                f"{listed(adata.layers)}, and layer=None takes {name}.X."
             )
         return adata.layers[layer]
     if adata.X is None:
-        raise ValueError(f"adata.X is empty; name one of the layers {list(adata.layers)}.")
+        raise ValueError(f"{name}.X is empty; name one of the layers {listed(adata.layers)}.")
     return adata.X
 
 
-def unique_genes(adata: AnnData) -> None:
-    """Raise if a gene name occurs twice, or is none that a file holds."""
+def not_raw(use_raw: Any) -> None:
+    """Raise if ``adata.raw`` is asked for, as in scanpy."""
+    if not use_raw:
+        return
+    raise ValueError(
+        f"use_raw={use_raw!r}: only adata.X and adata.layers are read, never adata.raw. To "
+        "read its values, pass `adata.raw.to_adata()`, or put them in a layer (layer=...)."
+    )
+
+
+def log_base(adata: AnnData) -> float:
+    """Base of the logarithm, where ``sc.pp.log1p`` noted one; else of the natural one."""
+    noted = adata.uns.get("log1p")
+    base = noted.get("base") if isinstance(noted, Mapping) else None
+    base = base.item() if isinstance(base, np.ndarray) and base.size == 1 else base
+    if not isinstance(base, int | float | np.number) or not 0 < base < np.inf or base == 1:
+        return float(np.e)
+    return float(base)
+
+
+def unique_genes(adata: AnnData, name: str = "adata") -> None:
+    """Raise if a gene has no name, that of another gene, or one that no file holds."""
+    nameless = adata.var_names.isna()
+    if nameless.any():
+        raise ValueError(
+            f"{int(nameless.sum())} genes have no name in {name}.var_names. Leave them out with "
+            f"`{name} = {name}[:, {name}.var_names.notna()].copy()`, or name them."
+        )
     if not adata.var_names.is_unique:
         twice = adata.var_names[adata.var_names.duplicated()].unique()
         raise ValueError(
-            f"{len(twice)} gene names occur more than once, such as {list(twice[:3])}. Make them "
-            "unique with `adata.var_names_make_unique()`."
+            f"{len(twice)} gene names occur more than once in {name}, such as "
+            f"{listed(twice[:3])}. Make them unique with `{name}.var_names_make_unique()`."
         )
     _storable.text(adata.var_names, "names of genes", "Rename them: adata.var_names = [...].")
 
 
 def column_of(adata: AnnData, key: Any, name: str = "adata") -> pd.Series:
-    """Give a column of ``obs`` of the object that the user calls ``name``.
-
-    Raises
-    ------
-    KeyError
-        If there is none, with the nearest.
-    TypeError
-        If its name is no text.
-    """
-    if not isinstance(key, str):
+    """Give a column of ``obs`` of the object that the user calls ``name``, or raise."""
+    if isinstance(key, int | np.integer) and key in adata.obs:
         raise TypeError(
             f"a column of {name}.obs is called by its name, got {key!r:.80}. If that is one, "
             f"make text of them all: {name}.obs.columns = {name}.obs.columns.astype(str)."
         )
-    if key not in adata.obs:
-        near = difflib.get_close_matches(str(key), list(map(str, adata.obs.columns)), n=3)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
-        raise KeyError(
-            f"there is no column {key!r} in {name}.obs, which has {list(adata.obs.columns)}.{hint}"
-        )
+    column = _columns.column_of(adata.obs, key, f"{name}.obs")
     _storable.text([key], f"the column of {name}.obs", f"Rename it: {name}.obs.rename(...).")
-    return adata.obs[key]
+    return column
 
 
 def column_names(keys: Any, name: str) -> tuple[str, ...]:
@@ -162,7 +175,7 @@ def groups_of(
         If there is no such column.
     ValueError
         If a cell has no group, there are too few groups, names coincide as text, or the column
-        holds measurements.
+        holds measurements or lists, or is there twice.
     """
     column = column_of(adata, groupby)
     if pd.api.types.is_float_dtype(column.dtype):
@@ -170,30 +183,29 @@ def groups_of(
             f"adata.obs[{groupby!r}] holds measurements ({column.dtype}), not groups. If they are "
             f"groups, say so: adata.obs[{groupby!r}] = adata.obs[{groupby!r}].astype('category')."
         )
-    n_missing = int(column.isna().sum())
+    category = _columns.labels_of(column, f"adata.obs[{groupby!r}]")
+    n_missing = int((category.codes < 0).sum())
     if n_missing:
         raise ValueError(
             f"{n_missing} cells have no group in adata.obs[{groupby!r}]. Leave them out with "
             f"`adata = adata[adata.obs[{groupby!r}].notna()].copy()`, or name their group."
         )
-    category = (
-        column if isinstance(column.dtype, pd.CategoricalDtype) else column.astype("category")
-    )
-    if leave_out is not None and leave_out in category.cat.categories:
-        category = category.cat.remove_categories([leave_out])
-    codes = category.cat.codes.to_numpy()
-    used = np.bincount(codes[codes >= 0], minlength=len(category.cat.categories)) > 0
-    unused = list(category.cat.categories[~used])
-    if unused:
+    category = _columns.without(category, leave_out)
+    codes = category.codes
+    used = np.bincount(codes[codes >= 0], minlength=len(category.categories)) > 0
+    unused = category.categories[~used]
+    if len(unused):
         warn(
-            f"categories of adata.obs[{groupby!r}] without a cell are left out: {unused}. Drop "
-            f"them with `adata.obs[{groupby!r}] = "
+            f"categories of adata.obs[{groupby!r}] without a cell are left out: {listed(unused)}. "
+            f"Drop them with `adata.obs[{groupby!r}] = "
             f"adata.obs[{groupby!r}].cat.remove_unused_categories()`.",
         )
-        category = category.cat.remove_unused_categories()
-    names = [str(c) for c in category.cat.categories]
+        category = category.remove_unused_categories()
+    names = [str(c) for c in category.categories]
     if len(set(names)) < len(names):
-        raise ValueError(f"names of groups in adata.obs[{groupby!r}] coincide as text: {names}.")
+        raise ValueError(
+            f"names of groups in adata.obs[{groupby!r}] coincide as text: {listed(names)}."
+        )
     if not names:
         raise ValueError(f"adata.obs[{groupby!r}] names no group of the {adata.n_obs} cells.")
     if len(names) < at_least:
@@ -201,7 +213,7 @@ def groups_of(
             f"adata.obs[{groupby!r}] has one group only, {names}: there is nothing to tell it "
             "from."
         )
-    return category.cat.codes.to_numpy().astype(np.int64), names
+    return category.codes.astype(np.int64), names
 
 
 def chosen_groups(groups: Any, names: Sequence[str]) -> list[int]:
@@ -309,7 +321,7 @@ def distinct(stored: Sequence[str], names: Sequence[str]) -> None:
     """Raise if names of groups or pairs of them could not be told apart where they are stored."""
     if len(set(stored)) < len(stored):
         raise ValueError(
-            f"names of groups cannot be told apart where they are stored: {list(names)}. Rename "
+            f"names of groups cannot be told apart where they are stored: {listed(names)}. Rename "
             "them with adata.obs[...].cat.rename_categories."
         )
 
@@ -319,7 +331,8 @@ def warn_of_single_cells(counts: np.ndarray, names: Sequence[str]) -> None:
     single = [name for name, count in zip(names, counts, strict=True) if count == 1]
     if single:
         warn(
-            f"groups of a single cell: {single}. Their panels describe that cell, not a type.",
+            f"groups of a single cell: {listed(single)}. Their panels describe that cell, not a "
+            "type.",
         )
 
 
@@ -330,7 +343,7 @@ def finite(means: np.ndarray, genes: pd.Index, layer: str | None) -> None:
     if bad.any():
         raise ValueError(
             f"{where} has NaN or infinite values in {int(bad.sum())} genes, such as "
-            f"{list(genes[bad][:3])}. Leave these genes out, or mend the values."
+            f"{listed(genes[bad][:3])}. Leave these genes out, or mend the values."
         )
     bad = (np.abs(means) > LARGEST).any(0)
     if bad.any():
@@ -383,8 +396,8 @@ def gene_positions(have: pd.Index, want: Sequence[str], owner: str) -> np.ndarra
     if missing:
         raise ValueError(
             f"{len(missing)} of the {len(want)} genes of {owner} are not in adata, such as "
-            f"{missing[:3]}. Give it the genes that it was trained on; their order does not "
-            "matter."
+            f"{listed(missing[:3])}. Give it the genes that it was trained on; their order does "
+            "not matter."
         )
     return positions
 
@@ -393,7 +406,9 @@ def known_genes(genes: Any, have: pd.Index, owner: str) -> np.ndarray:
     """Positions of the genes of a set, each once and in increasing order; raise if any lacks."""
     is_list = isinstance(genes, Iterable) and not isinstance(genes, str)
     if not is_list or not all(isinstance(gene, str) for gene in genes):
-        raise TypeError(f"genes must be names of genes, such as ['CD3D', 'CD8A'], got {genes!r}.")
+        raise TypeError(
+            f"genes must be names of genes, such as ['CD3D', 'CD8A'], got {genes!r:.80}."
+        )
     want = list(dict.fromkeys(genes))
     if not want:
         raise ValueError("genes names no gene; give one at least.")
@@ -405,7 +420,7 @@ def known_genes(genes: Any, have: pd.Index, owner: str) -> np.ndarray:
         hint = f" Did you mean {', '.join(hints)}?" if hints else ""
         raise ValueError(
             f"{len(missing)} of {len(want)} genes are not among those of {owner}: "
-            f"{missing[:10]}{' and more' * (len(missing) > 10)}.{hint} Keep those that are there: "
+            f"{listed(missing)}.{hint} Keep those that are there: "
             f"[g for g in genes if g in {owner}.var_names]."
         )
     return np.sort(positions)
@@ -424,7 +439,7 @@ def not_a_function_of_genes(adata: AnnData, use_rep: str) -> Exception:
     """Error for coordinates that someone wants to explain through, such as Harmony's."""
     if use_rep not in adata.obsm:
         return KeyError(
-            f"there is no {use_rep!r} in adata.obsm, which has {list(adata.obsm)}. To explain "
+            f"there is no {use_rep!r} in adata.obsm, which has {listed(adata.obsm)}. To explain "
             "through a model, pass the trained model itself."
         )
     return ValueError(

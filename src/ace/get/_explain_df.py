@@ -5,7 +5,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from ace._columns import column_of
 from ace._keys import DEFAULT_KEY, ExplanationKeys
+from ace._listed import listed
+from ace._objects import annotated
 from ace.get._groups import select_groups
 
 if TYPE_CHECKING:
@@ -78,6 +81,7 @@ def explain_df(
     (5, 3)
     >>> df.to_csv("cluster_4.csv", index=False)  # doctest: +SKIP
     """
+    annotated(adata, reads_matrix=False)
     stored = ExplanationKeys(key).read(adata)
     groups = select_groups(group, stored.fields, key=key)
 
@@ -109,12 +113,13 @@ def explain_df(
 
 
 def _symbols(adata: AnnData, names: np.ndarray, gene_symbols: str) -> np.ndarray:
-    if gene_symbols not in adata.var.columns:
+    if gene_symbols not in list(adata.var.columns):
         raise KeyError(
             f"gene_symbols={gene_symbols!r} is no column of adata.var; there are "
-            f"{list(adata.var.columns)}."
+            f"{listed(adata.var.columns)}."
         )
+    column = column_of(adata.var, gene_symbols, "adata.var")
+    symbols = column.astype(object).fillna("").to_numpy()
     row = adata.var_names.get_indexer(names)
-    symbols = adata.var[gene_symbols].astype(object).to_numpy()[row]
-    nameless = (row < 0) | pd.isna(symbols) | (symbols == "")
-    return np.where(nameless, names, symbols)
+    nameless = (row < 0) | (symbols[row] == "")
+    return np.where(nameless, names, symbols[row])

@@ -7,6 +7,7 @@ import pandas as pd
 
 from ace._checks import positive
 from ace._keys import DEFAULT_KEY, ExplanationKeys, pairs_of
+from ace._objects import annotated
 from ace.get._groups import select_groups
 from ace.metrics import pair_symmetry
 
@@ -70,6 +71,7 @@ def pairs_df(
     2     3         4
     """
     positive(n_genes, "n_genes", optional=False)
+    annotated(adata, reads_matrix=False)
     keys = ExplanationKeys(key)
     stored, pairs = keys.read(adata), explained_pairs(adata, groups, key=key)
     names = {field: stored.values("names", field) for field in pairs}
@@ -106,6 +108,7 @@ def explained_pairs(
     ValueError
         If the explanation is not one of pairs, or fewer than two groups are asked for.
     """
+    annotated(adata, reads_matrix=False)
     stored = ExplanationKeys(key).read(adata)
     params = stored.params
     known = pairs_of(stored.fields) if params["reference"] == "each" else None

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import pandas as pd
 
+from ace._listed import listed
 from ace._numbers import number
 from ace.metrics._inputs import add_panel
 
@@ -83,12 +84,15 @@ def check_group(panels: Mapping[Hashable, Mapping[str, object]], group: Hashable
     """Name of the group to compare, which every method must have a panel for."""
     every = list(dict.fromkeys(name for own in panels.values() for name in own))
     if group is None and len(every) > 1:
-        msg = f"There are panels for {every}; name one of these groups."
+        msg = f"There are panels for {listed(every)}; name one of these groups."
         raise ValueError(msg)
     name = every[0] if group is None else str(group)
     without = [method for method, own in panels.items() if name not in own]
     if without:
-        msg = f"The methods {without} have no panel for the group {name!r}; there are {every}."
+        msg = (
+            f"The methods {listed(without)} have no panel for the group {name!r}; there are "
+            f"{listed(every)}."
+        )
         raise ValueError(msg)
     return name
 
@@ -99,7 +103,10 @@ def check_same_groups(panels: Mapping[str, Mapping[str, object]]) -> list[str]:
     for of, own in panels.items():
         lacking = [group for group in every if group not in own]
         if lacking:
-            msg = f"{of} has no panel for {lacking}, which others have; leave these groups out."
+            msg = (
+                f"{of} has no panel for {listed(lacking)}, which others have; leave these groups "
+                "out."
+            )
             raise ValueError(msg)
     return every
 

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
-from anndata import AnnData
-from mudata import MuData
 from scvi import REGISTRY_KEYS, settings
 from scvi.data import AnnDataManager
 from scvi.model.base import BaseModelClass
 
 from ace import _checks, _compat
+from ace._listed import listed
+from ace._objects import annotated, is_mudata
 from ace.model._fields import LabelsField
 from ace.model._reader import MatrixReader
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from typing import Self
 
+    from anndata import AnnData
+    from mudata import MuData
     from scvi.data.fields import AnnDataField
 
 
@@ -46,6 +48,8 @@ class GeneModel(BaseModelClass):
     def __init__(
         self, adata: AnnData | MuData | None = None, registry: dict[str, Any] | None = None
     ) -> None:
+        if adata is not None and not is_mudata(adata):
+            annotated(adata)
         if adata is not None and _compat.is_copy_of_registered(type(self), adata):
             raise ValueError(
                 "this AnnData is a copy of the one that was set up. Set up the copy too: "
@@ -66,7 +70,7 @@ class GeneModel(BaseModelClass):
         **kwargs: Any,
     ) -> None:
         """Register fields: the common end of ``setup_anndata`` and ``setup_mudata``."""
-        parts = adata.mod.values() if isinstance(adata, MuData) else ()
+        parts = adata.mod.values() if is_mudata(adata) else ()
         if any(part.is_view for part in (adata, *parts)):
             raise ValueError(
                 "adata is a view of another AnnData, and the set-up writes the codes of its "
@@ -87,19 +91,38 @@ class GeneModel(BaseModelClass):
         cls, mdata: MuData, modalities: dict[str, str], setup_method_args: dict[str, Any]
     ) -> Any:
         """Modality of each argument of the set-up; that of ``layer`` must be there."""
+        if not is_mudata(mdata):
+            raise TypeError(
+                f"mdata must be a MuData, got {type(mdata).__name__}. Set up an AnnData with "
+                f"{cls.__name__}.setup_anndata."
+            )
         location = cls._create_modalities_attr_dict(modalities, setup_method_args)
         if location.layer not in mdata.mod:
             raise ValueError(
                 'name the modality to read, modalities={"layer": ...}: one of '
-                f"{list(mdata.mod)}, got {location.layer!r}."
+                f"{listed(mdata.mod)}, got {location.layer!r}."
             )
+        for name in {location.layer, *location.values()} - {None}:
+            if name not in mdata.mod:
+                raise ValueError(
+                    f"modalities names {name!r}, but the MuData has {listed(mdata.mod)}."
+                )
+            if not mdata.mod[name].obs_names.equals(mdata.obs_names):
+                raise ValueError(
+                    f"modality {name!r} does not hold all cells of the MuData in the same order, "
+                    "and a model matches them by position. Choose cells that all modalities "
+                    "have and put them in one order, `mdata = mudata.MuData({name: "
+                    "part[cells].copy() for name, part in mdata.mod.items()})`, or set up one: "
+                    f"{cls.__name__}.setup_anndata(mdata.mod[{location.layer!r}], ...)."
+                )
         return location
 
     @classmethod
     def _check_matrix(
         cls, adata: AnnData, layer: str | None, source_registry: Any = None, **kwargs: Any
     ) -> None:
-        """Judge the matrix before anything is written into the object."""
+        """Judge the object and its matrix before anything is written into it."""
+        annotated(adata)
         if source_registry is None:
             genes = adata.var_names
         else:
@@ -145,23 +168,16 @@ class GeneModel(BaseModelClass):
                 raise ValueError(
                     "the model was loaded without an AnnData: pass the cells, `adata=...`."
                 )
-        if isinstance(adata, MuData):
+        if is_mudata(adata):
             if self._modality not in adata.mod:
                 raise ValueError(
                     f"the model reads modality {self._modality!r}; the MuData has "
-                    f"{list(adata.mod)}."
+                    f"{listed(adata.mod)}."
                     if self._modality
                     else "the model was set up with an AnnData: pass `mdata.mod[...]` of it."
                 )
             adata = adata.mod[self._modality]
-        if isinstance(adata, str):
-            raise TypeError(
-                f"adata must be an AnnData or MuData, got {adata!r}. Name a column of obs as "
-                f"groupby={adata!r}."
-            )
-        if not isinstance(adata, AnnData):
-            raise TypeError(f"adata must be an AnnData or MuData, got {type(adata).__name__}.")
-        return adata
+        return annotated(adata)
 
     def _reader(self, adata: AnnData | MuData | None = None) -> MatrixReader:
         """Read the cells in the model's gene order; other cells are checked to be of its kind."""
@@ -257,12 +273,14 @@ class GeneModel(BaseModelClass):
         ValueError
             If ``adata`` lacks genes of the model.
         """
+        if adata is not None and not isinstance(adata, bool) and not is_mudata(adata):
+            annotated(adata)
         with warnings.catch_warnings():
             # It compares positions, while registration and reading go by name.
             warnings.filterwarnings("ignore", message=_compat.var_names_warning)
             # It advises on training, and these cells may only be looked at.
             warnings.filterwarnings("ignore", message=_compat.small_category_warning)
-            if isinstance(adata, MuData):
+            if is_mudata(adata):
                 # scvi-tools' own use of a name that mudata renamed.
                 warnings.filterwarnings("ignore", message=".*mod_names", category=FutureWarning)
             return super().load(dir_path, adata, **kwargs)

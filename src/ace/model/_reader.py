@@ -37,8 +37,7 @@ class MatrixReader:
     KeyError
         If the layer does not exist.
     ValueError
-        If genes are missing or ambiguous, there is no matrix, or ``adata`` is a view of an
-        AnnData on disk.
+        If genes are missing or ambiguous, or there is no matrix.
     """
 
     def __init__(
@@ -51,12 +50,6 @@ class MatrixReader:
         same = len(genes) == adata.n_vars and np.array_equal(columns, np.arange(adata.n_vars))
         self._columns = None if same else columns
         self.n_genes = len(genes)
-        if adata.is_view and adata.isbacked:
-            # anndata cannot slice such a view, and its matrix would be read as a whole.
-            raise ValueError(
-                "adata is a view of an AnnData on disk. Pass the whole one and choose its cells "
-                "with indices=..., or read the view with `adata.to_memory()`."
-            )
         # Held on to: the matrix of a view or of a file is made anew at each access.
         matrix = _checks.matrix_of(adata, layer)
         self.matrix = matrix.tocsr() if issparse(matrix) and matrix.format != "csr" else matrix

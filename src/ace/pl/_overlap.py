@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ace._listed import listed
 from ace._numbers import whole
 from ace.metrics import panel_membership
 from ace.pl._colors import ENRICHED
@@ -105,7 +106,7 @@ def overlap(
     chosen = panel_membership(panels, n_top, group=group)
     if highlight is not None and highlight not in chosen.columns:
         raise ValueError(
-            f"highlight={highlight!r} is none of the methods {chosen.columns.tolist()}."
+            f"highlight={highlight!r} is none of the methods {listed(chosen.columns)}."
         )
     sets = _sets(chosen, min_size)
     if sets.empty:

@@ -11,10 +11,11 @@ import numpy as np
 from ace import _checks, _storable
 from ace._keys import DEFAULT_KEY, ExplanationKeys, pair_name, storable
 from ace._matrix import LogCounts, summarise
+from ace._objects import cells_of
 from ace._threads import one_thread
 from ace.explain import EmbeddingScorer, Method, fidelity
 from ace.explain._method import options as options_of
-from ace.tl._cells import draw_cells, layer_of_cells, read_cells
+from ace.tl._cells import CellLayer, draw_cells, read_cells
 from ace.tl._scorers import (
     layer_of_model,
     matrix_of,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from anndata import AnnData
+    from mudata import MuData
 
     from ace.explain import GroupScorer
 
@@ -41,7 +43,7 @@ LONG_WORK = 10.0
 
 
 def explain(
-    adata: AnnData,
+    adata: AnnData | MuData,
     groupby: str,
     *,
     model: Any | None = None,
@@ -49,6 +51,7 @@ def explain(
     groups: Literal["all"] | Iterable[str] = "all",
     reference: str = "rest",
     layer: str | None = None,
+    modality: str | None = None,
     n_cells: int | None = 1000,
     n_prototypes: int | None = None,
     n_genes: int | None = None,
@@ -58,7 +61,7 @@ def explain(
     random_state: int = 0,
     progress: bool | None = None,
     **method_options: Any,
-) -> AnnData | None:
+) -> AnnData | MuData | None:
     """Explain groups of cells by signed panels of genes.
 
     Takes any grouping (Leiden, k-means, annotated types) and tells which genes make each group
@@ -69,9 +72,10 @@ def explain(
     Parameters
     ----------
     adata
-        Annotated data, log-normalised (or scaled). Nothing of it changes but the keys below.
+        Annotated data, log-normalised (or scaled), or a MuData with such a modality. Nothing of
+        it changes but the keys below.
     groupby
-        Column of ``adata.obs`` with the groups.
+        Column of ``obs`` with the groups: of ``adata``, or of the modality or the MuData.
     model
         A trained model of :mod:`ace.model`, such as :class:`~ace.model.KRATOS`, or any other of
         scvi-tools with a Gaussian or deterministic latent space: SCVI, SCANVI, LinearSCVI, or one
@@ -96,6 +100,10 @@ def explain(
     layer
         Layer to read instead of ``adata.X``. With a model: the one that it was set up with, which
         is what ``None`` takes.
+    modality
+        Modality of a MuData to explain. The result is written to ``mdata.mod[modality]``, where
+        :mod:`ace.get`, :mod:`ace.pl` and scanpy find it. ``None``: the one that ``model`` was set
+        up with.
     n_cells
         Cells drawn from each group, so that the cost does not grow with the data; ``None``: all.
     n_prototypes
@@ -145,22 +153,25 @@ def explain(
         columns (longer than 200 bytes), make it an array, its columns in the order of the
         diagnostics.
     ``adata.layers[key_added + "_cells"]``
-        Attributions of single cells, with ``per_cell=True``.
+        Attributions of single cells, with ``per_cell=True``: sparse where the method changes few
+        genes of a cell or fewer than half of the values are explained, else a dense array.
 
     Raises
     ------
     KeyError
         If the column or the layer does not exist, or a column of ``obs`` that the model reads.
     TypeError
-        If the model is none, or ``key_added`` or an option is of a type that cannot be stored.
+        If ``adata`` is no AnnData or MuData, the model is none, or ``key_added`` or an option is
+        of a type that cannot be stored.
     RuntimeError
         If the model is not trained.
     ValueError
-        If a group, method, option or number is not allowed, there is one group only, gene names
-        repeat, a gene of the model is missing or a batch unknown to it, its latent space is no
-        differentiable function of the genes, values are NaN or infinite, a name (of a group, a
-        gene, the result) is one that no file holds, or something else lies under ``key_added``.
-        Nothing has been written then.
+        If a group, method, option or number is not allowed, there is one group only, a cell has no
+        group, gene names repeat or are missing, a gene of the model is missing or a batch unknown
+        to it, its latent space is no differentiable function of the genes, values are NaN or
+        infinite, a MuData needs a ``modality``, ``adata`` is a view of a file or was opened
+        lazily, a name (of a group, a gene, the result) is one that no file holds, or something
+        else lies under ``key_added``. Nothing has been written then.
 
     Warns
     -----
@@ -186,6 +197,7 @@ def explain(
             groups=groups,
             reference=str(reference),
             layer=layer,
+            modality=modality,
             n_cells=n_cells,
             n_prototypes=n_prototypes,
             n_genes=n_genes,
@@ -209,7 +221,7 @@ if explain.__doc__:
 
 
 def _explain(
-    adata: AnnData,
+    adata: AnnData | MuData,
     groupby: str,
     *,
     model: Any | None,
@@ -217,6 +229,7 @@ def _explain(
     groups: Literal["all"] | Iterable[str],
     reference: str,
     layer: str | None,
+    modality: str | None,
     n_cells: int | None,
     n_prototypes: int | None,
     n_genes: int | None,
@@ -226,12 +239,15 @@ def _explain(
     random_state: int,
     progress: bool | None,
     method_options: dict[str, Any],
-) -> AnnData | None:
+) -> AnnData | MuData | None:
     """:func:`explain`, on the threads of the caller."""
+    given = cells_of(adata, modality, model=model)
+    adata, groupby = given.adata, given.column(groupby)
     _checks.one_of(method, "method", list(Method.registry))
     kind = Method.registry[method]
     if "use_rep" in method_options:
         raise _checks.not_a_function_of_genes(adata, method_options["use_rep"])
+    _checks.not_raw(method_options.pop("use_raw", None))
     for option in method_options:
         _checks.one_of(option, f"option of method {method!r}", list(options_of(kind)))
     _checks.positive(n_cells, "n_cells")
@@ -255,7 +271,7 @@ def _explain(
     asked = sorted({group for pair in pairs for group in pair if group is not None})
     _storable.groups([names[group] for group in asked], groupby)
     _checks.distinct([storable(field) for field in fields], fields)
-    if copy and adata.isbacked:
+    if copy and given.whole.isbacked:
         raise ValueError(
             "copy=True cannot copy an AnnData on disk: leave it out, or pass adata.to_memory()."
         )
@@ -294,7 +310,8 @@ def _explain(
         log_base=_log_base(adata, matrix) if values == "log" else None,
         n_genes=n_genes,
     )
-    per_cell_rows: list[tuple[np.ndarray, np.ndarray]] = []
+    explained = np.sort(np.concatenate([drawn[source] for source, _ in pairs]))
+    layer_of_cells = CellLayer(adata.shape, explained, scored.columns) if per_cell else None
     for (source, other), field in zip(_watched(pairs, progress), fields, strict=True):
         began = time.perf_counter()
         found = explainer(at[source], None if other is None else at[other])
@@ -313,13 +330,13 @@ def _explain(
                 "seconds": time.perf_counter() - began,
             },
         )
-        if found.per_cell is not None:
-            per_cell_rows.append((drawn[source], found.per_cell))
+        if layer_of_cells is not None and found.per_cell is not None:
+            layer_of_cells.add(drawn[source], found.per_cell)
 
     if copy:
-        adata = adata.copy()
+        given = given.copied()
     written = keys.write(
-        adata,
+        given.written,
         params={
             "groupby": groupby,
             "reference": reference,
@@ -340,10 +357,10 @@ def _explain(
         records=tables.records(),
         scores=tables.scores(),
         frames={"diagnostics": tables.diagnostics()},
-        per_cell=layer_of_cells(per_cell_rows, adata.shape, scored.columns) if per_cell else None,
+        per_cell=None if layer_of_cells is None else layer_of_cells.matrix(),
     )
     logger.info("explained %d comparisons by %r; added %s", len(pairs), method, ", ".join(written))
-    return adata if copy else None
+    return given.whole if copy else None
 
 
 def _pairs(chosen: list[int], names: list[str], reference: str) -> list[tuple[int, int | None]]:
@@ -385,7 +402,7 @@ def _log_base(adata: AnnData, matrix: Any) -> float:
     """Base of the logarithm, where ``sc.pp.log1p`` noted one; ours is natural."""
     if isinstance(matrix, LogCounts):
         return np.e
-    return adata.uns.get("log1p", {}).get("base") or np.e
+    return _checks.log_base(adata)
 
 
 def _watched(

@@ -13,11 +13,14 @@ from sklearn.metrics import mutual_info_score
 
 from ace import _checks, _storable
 from ace._keys import require_free, storable
+from ace._listed import listed
 from ace._matrix import LogCounts, read_rows
+from ace._objects import cells_of
 from ace._warn import warn
 
 if TYPE_CHECKING:
     from anndata import AnnData
+    from mudata import MuData
 
 logger = logging.getLogger(__name__)
 
@@ -28,12 +31,13 @@ ALL = "all"
 
 
 def informative_genes(
-    adata: AnnData,
+    adata: AnnData | MuData,
     groupby: str,
     *,
     n_genes: int = 40,
     within: str | None = None,
     layer: str | None = None,
+    modality: str | None = None,
     n_bins: int | None = 3,
     min_cells: int = 10,
     key_added: str = "informative_genes",
@@ -53,16 +57,18 @@ def informative_genes(
     Parameters
     ----------
     adata
-        Annotated data with log-normalised values; counts are normalised on the way. Nothing of it
-        changes but the key below.
+        Annotated data with log-normalised values, or a MuData with such a modality; counts are
+        normalised on the way. Nothing of it changes but the key below.
     groupby
-        Column of ``adata.obs`` with the groups.
+        Column of ``obs`` with the groups: of ``adata``, or of the modality or the MuData.
     n_genes
         Number of genes, at most: those that tell nothing are left out.
     within
-        Column of ``adata.obs`` with types, for genes of each type's own.
+        Column of ``obs`` with types, for genes of each type's own.
     layer
         Layer to read instead of ``X``.
+    modality
+        Modality of a MuData to read, and to write the result to (``mdata.mod[modality]``).
     n_bins
         Bins of the cells that express the gene. ``None`` estimates the mutual information without
         bins, by nearest neighbours (:func:`sklearn.feature_selection.mutual_info_classif`). That
@@ -90,8 +96,10 @@ def informative_genes(
     TypeError
         If ``key_added`` is no text.
     ValueError
-        If there is one group only, in all cells or in each type, gene names repeat, values are NaN
-        or infinite, an argument is out of range, or a name is one that no file holds. Nothing has
+        If there is one group only, in all cells or in each type, a cell has no group, gene names
+        repeat or are missing, values are NaN or infinite, an argument is out of range, a MuData
+        needs a ``modality``, ``adata`` is a view of a file or was opened lazily, or a name is one
+        that no file holds. Nothing has
         been written then.
 
     Warns
@@ -106,6 +114,9 @@ def informative_genes(
     >>> ace.tl.informative_genes(adata, "phase", n_genes=2)
     ['STMN1', 'PCNA']
     """
+    given = cells_of(adata, modality)
+    adata, written = given.adata, given.written
+    groupby, within = given.column(groupby), given.column(within)
     name = _storable.key(key_added)
     _checks.positive(n_genes, "n_genes", optional=False)
     _checks.positive(n_bins, "n_bins")
@@ -151,7 +162,7 @@ def informative_genes(
         )
     if left_out:
         warn(
-            f"{left_out} of adata.obs[{within!r}] have fewer than two groups of "
+            f"{listed(left_out)} of adata.obs[{within!r}] have fewer than two groups of "
             f"adata.obs[{groupby!r}] with {fewest} or more cells, and are left out.",
         )
     found = {kind: _best(adata.var_names, score, n_genes) for kind, score in scores.items()}
@@ -165,7 +176,7 @@ def informative_genes(
         "random_state": random_state,
     }
     frame = pd.DataFrame(scores, index=adata.var_names.copy()).rename_axis(index=None)
-    adata.uns[name] = {"params": params, "scores": _stored(frame)}
+    written.uns[name] = {"params": params, "scores": _stored(frame)}
     logger.info("added .uns[%r]", name)
     return found if within is not None else found[ALL]
 

@@ -8,6 +8,7 @@ import numpy as np
 from scvi import REGISTRY_KEYS
 from scvi.utils import setup_anndata_dsp
 
+from ace._listed import listed
 from ace.model._fields import (
     BatchField,
     GenesField,
@@ -109,8 +110,8 @@ class SetUpAce(LatentModel):
         Raises
         ------
         ValueError
-            If ``modalities`` does not name the modality of ``layer``, and as for
-            :meth:`setup_anndata`.
+            If ``modalities`` does not name the modality of ``layer``, a modality does not hold all
+            cells of ``mdata`` in the same order, and as for :meth:`setup_anndata`.
 
         Examples
         --------
@@ -177,7 +178,10 @@ class SetUpAce(LatentModel):
             present = np.unique(labels[split[0]])
             lost = [n for i, n in enumerate(self._label_names()) if i not in present]
             if lost:
-                raise ValueError(f"no training cell has the labels {lost}: choose another split.")
+                raise ValueError(
+                    f"no training cell has the labels {listed(lost)}: choose another split. "
+                    "If labels were renamed after the set-up, set up and make the model again."
+                )
 
     @property
     def _is_supervised(self) -> bool:

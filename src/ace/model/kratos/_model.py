@@ -201,8 +201,8 @@ class KRATOS(ClassifierModel):
         Raises
         ------
         ValueError
-            If ``modalities`` does not name the modality of ``layer``, and as for
-            :meth:`setup_anndata`.
+            If ``modalities`` does not name the modality of ``layer``, a modality does not hold all
+            cells of ``mdata`` in the same order, and as for :meth:`setup_anndata`.
 
         Examples
         --------

@@ -24,7 +24,7 @@ from scvi.data.fields import (
 from scvi.model.base import BaseMinifiedModeModelClass, BaseModelClass
 from scvi.utils import setup_anndata_dsp
 
-from ace import _checks, _compat
+from ace import _checks, _columns, _compat
 from ace.model._fields import GenesField, GroupsField, MuDataGenesField, MuDataGroupsField
 from ace.model._foreign import require_columns
 from ace.model._latent import LatentModel
@@ -98,6 +98,8 @@ class SetUpScare(LatentModel, BaseMinifiedModeModelClass):
         if kwargs.get("source_registry") is not None:  # labels are optional then
             columns.remove(labels_key)
         _check_columns(adata.obs, [c for c in columns if c is not None], labels_key)
+        _check_numbers(adata.obs, [*(continuous_covariate_keys or ())])
+        _check_numbers(adata.obs, [size_factor_key] if size_factor_key else [], positive=True)
         fields: list[Any] = [
             GenesField(REGISTRY_KEYS.X_KEY, layer),
             CategoricalObsField(REGISTRY_KEYS.BATCH_KEY, batch_key),
@@ -155,8 +157,8 @@ class SetUpScare(LatentModel, BaseMinifiedModeModelClass):
         Raises
         ------
         ValueError
-            If ``modalities`` does not name the modality of ``layer``, and as for
-            :meth:`setup_anndata`.
+            If ``modalities`` does not name the modality of ``layer``, a modality does not hold all
+            cells of ``mdata`` in the same order, and as for :meth:`setup_anndata`.
 
         Examples
         --------
@@ -177,6 +179,8 @@ class SetUpScare(LatentModel, BaseMinifiedModeModelClass):
             obs = mdata.obs if modality is None else mdata.mod[modality].obs
             if kwargs.get("source_registry") is None:
                 _check_columns(obs, columns, labels_key)
+            if argument in ("size_factor_key", "continuous_covariate_keys"):
+                _check_numbers(obs, columns, positive=argument == "size_factor_key")
         fields: list[Any] = [
             MuDataGenesField(
                 REGISTRY_KEYS.X_KEY, layer, mod_key=location.layer, mod_required=True
@@ -256,7 +260,7 @@ class SetUpScare(LatentModel, BaseMinifiedModeModelClass):
         ):
             if key not in registries or not registries[key]["data_registry"]:
                 continue
-            obs, state = self._holder(adata, key).obs, registries[key]["state_registry"]
+            obs, state = self._obs(adata, key), registries[key]["state_registry"]
             if key != REGISTRY_KEYS.LABELS_KEY:
                 require_columns(registries, [key], obs, type(self).__name__)
             if "categorical_mapping" in state:
@@ -363,14 +367,17 @@ def _codes(obs: pd.DataFrame, column: str, categories: Any, n_obs: int) -> np.nd
         return np.zeros(n_obs, dtype=np.int64)
     if column not in obs:  # labels, which are not needed
         return np.full(n_obs, -1)
-    values = obs[column].to_numpy()
-    return pd.Index(categories).get_indexer(values).astype(np.int64)
+    values = _columns.column_of(obs, column)
+    return _columns.codes_of(values, categories, f"adata.obs[{column!r}]")
 
 
 def _check_numbers(obs: pd.DataFrame, columns: Sequence[str], *, positive: bool = False) -> None:
     """Refuse what the network could not compute with."""
     for column in columns:
-        values = obs[column].to_numpy(dtype=np.float64)
+        try:
+            values = obs[column].to_numpy(dtype=np.float64)
+        except (TypeError, ValueError):  # text
+            values = np.array([np.nan])
         if not np.isfinite(values).all() or (positive and (values <= 0).any()):
             kind = "positive numbers" if positive else "finite numbers"
             raise ValueError(f"adata.obs[{column!r}] must hold {kind} only.")
@@ -379,10 +386,10 @@ def _check_numbers(obs: pd.DataFrame, columns: Sequence[str], *, positive: bool 
 def _check_columns(obs: pd.DataFrame, columns: Sequence[str], labels_key: str | None) -> None:
     """Find out before anything is written whether columns are there, and complete."""
     for column in columns:
-        if column not in obs:
-            raise KeyError(f"no column {column!r} in adata.obs; its columns are {list(obs)}.")
-        if column != labels_key and obs[column].isna().any():
+        values = _columns.column_of(obs, column)
+        n_missing = int((_columns.labels_of(values, f"adata.obs[{column!r}]").codes < 0).sum())
+        if column != labels_key and n_missing:
             raise ValueError(
-                f"adata.obs[{column!r}] is missing for {int(obs[column].isna().sum())} cells. "
+                f"adata.obs[{column!r}] is missing for {n_missing} cells. "
                 "Leave these cells out, or give them a value."
             )

@@ -11,6 +11,7 @@ from scvi.train import TrainRunner
 from torch import nn
 
 from ace import _checks
+from ace._listed import listed
 from ace._threads import seeded
 from ace.model._all_or_nothing import all_or_nothing
 from ace.model._fit import check_training, restores_best
@@ -220,8 +221,9 @@ class SCNYM(UsingScnym):
             before the call.
         ValueError
             If an argument is out of range, the matrix holds NaN or infinite values, a class has
-            no training cell, a minibatch has one labelled cell where batch normalisation needs
-            two, or early stopping is asked for without validation cells.
+            no training cell, labels were renamed after the set-up, a minibatch has one labelled
+            cell where batch normalisation needs two, or early stopping is asked for without
+            validation cells.
         TypeError
             If ``plan_kwargs`` has settings that there are not.
         """
@@ -336,6 +338,6 @@ class SCNYM(UsingScnym):
         lost = np.setdiff1d(np.arange(len(self.labels)), labels[split[0]])
         if len(lost) and not self.is_trained_:
             raise ValueError(
-                f"no training cell has the labels {self.labels[lost].tolist()}: choose another "
+                f"no training cell has the labels {listed(self.labels[lost])}: choose another "
                 "split."
             )

@@ -10,6 +10,7 @@ from scvi import REGISTRY_KEYS
 from scvi.utils import setup_anndata_dsp
 
 from ace import _checks
+from ace._listed import listed
 from ace.model._classifier import ClassifierModel
 from ace.model._fields import (
     BatchField,
@@ -35,7 +36,7 @@ LABELLED_OR_NOT = ("labelled", "unlabelled")
 def _columns(domain_key: DomainKey) -> tuple[str, ...]:
     columns = _checks.column_names(domain_key, "domain_key")
     if len(set(columns)) < len(columns):
-        raise ValueError(f"domain_key names a column twice: {list(columns)}.")
+        raise ValueError(f"domain_key names a column twice: {listed(columns)}.")
     return columns
 
 
@@ -141,8 +142,8 @@ class SetUpScnym(ClassifierModel):
         Raises
         ------
         ValueError
-            If ``modalities`` does not name the modality of ``layer``, and as for
-            :meth:`setup_anndata`.
+            If ``modalities`` does not name the modality of ``layer``, a modality does not hold all
+            cells of ``mdata`` in the same order, and as for :meth:`setup_anndata`.
 
         Examples
         --------

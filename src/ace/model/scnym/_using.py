@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from ace._listed import listed
 from ace.model.scnym._calibration import fit_temperature
 from ace.model.scnym._setup import SetUpScnym
 
@@ -145,7 +146,8 @@ class UsingScnym(SetUpScnym):
         RuntimeError
             If the model is not trained.
         ValueError
-            If genes are missing, or the matrix holds NaN or infinite values.
+            If genes are missing, the matrix holds NaN or infinite values, or labels that are to be
+            kept were renamed after the set-up.
         """
         predicted = super().predict(adata, indices, soft=soft, batch_size=batch_size)
         if soft or not keep_labels or (adata is not None and adata is not self.adata):
@@ -193,9 +195,11 @@ class UsingScnym(SetUpScnym):
         self._require_trained()
         keys = self.domain_keys
         if domain_key is None and len(keys) > 1:
-            raise ValueError(f"name one of the columns of domains, domain_key=...: {list(keys)}.")
+            raise ValueError(
+                f"name one of the columns of domains, domain_key=...: {listed(keys)}."
+            )
         if domain_key is not None and domain_key not in keys:
-            raise ValueError(f"domain_key must be one of {list(keys)}, got {domain_key!r}.")
+            raise ValueError(f"domain_key must be one of {listed(keys)}, got {domain_key!r}.")
         column = 0 if domain_key is None else keys.index(domain_key)
         cells = self._cells(adata)
         rows = self._rows(indices, cells.n_obs)
