@@ -12,6 +12,7 @@ import scipy.sparse as sp
 import torch
 
 from ace import _checks
+from ace.model._document import saved_as
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 N_NAMED = 5
 
 
+@saved_as("GroundTruth")
 @dataclass(frozen=True)
 class GroundTruth:
     """Genes that a model is to listen to: one term of the attribution loss of an ``SCARE``.

@@ -33,6 +33,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
+#: Categories that an error names.
+N_NAMED = 5
+
+
 class SetUpScare(LatentModel, BaseMinifiedModeModelClass):
     """The set-up of :class:`~ace.model.SCARE`: counts, batches, labels and covariates."""
 
@@ -97,6 +101,7 @@ class SetUpScare(LatentModel, BaseMinifiedModeModelClass):
         if kwargs.get("source_registry") is not None:  # labels are optional then
             columns.remove(labels_key)
         _check_columns(adata.obs, [c for c in columns if c is not None], labels_key)
+        _check_categories(adata.obs, columns, **kwargs)
         fields: list[Any] = [
             GenesField(REGISTRY_KEYS.X_KEY, layer),
             CategoricalObsField(REGISTRY_KEYS.BATCH_KEY, batch_key),
@@ -174,8 +179,9 @@ class SetUpScare(LatentModel, BaseMinifiedModeModelClass):
         for argument, columns in of.items():
             modality = location[argument]
             obs = mdata.obs if modality is None else mdata.mod[modality].obs
-            if kwargs.get("source_registry") is None:
+            if argument != "labels_key" or kwargs.get("source_registry") is None:
                 _check_columns(obs, columns, labels_key)
+                _check_categories(obs, columns, **kwargs)
         fields: list[Any] = [
             MuDataGenesField(
                 REGISTRY_KEYS.X_KEY, layer, mod_key=location.layer, mod_required=True
@@ -373,6 +379,47 @@ def _check_numbers(obs: pd.DataFrame, columns: Sequence[str], *, positive: bool 
         if not np.isfinite(values).all() or (positive and (values <= 0).any()):
             kind = "positive numbers" if positive else "finite numbers"
             raise ValueError(f"adata.obs[{column!r}] must hold {kind} only.")
+
+
+def _check_categories(
+    obs: pd.DataFrame,
+    columns: Sequence[str | None],
+    source_registry: dict[str, Any] | None = None,
+    extend_categories: bool = False,
+    **kwargs: Any,
+) -> None:
+    """Find out before anything is written whether categories can be those of the model."""
+    registries = {} if source_registry is None else source_registry["field_registries"]
+    known: dict[str, Any] = dict(
+        registries.get(REGISTRY_KEYS.CAT_COVS_KEY, {}).get("state_registry", {}).get("mappings", {})
+    )
+    batches = registries.get(REGISTRY_KEYS.BATCH_KEY, {}).get("state_registry", {})
+    if batches:
+        known[batches["original_key"]] = batches["categorical_mapping"]
+    for column in known.keys() & columns:
+        new = pd.Index(obs[column].unique())
+        other = [value for value in new if _kind(value) not in set(map(_kind, known[column]))]
+        if other:
+            raise ValueError(
+                f"adata.obs[{column!r}] holds {_kind(other[0])}, such as {other[0]!r}, but the "
+                f"model was set up with {_kind(known[column][0])}, such as {known[column][0]!r}. "
+                f"Convert the column: adata.obs[{column!r}] = adata.obs[{column!r}].astype("
+                f"{type(known[column].tolist()[0]).__name__})."
+            )
+        unknown = new[~new.isin(known[column])].tolist()
+        if unknown and not extend_categories:
+            raise ValueError(
+                f"the model does not know {unknown[:N_NAMED]} of adata.obs[{column!r}]; it knows "
+                f"{list(known[column])[:N_NAMED]}. Learn them with load_query_data."
+            )
+
+
+def _kind(value: Any) -> str:
+    if isinstance(value, bool | np.bool_):
+        return "Booleans"
+    if isinstance(value, int | float | np.number):
+        return "numbers"
+    return "strings" if isinstance(value, str) else f"{type(value).__name__}s"
 
 
 def _check_columns(obs: pd.DataFrame, columns: Sequence[str], labels_key: str | None) -> None:
