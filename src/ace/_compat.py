@@ -146,7 +146,9 @@ def checkpoints_read_by(
 
     def load(dir_path: str, *args: Any, **kwargs: Any) -> Any:
         weights = read_weights(dir_path)
-        return original(dir_path, *args, **kwargs) if weights is None else (None, None, weights, None)
+        return (
+            original(dir_path, *args, **kwargs) if weights is None else (None, None, weights, None)
+        )
 
     _callbacks._load_saved_files = load
     try:

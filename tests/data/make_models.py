@@ -1,7 +1,7 @@
 """Save a tiny model of each class, with what it answers: ``python tests/data/make_models.py v1``.
 
 Run it once for each version of the format, before the format changes, and keep the folder: the
-tests load the models of all versions. The cells are a formula, so that no random generator decides.
+tests load the models of all versions. The cells are a formula: no random generator decides.
 """
 
 from __future__ import annotations

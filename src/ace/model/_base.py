@@ -19,6 +19,7 @@ from ace.model._saving import SavableModel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
     from scvi.data.fields import AnnDataField
 
 

@@ -203,14 +203,15 @@ def _encode_other(value: Any, where: str, arrays: dict[str, np.ndarray]) -> Any:
             indices=csr.indices,
             indptr=csr.indptr,
         )
-    for name, cls in _RECORDS.items():
+    for record, cls in _RECORDS.items():
         if type(value) is cls:
             fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(cls)}
-            return _tagged("record", where, arrays, name=name, fields=fields)
-    if isinstance(value, type) and getattr(torch.nn, value.__name__, None) is value:
-        return {TAG: "torch.nn", "name": value.__name__}
+            return _tagged("record", where, arrays, name=record, fields=fields)
+    name = getattr(value, "__name__", type(value).__name__)
+    if isinstance(value, type) and getattr(torch.nn, name, None) is value:
+        return {TAG: "torch.nn", "name": name}
     if callable(value) and where in _FUNCTIONS:
-        return {TAG: "function", "name": getattr(value, "__name__", type(value).__name__)}
+        return {TAG: "function", "name": name}
     return None
 
 
@@ -280,7 +281,7 @@ def _range_index(parts: list[int], name: Any) -> pd.RangeIndex:
 
 _DECODERS: dict[str, Callable[..., Any]] = {
     "array": lambda name: name,
-    "dict": lambda items: {key: value for key, value in items},
+    "dict": lambda items: dict(items),
     "float": lambda value: float(value),
     "missing": lambda value: _MISSING[value],
     "numpy": _numpy_scalar,

@@ -12,7 +12,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
@@ -21,6 +20,8 @@ from ace.model._document import decode, encode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+    import numpy as np
 
 FILE_NAME = "model.safetensors"
 #: Increase it when a model of the last release could not read what this code writes.
@@ -88,7 +89,7 @@ def from_file(path: Path) -> SavedModel:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             _check_format(path, metadata)
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            tensors = {name: file.get_tensor(name) for name in file.keys()}
     except SafetensorError as error:
         raise ValueError(f"{path} is truncated or damaged ({error}).") from error
     text = metadata.get("document", "")
@@ -152,7 +153,7 @@ def _digest(text: str, tensors: dict[str, torch.Tensor]) -> str:
         value = tensors[name]
         digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
         if value.numel():
-            digest.update(value.reshape(-1).view(torch.uint8).numpy())
+            digest.update(value.reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()
 
 

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
 import secrets
 import warnings
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anndata as ad
-import mudata
 from anndata import AnnData
 from mudata import MuData
 from scvi.data import AnnDataManager
@@ -20,19 +17,27 @@ from scvi.model.base import BaseModelClass
 from ace import _compat
 from ace._warn import warn
 from ace.model import _model_file
-from ace.model._model_file import FILE_NAME, SavedModel
 from ace.model._fit import state_in_training
+from ace.model._model_file import FILE_NAME, SavedModel
+from ace.model._model_folder import (
+    ADATA,
+    MDATA,
+    as_folder,
+    as_prefix,
+    check_weights,
+    other_class,
+    require_model,
+    saved_cells,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from os import PathLike
+    from pathlib import Path
     from typing import Self
 
     import torch
 
-#: What earlier versions, and the models of scvi-tools, are saved as.
-_PICKLE = "model.pt"
-_ADATA, _MDATA = "adata.h5ad", "mdata.h5mu"
 _SETUP_METHODS = ("setup_anndata", "setup_mudata")
 #: Attributes that are saved, as in scvi-tools.
 _ATTRIBUTE = re.compile(r"[a-zA-Z]\w*_")
@@ -90,7 +95,7 @@ class SavableModel(BaseModelClass):
         OSError
             If the files cannot be written.
         """
-        folder, prefix = _folder(dir_path), _prefix(prefix)
+        folder, prefix = as_folder(dir_path), as_prefix(prefix)
         if save_kwargs or datamodule is not None:
             raise ValueError(
                 "save_kwargs and datamodule must be left out: the model is not written by "
@@ -138,10 +143,10 @@ class SavableModel(BaseModelClass):
             )
         )
         with _model_file.staging(folder, stage):
-            cells = prefix + (_MDATA if isinstance(self.adata, MuData) else _ADATA)
+            cells = prefix + (MDATA if isinstance(self.adata, MuData) else ADATA)
             if save_anndata:
                 path = folder / stage / cells
-                write = _compat.write_mudata if cells.endswith(_MDATA) else ad.io.write_h5ad
+                write = _compat.write_mudata if cells.endswith(MDATA) else ad.io.write_h5ad
                 write(path, self.adata, **anndata_write_kwargs)
                 _model_file.sync(path)
             name = prefix + FILE_NAME
@@ -214,9 +219,9 @@ class SavableModel(BaseModelClass):
                 raise TypeError(f"load() has no argument {name!r}.")
             if value is not None:
                 raise ValueError(f"{name} must be left out: give the folder of a saved model.")
-        folder, prefix = _folder(dir_path), _prefix(prefix)
-        hardware = {"accelerator": accelerator, "device": device}
-        is_ours = _require_model(cls.__name__, folder, prefix, allow_pickle)
+        folder, prefix = as_folder(dir_path), as_prefix(prefix)
+        hardware: dict[str, Any] = {"accelerator": accelerator, "device": device}
+        is_ours = require_model(cls.__name__, folder, prefix, allow_pickle)
         if not (adata is None or adata is False or isinstance(adata, AnnData | MuData)):
             raise TypeError(
                 f"adata must be an AnnData or MuData, None or False, got {type(adata).__name__}."
@@ -226,8 +231,8 @@ class SavableModel(BaseModelClass):
             if is_ours:
                 saved = _model_file.from_file(folder / (prefix + FILE_NAME))
                 if saved.class_name not in allowed:
-                    raise _other_class(folder, saved.class_name, cls.__name__)
-                cells = _saved_cells(folder, prefix, saved) if adata is None else given
+                    raise other_class(folder, saved.class_name, cls.__name__)
+                cells = saved_cells(folder, prefix, saved) if adata is None else given
                 model = cls._restore(saved, cells, _compat.torch_device(**hardware))
             else:
                 model = super().load(
@@ -238,6 +243,8 @@ class SavableModel(BaseModelClass):
                     **hardware,
                 )
                 _model_file.require_finite(model.module.state_dict())
+                # Checkpoints of earlier versions lacked all that comes after the weights.
+                model.is_unfinished_ = model.is_trained_ and model.train_indices_ is None
             model._after_load()
         return model
 
@@ -250,7 +257,8 @@ class SavableModel(BaseModelClass):
         try:
             registry, init = attributes.pop("registry_"), attributes["init_params_"]
             # A model of minified cells has no name of the method.
-            method, setup = registry.get("setup_method_name", _SETUP_METHODS[0]), registry["setup_args"]
+            method = registry.get("setup_method_name", _SETUP_METHODS[0])
+            setup = registry["setup_args"]
             arguments = dict(init["non_kwargs"])
             for more in init["kwargs"].values():
                 arguments |= more
@@ -263,7 +271,7 @@ class SavableModel(BaseModelClass):
         model: Self = cls(adata, registry=registry, **arguments)
         for name, value in attributes.items():
             setattr(model, name, value)
-        _check_weights(model.module, saved.weights)
+        check_weights(model.module, saved.weights)
         model.module.load_state_dict(saved.weights)
         model.to_device(device)
         model.module.eval()
@@ -316,8 +324,8 @@ class SavableModel(BaseModelClass):
         ValueError
             If there is no model, or only a pickle.
         """
-        folder, prefix = _folder(dir_path), _prefix(prefix)
-        _require_model("the model", folder, prefix, allow_pickle=False)
+        folder, prefix = as_folder(dir_path), as_prefix(prefix)
+        require_model("the model", folder, prefix, allow_pickle=False)
         return _model_file.from_file(folder / (prefix + FILE_NAME)).attributes["registry_"]
 
     @staticmethod
@@ -353,96 +361,3 @@ def _expected_warnings() -> Iterator[None]:
         # Its own use of a name that mudata renamed.
         warnings.filterwarnings("ignore", message=".*mod_names", category=FutureWarning)
         yield
-
-
-def _folder(dir_path: Any) -> Path:
-    if not isinstance(dir_path, str | os.PathLike) or isinstance(os.fspath(dir_path), bytes):
-        raise TypeError(f"dir_path must be the path of a folder, got {dir_path!r}.")
-    if not str(dir_path) or "\0" in str(dir_path):
-        raise ValueError(f"dir_path must be the path of a folder, got {dir_path!r}.")
-    return Path(dir_path)
-
-
-def _prefix(prefix: Any) -> str:
-    """Give the beginning of the files' names, in which no folder can be named."""
-    if prefix is None:
-        return ""
-    if not isinstance(prefix, str):
-        raise TypeError(f"prefix must be a string, got {prefix!r}.")
-    if re.search(r"[/\\:\x00-\x1f]", prefix) or prefix.startswith("."):
-        raise ValueError(
-            f"prefix must be the beginning of a file name, such as 'first_', got {prefix!r}. To "
-            "save to another folder, give it as dir_path."
-        )
-    return prefix
-
-
-def _require_model(name: str, folder: Path, prefix: str, allow_pickle: bool) -> bool:
-    """Raise unless there is a file to load; tell whether it is one of ours."""
-    if (folder / (prefix + FILE_NAME)).is_file():
-        return True
-    if not (folder / (prefix + _PICKLE)).is_file():
-        found = sorted(p.name for p in folder.glob(f"*{FILE_NAME}")) if folder.is_dir() else []
-        hint = f" There is {found}: pass its prefix." if found else ""
-        raise ValueError(f"there is no {prefix + FILE_NAME} in {folder}.{hint}")
-    if not allow_pickle:
-        raise ValueError(
-            f"{folder} holds {name} as a pickle only, {prefix + _PICKLE}, as earlier versions and "
-            "scvi-tools save it. A pickle can run any program when it is loaded. If you trust who "
-            f"made it, pass allow_pickle=True to load(), and save the model again."
-        )
-    return False
-
-
-def _other_class(folder: Path, found: str, wanted: str) -> ValueError:
-    return ValueError(
-        f"{folder} holds a model of the class {found}, not {wanted}: load it with {found}.load()."
-    )
-
-
-def _saved_cells(folder: Path, prefix: str, saved: SavedModel) -> AnnData | MuData | None:
-    """Read the AnnData or MuData that was saved with a model."""
-    method = saved.attributes.get("registry_", {}).get("setup_method_name")
-    name = prefix + (_MDATA if method == "setup_mudata" else _ADATA)
-    stage = saved.facts.get("stage")
-    folders = [folder]
-    if isinstance(stage, str) and re.fullmatch(r"\.saving-\w+", stage):
-        folders.insert(0, folder / stage)  # the process was killed before they were moved
-    for where in folders:
-        if (where / name).is_file():
-            read = mudata.read if name.endswith(_MDATA) else ad.read_h5ad
-            return read(where / name)
-    warn(
-        f"{folder} holds no saved anndata and adata was not given: the model is loaded without. "
-        "Pass the cells, adata=..., or adata=False."
-    )
-    return None
-
-
-def _check_weights(network: torch.nn.Module, weights: dict[str, torch.Tensor]) -> None:
-    """Raise unless the weights are those of the network.
-
-    Raises
-    ------
-    ValueError
-        If some are missing, unexpected, of another shape or not finite.
-    """
-    expected = {name: tuple(value.shape) for name, value in network.state_dict().items()}
-    got = {name: tuple(value.shape) for name, value in weights.items()}
-    missing, unexpected = sorted(expected.keys() - got), sorted(got.keys() - expected)
-    if missing or unexpected:
-        raise ValueError(
-            "the saved weights do not fit the network: "
-            + "; ".join(
-                f"{len(names)} {what}, such as {names[0]!r}"
-                for names, what in ((missing, "missing"), (unexpected, "unexpected"))
-                if names
-            )
-            + "."
-        )
-    for name, shape in expected.items():
-        if got[name] != shape:
-            raise ValueError(
-                f"the saved weights {name!r} have the shape {got[name]}, the network {shape}."
-            )
-    _model_file.require_finite(weights)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -28,13 +28,7 @@ from ace import _compat
 from ace.model._fields import GenesField, GroupsField, MuDataGenesField, MuDataGroupsField
 from ace.model._foreign import require_columns
 from ace.model._latent import LatentModel
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-
-#: Categories that an error names.
-N_NAMED = 5
+from ace.model.scare._columns import check_categories, check_columns, check_numbers, codes_of
 
 
 class SetUpScare(LatentModel, BaseMinifiedModeModelClass):
@@ -100,8 +94,8 @@ class SetUpScare(LatentModel, BaseMinifiedModeModelClass):
         columns += [*(categorical_covariate_keys or ()), *(continuous_covariate_keys or ())]
         if kwargs.get("source_registry") is not None:  # labels are optional then
             columns.remove(labels_key)
-        _check_columns(adata.obs, [c for c in columns if c is not None], labels_key)
-        _check_categories(adata.obs, columns, **kwargs)
+        check_columns(adata.obs, [c for c in columns if c is not None], labels_key)
+        check_categories(adata.obs, columns, **kwargs)
         fields: list[Any] = [
             GenesField(REGISTRY_KEYS.X_KEY, layer),
             CategoricalObsField(REGISTRY_KEYS.BATCH_KEY, batch_key),
@@ -180,8 +174,8 @@ class SetUpScare(LatentModel, BaseMinifiedModeModelClass):
             modality = location[argument]
             obs = mdata.obs if modality is None else mdata.mod[modality].obs
             if argument != "labels_key" or kwargs.get("source_registry") is None:
-                _check_columns(obs, columns, labels_key)
-                _check_categories(obs, columns, **kwargs)
+                check_columns(obs, columns, labels_key)
+                check_categories(obs, columns, **kwargs)
         fields: list[Any] = [
             MuDataGenesField(
                 REGISTRY_KEYS.X_KEY, layer, mod_key=location.layer, mod_required=True
@@ -265,17 +259,17 @@ class SetUpScare(LatentModel, BaseMinifiedModeModelClass):
             if key != REGISTRY_KEYS.LABELS_KEY:
                 require_columns(registries, [key], obs, type(self).__name__)
             if "categorical_mapping" in state:
-                codes = _codes(obs, state["original_key"], state["categorical_mapping"], n_obs)
+                codes = codes_of(obs, state["original_key"], state["categorical_mapping"], n_obs)
                 found[key] = codes[:, None]
             elif "mappings" in state:
                 found[key] = np.stack(
-                    [_codes(obs, c, known, n_obs) for c, known in state["mappings"].items()], 1
+                    [codes_of(obs, c, known, n_obs) for c, known in state["mappings"].items()], 1
                 )
             else:
                 column = registries[key]["data_registry"]["attr_key"]
                 columns = list(state.get("columns", [column]))
-                _check_columns(obs, columns, None)
-                _check_numbers(obs, columns, positive=key == REGISTRY_KEYS.SIZE_FACTOR_KEY)
+                check_columns(obs, columns, None)
+                check_numbers(obs, columns, positive=key == REGISTRY_KEYS.SIZE_FACTOR_KEY)
                 found[key] = obs[columns].to_numpy(dtype=np.float32)
         return found
 
@@ -361,74 +355,3 @@ class SetUpScare(LatentModel, BaseMinifiedModeModelClass):
         for column in whole_obs:
             whole.obs[column] = whole_obs[column]
         return whole
-
-
-def _codes(obs: pd.DataFrame, column: str, categories: Any, n_obs: int) -> np.ndarray:
-    if column.startswith("_scvi_"):  # one category, in a column that any model may have written
-        return np.zeros(n_obs, dtype=np.int64)
-    if column not in obs:  # labels, which are not needed
-        return np.full(n_obs, -1)
-    values = obs[column].to_numpy()
-    return pd.Index(categories).get_indexer(values).astype(np.int64)
-
-
-def _check_numbers(obs: pd.DataFrame, columns: Sequence[str], *, positive: bool = False) -> None:
-    """Refuse what the network could not compute with."""
-    for column in columns:
-        values = obs[column].to_numpy(dtype=np.float64)
-        if not np.isfinite(values).all() or (positive and (values <= 0).any()):
-            kind = "positive numbers" if positive else "finite numbers"
-            raise ValueError(f"adata.obs[{column!r}] must hold {kind} only.")
-
-
-def _check_categories(
-    obs: pd.DataFrame,
-    columns: Sequence[str | None],
-    source_registry: dict[str, Any] | None = None,
-    extend_categories: bool = False,
-    **kwargs: Any,
-) -> None:
-    """Find out before anything is written whether categories can be those of the model."""
-    registries = {} if source_registry is None else source_registry["field_registries"]
-    known: dict[str, Any] = dict(
-        registries.get(REGISTRY_KEYS.CAT_COVS_KEY, {}).get("state_registry", {}).get("mappings", {})
-    )
-    batches = registries.get(REGISTRY_KEYS.BATCH_KEY, {}).get("state_registry", {})
-    if batches:
-        known[batches["original_key"]] = batches["categorical_mapping"]
-    for column in known.keys() & columns:
-        new = pd.Index(obs[column].unique())
-        other = [value for value in new if _kind(value) not in set(map(_kind, known[column]))]
-        if other:
-            raise ValueError(
-                f"adata.obs[{column!r}] holds {_kind(other[0])}, such as {other[0]!r}, but the "
-                f"model was set up with {_kind(known[column][0])}, such as {known[column][0]!r}. "
-                f"Convert the column: adata.obs[{column!r}] = adata.obs[{column!r}].astype("
-                f"{type(known[column].tolist()[0]).__name__})."
-            )
-        unknown = new[~new.isin(known[column])].tolist()
-        if unknown and not extend_categories:
-            raise ValueError(
-                f"the model does not know {unknown[:N_NAMED]} of adata.obs[{column!r}]; it knows "
-                f"{list(known[column])[:N_NAMED]}. Learn them with load_query_data."
-            )
-
-
-def _kind(value: Any) -> str:
-    if isinstance(value, bool | np.bool_):
-        return "Booleans"
-    if isinstance(value, int | float | np.number):
-        return "numbers"
-    return "strings" if isinstance(value, str) else f"{type(value).__name__}s"
-
-
-def _check_columns(obs: pd.DataFrame, columns: Sequence[str], labels_key: str | None) -> None:
-    """Find out before anything is written whether columns are there, and complete."""
-    for column in columns:
-        if column not in obs:
-            raise KeyError(f"no column {column!r} in adata.obs; its columns are {list(obs)}.")
-        if column != labels_key and obs[column].isna().any():
-            raise ValueError(
-                f"adata.obs[{column!r}] is missing for {int(obs[column].isna().sum())} cells. "
-                "Leave these cells out, or give them a value."
-            )

@@ -194,7 +194,7 @@ class TrainedScare(RNASeqMixin, VAEMixin, ArchesMixin, ExplainedScare):
         return model
 
     @classmethod
-    def prepare_query_anndata(  # type: ignore[override]
+    def prepare_query_anndata(
         cls, adata: AnnData, reference_model: Any, *args: Any, **kwargs: Any
     ) -> AnnData | pd.Index | None:
         """Bring cells into the genes of a model, for methods that read by position.
@@ -207,7 +207,7 @@ class TrainedScare(RNASeqMixin, VAEMixin, ArchesMixin, ExplainedScare):
         )
 
     @classmethod
-    def prepare_query_mudata(  # type: ignore[override]
+    def prepare_query_mudata(
         cls, mdata: MuData, reference_model: Any, *args: Any, **kwargs: Any
     ) -> MuData | dict[str, pd.Index] | None:
         """Bring cells into the genes of a model, for methods that read by position.

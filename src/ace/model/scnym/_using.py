@@ -95,9 +95,7 @@ class UsingScnym(SetUpScnym):
     def _finish(self) -> None:
         self._calibrate(self._reader(), self._given_labels(), None)
 
-    def _calibrate(
-        self, reader: MatrixReader, labels: np.ndarray, batch_size: int | None
-    ) -> None:
+    def _calibrate(self, reader: MatrixReader, labels: np.ndarray, batch_size: int | None) -> None:
         """Learn from labelled cells how sure to be: where they lie, and what is unusual.
 
         The temperature and the units of novelty are those of the validation cells.
