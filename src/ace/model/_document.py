@@ -134,7 +134,7 @@ def _encode_array(value: Any, where: str, arrays: dict[str, np.ndarray]) -> Any:
         return None
     shape, dtype = list(value.shape), value.dtype
     if dtype.kind in _NUMBERS and dtype.itemsize <= 8:
-        name = where
+        name = where.encode("ascii", "backslashreplace").decode()
         while name in arrays:  # keys of dicts may hold dots too
             name += "'"
         arrays[name] = np.ascontiguousarray(value, dtype=dtype.newbyteorder("=")).reshape(shape)
@@ -173,7 +173,7 @@ def _encode_pandas(value: Any, where: str, arrays: dict[str, np.ndarray]) -> Any
             categories=value.categories,
             ordered=bool(value.ordered),
         )
-    if isinstance(value, pd.arrays.NumpyExtensionArray):
+    if type(value) is pd.arrays.NumpyExtensionArray:
         return encode(value.to_numpy(), where, arrays)
     if isinstance(value, pd.api.extensions.ExtensionArray):
         # Nullable numbers, Booleans and strings, times, intervals.

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 FILE_NAME = "model.safetensors"
 #: Increase it when a model of the last release could not read what this code writes.
 FORMAT_VERSION = 1
-_FORMAT = "ace model"
+#: Name of the document among the metadata.
+_KEY = "ace"
 _WEIGHTS, _ARRAYS = "weights/", "arrays/"
 
 
@@ -57,6 +58,8 @@ def to_file(model: SavedModel) -> bytes:
     require_finite(model.weights)
     arrays: dict[str, np.ndarray] = {}
     document = {
+        "format_version": FORMAT_VERSION,
+        "ace_version": version("ace-sc"),
         "class": model.class_name,
         "facts": model.facts,
         "attributes": {k: encode(v, k, arrays) for k, v in model.attributes.items()},
@@ -66,15 +69,9 @@ def to_file(model: SavedModel) -> bytes:
         for name, value in model.weights.items()
     }
     tensors |= {_ARRAYS + name: torch.from_numpy(value.copy()) for name, value in arrays.items()}
-    text = json.dumps(document, allow_nan=False)
-    metadata = {
-        "format": _FORMAT,
-        "format_version": str(FORMAT_VERSION),
-        "ace_version": version("ace-sc"),
-        "document": text,
-        "sha256": _digest(text, tensors),
-    }
-    return to_bytes(tensors, metadata)
+    document["sha256"] = _digest(document, tensors)
+    # One entry: of several, safetensors writes the order by chance.
+    return to_bytes(tensors, {_KEY: json.dumps(document, allow_nan=False)})
 
 
 def from_file(path: Path) -> SavedModel:
@@ -87,16 +84,13 @@ def from_file(path: Path) -> SavedModel:
     """
     try:
         with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            _check_format(path, metadata)
+            document = _document_of(path, file.metadata())
             tensors = {name: file.get_tensor(name) for name in file.keys()}
     except SafetensorError as error:
         raise ValueError(f"{path} is truncated or damaged ({error}).") from error
-    text = metadata.get("document", "")
-    if _digest(text, tensors) != metadata.get("sha256"):
+    if document.pop("sha256", None) != _digest(document, tensors):
         raise ValueError(f"{path} is damaged: its checksum does not fit its content.")
     try:
-        document = json.loads(text)
         arrays = {k: v.numpy() for k, v in _part(tensors, _ARRAYS).items()}
         return SavedModel(
             class_name=document["class"],
@@ -130,25 +124,29 @@ def require_finite(weights: Mapping[str, torch.Tensor]) -> None:
         )
 
 
-def _check_format(path: Path, metadata: dict[str, str]) -> None:
-    if metadata.get("format") != _FORMAT:
-        raise ValueError(f"{path} was not written by the save() of a model of ace.")
-    newest, own = metadata.get("format_version", ""), version("ace-sc")
-    if not newest.isdigit() or int(newest) > FORMAT_VERSION:
+def _document_of(path: Path, metadata: dict[str, str] | None) -> dict[str, Any]:
+    """Give the document, which is of a format that this version reads."""
+    try:
+        document = json.loads((metadata or {})[_KEY])
+        newest = int(document["format_version"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{path} was not written by the save() of a model of ace.") from error
+    if newest > FORMAT_VERSION:
         raise ValueError(
-            f"{path} is of format {newest}, written by version {metadata.get('ace_version')} of "
-            f"ace; this is version {own}, which reads formats up to {FORMAT_VERSION}. Update ace: "
-            "`pip install -U ace-sc`."
+            f"{path} is of format {newest}, written by version {document.get('ace_version')} of "
+            f"ace; this is version {version('ace-sc')}, which reads formats up to "
+            f"{FORMAT_VERSION}. Update ace: `pip install -U ace-sc`."
         )
+    return document
 
 
 def _part(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
     return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
 
 
-def _digest(text: str, tensors: dict[str, torch.Tensor]) -> str:
+def _digest(document: dict[str, Any], tensors: dict[str, torch.Tensor]) -> str:
     """Checksum of all that a file says."""
-    digest = hashlib.sha256(text.encode())
+    digest = hashlib.sha256(json.dumps(document, allow_nan=False).encode())
     for name in sorted(tensors):
         value = tensors[name]
         digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())

@@ -146,8 +146,10 @@ class SavableModel(BaseModelClass):
             cells = prefix + (MDATA if isinstance(self.adata, MuData) else ADATA)
             if save_anndata:
                 path = folder / stage / cells
-                write = _compat.write_mudata if cells.endswith(MDATA) else ad.io.write_h5ad
-                write(path, self.adata, **anndata_write_kwargs)
+                if cells.endswith(MDATA):
+                    _compat.write_mudata(self.adata, path, **anndata_write_kwargs)
+                else:
+                    ad.io.write_h5ad(path, self.adata, **anndata_write_kwargs)
                 _model_file.sync(path)
             name = prefix + FILE_NAME
             _model_file.write(folder / stage / name, content)
