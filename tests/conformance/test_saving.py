@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 import pytest
+
 from ace.model import _model_file
 
 if TYPE_CHECKING:
@@ -193,7 +194,7 @@ def test_query_from_a_folder(case: ModelCase, model: Any, folder: str, adata: An
 
 
 @pytest.fixture(scope="module")
-def _checkpoints(
+def checkpoints(
     case: ModelCase, _cells: AnnData, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Any, Any, Path]:
     from scvi.train import SaveCheckpoint
@@ -212,9 +213,9 @@ def _checkpoints(
 
 
 def test_checkpoint_is_a_whole_model(
-    case: ModelCase, _checkpoints: tuple[Any, Any, Path], adata: AnnData
+    case: ModelCase, checkpoints: tuple[Any, Any, Path], adata: AnnData
 ) -> None:
-    model, callback, folder = _checkpoints
+    model, callback, folder = checkpoints
     for epoch in range(2):
         loaded = case.cls.load(folder / f"epoch={epoch}", adata=adata.copy())
         assert loaded.is_trained
@@ -237,9 +238,9 @@ def test_checkpoint_is_a_whole_model(
 
 
 def test_checkpoint_without_its_cells_says_what_is_missing(
-    case: ModelCase, _checkpoints: tuple[Any, Any, Path], query: AnnData
+    case: ModelCase, checkpoints: tuple[Any, Any, Path], query: AnnData
 ) -> None:
-    folder = _checkpoints[2] / "epoch=0"
+    folder = checkpoints[2] / "epoch=0"
     ask = {"SCNYM": "novelty", "ACE": "predict"}.get(case.name)
     if ask is None:
         assert not case.cls.load(folder, adata=False).is_unfinished_

@@ -11,11 +11,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from ace.model._document import MissingFunction, Unsavable, decode, encode
-from ace.model.scare._ground_truth import GroundTruth
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
+
+from ace.model._document import MissingFunction, Unsavable, decode, encode
+from ace.model.scare._ground_truth import GroundTruth
 
 
 def round_trip(value: Any) -> Any:
@@ -168,7 +169,17 @@ class Anything:
 
 @pytest.mark.parametrize(
     "value",
-    [Anything(), Anything, len, lambda: 0, 1j, b"x", np.array([1j]), np.zeros(2, "i4,f4"), object()],
+    [
+        Anything(),
+        Anything,
+        len,
+        lambda: 0,
+        1j,
+        b"x",
+        np.array([1j]),
+        np.zeros(2, "i4,f4"),
+        object(),
+    ],
 )
 def test_other_values_are_refused_with_their_place(value: Any) -> None:
     with pytest.raises(Unsavable, match=r"parts\.x\[1\] cannot be saved: it is of type"):

@@ -6,20 +6,23 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import mudata
 import numpy as np
 import pandas as pd
 import pytest
 import torch
-from ace.model import KRATOS, SCARE
-from ace.model import _model_file as model_file
 from anndata import AnnData
 from safetensors import safe_open
 from safetensors.torch import save_file
 from scipy import sparse
+
+from ace.model import KRATOS, SCARE
+from ace.model import _model_file as model_file
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 QUIET = {"enable_progress_bar": False, "accelerator": "cpu", "max_epochs": 1}
 
@@ -387,7 +390,7 @@ for n in (1000, 5000):
 
 
 @pytest.fixture(scope="module")
-def _interrupted(_trained: KRATOS, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+def interrupted(_trained: KRATOS, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     folder = tmp_path_factory.mktemp("interrupted")
     _trained.save(folder / "saved", save_anndata=True)
     done = subprocess.run(
@@ -402,9 +405,9 @@ def _interrupted(_trained: KRATOS, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 @pytest.mark.parametrize("moment", range(1, 7))
-def test_killed_while_saving(model: KRATOS, _interrupted: tuple[Path, str], moment: int) -> None:
+def test_killed_while_saving(model: KRATOS, interrupted: tuple[Path, str], moment: int) -> None:
     """At any moment there is a whole model: the earlier one, or the new one with its cells."""
-    folder = _interrupted[0] / f"killed-{moment}"
+    folder = interrupted[0] / f"killed-{moment}"
     loaded = KRATOS.load(folder)
     is_new = moment >= 4  # the file of the model has been moved
     bias = model.module.classifier.bias + is_new
@@ -415,8 +418,8 @@ def test_killed_while_saving(model: KRATOS, _interrupted: tuple[Path, str], mome
 
 
 @pytest.mark.parametrize("limit", [1000, 5000])
-def test_full_disk(_interrupted: tuple[Path, str], limit: int) -> None:
-    folder, said = _interrupted
+def test_full_disk(interrupted: tuple[Path, str], limit: int) -> None:
+    folder, said = interrupted
     assert f"limited-{limit}" in said  # an error, and no silence
     after, before = (
         {path.name: path.read_bytes() for path in (folder / name).iterdir()}

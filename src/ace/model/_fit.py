@@ -212,7 +212,7 @@ def state_in_training(trainer: Any) -> tuple[torch.nn.Module, dict[str, pd.DataF
     """Network and history as they are if a training ends here."""
     plan: EpochPlan = trainer.lightning_module
     # The logger gets the means of this epoch after the callbacks.
-    logged = joined(plan.unlogged, _as_lists(getattr(trainer.logger, "history", None)))
+    logged = joined(_as_lists(getattr(trainer.logger, "history", None)), plan.unlogged)
     history = _as_frames(_continued(plan.history_before, joined(plan.earlier_history, logged)))
     return getattr(plan, "teacher", plan.module), history
 

@@ -107,6 +107,7 @@ class EpochPlan(LightningModule):
         #: Watched number of the first minibatch, and its mean over each epoch.
         self._first_watched: Tensor | None = None
         self._watched: dict[int, float] = {}
+        #: Means over the training cells of the last epoch, which the logger gets later.
         self.unlogged: dict[str, list[list[float]]] = {}
         self._several_processes = False
         self._resumed: dict[str, Any] | None = None
@@ -226,7 +227,9 @@ class EpochPlan(LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add the random states, the unfinished means, the history and :meth:`progress`."""
-        history = getattr(self.trainer.logger, "history", None) or {}
+        history = getattr(self.trainer.logger, "history", None)
+        if not isinstance(history, dict):  # another logger, or another process than the first
+            history = {}
         # The logger gets the means of this epoch after the callbacks.
         logged = {
             name: [[float(i) for i in frame.index], [float(x) for x in frame[name]]]
@@ -237,7 +240,7 @@ class EpochPlan(LightningModule):
             "random_cuda": torch.cuda.get_rng_state_all(),
             "order": self._order.state,
             "means": self._train_means.state,
-            "history": joined(self.earlier_history, joined(self.unlogged, logged)),
+            "history": joined(self.earlier_history, joined(logged, self.unlogged)),
             "progress": self.progress(),
         }
 

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+
 from ace.model import SCARE
 
 if TYPE_CHECKING:
@@ -58,8 +59,8 @@ def test_target_of_a_model_that_has_none(adata: AnnData, new: Builder, tmp_path:
 
 
 def test_options_of_the_network(adata: AnnData, new: Builder, tmp_path: Path) -> None:
-    options = {"extra_encoder_kwargs": {"activation_fn": torch.nn.Tanh}, "dispersion": "gene-batch"}
-    model = new(adata, **options)
+    activation = {"activation_fn": torch.nn.Tanh}
+    model = new(adata, extra_encoder_kwargs=activation, dispersion="gene-batch")
     model.save(tmp_path / "model")
     loaded = SCARE.load(tmp_path / "model", adata=False)
     assert loaded.init_params_ == model.init_params_

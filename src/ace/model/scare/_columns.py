@@ -58,7 +58,8 @@ def check_categories(
             raise ValueError(
                 f"adata.obs[{column!r}] holds {_kind(other[0])}, such as {other[0]!r}, but the "
                 f"model was set up with {_kind(known[column][0])}, such as {known[column][0]!r}. "
-                "Convert the column, so that the same category has the same value, for example by .astype(...)."
+                "Convert the column, for example with .astype(...), so that the same category has "
+                "the same value."
             )
         unknown = new[~new.isin(known[column])].tolist()
         if unknown and not extend_categories:

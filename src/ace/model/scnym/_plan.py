@@ -174,13 +174,6 @@ class ScnymTrainingPlan(EpochPlan):
         n_steps = (self._n_epochs if epochs is None else epochs) * self._n_steps
         return sigmoid_ramp(self._steps_done / n_steps) if n_steps else 1.0
 
-    def on_train_end(self) -> None:
-        """Take the checkpoint that a callback of scvi-tools has put back: a teacher's weights."""
-        trainer: Any = self.trainer
-        if any(getattr(each, "load_best_on_end", False) for each in trainer.callbacks):
-            self.teacher.load_state_dict(self.module.state_dict())
-        super().on_train_end()
-
     @torch.no_grad()
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Let the teacher follow the network."""
