@@ -3,31 +3,29 @@
 from __future__ import annotations
 
 import hashlib
-import warnings
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
 from scvi import REGISTRY_KEYS, settings
 from scvi.data import AnnDataManager
-from scvi.model.base import BaseModelClass
 
 from ace import _checks, _compat
 from ace._listed import listed
 from ace._objects import annotated, is_mudata
 from ace.model._fields import LabelsField
 from ace.model._reader import MatrixReader
+from ace.model._saving import SavableModel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from typing import Self
 
     from anndata import AnnData
     from mudata import MuData
     from scvi.data.fields import AnnDataField
 
 
-class GeneModel(BaseModelClass):
+class GeneModel(SavableModel):
     """Base of the models: a :class:`~scvi.model.base.BaseModelClass` that knows genes by name.
 
     Every public method that takes ``adata`` accepts any AnnData that has the model's genes: in
@@ -82,9 +80,10 @@ class GeneModel(BaseModelClass):
                 if isinstance(inner, LabelsField):
                     inner.categories(adata if inner is field else field.get_modality(adata))
         manager = AnnDataManager(fields=list(fields), setup_method_args=setup_method_args)
-        with _compat.own_identity(cls, adata):
+        with _compat.unchanged_on_error(cls, adata):
+            _compat.ensure_own_identity(cls, adata)
             manager.register_fields(adata, **kwargs)
-        cls.register_manager(manager)
+            cls.register_manager(manager)
 
     @classmethod
     def _modalities(
@@ -249,38 +248,3 @@ class GeneModel(BaseModelClass):
     def _fingerprint(adata: AnnData | MuData) -> str:
         """Tell whether row numbers of one AnnData mean the same cells in another."""
         return hashlib.sha256("\n".join(map(str, adata.obs_names)).encode()).hexdigest()
-
-    # -- saving --------------------------------------------------------------------------------
-
-    @classmethod
-    def load(
-        cls, dir_path: str, adata: AnnData | MuData | bool | None = None, **kwargs: Any
-    ) -> Self:
-        """Load a saved model.
-
-        Parameters
-        ----------
-        dir_path
-            Folder that :meth:`save` wrote.
-        adata
-            AnnData to attach to the model: it needs the model's genes, in any order; labels are
-            optional. ``None`` takes the one saved with the model; ``False`` attaches none.
-        **kwargs
-            Passed on to :meth:`scvi.model.base.BaseModelClass.load`.
-
-        Raises
-        ------
-        ValueError
-            If ``adata`` lacks genes of the model.
-        """
-        if adata is not None and not isinstance(adata, bool) and not is_mudata(adata):
-            annotated(adata)
-        with warnings.catch_warnings():
-            # It compares positions, while registration and reading go by name.
-            warnings.filterwarnings("ignore", message=_compat.var_names_warning)
-            # It advises on training, and these cells may only be looked at.
-            warnings.filterwarnings("ignore", message=_compat.small_category_warning)
-            if is_mudata(adata):
-                # scvi-tools' own use of a name that mudata renamed.
-                warnings.filterwarnings("ignore", message=".*mod_names", category=FutureWarning)
-            return super().load(dir_path, adata, **kwargs)

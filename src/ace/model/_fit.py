@@ -12,13 +12,16 @@ import pandas as pd
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from scvi.train import LoudEarlyStopping, SaveCheckpoint, Trainer
 
-from ace import _checks
+from ace import _checks, _compat
 from ace._threads import seeded
+from ace.model._model_file import saved_weights
 from ace.model._plan import EpochPlan, joined
 from ace.model._processes import is_ddp, of_first_process, still_connected, strategy_of
 from ace.model._training import flushed_denormals, quiet_trainer
 
 if TYPE_CHECKING:
+    import torch
+
     from ace.model._latent import LatentModel
     from ace.model._loaders import SplitCells
     from ace.model._training import BestWeights
@@ -142,8 +145,15 @@ def fit(
     model.train_indices, model.validation_indices = data.train_idx, data.val_idx
     model.test_indices = data.test_idx
     model.history_, model.is_trained_ = None, False
+    plan.history_before = _as_lists(earlier)
     model.module.train()  # a trained module comes in evaluation mode, and would stay in it
-    with seeded(seed), flushed_denormals(), quiet_trainer(), TemporaryDirectory() as folder:
+    with (
+        seeded(seed),
+        flushed_denormals(),
+        quiet_trainer(),
+        _compat.checkpoints_read_by(saved_weights),
+        TemporaryDirectory() as folder,
+    ):
         # Where several processes train, scvi-tools hands the history over in a file.
         trainer_kwargs.setdefault(
             "log_save_dir", folder if is_ddp(trainer_kwargs["strategy"]) else None
@@ -189,6 +199,15 @@ def _known(trainer_kwargs: dict[str, Any]) -> None:
             near = difflib.get_close_matches(name, known, n=1)
             hint = f" Did you mean {near[0]!r}?" if near else ""
             raise TypeError(f"train() has no argument {name!r}.{hint}")
+
+
+def state_in_training(trainer: Any) -> tuple[torch.nn.Module, dict[str, pd.DataFrame]]:
+    """Network and history as they are if a training ends here."""
+    plan: EpochPlan = trainer.lightning_module
+    # The logger gets the means of this epoch after the callbacks.
+    logged = joined(_as_lists(getattr(trainer.logger, "history", None)), plan.unlogged)
+    history = _as_frames(_continued(plan.history_before, joined(plan.earlier_history, logged)))
+    return getattr(plan, "teacher", plan.module), history
 
 
 # -- history -----------------------------------------------------------------------------------

@@ -340,7 +340,7 @@ class ACE(TrainedAce):
         recluster: Recluster,
         centroids: np.ndarray | None,
         reader: MatrixReader,
-        batch_size: int,
+        batch_size: int | None,
     ) -> None:
         """Fix the clusters in the finished latent space."""
         centroids, codes = recluster(centroids)
@@ -353,3 +353,16 @@ class ACE(TrainedAce):
         # Plain attributes: a saved model does not depend on a class of ours.
         self.centroids_, self.cluster_names_ = clusters.centroids, clusters.names
         self.beta_ = clusters.beta
+        self.is_unfinished_ = False
+
+    @property
+    def _fitted_at_end(self) -> str | None:
+        has_clusters = self._is_supervised or self._n_clusters is not None
+        return "its clusters were" if has_clusters else None
+
+    def _finish(self) -> None:
+        reader, labels = self._reader(), self._registered_codes(REGISTRY_KEYS.LABELS_KEY)
+        rng = np.random.default_rng(self.random_state_)
+        n_clusters = None if self._is_supervised else self._n_clusters
+        recluster = Recluster(self, reader, self.train_indices, labels, n_clusters, None, rng)
+        self._settle(recluster, self.centroids_, reader, None)

@@ -13,6 +13,7 @@ import torch
 
 from ace import _checks, _columns
 from ace._listed import listed
+from ace.model._document import saved_as
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from ace.model.scare._attribution import Loss
 
 
+@saved_as("GroundTruth")
 @dataclass(frozen=True)
 class GroundTruth:
     """Genes that a model is to listen to: one term of the attribution loss of an ``SCARE``.

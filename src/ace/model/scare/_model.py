@@ -11,6 +11,7 @@ from scvi.train import TrainRunner
 from ace import _checks, _compat
 from ace._threads import seeded
 from ace.model._all_or_nothing import all_or_nothing
+from ace.model._document import encode
 from ace.model._fit import check_training, plan_options
 from ace.model._loaders import SplitCells
 from ace.model._training import resolve_seed
@@ -102,7 +103,8 @@ class SCARE(TrainedScare):
         published: ``"encoder_sum"``, the sum of the latent means, which constrains one direction;
         ``"encoder_norm"``, their squared norm; ``"decoder_sum"``, the sum over the genes of
         :math:`\log(1 + \mu)` of the decoder's means (which themselves add up to the cell's
-        total). Or a function from latent means ``(n_cells, n_latent)`` to ``(n_cells,)``.
+        total). Or a function from latent means ``(n_cells, n_latent)`` to ``(n_cells,)``; files
+        hold no code, so that it is passed again to :meth:`load`.
     transform
         How attributions are brought into [0, 1]: their squares or absolute values as shares of
         the cell's sum, ``"square_share"`` or ``"abs_share"``, or as published ``"abs_minmax"`` or
@@ -146,7 +148,7 @@ class SCARE(TrainedScare):
     KeyError
         If a column of ``var`` does not exist.
     TypeError
-        If the ground truth is of no known kind.
+        If the ground truth is of no known kind, or the model could not be saved with an argument.
 
     Examples
     --------
@@ -258,6 +260,7 @@ class SCARE(TrainedScare):
             f"({attribution} of {getattr(target, '__name__', target)}, {transform}, {loss})"
         )
         self.init_params_ = self._get_init_params(locals())
+        encode(vae_kwargs, "vae_kwargs", {})  # raises if the model could not be saved
 
     def _default_reference(self, loss: Loss) -> Reference:
         if loss == "excess":  # a panel of genes is to tell the types apart as well

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -24,13 +24,11 @@ from scvi.data.fields import (
 from scvi.model.base import BaseMinifiedModeModelClass, BaseModelClass
 from scvi.utils import setup_anndata_dsp
 
-from ace import _checks, _columns, _compat
+from ace import _checks, _compat
 from ace.model._fields import GenesField, GroupsField, MuDataGenesField, MuDataGroupsField
 from ace.model._foreign import require_columns
 from ace.model._latent import LatentModel
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from ace.model.scare._columns import check_categories, check_columns, check_numbers, codes_of
 
 
 class SetUpScare(LatentModel, BaseMinifiedModeModelClass):
@@ -97,9 +95,10 @@ class SetUpScare(LatentModel, BaseMinifiedModeModelClass):
         columns += _checks.column_names(continuous_covariate_keys, "continuous_covariate_keys")
         if kwargs.get("source_registry") is not None:  # labels are optional then
             columns.remove(labels_key)
-        _check_columns(adata.obs, [c for c in columns if c is not None], labels_key)
-        _check_numbers(adata.obs, [*(continuous_covariate_keys or ())])
-        _check_numbers(adata.obs, [size_factor_key] if size_factor_key else [], positive=True)
+        check_columns(adata.obs, [c for c in columns if c is not None], labels_key)
+        check_numbers(adata.obs, [*(continuous_covariate_keys or ())])
+        check_numbers(adata.obs, [size_factor_key] if size_factor_key else [], positive=True)
+        check_categories(adata.obs, columns, **kwargs)
         fields: list[Any] = [
             GenesField(REGISTRY_KEYS.X_KEY, layer),
             CategoricalObsField(REGISTRY_KEYS.BATCH_KEY, batch_key),
@@ -177,10 +176,11 @@ class SetUpScare(LatentModel, BaseMinifiedModeModelClass):
         for argument, columns in of.items():
             modality = location[argument]
             obs = mdata.obs if modality is None else mdata.mod[modality].obs
-            if kwargs.get("source_registry") is None:
-                _check_columns(obs, columns, labels_key)
+            if argument != "labels_key" or kwargs.get("source_registry") is None:
+                check_columns(obs, columns, labels_key)
+                check_categories(obs, columns, **kwargs)
             if argument in ("size_factor_key", "continuous_covariate_keys"):
-                _check_numbers(obs, columns, positive=argument == "size_factor_key")
+                check_numbers(obs, columns, positive=argument == "size_factor_key")
         fields: list[Any] = [
             MuDataGenesField(
                 REGISTRY_KEYS.X_KEY, layer, mod_key=location.layer, mod_required=True
@@ -264,17 +264,17 @@ class SetUpScare(LatentModel, BaseMinifiedModeModelClass):
             if key != REGISTRY_KEYS.LABELS_KEY:
                 require_columns(registries, [key], obs, type(self).__name__)
             if "categorical_mapping" in state:
-                codes = _codes(obs, state["original_key"], state["categorical_mapping"], n_obs)
+                codes = codes_of(obs, state["original_key"], state["categorical_mapping"], n_obs)
                 found[key] = codes[:, None]
             elif "mappings" in state:
                 found[key] = np.stack(
-                    [_codes(obs, c, known, n_obs) for c, known in state["mappings"].items()], 1
+                    [codes_of(obs, c, known, n_obs) for c, known in state["mappings"].items()], 1
                 )
             else:
                 column = registries[key]["data_registry"]["attr_key"]
                 columns = list(state.get("columns", [column]))
-                _check_columns(obs, columns, None)
-                _check_numbers(obs, columns, positive=key == REGISTRY_KEYS.SIZE_FACTOR_KEY)
+                check_columns(obs, columns, None)
+                check_numbers(obs, columns, positive=key == REGISTRY_KEYS.SIZE_FACTOR_KEY)
                 found[key] = obs[columns].to_numpy(dtype=np.float32)
         return found
 
@@ -360,36 +360,3 @@ class SetUpScare(LatentModel, BaseMinifiedModeModelClass):
         for column in whole_obs:
             whole.obs[column] = whole_obs[column]
         return whole
-
-
-def _codes(obs: pd.DataFrame, column: str, categories: Any, n_obs: int) -> np.ndarray:
-    if column.startswith("_scvi_"):  # one category, in a column that any model may have written
-        return np.zeros(n_obs, dtype=np.int64)
-    if column not in obs:  # labels, which are not needed
-        return np.full(n_obs, -1)
-    values = _columns.column_of(obs, column)
-    return _columns.codes_of(values, categories, f"adata.obs[{column!r}]")
-
-
-def _check_numbers(obs: pd.DataFrame, columns: Sequence[str], *, positive: bool = False) -> None:
-    """Refuse what the network could not compute with."""
-    for column in columns:
-        try:
-            values = obs[column].to_numpy(dtype=np.float64)
-        except (TypeError, ValueError):  # text
-            values = np.array([np.nan])
-        if not np.isfinite(values).all() or (positive and (values <= 0).any()):
-            kind = "positive numbers" if positive else "finite numbers"
-            raise ValueError(f"adata.obs[{column!r}] must hold {kind} only.")
-
-
-def _check_columns(obs: pd.DataFrame, columns: Sequence[str], labels_key: str | None) -> None:
-    """Find out before anything is written whether columns are there, and complete."""
-    for column in columns:
-        values = _columns.column_of(obs, column)
-        n_missing = int((_columns.labels_of(values, f"adata.obs[{column!r}]").codes < 0).sum())
-        if column != labels_key and n_missing:
-            raise ValueError(
-                f"adata.obs[{column!r}] is missing for {n_missing} cells. "
-                "Leave these cells out, or give them a value."
-            )

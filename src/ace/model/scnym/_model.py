@@ -115,7 +115,6 @@ class SCNYM(UsingScnym):
         self.temperature_ = 1.0
         self.novelty_threshold_: float | None = None
         #: Whether temperature and novelty are those of the present weights.
-        self.is_calibrated_ = False
         n_columns = max(1, len(self.domain_keys))
         with seeded(self.random_state_):
             self.module = self._module_cls(
@@ -288,7 +287,7 @@ class SCNYM(UsingScnym):
         )
         # Before its ramps are over, the training has not come to the unlabelled cells.
         settled = min(recipe.ramp_epochs(n_epochs, unlabelled=bool(len(unlabelled))), n_epochs - 1)
-        was_trained, self.is_calibrated_ = self.is_trained_, False
+        was_trained = self.is_trained_
         self._fit(
             plan,
             data,
@@ -311,7 +310,6 @@ class SCNYM(UsingScnym):
         complete = np.isin(np.arange(len(self.labels)), labels[split[0]]).all()
         if not was_trained or (complete and len(split[1]) >= self.fewest_held_out):
             self._calibrate(reader, labels, batch_size)
-        self.is_calibrated_ = True
 
     def _check_minibatches(self, sizes: dict[str, int], batch_size: int) -> None:
         """Find out before the training whether a single cell would have to be normalised."""

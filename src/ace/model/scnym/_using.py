@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from ace import _compat
 from ace._listed import listed
 from ace.model.scnym._calibration import fit_temperature
 from ace.model.scnym._setup import SetUpScnym
@@ -75,19 +76,27 @@ class UsingScnym(SetUpScnym):
         >>> model.train()  # doctest: +SKIP
         >>> query.obs["scnym"] = model.predict()  # doctest: +SKIP
         """
-        if isinstance(reference_model, str | PathLike):
-            model = cls.load(str(reference_model), adata=adata)
-        else:
-            reference_model._require_trained()
-            with TemporaryDirectory() as folder:
-                reference_model.save(folder, overwrite=True)
-                model = cls.load(folder, adata=adata)
-        model._require_trained()
+        with _compat.unchanged_on_error(cls, adata):
+            if isinstance(reference_model, str | PathLike):
+                model = cls.load(reference_model, adata=adata)
+            else:
+                reference_model._require_trained()
+                with TemporaryDirectory() as folder:
+                    reference_model.save(folder, overwrite=True)
+                    model = cls.load(folder, adata=adata)
+            model._require_trained()
         model.train_indices_ = model.validation_indices_ = model.test_indices_ = np.array([], int)
         model.split_fingerprint_ = None
         return model
 
-    def _calibrate(self, reader: MatrixReader, labels: np.ndarray, batch_size: int) -> None:
+    @property
+    def _fitted_at_end(self) -> str:
+        return "its temperature and novelty were"
+
+    def _finish(self) -> None:
+        self._calibrate(self._reader(), self._given_labels(), None)
+
+    def _calibrate(self, reader: MatrixReader, labels: np.ndarray, batch_size: int | None) -> None:
         """Learn from labelled cells how sure to be: where they lie, and what is unusual.
 
         The temperature and the units of novelty are those of the validation cells.
@@ -109,6 +118,7 @@ class UsingScnym(SetUpScnym):
         if len(held_out):
             scores = self._novelty(reader, held_out, batch_size)
             self.novelty_threshold_ = float(np.quantile(scores, KEPT, method="higher"))
+        self.is_unfinished_ = False
 
     def predict(
         self,
@@ -254,11 +264,16 @@ class UsingScnym(SetUpScnym):
         Raises
         ------
         RuntimeError
-            If the model is not trained.
+            If the model is not trained, or was saved before the novelty was fitted.
         ValueError
             If genes are missing, or the matrix holds NaN or infinite values.
         """
         self._require_trained()
+        if self.is_unfinished_:
+            raise RuntimeError(
+                "this SCNYM was saved in the middle of its training, before the novelty was "
+                "fitted: load it with the cells that it was trained on, adata=..., to fit it."
+            )
         reader = self._reader(adata)
         return self._novelty(reader, self._rows(indices, len(reader)), batch_size)
 
