@@ -317,7 +317,7 @@ def _judge_totals(cells: SampledCells, bases: list[float]) -> Values:
     if _total(cells.totals(np.square)) is not None:
         return Values("unknown")
     if _has_unit_variance(cells):
-        return Values("scaled")
+        return Values("scaled", detail="every gene has a variance of 1")
     if largest <= 1:
         return Values("unknown", certain=False)
     linear: Kind = "decimal counts" if np.mean(cells.data <= 1) > 0.15 else "normalised"

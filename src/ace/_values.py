@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +25,7 @@ N_STRETCHES = 16
 def claimed_base(adata: AnnData, layer: str | None) -> float | None:
     """Base of the logarithm that ``sc.pp.log1p`` noted for ``X``; ``None`` if there is none."""
     noted = adata.uns.get("log1p") if layer is None else None
-    base = noted.get("base") if hasattr(noted, "get") else None
+    base = noted.get("base") if isinstance(noted, Mapping) else None
     if base is None or isinstance(base, str | bytes | bool | np.bool_) or np.ndim(base) != 0:
         return None
     try:
@@ -32,6 +33,13 @@ def claimed_base(adata: AnnData, layer: str | None) -> float | None:
     except (TypeError, ValueError):
         return None
     return number if math.isfinite(number) and number > 1 else None
+
+
+def log_base(values: Values, claimed: float | None) -> float | None:
+    """Base of values that are logarithms; ``None`` for others, and where another is claimed."""
+    if values.base is None or (claimed is not None and not math.isclose(claimed, values.base)):
+        return None
+    return values.base
 
 
 def describe(

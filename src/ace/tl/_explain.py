@@ -12,6 +12,7 @@ from ace import _checks
 from ace._keys import DEFAULT_KEY, ExplanationKeys, pair_name, storable
 from ace._matrix import LogCounts, summarise
 from ace._threads import one_thread
+from ace._values import claimed_base, log_base
 from ace.explain import EmbeddingScorer, Method, fidelity
 from ace.explain._method import options as options_of
 from ace.tl._cells import draw_cells, layer_of_cells, read_cells
@@ -241,9 +242,10 @@ def _explain(
     if per_cell and reference == "each":
         raise ValueError("per_cell=True needs one reference, 'rest' or a group, not 'each'.")
     matrix = matrix_of(model, adata, layer)
-    values = _checks.input_kind(matrix)
+    base = claimed_base(adata, layer)
+    values = _checks.values_of(matrix, layer, base=base, groups=codes)
     if model is None:
-        _checks.warn_of_counts(values, layer)
+        _checks.warn_unless_log(values, layer)
     summary = summarise(matrix, codes, len(names))
     _checks.finite(summary.mean, adata.var_names, layer)
     asked = sorted({group for pair in pairs for group in pair if group is not None})
@@ -271,7 +273,7 @@ def _explain(
         scored.columns,
         summary,
         # scanpy's formula turns means of logarithms back: it holds for nothing else.
-        log_base=_log_base(adata, matrix) if values == "log" else None,
+        log_base=values.base if isinstance(matrix, LogCounts) else log_base(values, base),
     )
     per_cell_rows: list[tuple[np.ndarray, np.ndarray]] = []
     for (source, other), field in zip(_watched(pairs, progress), fields, strict=True):
@@ -311,7 +313,8 @@ def _explain(
             "scorer": type(scored.scorer).__name__,
             "embedding": name_of(model),
             "fidelity": overall,
-            "values": values,
+            "values": values.kind,
+            "values_total": values.total,
             "n_cells": n_cells,
             "n_prototypes": used,
             "random_state": random_state,
@@ -358,13 +361,6 @@ def _on_prototypes(used: int | None, given: int | None) -> str:
             f"The number of prototypes, {used} a group, was chosen by fidelity: more do not help. "
         )
     return "Leave n_prototypes out to have their number chosen by fidelity, or try more. "
-
-
-def _log_base(adata: AnnData, matrix: Any) -> float:
-    """Base of the logarithm, where ``sc.pp.log1p`` noted one; ours is natural."""
-    if isinstance(matrix, LogCounts):
-        return np.e
-    return adata.uns.get("log1p", {}).get("base") or np.e
 
 
 def _watched(

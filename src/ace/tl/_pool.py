@@ -15,6 +15,7 @@ from anndata.utils import make_index_unique
 from ace import _checks
 from ace._keys import storable
 from ace._matrix import CHUNK_VALUES, read_rows
+from ace._values import claimed_base
 from ace._warn import warn
 from ace.tl._shared_genes import shared_genes, variable_genes
 
@@ -68,9 +69,12 @@ def pool_cells(
     for name, adata in objects.items():
         _readable(adata, name)
     matrices = [_checks.matrix_of(adata, layer) for adata in objects.values()]
-    for name, matrix in zip(objects, matrices, strict=True):
-        _checks.log_normalised(matrix, name, layer)
     domains = [_domains(adata, domain_key, labels_key, name) for name, adata in objects.items()]
+    for (name, adata), matrix, own in zip(objects.items(), matrices, domains, strict=True):
+        batch = own.agg(" ".join, axis=1).factorize()[0] if domain_key else None
+        base = claimed_base(adata, layer)
+        values = _checks.values_of(matrix, layer, name=name, base=base, groups=batch)
+        _checks.log_normalised(values, name, layer)
     labels = _labels(
         query if reference is None else reference,
         labels_key,

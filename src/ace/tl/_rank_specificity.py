@@ -11,6 +11,7 @@ import numpy as np
 from ace import _checks
 from ace._keys import DIAGNOSTICS, ExplanationKeys, storable
 from ace._matrix import summarise
+from ace._values import claimed_base, log_base
 from ace.explain import Attribution
 from ace.tl._tables import ExplanationTables
 
@@ -130,18 +131,16 @@ def _rank(
             "copy=True cannot copy an AnnData on disk: leave it out, or pass adata.to_memory()."
         )
     matrix = _checks.matrix_of(adata, layer)
-    values = _checks.input_kind(matrix)
-    _checks.warn_of_counts(values, layer)
+    base = claimed_base(adata, layer)
+    values = _checks.values_of(matrix, layer, base=base, groups=codes)
+    _checks.warn_unless_log(values, layer)
     summary = summarise(matrix, codes, len(names))
     _checks.finite(summary.mean, adata.var_names, layer)
     _checks.not_negative(values, summary.mean, layer)
     _checks.warn_of_single_cells(summary.counts[chosen], fields)
 
     every = np.arange(adata.n_vars)
-    base = adata.uns.get("log1p", {}).get("base") or np.e
-    tables = ExplanationTables(
-        adata.var_names, every, summary, log_base=base if values == "log" else None
-    )
+    tables = ExplanationTables(adata.var_names, every, summary, log_base(values, base))
     by_name = np.argsort(np.argsort(adata.var_names.to_numpy().astype(str)))
     specific = _specificity(summary.mean)
     for group, field in zip(chosen, fields, strict=True):
@@ -174,7 +173,8 @@ def _rank(
             "layer": layer,
             "corr_method": None,
             "min_fraction": float(min_fraction),
-            "values": values,
+            "values": values.kind,
+            "values_total": values.total,
         },
         records={name: frame.iloc[:n_genes] for name, frame in tables.records().items()},
         scores=tables.scores(),

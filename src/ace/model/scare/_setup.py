@@ -91,7 +91,7 @@ class SetUpScare(LatentModel, BaseMinifiedModeModelClass):
             If the matrix holds no counts.
         """
         setup_method_args = cls._get_setup_method_args(**locals())
-        cls._check_matrix(adata, layer, **kwargs)
+        cls._check_matrix(adata, layer, batch_key, **kwargs)
         columns = [batch_key, labels_key, size_factor_key]
         columns += [*(categorical_covariate_keys or ()), *(continuous_covariate_keys or ())]
         if kwargs.get("source_registry") is not None:  # labels are optional then
@@ -163,7 +163,7 @@ class SetUpScare(LatentModel, BaseMinifiedModeModelClass):
         """
         setup_method_args = cls._get_setup_method_args(**locals())
         location = cls._modalities(mdata, modalities, setup_method_args)
-        cls._check_matrix(mdata.mod[location.layer], layer, **kwargs)
+        cls._check_matrix(mdata.mod[location.layer], layer, batch_key, **kwargs)
         of: dict[str, list[str]] = {
             "batch_key": [] if batch_key is None else [batch_key],
             "labels_key": [] if labels_key is None else [labels_key],
