@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Hashable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Hashable, Iterable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-import scipy.sparse as sp
 
 from ace import _columns, _storable
+from ace._kinds import NAMES
 from ace._listed import listed
-from ace._matrix import read_rows
 from ace._numbers import LARGEST_SEED as LARGEST_SEED
 from ace._numbers import number as number
 from ace._numbers import seed as seed
 from ace._numbers import whole as whole
+from ace._values import describe
 from ace._warn import warn
 
 if TYPE_CHECKING:
@@ -24,16 +24,16 @@ if TYPE_CHECKING:
 
     from anndata import AnnData
 
-#: Cells looked at to tell counts from normalised values.
-N_CELLS_LOOKED_AT = 200
+    from ace._kinds import Values
+
+#: Totals of the same genes that differ more, in the median cell, are no difference of cells.
+MAX_RATIO_OF_TOTALS = 3.0
 
 #: Agreement of a scorer with the given groups under which its explanation is doubtful.
 MIN_FIDELITY = 0.9
 
 #: Squares of larger values, summed over genes, leave the range of single precision.
 LARGEST = 1e15
-
-InputKind = Literal["counts", "log", "scaled", "other"]
 
 
 def one_of(value: Any, name: str, allowed: Collection[Any]) -> None:
@@ -101,16 +101,6 @@ def not_raw(use_raw: Any) -> None:
         f"use_raw={use_raw!r}: only adata.X and adata.layers are read, never adata.raw. To "
         "read its values, pass `adata.raw.to_adata()`, or put them in a layer (layer=...)."
     )
-
-
-def log_base(adata: AnnData) -> float:
-    """Base of the logarithm, where ``sc.pp.log1p`` noted one; else of the natural one."""
-    noted = adata.uns.get("log1p")
-    base = noted.get("base") if isinstance(noted, Mapping) else None
-    base = base.item() if isinstance(base, np.ndarray) and base.size == 1 else base
-    if not isinstance(base, int | float | np.number) or not 0 < base < np.inf or base == 1:
-        return float(np.e)
-    return float(base)
 
 
 def unique_genes(adata: AnnData, name: str = "adata") -> None:
@@ -230,79 +220,177 @@ def chosen_groups(groups: Any, names: Sequence[str]) -> list[int]:
     return [code for code, name in enumerate(names) if name in set(wanted)]
 
 
-def input_kind(matrix: Any) -> InputKind:
-    """Tell counts, log-normalised and scaled values apart, from the first cells.
+def values_of(
+    matrix: Any,
+    layer: str | None,
+    *,
+    name: str = "adata",
+    base: float | None = None,
+    groups: np.ndarray | None = None,
+    columns: np.ndarray | None = None,
+) -> Values:
+    """Tell what the values of a matrix are, from a sample of its cells.
 
-    Returns
-    -------
-    ``"counts"``: whole numbers, not only 0 and 1; ``"scaled"``: some negative; ``"log"``: neither,
-    and none above 20 (the logarithm of 5e8); else ``"other"``.
+    Parameters
+    ----------
+    matrix, base, groups, columns
+        As :func:`ace._values.describe` has them.
+    layer
+        Where the matrix is from, for messages; ``None`` for ``X``.
+    name
+        What the user calls the object.
+
+    Raises
+    ------
+    ValueError
+        If cells of one matrix hold values of different kinds, such as counts and logarithms.
     """
-    part = read_rows(matrix, slice(0, min(matrix.shape[0], N_CELLS_LOOKED_AT)))
-    values = part.data if sp.issparse(part) else np.asarray(part).ravel()
-    values = values[np.isfinite(values)]
-    if values.size == 0:
-        return "other"
-    if values.min() < 0:
-        return "scaled"
-    if values.max() > 1 and (values == np.rint(values)).all():
-        return "counts"
-    return "log" if values.max() <= 20 else "other"
-
-
-def warn_of_counts(kind: InputKind, layer: str | None) -> None:
-    """Warn where counts came and normalised values are expected."""
-    if kind != "counts":
-        return
-    where = "adata.X" if layer is None else f"adata.layers[{layer!r}]"
-    warn(
-        f"{where} holds counts, and equal steps of a count do not mean the same for every gene. "
-        "Normalise first, and keep the counts in a layer:\n"
-        "    sc.pp.normalize_total(adata, target_sum=1e4)\n"
-        "    sc.pp.log1p(adata)",
+    found = describe(matrix, columns=columns, groups=groups, base=base)
+    if found.kind != "mixed":
+        return found
+    message = (
+        f"{_where(name, layer)} holds values of different kinds: {found.detail}. Start from the "
+        "counts of all cells, and normalise them together:\n" + _normalise(name)
     )
+    if found.certain:
+        raise ValueError(message)
+    warn(message.replace(" holds ", " seems to hold ", 1))
+    return found
 
 
-def not_negative(kind: InputKind, means: np.ndarray, layer: str | None) -> None:
-    """Raise if values or means are negative: there are no shares of such an expression."""
-    if kind != "scaled" and not (means < 0).any():
-        return
-    where = "adata.X" if layer is None else f"adata.layers[{layer!r}]"
-    raise ValueError(
-        f"{where} holds negative values (scaled, or corrected for batches), and shares of an "
-        "expression cannot be negative. Name a layer with log-normalised expression (layer=...)."
-    )
-
-
-def warn_unless_counts(kind: InputKind, layer: str | None, model: str) -> None:
-    """Warn a model of counts of what looks like none, and refuse what cannot be any."""
-    where = "adata.X" if layer is None else f"adata.layers[{layer!r}]"
-    mend = f"Name the layer that has them: {model}.setup_anndata(adata, layer='counts', ...)."
-    if kind == "scaled":
-        raise ValueError(f"{where} holds negative values, and {model} models counts. {mend}")
-    if kind == "log":
+def warn_unless_log(values: Values, layer: str | None, name: str = "adata") -> None:
+    """Warn where log-normalised values are expected, and these are not or not all alike."""
+    where = _where(name, layer)
+    if values.kind == "normalised":
         warn(
-            f"{where} holds no whole numbers, and {model} models counts. {mend}",
+            f"{where} holds {NAMES[values.kind]}, and equal steps do not mean the same for every "
+            f"gene. Take the logarithm first:\n    sc.pp.log1p({name})"
+        )
+    elif values.is_linear:
+        warn(
+            f"{where} holds {NAMES[values.kind]}, and equal steps of a count do not mean the same "
+            "for every gene. Normalise first, and keep the counts in a layer:\n"
+            + _normalise(name),
+        )
+    elif values.is_log and values.detail:
+        warn(
+            f"cells of {where} were not normalised alike: {values.detail}. Start from the counts "
+            "of all cells:\n" + _normalise(name)
         )
 
 
-def log_normalised(matrix: Any, name: str, layer: str | None) -> None:
-    """Raise unless a matrix of the object that the user calls ``name`` is log-normalised."""
-    kind = input_kind(matrix)
-    if kind == "log":
+def not_negative(values: Values, means: np.ndarray, layer: str | None) -> None:
+    """Raise if values or means are negative: there are no shares of such an expression."""
+    if (values.kind != "scaled" or values.detail) and not (means < 0).any():
         return
-    where = f"{name}.X" if layer is None else f"{name}.layers[{layer!r}]"
-    holds = {
-        "counts": "counts",
-        "scaled": "negative values (scaled, or corrected for batches)",
-        "other": "values that are no logarithms (above 20, or none but 0)",
-    }
     raise ValueError(
-        f"{where} holds {holds[kind]}, and labels are transferred on log-normalised expression. "
-        "Name a layer that has it, or make it of the counts, alike in all objects:\n"
-        f"    sc.pp.normalize_total({name}, target_sum=1e4)\n"
-        f"    sc.pp.log1p({name})"
+        f"{_where('adata', layer)} holds negative values (scaled, or corrected for batches), and "
+        "shares of an expression cannot be negative. Name a layer with log-normalised expression "
+        "(layer=...)."
     )
+
+
+def warn_unless_counts(values: Values, layer: str | None, model: str) -> None:
+    """Warn a model of counts of what looks like none, and refuse what cannot be any."""
+    where = _where("adata", layer)
+    fix = f"Name the layer that has them: {model}.setup_anndata(adata, layer='counts', ...)."
+    if values.kind == "scaled":
+        holds = "values scaled to unit variance" if values.detail else "negative values"
+        raise ValueError(f"{where} holds {holds}, and {model} models counts. {fix}")
+    if values.kind not in ("counts", "binary"):
+        warn(
+            f"{where} holds no whole numbers ({NAMES[values.kind]}), and {model} models counts. "
+            f"{fix}",
+        )
+
+
+def log_normalised(values: Values, name: str, layer: str | None) -> None:
+    """Refuse what certainly is not log-normalised, warn of what may not be."""
+    if values.is_log:
+        return warn_unless_log(values, layer, name)
+    empty = values.kind == "unknown" and not values.certain
+    holds = "no values but one, or none above 1" if empty else NAMES[values.kind]
+    message = (
+        f"{_where(name, layer)} holds {holds}, and labels are transferred on log-normalised "
+        "expression. Name a layer that has it, or compute it from the counts, in the same way for "
+        f"all objects:\n{_normalise(name)}"
+    )
+    if values.certain and values.kind != "binary":
+        raise ValueError(message)
+    warn(message.replace(" holds ", " seems to hold ", 1))
+    return None
+
+
+def same_values(trained: Values, seen: Values, layer: str | None, model: str) -> None:
+    """Compare the values that a model meets with those that it was trained on.
+
+    Raises
+    ------
+    ValueError
+        If they are certainly of another kind.
+
+    Warns
+    -----
+    UserWarning
+        If they may be, or are on a different scale.
+    """
+    where = _where("adata", layer)
+    if trained.kind != seen.kind:
+        certainty = _certainty_of_difference(trained, seen)
+        if certainty is None:
+            return
+        message = (
+            f"the {model} was trained on {NAMES[trained.kind]}, but {where} "
+            f"{'holds' if certainty else 'seems to hold'} {NAMES[seen.kind]}. Give it values that "
+            "were computed in the same way as those it was trained on."
+        )
+        if certainty:
+            raise ValueError(message)
+        warn(message)
+        return
+    if trained.is_log and trained.base and seen.base and not np.isclose(trained.base, seen.base):
+        warn(
+            f"the {model} was trained on logarithms to base {trained.base:.4g}, but those of "
+            f"{where} are to base {seen.base:.4g}. Multiply them by "
+            f"{np.log(seen.base) / np.log(trained.base):.4g}."
+        )
+        return
+    if trained.kind not in ("normalised", "log-normalised"):
+        return
+    of = "total" if trained.total and seen.total else "median"
+    low, high = sorted(getattr(v, of) or 0.0 for v in (trained, seen))
+    limit = 1.2 if of == "total" else MAX_RATIO_OF_TOTALS
+    if low > 0 and high > limit * low:
+        warn(
+            f"the {model} was trained on cells with a total of {getattr(trained, of):.4g} "
+            f"(before the logarithm{', median over its genes' * (of == 'median')}), but those of "
+            f"{where} have {getattr(seen, of):.4g}: the values are on a different scale. "
+            "Normalise to the same total, from the counts of all genes."
+        )
+
+
+def _certainty_of_difference(trained: Values, seen: Values) -> bool | None:
+    """Whether two kinds surely are different; ``None`` if they may be used alike."""
+    kinds = {trained.kind, seen.kind}
+    for one in (trained, seen):
+        if one.kind == "unknown" and not one.certain:
+            return None  # nothing but zeros, for example
+    if kinds == {"counts", "binary"}:  # few cells may have no gene twice
+        return None if seen.kind == "binary" else False
+    if kinds in ({"counts", "decimal counts"}, {"log-normalised", "log counts"}):
+        return False
+    if trained.is_linear and seen.is_linear:
+        normalised = trained if trained.kind == "normalised" else seen
+        return normalised.total is not None
+    return trained.certain and seen.certain
+
+
+def _where(name: str, layer: str | None) -> str:
+    return f"{name}.X" if layer is None else f"{name}.layers[{layer!r}]"
+
+
+def _normalise(name: str) -> str:
+    return f"    sc.pp.normalize_total({name}, target_sum=1e4)\n    sc.pp.log1p({name})"
 
 
 def warn_of_reserved_name(reference: str, names: Sequence[str], groupby: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -10,8 +11,10 @@ import torch
 from scvi import REGISTRY_KEYS, settings
 from scvi.data import AnnDataManager
 
-from ace import _checks, _compat
+from ace import _checks, _columns, _compat
+from ace._kinds import Values
 from ace._listed import listed
+from ace._matrix import all_finite
 from ace._objects import annotated, is_mudata
 from ace.model._fields import LabelsField
 from ace.model._reader import MatrixReader
@@ -23,6 +26,9 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from mudata import MuData
     from scvi.data.fields import AnnDataField
+
+#: Where the registry says what the values are that the model was trained on.
+VALUES_KEY = "values"
 
 
 class GeneModel(SavableModel):
@@ -42,6 +48,7 @@ class GeneModel(SavableModel):
 
     #: Models of counts set this; the others warn when they are given counts.
     _expects_counts: ClassVar[bool] = False
+    registry_: dict[str, Any]
 
     def __init__(
         self, adata: AnnData | MuData | None = None, registry: dict[str, Any] | None = None
@@ -118,16 +125,25 @@ class GeneModel(SavableModel):
 
     @classmethod
     def _check_matrix(
-        cls, adata: AnnData, layer: str | None, source_registry: Any = None, **kwargs: Any
+        cls,
+        adata: AnnData,
+        layer: str | None,
+        batch_key: Any = None,
+        source_registry: Any = None,
+        **kwargs: Any,
     ) -> None:
-        """Judge the object and its matrix before anything is written into it."""
+        """Judge the object and its values, in every batch, before anything is written."""
         annotated(adata)
-        if source_registry is None:
-            genes = adata.var_names
-        else:
-            field = source_registry["field_registries"][REGISTRY_KEYS.X_KEY]
-            genes = field["state_registry"]["column_names"]
-        cls._warn_about_counts(MatrixReader(adata, layer, genes))
+        genes, trained = adata.var_names, None
+        if source_registry is not None:
+            state = source_registry["field_registries"][REGISTRY_KEYS.X_KEY]["state_registry"]
+            genes, trained = state["column_names"], state.get(VALUES_KEY)
+        batches = None
+        if isinstance(batch_key, str) and batch_key in adata.obs:
+            column = _columns.column_of(adata.obs, batch_key)
+            batches = _columns.labels_of(column, f"adata.obs[{batch_key!r}]").codes
+        seen = MatrixReader(adata, layer, genes).values(batches)
+        cls._judge_values(seen, layer, trained)
 
     # -- genes ---------------------------------------------------------------------------------
 
@@ -179,20 +195,35 @@ class GeneModel(SavableModel):
         return annotated(adata)
 
     def _reader(self, adata: AnnData | MuData | None = None) -> MatrixReader:
-        """Read the cells in the model's gene order; other cells are checked to be of its kind."""
+        """Read the cells in the model's gene order; their values must be of the model's kind."""
         cells = self._cells(adata)
         reader = MatrixReader(cells, self.input_layer, self.var_names)
         if adata is not None and adata is not self.adata:
-            self._warn_about_counts(reader)
+            self._judge_values(reader.values(), reader.layer, self._x_state.get(VALUES_KEY))
+        elif not self.is_trained_:
+            self._keep_values(reader.values())
         return reader
 
+    @property
+    def _x_state(self) -> dict[str, Any]:
+        return self.registry_["field_registries"][REGISTRY_KEYS.X_KEY]["state_registry"]
+
+    def _keep_values(self, seen: Values) -> None:
+        """Remember, in the registry that is saved, what the values are that are trained on."""
+        self.registry_ = copy.deepcopy(self.registry_)  # another model may have the same one
+        self._x_state[VALUES_KEY] = seen.to_dict()
+
     @classmethod
-    def _warn_about_counts(cls, reader: MatrixReader) -> None:
-        kind = _checks.input_kind(reader.matrix)
-        if cls._expects_counts:
-            _checks.warn_unless_counts(kind, reader.layer, cls.__name__)
+    def _judge_values(
+        cls, seen: Values, layer: str | None, trained: dict[str, Any] | None = None
+    ) -> None:
+        """Compare values with those of the training, or with what such a model expects."""
+        if trained is not None:
+            _checks.same_values(Values(**trained), seen, layer, cls.__name__)
+        elif cls._expects_counts:
+            _checks.warn_unless_counts(seen, layer, cls.__name__)
         else:
-            _checks.warn_of_counts(kind, reader.layer)
+            _checks.warn_unless_log(seen, layer)
 
     @staticmethod
     def _rows(indices: Sequence[int] | np.ndarray | None, n_obs: int) -> np.ndarray:
@@ -224,10 +255,7 @@ class GeneModel(SavableModel):
         _checks.whole(batch_size, "batch_size")
         for start in range(0, len(rows), batch_size):
             x = reader.dense(rows[start : start + batch_size])
-            # A sum is NaN or infinite if a value is, and costs no memory.
-            with np.errstate(invalid="ignore"):
-                finite = np.isfinite(x.sum())
-            if not finite:
+            if not all_finite(x):
                 raise ValueError("the matrix holds NaN or infinite values.")
             yield torch.from_numpy(x).to(self.device)
 
@@ -235,9 +263,7 @@ class GeneModel(SavableModel):
     def _require_finite(reader: MatrixReader, rows: np.ndarray) -> None:
         """Refuse values that are no numbers, in one pass that keeps sparse rows sparse."""
         for chunk in reader.chunks(rows):
-            with np.errstate(invalid="ignore"):
-                finite = np.isfinite(chunk.sum())
-            if not finite:
+            if not all_finite(chunk):
                 raise ValueError("the matrix holds NaN or infinite values.")
 
     def _require_trained(self) -> None:

@@ -321,7 +321,7 @@ class ClassifierModel(LatentModel):
         """
         self._require_trained()
         if adata is not None:
-            self._cells(adata)  # of the right kind, also where it is not read
+            self._reader(adata)  # values of the right kind, also where they are not read
         outputs = np.arange(len(self.labels))
         if groupby is not None:
             values = self._column(adata, groupby)

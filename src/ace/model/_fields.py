@@ -46,10 +46,14 @@ class GenesField(LayerField):
         genes = state_registry[self.COLUMN_NAMES_KEY]
         _checks.unique_genes(adata_target)
         _checks.gene_positions(adata_target.var_names, genes, "the model")
-        return self.register_field(adata_target) | {
-            self.N_VARS_KEY: len(genes),
-            self.COLUMN_NAMES_KEY: genes,
-        }
+        return (
+            state_registry
+            | self.register_field(adata_target)
+            | {
+                self.N_VARS_KEY: len(genes),
+                self.COLUMN_NAMES_KEY: genes,
+            }
+        )
 
 
 class LabelsField(LabelsWithUnlabeledObsField):

@@ -17,13 +17,16 @@ from scvi.model.base import BaseModelClass
 
 from ace import _checks, _columns
 from ace._listed import listed
-from ace._matrix import LogCounts, read_rows
+from ace._matrix import LogCounts, all_finite, read_rows
 from ace._threads import seeded
+from ace._values import claimed_base
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from scvi.data import AnnDataManager
+
+    from ace._kinds import Values
 
 #: Total that cells are scaled to before the logarithm: what people normalise to.
 TARGET = 1e4
@@ -123,14 +126,10 @@ class ForeignModel:
         _checks.unique_genes(adata)
         self.columns = _checks.gene_positions(adata.var_names, self.genes, f"the {self.name}")
         matrix = _checks.matrix_of(adata, self.input_layer)
-        is_counts = _is_unlogged(matrix)
-        own = _checks.matrix_of(model.adata, self.input_layer)
-        if is_counts != _is_unlogged(own):
-            kinds = ["log-normalised or scaled values", "counts"]
-            raise ValueError(
-                f"the {self.name} was trained on {kinds[not is_counts]}, and this is another "
-                f"kind of values: adata{_place(self.input_layer)} holds {kinds[is_counts]}."
-            )
+        own = _values_of(model.adata, self.input_layer, self.genes)
+        seen = own if adata is model.adata else _values_of(adata, self.input_layer, self.genes)
+        _checks.same_values(own, seen, self.input_layer, self.name)
+        is_counts = own.is_linear
         #: What is explained, all genes of ``adata``: log-normalised counts, or values as they are.
         self.matrix = LogCounts(matrix, self.columns, TARGET) if is_counts else matrix
         self._counts = self.matrix.counts if is_counts else matrix
@@ -195,9 +194,9 @@ class ForeignModel:
             for start in range(0, len(rows), BATCH_SIZE):
                 here = slice(start, start + BATCH_SIZE)
                 x = read_rows(self.matrix, rows[here], self.columns)
-                x = torch.from_numpy(_dense(x)).to(self.device)
-                if not torch.isfinite(x.sum()):
+                if not all_finite(x):
                     raise ValueError("the matrix holds NaN or infinite values.")
+                x = torch.from_numpy(_dense(x)).to(self.device)
                 parts.append(self.embedding(x, context[here].to(self.device)).cpu().numpy())
         return np.concatenate(parts)
 
@@ -392,8 +391,14 @@ def _require_encoder(model: Any, name: str) -> None:
         )
 
 
-def _is_unlogged(matrix: Any) -> bool:
-    return _checks.input_kind(matrix) in ("counts", "other")
+def _values_of(adata: AnnData, layer: str | None, genes: Sequence[str]) -> Values:
+    """Tell what the values of an object are, over the genes of a model."""
+    return _checks.values_of(
+        _checks.matrix_of(adata, layer),
+        layer,
+        base=claimed_base(adata, layer),
+        columns=adata.var_names.get_indexer(pd.Index(genes)),
+    )
 
 
 def _place(layer: str | None) -> str:

@@ -9,11 +9,14 @@ from scipy.sparse import issparse
 
 from ace import _checks
 from ace._matrix import in_memory, read_rows
+from ace._values import claimed_base
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from anndata import AnnData
+
+    from ace._kinds import Values
 
 
 class MatrixReader:
@@ -56,6 +59,16 @@ class MatrixReader:
 
     def __len__(self) -> int:
         return self._adata.n_obs
+
+    def values(self, groups: np.ndarray | None = None) -> Values:
+        """Tell what the values are; ``groups`` are codes of batches that are all looked at."""
+        return _checks.values_of(
+            self.matrix,
+            self.layer,
+            base=claimed_base(self._adata, self.layer),
+            groups=groups,
+            columns=self._columns,
+        )
 
     def rows(self, rows: np.ndarray) -> Any:
         """Rows as they are stored (sparse or dense), columns in the order of the model."""

@@ -11,6 +11,7 @@ from ace._fssf_keys import DEFAULT_FSSF_KEY, FssfKeys
 from ace._listed import listed
 from ace._matrix import LogCounts, read_rows
 from ace._objects import annotated
+from ace._values import claimed_base
 from ace.metrics import polarization as morans_i
 from ace.pl._figure import figure_of, finish, given_axes, grid_of_axes, wrap
 
@@ -199,7 +200,7 @@ def _score(
     _checks.unique_genes(adata)
     columns = _checks.known_genes(genes, adata.var_names, "adata")
     matrix = _checks.matrix_of(adata, layer)
-    if _checks.input_kind(matrix) == "counts":
+    if _checks.values_of(matrix, layer, base=claimed_base(adata, layer)).is_linear:
         matrix = LogCounts(matrix, np.arange(adata.n_vars), _TARGET)
     part = read_rows(matrix, rows, columns)
     values = np.asarray(part.toarray() if hasattr(part, "toarray") else part, dtype=np.float64)

@@ -13,6 +13,7 @@ from ace._keys import DEFAULT_KEY, ExplanationKeys, pair_name, storable
 from ace._matrix import LogCounts, summarise
 from ace._objects import cells_of
 from ace._threads import one_thread
+from ace._values import claimed_base, log_base
 from ace.explain import EmbeddingScorer, Method, fidelity
 from ace.explain._method import options as options_of
 from ace.tl._cells import CellLayer, draw_cells, read_cells
@@ -278,9 +279,10 @@ def _explain(
     if per_cell and reference == "each":
         raise ValueError("per_cell=True needs one reference, 'rest' or a group, not 'each'.")
     matrix = matrix_of(model, adata, layer)
-    values = _checks.input_kind(matrix)
+    base = claimed_base(adata, layer)
+    values = _checks.values_of(matrix, layer, base=base, groups=codes)
     if model is None:
-        _checks.warn_of_counts(values, layer)
+        _checks.warn_unless_log(values, layer)
     summary = summarise(matrix, codes, len(names))
     _checks.finite(summary.mean, adata.var_names, layer)
     _checks.warn_of_single_cells(summary.counts[asked], [names[group] for group in asked])
@@ -307,7 +309,7 @@ def _explain(
         scored.columns,
         summary,
         # scanpy's formula turns means of logarithms back: it holds for nothing else.
-        log_base=_log_base(adata, matrix) if values == "log" else None,
+        log_base=values.base if isinstance(matrix, LogCounts) else log_base(values, base),
         n_genes=n_genes,
     )
     explained = np.sort(np.concatenate([drawn[source] for source, _ in pairs]))
@@ -348,7 +350,8 @@ def _explain(
             "scorer": type(scored.scorer).__name__,
             "embedding": name_of(model),
             "fidelity": overall,
-            "values": values,
+            "values": values.kind,
+            "values_total": values.total,
             "n_cells": n_cells,
             "n_prototypes": used,
             "n_genes": n_genes,
@@ -396,13 +399,6 @@ def _on_prototypes(used: int | None, given: int | None) -> str:
             f"The number of prototypes, {used} a group, was chosen by fidelity: more do not help. "
         )
     return "Leave n_prototypes out to have their number chosen by fidelity, or try more. "
-
-
-def _log_base(adata: AnnData, matrix: Any) -> float:
-    """Base of the logarithm, where ``sc.pp.log1p`` noted one; ours is natural."""
-    if isinstance(matrix, LogCounts):
-        return np.e
-    return _checks.log_base(adata)
 
 
 def _watched(

@@ -14,8 +14,9 @@ from sklearn.metrics import mutual_info_score
 from ace import _checks, _storable
 from ace._keys import require_free, storable
 from ace._listed import listed
-from ace._matrix import LogCounts, read_rows
+from ace._matrix import LogCounts, all_finite, read_rows
 from ace._objects import cells_of
+from ace._values import claimed_base
 from ace._warn import warn
 
 if TYPE_CHECKING:
@@ -133,7 +134,8 @@ def informative_genes(
         _storable.groups(names, within)
         _checks.distinct([storable(n) for n in names], names)
     matrix = _checks.matrix_of(adata, layer)
-    if _checks.input_kind(matrix) == "counts":
+    values = _checks.values_of(matrix, layer, base=claimed_base(adata, layer), groups=codes)
+    if values.is_linear:
         matrix = LogCounts(matrix, np.arange(adata.n_vars), TARGET)
 
     # Distances within a group take two cells.
@@ -146,7 +148,7 @@ def informative_genes(
             left_out.append(kind)
             continue
         part = read_rows(matrix, rows)
-        if not np.isfinite(part.sum()):
+        if not all_finite(part):
             raise ValueError("the matrix holds NaN or infinite values.")
         values = sp.csc_array(part)
         values.sum_duplicates()

@@ -17,6 +17,7 @@ from ace._keys import storable
 from ace._listed import listed
 from ace._matrix import CHUNK_VALUES, read_rows
 from ace._objects import annotated
+from ace._values import claimed_base
 from ace._warn import warn
 from ace.tl._shared_genes import shared_genes, variable_genes
 
@@ -70,9 +71,12 @@ def pool_cells(
     for name, adata in objects.items():
         _checks.unique_genes(annotated(adata, name), name)
     matrices = [_checks.matrix_of(adata, layer, name) for name, adata in objects.items()]
-    for name, matrix in zip(objects, matrices, strict=True):
-        _checks.log_normalised(matrix, name, layer)
     domains = [_domains(adata, domain_key, labels_key, name) for name, adata in objects.items()]
+    for (name, adata), matrix, own in zip(objects.items(), matrices, domains, strict=True):
+        batch = own.agg(" ".join, axis=1).factorize()[0] if domain_key else None
+        base = claimed_base(adata, layer)
+        values = _checks.values_of(matrix, layer, name=name, base=base, groups=batch)
+        _checks.log_normalised(values, name, layer)
     labels = _labels(
         query if reference is None else reference,
         labels_key,

@@ -12,6 +12,7 @@ from ace import _checks, _storable
 from ace._keys import DIAGNOSTICS, ExplanationKeys, storable
 from ace._matrix import summarise
 from ace._objects import cells_of
+from ace._values import claimed_base, log_base
 from ace.explain import Attribution
 from ace.tl._tables import ExplanationTables
 
@@ -151,8 +152,9 @@ def _rank(
             "copy=True cannot copy an AnnData on disk: leave it out, or pass adata.to_memory()."
         )
     matrix = _checks.matrix_of(adata, layer)
-    values = _checks.input_kind(matrix)
-    _checks.warn_of_counts(values, layer)
+    base = claimed_base(adata, layer)
+    values = _checks.values_of(matrix, layer, base=base, groups=codes)
+    _checks.warn_unless_log(values, layer)
     summary = summarise(matrix, codes, len(names))
     _checks.finite(summary.mean, adata.var_names, layer)
     _checks.not_negative(values, summary.mean, layer)
@@ -160,11 +162,7 @@ def _rank(
 
     every = np.arange(adata.n_vars)
     tables = ExplanationTables(
-        adata.var_names,
-        every,
-        summary,
-        log_base=_checks.log_base(adata) if values == "log" else None,
-        n_genes=n_genes,
+        adata.var_names, every, summary, log_base(values, base), n_genes=n_genes
     )
     by_name = np.argsort(np.argsort(adata.var_names.to_numpy(dtype=object)))
     specific = _specificity(summary.mean)
@@ -198,7 +196,8 @@ def _rank(
             "layer": layer,
             "corr_method": None,
             "min_fraction": float(min_fraction),
-            "values": values,
+            "values": values.kind,
+            "values_total": values.total,
         },
         records=tables.records(),
         scores=tables.scores(),

@@ -69,7 +69,7 @@ class SetUpAce(LatentModel):
             If the matrix holds integer counts.
         """
         setup_method_args = cls._get_setup_method_args(**locals())
-        cls._check_matrix(adata, layer, **kwargs)
+        cls._check_matrix(adata, layer, batch_key, **kwargs)
         fields: list[Any] = [GenesField(REGISTRY_KEYS.X_KEY, layer)]
         if batch_key is not None:
             fields.append(BatchField(REGISTRY_KEYS.BATCH_KEY, batch_key))
@@ -119,7 +119,7 @@ class SetUpAce(LatentModel):
         """
         setup_method_args = cls._get_setup_method_args(**locals())
         location = cls._modalities(mdata, modalities, setup_method_args)
-        cls._check_matrix(mdata.mod[location.layer], layer, **kwargs)
+        cls._check_matrix(mdata.mod[location.layer], layer, batch_key, **kwargs)
         fields: list[Any] = [
             MuDataGenesField(REGISTRY_KEYS.X_KEY, layer, mod_key=location.layer, mod_required=True)
         ]

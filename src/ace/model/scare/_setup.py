@@ -89,7 +89,7 @@ class SetUpScare(LatentModel, BaseMinifiedModeModelClass):
             If the matrix holds no counts.
         """
         setup_method_args = cls._get_setup_method_args(**locals())
-        cls._check_matrix(adata, layer, **kwargs)
+        cls._check_matrix(adata, layer, batch_key, **kwargs)
         columns = [batch_key, labels_key, size_factor_key]
         columns += _checks.column_names(categorical_covariate_keys, "categorical_covariate_keys")
         columns += _checks.column_names(continuous_covariate_keys, "continuous_covariate_keys")
@@ -165,7 +165,7 @@ class SetUpScare(LatentModel, BaseMinifiedModeModelClass):
         """
         setup_method_args = cls._get_setup_method_args(**locals())
         location = cls._modalities(mdata, modalities, setup_method_args)
-        cls._check_matrix(mdata.mod[location.layer], layer, **kwargs)
+        cls._check_matrix(mdata.mod[location.layer], layer, batch_key, **kwargs)
         of: dict[str, list[str]] = {
             "batch_key": [] if batch_key is None else [batch_key],
             "labels_key": [] if labels_key is None else [labels_key],

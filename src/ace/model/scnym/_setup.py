@@ -97,7 +97,7 @@ class SetUpScnym(ClassifierModel):
             If the matrix holds integer counts.
         """
         setup_method_args = cls._get_setup_method_args(**locals())
-        cls._check_matrix(adata, layer, **kwargs)
+        cls._check_matrix(adata, layer, domain_key, **kwargs)
         fields: list[Any] = [
             GenesField(REGISTRY_KEYS.X_KEY, layer),
             LabelsField(REGISTRY_KEYS.LABELS_KEY, labels_key, unlabeled_category),
@@ -151,7 +151,7 @@ class SetUpScnym(ClassifierModel):
         """
         setup_method_args = cls._get_setup_method_args(**locals())
         location = cls._modalities(mdata, modalities, setup_method_args)
-        cls._check_matrix(mdata.mod[location.layer], layer, **kwargs)
+        cls._check_matrix(mdata.mod[location.layer], layer, domain_key, **kwargs)
         fields: list[Any] = [
             MuDataGenesField(
                 REGISTRY_KEYS.X_KEY, layer, mod_key=location.layer, mod_required=True
