@@ -11,7 +11,12 @@ LARGEST_SEED = 2**32 - 1
 
 
 def whole(
-    value: Any, name: str, lowest: int = 1, highest: int | None = None, *, optional: bool = False
+    value: Any,
+    name: str,
+    lowest: int | None = None,
+    highest: int | None = None,
+    *,
+    optional: bool = False,
 ) -> None:
     """Raise a ``ValueError`` unless ``value`` is a whole number in a range.
 
@@ -22,16 +27,17 @@ def whole(
     name
         Its name.
     lowest, highest
-        The range, ends included; ``None``: without end.
+        The range, ends included; ``None``: positive numbers, and without end.
     optional
         Allow ``None``.
     """
     if value is None and optional:
         return
     is_whole = isinstance(value, Integral) and not isinstance(value, bool)
-    if is_whole and lowest <= value and (highest is None or value <= highest):
+    fewest = 1 if lowest is None else lowest
+    if is_whole and fewest <= value and (highest is None or value <= highest):
         return
-    if lowest == 1 and highest is None:
+    if lowest is None:
         kind = "a positive whole number"
     else:
         kind = f"a whole number from {lowest}" + (f" to {highest}" if highest is not None else "")
