@@ -49,7 +49,8 @@ def knn_jaccard(
     Parameters
     ----------
     X
-        Cells × genes, sparse or dense.
+        Cells × genes, sparse or dense, in memory or not: a matrix of a file, or of dask, is read as
+        a whole, sparse if it is.
     labels
         The group of each cell.
     panels
@@ -69,9 +70,12 @@ def knn_jaccard(
 
     Raises
     ------
+    TypeError
+        If ``X`` is an AnnData, or ``panels`` is not a mapping.
     ValueError
-        If there are not more cells than neighbours, if a panel is shorter than asked for or names
-        columns or groups that do not exist, or if values are not finite.
+        If a number is out of range, there are not more cells than neighbours, if a panel is shorter than asked for or names
+        columns or groups that do not exist, or if values are not finite
+        or above 1e15.
 
     References
     ----------

@@ -146,7 +146,8 @@ def explain(
     ValueError
         If a group, method, option or number is not allowed, there is one group only, gene names
         repeat, a gene of the model is missing or a batch unknown to it, its latent space is no
-        differentiable function of the genes, or values are NaN or infinite.
+        differentiable function of the genes, the cells do not differ, or values are NaN, infinite
+        or above 1e15. Nothing has been written then.
 
     Warns
     -----

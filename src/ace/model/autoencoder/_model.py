@@ -66,7 +66,7 @@ class ACE(TrainedAce):
         Number of clusters. ``None``: the labels, if ``labels_key`` was set up, else none.
         ``"auto"``: of largest silhouette from 2 to 20.
     hidden
-        Units of the encoder's hidden layers; the decoder mirrors them.
+        Units of the encoder's hidden layers; the decoder mirrors them. A number is one layer.
     n_selected
         Read only so many genes, chosen in the first half of the training by a concrete selection
         layer (:class:`ace.nn.ConcreteSelector`); the published runs chose 256. ``None``: all.
