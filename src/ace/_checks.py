@@ -75,7 +75,7 @@ def stored_name(key_added: Any) -> str:
     return key_added
 
 
-def matrix_of(adata: AnnData, layer: str | None) -> Any:
+def matrix_of(adata: AnnData, layer: Any) -> Any:
     """Give the matrix of a layer, or ``X``.
 
     Raises

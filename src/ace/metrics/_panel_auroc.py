@@ -76,9 +76,8 @@ def panel_auroc(
     Parameters
     ----------
     X
-        Cells × genes, sparse or dense, in memory or not: a matrix of a file, or of dask, is read as
-        a whole, sparse if it is. Only the columns of a
-        panel are ever made dense.
+        Cells × genes, sparse or dense. A matrix on disk or of dask is read into memory. Only the
+        columns of a panel are ever made dense.
     labels
         The group of each cell.
     panels

@@ -140,7 +140,7 @@ class ACE(TrainedAce):
         _checks.one_of(scale, "scale", SCALES)
         hidden = _checks.layers(hidden, "hidden")
         _checks.whole(n_latent, "n_latent", 1)
-        _checks.whole(n_selected, "n_selected", optional=True)
+        _checks.whole(n_selected, "n_selected", 1, optional=True)
         if not (n_clusters is None or (isinstance(n_clusters, str) and n_clusters == "auto")):
             _checks.whole(n_clusters, "n_clusters", 2)
         _checks.number(dropout_rate, "dropout_rate", 0, 1, below=True)
