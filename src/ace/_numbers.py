@@ -13,7 +13,12 @@ LARGEST_SEED = 2**32 - 1
 
 
 def whole(
-    value: Any, name: str, lowest: int = 1, highest: int | None = None, *, optional: bool = False
+    value: Any,
+    name: str,
+    lowest: int | None = None,
+    highest: int | None = None,
+    *,
+    optional: bool = False,
 ) -> None:
     """Raise a ``ValueError`` unless ``value`` is a whole number in a range.
 
@@ -24,21 +29,18 @@ def whole(
     name
         Its name.
     lowest, highest
-        The range, ends included; ``None``: without end.
+        The range, ends included; ``None``: positive numbers, and without end.
     optional
         Allow ``None``.
     """
     if value is None and optional:
         return
     is_whole = isinstance(value, Integral) and not isinstance(value, bool)
-    if (
-        is_whole
-        and lowest <= value
-        and value < TOO_LARGE
-        and (highest is None or value <= highest)
-    ):
+    fewest = 1 if lowest is None else lowest
+    last = TOO_LARGE - 1 if highest is None else highest
+    if is_whole and fewest <= value <= last:
         return
-    if lowest == 1 and highest is None:
+    if lowest is None:
         kind = "a positive whole number"
     else:
         kind = f"a whole number from {lowest}" + (f" to {highest}" if highest is not None else "")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import anndata as ad
+import dask.array as da
 import numpy as np
 import pandas as pd
 import pytest
@@ -30,6 +31,9 @@ def _with_matrix(adata: AnnData, fmt: str, folder: Path) -> AnnData:
             other.X = np.asfortranarray(dense)
         case "float64":
             other.X = sparse.csr_matrix(dense.astype(np.float64))
+        case "dask" | "dask_csr":
+            blocks = da.from_array(dense, chunks=(64, dense.shape[1]))
+            other.X = blocks.map_blocks(sparse.csr_matrix) if fmt == "dask_csr" else blocks
         case "backed" | "backed_dense" | "backed_csc":
             other.X = {
                 "backed": sparse.csr_matrix,
@@ -49,6 +53,8 @@ FORMATS = [
     "dense",
     "fortran",
     "float64",
+    "dask",
+    "dask_csr",
     "backed",
     "backed_dense",
     "backed_csc",

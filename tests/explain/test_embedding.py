@@ -111,3 +111,23 @@ def test_no_more_prototypes_than_cells_that_differ(n_different, dtype):
         clustering = fit_clustering(z, codes, n_prototypes=5)
         assert clustering.prototypes.isfinite().all()
         assert (torch.bincount(clustering.group_of) <= n_different).all()
+
+
+def test_stiffness_is_that_of_gaussians():
+    """One over twice the mean squared distance to the own prototype, per dimension."""
+    z = np.array([[0.0, 1.0], [2.0, 1.0], [10.0, 3.0], [10.0, 7.0]])
+    codes = np.array([0, 0, 1, 1])
+    clustering = fit_clustering(z, codes, n_prototypes=1)
+    assert clustering.prototypes.tolist() == [[1, 1], [10, 5]]
+    assert clustering.beta == pytest.approx(0.5 / ((1 + 1 + 4 + 4) / 8))
+
+
+def test_cells_on_their_prototypes_but_for_rounding():
+    """All cells of a group at one place: any stiffness separates, and none may overflow."""
+    rng = np.random.default_rng(0)
+    z = np.repeat([[0.0, 1.0], [3.0, 1.0]], 30, axis=0) + 1e-9 * rng.normal(size=(60, 2))
+    clustering = fit_clustering(z, np.repeat([0, 1], 30))
+    assert clustering.beta <= 1
+    scores = clustering(torch.tensor(z, dtype=torch.float32))
+    assert torch.isfinite(scores).all()
+    assert (scores.argmax(1) == torch.tensor(np.repeat([0, 1], 30))).all()

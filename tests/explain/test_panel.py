@@ -85,6 +85,17 @@ def test_panel_size_counts_the_features_that_matter():
     assert size == 3
 
 
+def test_panel_size_takes_no_feature_for_less_than_a_standard_error():
+    """Features of noise may lower the error a little by chance."""
+    sizes = []
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        x = rng.normal(size=(60, 6))
+        target = x[:, 0] + rng.normal(size=60)
+        sizes.append(panel_size(x, np.full(60, 1 / 60), target, np.random.default_rng(seed)))
+    assert np.mean(np.array(sizes) == 1) >= 0.9
+
+
 def test_redundant_markers_wait():
     """Two copies with noise of the best marker rank first by attribution, not in the panel."""
     rng = np.random.default_rng(3)

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from ace.model._evaluation import calibration
+from ace.model.scnym._calibration import fit_temperature
 
 
 def test_saturated_confidence_and_bounds_are_in_the_bins() -> None:
@@ -31,3 +32,17 @@ def test_error_is_that_of_the_frame() -> None:
         gaps = (frame["accuracy"] - frame["confidence"]).abs() * frame["n_cells"]
         assert frame["n_cells"].sum() == 500
         assert found["ece"] == pytest.approx(gaps.sum() / 500, abs=1e-6)
+
+
+@pytest.mark.parametrize(("n", "margin"), [(8, 4.0), (98, 4.0), (8, 0.5)])
+def test_cells_that_are_all_right_do_not_show_that_none_is_ever_wrong(
+    n: int, margin: float
+) -> None:
+    """Platt's target of n right cells is (n + 1) / (n + 2): log-odds of log(n + 1)."""
+    logits = torch.tensor([[margin, 0.0]]).repeat(n, 1)
+    found = fit_temperature(logits, torch.zeros(n, dtype=torch.long))
+    assert found == pytest.approx(margin / np.log(n + 1), rel=1e-3)
+
+
+def test_temperature_of_no_cells_is_one() -> None:
+    assert fit_temperature(torch.zeros(0, 2), torch.zeros(0, dtype=torch.long)) == 1.0

@@ -464,5 +464,5 @@ def test_a_model_of_other_genes_is_refused(pbmc):
 
 
 def test_empty_objects(cells):
-    with pytest.raises(ValueError, match="one group only"):
+    with pytest.raises(ValueError, match="names no group of the 0 cells"):
         ace.tl.explain(cells[:0].copy(), GROUPBY)

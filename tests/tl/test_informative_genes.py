@@ -91,7 +91,7 @@ def test_without_bins(cells):
     pd.testing.assert_series_equal(part_scores, scores[["g7", "g0"]])
 
 
-@pytest.mark.parametrize("kind", ["dense", "csc", "layer"])
+@pytest.mark.parametrize("kind", ["dense", "csc", "layer", "twice", "zeros"])
 def test_any_matrix(cells, kind):
     ace.tl.informative_genes(cells, "time", within="type")
     other = cells.copy()
@@ -99,6 +99,15 @@ def test_any_matrix(cells, kind):
         other.X = cells.X.toarray()
     elif kind == "csc":
         other.X = sp.csc_matrix(cells.X)
+    elif kind == "twice":  # every value is stored in two parts
+        x = cells.X
+        other.X = sp.csr_matrix(
+            (np.repeat(x.data, 2) / 2, np.repeat(x.indices, 2), 2 * x.indptr), shape=x.shape
+        )
+    elif kind == "zeros":  # zeros are stored too
+        rows, columns = np.indices(cells.shape).reshape(2, -1)
+        other.X = sp.csr_matrix((cells.X.toarray().ravel(), (rows, columns)), cells.shape)
+        assert other.X.nnz == cells.n_obs * cells.n_vars
     else:
         other.layers["log"], other.X = cells.X, None
     layer = "log" if kind == "layer" else None

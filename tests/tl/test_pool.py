@@ -122,6 +122,19 @@ def test_only_some_cells_choose_the_genes(pbmc, monkeypatch):
     assert 100 < len(set(some.adata.var_names) & set(every)) < 200
 
 
+def test_values_that_are_stored_in_two_parts_are_one(two):
+    query, atlas = two
+    expected = pooled(query, atlas).adata.X
+    for adata in (query, atlas):
+        x = adata.X.tocsr()
+        adata.X = sp.csr_matrix(
+            (np.repeat(x.data, 2) / 2, np.repeat(x.indices, 2), 2 * x.indptr), shape=x.shape
+        )
+    found = pooled(query, atlas).adata.X
+    assert found.nnz == expected.nnz
+    assert (found != expected).nnz == 0
+
+
 def test_totals_that_differ_are_warned_about(two):
     query, atlas = two
     query.X = query.X.expm1() * 100

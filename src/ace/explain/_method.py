@@ -215,7 +215,7 @@ def frozen(scorer: nn.Module) -> Iterator[None]:
 def at_least_one(**numbers: Any) -> None:
     """Raise unless these options are whole numbers from 1."""
     for name, value in numbers.items():
-        whole(value, name)
+        whole(value, name, 1)
 
 
 def is_range(bounds: Any) -> bool:

@@ -36,6 +36,8 @@ def causal_recovery(panels: Panels, kind: ArrayLike, n_top: int = 20) -> pd.Data
 
     Raises
     ------
+    TypeError
+        If ``panels`` is not a mapping.
     ValueError
         If a panel is shorter than ``n_top`` or names columns that do not exist, or if a gene has
         no kind.

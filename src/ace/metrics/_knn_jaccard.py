@@ -49,7 +49,7 @@ def knn_jaccard(
     Parameters
     ----------
     X
-        Cells × genes, sparse or dense.
+        Cells × genes, sparse or dense. A matrix on disk or of dask is read into memory.
     labels
         The group of each cell.
     panels
@@ -69,9 +69,12 @@ def knn_jaccard(
 
     Raises
     ------
+    TypeError
+        If ``X`` is an AnnData, or ``panels`` is not a mapping.
     ValueError
-        If there are not more cells than neighbours, if a panel is shorter than asked for or names
-        columns or groups that do not exist, or if values are not finite.
+        If a number is out of range, there are not more cells than neighbours, a panel is shorter
+        than asked for or names columns or groups that do not exist, or values are not finite or
+        above 1e15.
 
     References
     ----------

@@ -76,7 +76,8 @@ def panel_auroc(
     Parameters
     ----------
     X
-        Cells × genes, sparse or dense. Only the columns of a panel are ever made dense.
+        Cells × genes, sparse or dense. A matrix on disk or of dask is read into memory. Only the
+        columns of a panel are ever made dense.
     labels
         The group of each cell.
     panels
@@ -111,9 +112,12 @@ def panel_auroc(
 
     Raises
     ------
+    TypeError
+        If ``X`` is an AnnData, or ``panels`` is not a mapping.
     ValueError
-        If a panel is shorter than asked for or names columns or groups that do not exist, if no
-        group has ``min_cells`` cells, or if values are not finite.
+        If a number is out of range, a panel is shorter than asked for or names columns or groups
+        that do not exist, if no group has ``min_cells`` cells and cells for every fold, or if
+        values of a panel are not finite or above 1e15.
 
     References
     ----------

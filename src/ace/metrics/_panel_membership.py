@@ -36,6 +36,8 @@ def panel_membership(
 
     Raises
     ------
+    TypeError
+        If ``panels`` is not a mapping.
     ValueError
         If there is no such group, or a panel names a gene twice.
 

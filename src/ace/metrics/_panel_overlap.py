@@ -62,6 +62,8 @@ def panel_overlap(
 
     Raises
     ------
+    TypeError
+        If ``panels`` is not a mapping.
     ValueError
         If there is no such group or measure, if methods have panels for different groups and no
         group was named, or if a panel names a gene twice.

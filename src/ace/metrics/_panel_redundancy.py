@@ -42,7 +42,8 @@ def panel_redundancy(
     Parameters
     ----------
     X
-        Cells × genes, sparse or dense. Only the columns of a panel are made dense.
+        Cells × genes, sparse or dense. A matrix on disk or of dask is read into memory. Only the
+        columns of a panel are made dense.
     panels
         For each group, column indices of its genes, best first.
     n_top
@@ -60,9 +61,11 @@ def panel_redundancy(
 
     Raises
     ------
+    TypeError
+        If ``X`` is an AnnData, or ``panels`` is not a mapping.
     ValueError
-        If a panel is shorter than asked for or names columns that do not exist, or if values are
-        not finite.
+        If a panel is shorter than asked for or names columns that do not exist, or if values of a
+        panel are not finite or above 1e15.
 
     Examples
     --------

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.colors import LinearSegmentedColormap
 
+from ace._numbers import whole
 from ace.pl._colors import DEPLETED, ENRICHED
 from ace.pl._figure import figure_of, finish, given_axes
 
@@ -149,8 +150,7 @@ def _new_axes(n: int, *, ncols: int, shape: tuple[int, ...]) -> list[Axes]:
     """Axes in threes, placed in inches: near each other within a transition, apart between."""
     from matplotlib import pyplot as plt
 
-    if ncols < 1:
-        raise ValueError(f"ncols={ncols} leaves no room for a transition; pass ncols=1 or more.")
+    whole(ncols, "ncols")
     ncols = min(n, ncols)
     nrows = -(-n // ncols)
     side = (_SIDE * shape[1] / max(shape), _SIDE * shape[0] / max(shape))

@@ -169,10 +169,10 @@ def explain(
     ValueError
         If a group, method, option or number is not allowed, there is one group only, a cell has no
         group, gene names repeat or are missing, a gene of the model is missing or a batch unknown
-        to it, its latent space is no differentiable function of the genes, values are NaN or
-        infinite, a MuData needs a ``modality``, ``adata`` is a view of a file or was opened
-        lazily, a name (of a group, a gene, the result) is one that no file holds, or something
-        else lies under ``key_added``. Nothing has been written then.
+        to it, its latent space is no differentiable function of the genes, the cells do not
+        differ, values are NaN, infinite or above 1e15, a MuData needs a ``modality``, ``adata`` is
+        a view of a file or was opened lazily, a name (of a group, a gene, the result) is one that
+        no file holds, or something else lies under ``key_added``. Nothing has been written then.
 
     Warns
     -----

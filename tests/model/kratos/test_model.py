@@ -404,3 +404,16 @@ def test_held_out_accuracy_on_pbmc3k(data_dir: Path) -> None:
     assert result["n_cells"] > 700
     assert result["accuracy"] >= 0.94
     assert result["ece"] < 0.05
+
+
+def test_a_number_of_units_is_one_layer(pbmc: AnnData) -> None:
+    KRATOS.setup_anndata(pbmc, labels_key="bulk_labels")
+    assert KRATOS(pbmc, n_hidden=7).module.n_latent == 7
+    for bad in (("a",), "64", (), (8, 0), 8.5, None, True):
+        with pytest.raises(ValueError, match="n_hidden"):
+            KRATOS(pbmc, n_hidden=bad)
+    for bad in ("x", 1.0, -0.1, np.nan, True, None):
+        with pytest.raises(ValueError, match="dropout_rate must be a number from 0 below 1"):
+            KRATOS(pbmc, dropout_rate=bad)
+    with pytest.raises(ValueError, match="random_state must be a whole number"):
+        KRATOS(pbmc, random_state="0")

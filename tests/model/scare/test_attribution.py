@@ -263,3 +263,31 @@ def test_cells_without_a_say_do_not_count(network: ScareModule, tensors: Tensors
     expected = _loss(settings)(network, chosen, create_graph=False)
     torch.testing.assert_close(found["share_0"], expected["share_0"])
     torch.testing.assert_close(found["attribution"], expected["attribution"])
+
+
+def test_cells_that_a_mean_is_not_of(network: ScareModule, tensors: Tensors) -> None:
+    """Of no genes there is no share, and of no attribution none either."""
+    both = np.concatenate([TRUTH, np.zeros_like(TRUTH)])
+    genes = Genes(both, np.array([0, 1])).double()  # label 1 has no genes
+    settings = _settings(kind="integrated_gradients", transform="abs_share")
+    criterion = _loss(settings, "share", genes=genes)
+    found = criterion(network, tensors, create_graph=False)
+    alone = _loss(settings, "share", genes=Genes(TRUTH, np.array([0, -1])).double())
+    assert found["attribution_0"] == alone(network, tensors, create_graph=False)["attribution_0"]
+    assert criterion.n_counted["attribution_0"] == 3
+    # A cell that is alone of its type is compared with itself: nothing is attributed to it.
+    tensors = tensors | {REGISTRY_KEYS.LABELS_KEY: torch.tensor([[0], [0], [0], [0], [1]])}
+    criterion = _loss(_settings(reference="label"), "mse")
+    found = criterion(network, tensors, create_graph=False)
+    assert criterion.n_counted == {"attribution_0": 5, "share_0": 4}
+    assert 0 < found["share_0"] <= 1
+
+
+def test_no_cell_is_its_own_reference() -> None:
+    x, labels = torch.zeros(3, 2), torch.zeros(3, dtype=torch.long)
+    z = torch.tensor([[0.0], [1.0], [3.0]])
+    for seed in range(30):
+        torch.manual_seed(seed)
+        for reference in ("minibatch", "label", "neighbor"):
+            found = attribution.partners(reference, x, z, labels)
+            assert (found != torch.arange(3)).all(), reference

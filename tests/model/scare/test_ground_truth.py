@@ -92,7 +92,7 @@ def test_several_are_named_by_number_unless_they_have_names(adata: AnnData) -> N
         (3.0, TypeError, "got float"),
         ([GroundTruth(["CD74"]), ["LYZ"]], TypeError, "GroundTruth objects and nothing else"),
         ([GroundTruth(["CD74"], name="a"), GroundTruth(["LYZ"], name="a")], ValueError, "own"),
-        (GroundTruth(["CD74"], weight=0), ValueError, "positive number"),
+        (GroundTruth(["CD74"], weight=0), ValueError, "must be a number above 0"),
         (GroundTruth("CD74"), KeyError, "To name one gene"),
         (GroundTruth(["CD74"], loss="l2"), ValueError, "loss='l2' is not one of"),
     ],

@@ -93,3 +93,10 @@ def test_no_cell_comes_twice_before_all_have_come_once() -> None:
     assert set(drawn[:7]) == set(drawn[7:14]) == set(range(7))
     assert len(set(drawn[14:])) == 3
     assert len(cycle(np.arange(0), 0, np.random.default_rng(0))) == 0
+
+
+def test_shares_are_exact_on_average() -> None:
+    """Balanced: ten of two classes that nothing divides evenly, over many epochs."""
+    data, classes = _loader([3, 3, 1], 0, balance=1.0)
+    drawn = [np.bincount(classes[np.concatenate(_drawn(data))], minlength=3) for _ in range(200)]
+    np.testing.assert_allclose(np.mean(drawn, axis=0), np.full(3, 7 / 3), atol=0.12)

@@ -476,7 +476,7 @@ def test_other_networks(cells: ad.AnnData, options: dict[str, Any]) -> None:
     [
         ({"n_hidden": 0}, "n_hidden"),
         ({"n_layers": 0}, "n_layers"),
-        ({"dropout_rate": 1.0}, r"\[0, 1\)"),
+        ({"dropout_rate": 1.0}, "dropout_rate must be a number from 0 below 1"),
         ({"normalization": "none"}, "normalization"),
     ],
 )
@@ -495,3 +495,27 @@ def test_training_without_a_cell_of_a_label_is_refused(cells: ad.AnnData) -> Non
     with pytest.raises(ValueError, match=r"no training cell has the labels \['a/b'\]"):
         model.train(external_indexing=[rows], **QUIET)
     assert not model.is_trained
+
+
+@pytest.mark.parametrize("preset", ["default", "supervised", "published"])
+def test_minibatch_of_one_cell_cannot_be_normalised(pbmc: ad.AnnData, preset: str) -> None:
+    SCNYM.setup_anndata(pbmc, "bulk_labels", unlabeled_category="Dendritic")
+    model = SCNYM(pbmc, n_hidden=8)
+    with pytest.raises(ValueError, match=r"one labelled cell .*take batch_size=2 or more"):
+        model.train(max_epochs=1, batch_size=1, preset=preset, enable_progress_bar=False)
+    assert not model.is_trained_
+    model = SCNYM(pbmc, n_hidden=8, normalization="layer")
+    model.train(max_epochs=1, batch_size=1, preset=preset, enable_progress_bar=False)
+    assert np.isfinite(model.get_latent_representation()).all()
+
+
+def test_single_unlabelled_cell_that_the_network_itself_is_asked_about(pbmc: ad.AnnData) -> None:
+    labels = pbmc.obs["bulk_labels"].astype(str).to_numpy()
+    labels[3] = "Unknown"
+    pbmc.obs["mine"] = pd.Categorical(labels)
+    SCNYM.setup_anndata(pbmc, "mine", unlabeled_category="Unknown")
+    with pytest.raises(ValueError, match=r"one unlabelled cell .*add unlabelled cells"):
+        SCNYM(pbmc, n_hidden=8).train(max_epochs=1, preset="published", enable_progress_bar=False)
+    model = SCNYM(pbmc, n_hidden=8)  # a teacher is not in training
+    model.train(max_epochs=1, enable_progress_bar=False)
+    assert model.is_trained_

@@ -153,6 +153,28 @@ def test_unsure_pseudolabels_are_left_out() -> None:
     assert torch.isfinite(terms["loss"])
 
 
+def test_adversary_is_told_the_domains_of_the_cells_that_it_sees(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    network, batch = _network(normalization="layer"), _batch()
+    batch[DOMAINS_KEY] = torch.arange(14)[:, None]
+    with torch.no_grad():
+        p = torch.softmax(network.classify(batch[REGISTRY_KEYS.X_KEY][6:]), 1).amax(1)
+    threshold = float(p.sort().values[4:6].mean())  # three of the eight are above
+    told: list[torch.Tensor] = []
+
+    def loss(z: torch.Tensor, domains: torch.Tensor, weight: float) -> torch.Tensor:
+        assert len(z) == len(domains)
+        told.append(domains[:, 0])
+        return z.sum() * weight
+
+    monkeypatch.setattr(network, "adversarial_loss", loss)
+    plan = _plan(network, confidence_threshold=threshold, adversary_confident_only=True)
+    plan.step(batch)
+    sure = torch.nonzero(p >= threshold).flatten() + 6
+    assert told[0].tolist() == [*range(6), *sure.tolist()]
+
+
 def test_nothing_to_learn_from_is_no_error() -> None:
     """Cells without labels of which the network is sure of none."""
     plan = _plan(_network(), confidence_threshold=0.9999, adversary_weight=0.0)

@@ -66,7 +66,7 @@ class ACE(TrainedAce):
         Number of clusters. ``None``: the labels, if ``labels_key`` was set up, else none.
         ``"auto"``: of largest silhouette from 2 to 20.
     hidden
-        Units of the encoder's hidden layers; the decoder mirrors them.
+        Units of the encoder's hidden layers; the decoder mirrors them. A number is one layer.
     n_selected
         Read only so many genes, chosen in the first half of the training by a concrete selection
         layer (:class:`ace.nn.ConcreteSelector`); the published runs chose 256. ``None``: all.
@@ -140,7 +140,7 @@ class ACE(TrainedAce):
         _checks.one_of(scale, "scale", SCALES)
         hidden = _checks.layers(hidden, "hidden")
         _checks.whole(n_latent, "n_latent", 1)
-        _checks.whole(n_selected, "n_selected", optional=True)
+        _checks.whole(n_selected, "n_selected", 1, optional=True)
         if not (n_clusters is None or (isinstance(n_clusters, str) and n_clusters == "auto")):
             _checks.whole(n_clusters, "n_clusters", 2)
         _checks.number(dropout_rate, "dropout_rate", 0, 1, below=True)

@@ -46,7 +46,7 @@ class KRATOS(ClassifierModel):
     registry
         Registry of a saved model; used by :meth:`load`.
     n_hidden
-        Units of each hidden layer; the last is the embedding.
+        Units of each hidden layer; the last is the embedding. A number is one layer.
     dropout_rate
         Fraction of hidden units dropped in training.
     loss

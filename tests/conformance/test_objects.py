@@ -1,0 +1,121 @@
+"""Whatever object brings the cells, the model is the same; results go where they are told."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import anndata as ad
+import mudata
+import numpy as np
+import pytest
+from scipy import sparse
+from tests.fuzz._judge import changes, snapshot
+
+import ace
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+    from tests.conformance.conftest import ModelCase
+
+
+def _in_mudata(adata: AnnData) -> mudata.MuData:
+    """The cells as one of two modalities."""
+    protein = ad.AnnData(sparse.csr_matrix((adata.n_obs, 3), dtype=np.float32))
+    protein.obs_names, protein.var_names = adata.obs_names, ["P1", "P2", "P3"]
+    with mudata.set_options(pull_on_update=False):
+        return mudata.MuData({"rna": adata.copy(), "protein": protein})
+
+
+@pytest.fixture(scope="session")
+def model_of_mudata(case: ModelCase, _cells: AnnData) -> Any:
+    """A model that was set up with a MuData and trained."""
+    places = dict.fromkeys(["layer", *case.setup], "rna")
+    mdata = _in_mudata(_cells)
+    case.cls.setup_mudata(mdata, modalities=places, **case.setup)
+    model = case.cls(mdata, **case.init | {"random_state": 0})
+    case.fit(model)
+    return model
+
+
+def test_mudata_makes_the_same_model(
+    case: ModelCase, model: Any, model_of_mudata: Any, query: AnnData
+) -> None:
+    np.testing.assert_array_equal(case.outputs(model_of_mudata), case.outputs(model))
+    np.testing.assert_array_equal(case.outputs(model_of_mudata, query), case.outputs(model, query))
+    np.testing.assert_array_equal(
+        case.outputs(model_of_mudata, _in_mudata(query)), case.outputs(model, query)
+    )
+
+
+@pytest.mark.filterwarnings("ignore:the scorer gives only")  # of so few epochs
+def test_model_of_a_mudata_is_explained_alike(
+    case: ModelCase, model: Any, model_of_mudata: Any, adata: AnnData
+) -> None:
+    if case.cls._expects_counts:
+        with pytest.raises(ValueError, match="set up with a MuData"):
+            ace.tl.explain(adata, "bulk_labels", model=model_of_mudata)
+        return
+    for name, used in (("one", model), ("other", model_of_mudata)):
+        ace.tl.explain(
+            adata, "bulk_labels", model=used, method="saliency", n_cells=30, key_added=name
+        )
+    np.testing.assert_array_equal(adata.varm["one_scores"], adata.varm["other_scores"])
+    assert adata.uns["one"]["params"] == adata.uns["other"]["params"]
+
+
+@pytest.mark.filterwarnings("ignore:there are only")
+@pytest.mark.filterwarnings("ignore:the scorer gives only")
+def test_key_added_is_all_that_is_written(model: Any, adata: AnnData) -> None:
+    before = snapshot(adata)
+    ace.tl.explain(adata, "bulk_labels", model=model, method="saliency", n_cells=30)
+    ace.tl.explain(
+        adata,
+        "bulk_labels",
+        model=model,
+        method="saliency",
+        n_cells=30,
+        per_cell=True,
+        key_added="mine",
+    )
+    written = {"uns/ace", "varm/ace_scores", "uns/mine", "varm/mine_scores", "layers/mine_cells"}
+    assert set(changes(before, adata)) == {f"{place} appeared" for place in written}
+    np.testing.assert_array_equal(adata.varm["mine_scores"], adata.varm["ace_scores"])
+    del adata.uns["ace"], adata.varm["ace_scores"]
+    ace.tl.fssf(
+        adata, model, list(model.var_names[:5]), "bulk_labels", n_random=0, key_added="founder"
+    )
+    written = {"uns/mine", "varm/mine_scores", "layers/mine_cells", "uns/founder"}
+    written |= {"obsm/X_founder"}
+    found = changes(before, adata, ("obs/founder_subcluster",))
+    assert set(found) == {f"{place} appeared" for place in written}
+    assert "founder_subcluster" in adata.obs
+
+
+def test_query_goes_on_from_the_reference(case: ModelCase, model: Any, adata: AnnData) -> None:
+    if not hasattr(case.cls, "load_query_data"):
+        pytest.skip("cells of a query are only asked about")
+    reference = {name: value.clone() for name, value in model.module.state_dict().items()}
+    query = adata[::3, ::-1].copy()  # cells of every batch
+    expected = case.outputs(model, query)
+    before = snapshot(query)
+    made = case.cls.load_query_data(query, model)
+    assert made.adata is query
+    assert not changes(before, query, ("obs/_scvi", "uns/_scvi", "obsm/_scvi"))
+    made.is_trained_ = True  # before its own training it says what the reference says
+    np.testing.assert_allclose(case.outputs(made), expected, rtol=1e-5, atol=1e-6)
+    case.fit(made, max_epochs=2)
+    assert np.isfinite(case.outputs(made)).all()
+    assert not np.allclose(case.outputs(made), expected, rtol=1e-5, atol=1e-6)
+    for name, value in model.module.state_dict().items():
+        assert bool((value == reference[name]).all()), name
+    np.testing.assert_array_equal(case.outputs(model, query), expected)
+
+
+def test_query_lacks_no_gene(case: ModelCase, model: Any, adata: AnnData) -> None:
+    if not hasattr(case.cls, "load_query_data"):
+        pytest.skip("cells of a query are only asked about")
+    query = adata[:90, 2:].copy()
+    before = snapshot(query)
+    with pytest.raises(ValueError, match="2 of the 765 genes"):
+        case.cls.load_query_data(query, model)
+    assert not changes(before, query)
