@@ -10,17 +10,18 @@ import numpy as np
 import pandas as pd
 
 from ace import _columns, _storable
+from ace._arguments import LARGEST_SEED as LARGEST_SEED
+from ace._arguments import number as number
+from ace._arguments import one_of as one_of
+from ace._arguments import seed as seed
+from ace._arguments import whole as whole
 from ace._kinds import NAMES
 from ace._listed import listed
-from ace._numbers import LARGEST_SEED as LARGEST_SEED
-from ace._numbers import number as number
-from ace._numbers import seed as seed
-from ace._numbers import whole as whole
 from ace._values import describe
 from ace._warn import warn
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Sequence
 
     from anndata import AnnData
 
@@ -34,19 +35,6 @@ MIN_FIDELITY = 0.9
 
 #: Squares of larger values, summed over genes, leave the range of single precision.
 LARGEST = 1e15
-
-
-def one_of(value: Any, name: str, allowed: Collection[Any]) -> None:
-    """Raise a ``ValueError`` with the nearest allowed values if ``value`` is not one of them."""
-    try:
-        known = value in allowed
-    except (TypeError, ValueError):  # arrays and pandas.NA compare to no truth value
-        known = False
-    if known:
-        return
-    near = difflib.get_close_matches(str(value), [str(a) for a in allowed], n=3)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
-    raise ValueError(f"{name}={value!r:.80} is not one of {listed(allowed, 30)}.{hint}")
 
 
 def positive(value: Any, name: str, *, optional: bool = True) -> None:

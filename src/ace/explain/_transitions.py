@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ace._arguments import number
 from ace._listed import listed
-from ace._numbers import number
 from ace.explain._cells import BATCH_SIZE
 from ace.explain._method import frozen, is_range
 from ace.explain._scorer import GroupScorer

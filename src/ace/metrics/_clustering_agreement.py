@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import adjusted_mutual_info_score, adjusted_rand_score, silhouette_score
 
+from ace._arguments import seed, whole
 from ace._listed import listed
-from ace._numbers import seed, whole
 from ace.metrics._inputs import check_labels, check_latent
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from sklearn.neighbors import KNeighborsClassifier
 
+from ace._arguments import whole
 from ace._listed import listed
-from ace._numbers import whole
 from ace.metrics._inputs import check_labels, check_latent
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from sklearn.model_selection import StratifiedShuffleSplit
 
+from ace._arguments import seed, whole
 from ace._listed import listed
-from ace._numbers import seed, whole
 from ace.metrics._inputs import check_labels
 
 if TYPE_CHECKING:

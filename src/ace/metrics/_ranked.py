@@ -9,8 +9,8 @@ from typing import Any, TypeAlias
 import numpy as np
 import pandas as pd
 
+from ace._arguments import number
 from ace._listed import listed
-from ace._numbers import number
 from ace.metrics._inputs import add_panel
 
 #: ``{group: genes, best first}``, a frame with a column for each group, such a record array as

@@ -10,7 +10,7 @@ from lightning.pytorch import LightningDataModule
 from scvi import REGISTRY_KEYS
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from ace._numbers import number
+from ace._arguments import number
 from ace.model._processes import share_of
 
 if TYPE_CHECKING:

@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ace._arguments import number
 from ace._keys import DEFAULT_ANNOTATION_KEY
 from ace._listed import listed
-from ace._numbers import number
 from ace.get import annotation_df
 from ace.pl._colors import CONFIDENCE, DEPLETED
 from ace.pl._figure import figure_of, finish, grid_of_axes, wrap

@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ace._arguments import number
 from ace._fssf_keys import DEFAULT_FSSF_KEY
 from ace._listed import listed
-from ace._numbers import number
 from ace.get import fssf_df
 from ace.pl._colors import DEPLETED, ENRICHED
 from ace.pl._figure import figure_of, finish, wrap

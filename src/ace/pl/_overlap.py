@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ace._arguments import whole
 from ace._listed import listed
-from ace._numbers import whole
 from ace.metrics import panel_membership
 from ace.pl._colors import ENRICHED
 from ace.pl._figure import figure_of, finish, fit_figure, wrap

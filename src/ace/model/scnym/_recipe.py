@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from ace._checks import number, one_of, whole
+from ace._arguments import number, one_of, whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
