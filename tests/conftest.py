@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import os
+import tempfile
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import anndata as ad
 import matplotlib
 import numpy as np
+import pandas as pd
 import pytest
+import scipy.sparse as sp
 import torch
 
 # Before anything imports pyplot: no test opens a window.
 matplotlib.use("Agg")
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from anndata import AnnData
 
@@ -59,3 +65,59 @@ def data_dir() -> Path:
     if not folder.is_dir():
         pytest.skip(f"needs real data: ACE_DATA_DIR={value} is not a folder")
     return folder
+
+
+# -- what an object holds ---------------------------------------------------------------------
+
+PLACES = ("X", "layers", "obs", "var", "uns", "obsm", "varm", "obsp", "varp")
+
+
+def contents(value: Any, *, exact: bool) -> Any:
+    """Everything that is in an object, deeply, as plain Python; ``exact``: with its types."""
+    if isinstance(value, ad.AnnData):
+        found = {place: contents(getattr(value, place), exact=exact) for place in PLACES}
+    elif isinstance(value, Mapping):
+        found = {key: contents(item, exact=exact) for key, item in value.items()}
+    elif isinstance(value, pd.DataFrame):
+        columns = {str(k): contents(v.array, exact=exact) for k, v in value.items()}
+        named = [value.index.name, value.columns.name] if exact else []
+        found = {"columns": columns, "index": [str(i) for i in value.index], "names": named}
+    elif isinstance(value, pd.Categorical):
+        found = [contents(value.categories, exact=exact), value.codes.tolist(), value.ordered]
+    elif sp.issparse(value):
+        found = contents(value.toarray(), exact=exact)
+    elif isinstance(value, np.ndarray) and value.dtype.names:
+        found = {name: contents(value[name], exact=exact) for name in value.dtype.names}
+    elif isinstance(value, list | tuple) or getattr(value, "shape", ()):
+        array = np.asarray(value)
+        if array.dtype.kind in "iufb":
+            found = (array.shape, array.astype(np.float64).tobytes())
+        else:
+            found = [contents(item, exact=exact) for item in array.tolist()]
+    elif isinstance(value, float | np.floating) and np.isnan(value):
+        found = "NaN"
+    else:
+        found = value.item() if isinstance(value, np.generic) else value
+    return (type(value), str(getattr(value, "dtype", "")), found) if exact else found
+
+
+@pytest.fixture(scope="session")
+def snapshot() -> Callable[[ad.AnnData], Any]:
+    """Everything that is in an object, to be compared with what is there after a call."""
+    return partial(contents, exact=True)
+
+
+@pytest.fixture(scope="session")
+def survives_files() -> Callable[..., ad.AnnData]:
+    """Check that an object comes back from Zarr and from h5ad as it was; give the last."""
+
+    def check(adata: ad.AnnData, formats: Sequence[str] = ("zarr", "h5ad")) -> ad.AnnData:
+        before = contents(adata, exact=False)
+        for name in formats:
+            with tempfile.TemporaryDirectory() as folder:
+                getattr(adata, f"write_{name}")(f"{folder}/x.{name}")
+                read = getattr(ad, f"read_{name}")(f"{folder}/x.{name}")
+            assert contents(read, exact=False) == before
+        return read
+
+    return check

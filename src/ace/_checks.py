@@ -4,48 +4,37 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Hashable, Iterable
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-import scipy.sparse as sp
 
-from ace._matrix import read_rows
-from ace._numbers import LARGEST_SEED as LARGEST_SEED
-from ace._numbers import number as number
-from ace._numbers import seed as seed
-from ace._numbers import whole as whole
+from ace import _columns, _storable
+from ace._arguments import LARGEST_SEED as LARGEST_SEED
+from ace._arguments import number as number
+from ace._arguments import one_of as one_of
+from ace._arguments import seed as seed
+from ace._arguments import whole as whole
+from ace._kinds import NAMES
+from ace._listed import listed
+from ace._values import describe
 from ace._warn import warn
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Sequence
 
     from anndata import AnnData
 
-#: Cells looked at to tell counts from normalised values.
-N_CELLS_LOOKED_AT = 200
+    from ace._kinds import Values
+
+#: Totals of the same genes that differ more, in the median cell, are no difference of cells.
+MAX_RATIO_OF_TOTALS = 3.0
 
 #: Agreement of a scorer with the given groups under which its explanation is doubtful.
 MIN_FIDELITY = 0.9
 
 #: Squares of larger values, summed over genes, leave the range of single precision.
 LARGEST = 1e15
-
-InputKind = Literal["counts", "log", "scaled", "other"]
-
-
-def one_of(value: Any, name: str, allowed: Collection[Any]) -> None:
-    """Raise a ``ValueError`` with the nearest allowed values if ``value`` is not one of them."""
-    try:
-        known = value in allowed
-    except (TypeError, ValueError):  # arrays and pandas.NA compare to no truth value
-        known = False
-    if known:
-        return
-    near = difflib.get_close_matches(str(value), [str(a) for a in allowed], n=3)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
-    shown = list(allowed) if len(allowed) <= 30 else [*list(allowed)[:30], "..."]
-    raise ValueError(f"{name}={value!r} is not one of {shown}.{hint}")
 
 
 def positive(value: Any, name: str, *, optional: bool = True) -> None:
@@ -68,15 +57,8 @@ def layers(units: Any, name: str) -> tuple[int, ...]:
     return tuple(int(n) for n in each)
 
 
-def stored_name(key_added: Any) -> str:
-    """Give a name that a result can be stored under."""
-    if not isinstance(key_added, str) or not key_added or "/" in key_added:
-        raise ValueError(f"key_added must be a name without a '/', got {key_added!r}.")
-    return key_added
-
-
-def matrix_of(adata: AnnData, layer: Any) -> Any:
-    """Give the matrix of a layer, or ``X``.
+def matrix_of(adata: AnnData, layer: Any, name: str = "adata") -> Any:
+    """Give the matrix of a layer, or ``X``, of the object that the user calls ``name``.
 
     Raises
     ------
@@ -86,44 +68,56 @@ def matrix_of(adata: AnnData, layer: Any) -> Any:
         If ``X`` is empty or there are no cells.
     """
     if adata.n_obs == 0 or adata.n_vars == 0:
-        raise ValueError(f"adata is empty: {adata.n_obs} cells x {adata.n_vars} genes.")
+        raise ValueError(f"{name} is empty: {adata.n_obs} cells x {adata.n_vars} genes.")
     if layer is not None:
         if not isinstance(layer, Hashable) or layer not in adata.layers:
             raise KeyError(
-                f"there is no layer {layer!r}; adata.layers has {list(adata.layers)}, and "
-                "layer=None takes adata.X."
+                f"there is no layer {layer!r} in {name}; {name}.layers has "
+                f"{listed(adata.layers)}, and layer=None takes {name}.X."
             )
         return adata.layers[layer]
     if adata.X is None:
-        raise ValueError(f"adata.X is empty; name one of the layers {list(adata.layers)}.")
+        raise ValueError(f"{name}.X is empty; name one of the layers {listed(adata.layers)}.")
     return adata.X
 
 
-def unique_genes(adata: AnnData) -> None:
-    """Raise if a gene name occurs twice."""
+def not_raw(use_raw: Any) -> None:
+    """Raise if ``adata.raw`` is asked for, as in scanpy."""
+    if not use_raw:
+        return
+    raise ValueError(
+        f"use_raw={use_raw!r}: only adata.X and adata.layers are read, never adata.raw. To "
+        "read its values, pass `adata.raw.to_adata()`, or put them in a layer (layer=...)."
+    )
+
+
+def unique_genes(adata: AnnData, name: str = "adata") -> None:
+    """Raise if a gene has no name, that of another gene, or one that no file holds."""
+    nameless = adata.var_names.isna()
+    if nameless.any():
+        raise ValueError(
+            f"{int(nameless.sum())} genes have no name in {name}.var_names. Leave them out with "
+            f"`{name} = {name}[:, {name}.var_names.notna()].copy()`, or name them."
+        )
     if not adata.var_names.is_unique:
         twice = adata.var_names[adata.var_names.duplicated()].unique()
         raise ValueError(
-            f"{len(twice)} gene names occur more than once, such as {list(twice[:3])}. Make them "
-            "unique with `adata.var_names_make_unique()`."
+            f"{len(twice)} gene names occur more than once in {name}, such as "
+            f"{listed(twice[:3])}. Make them unique with `{name}.var_names_make_unique()`."
         )
+    _storable.text(adata.var_names, "names of genes", "Rename them: adata.var_names = [...].")
 
 
 def column_of(adata: AnnData, key: Any, name: str = "adata") -> pd.Series:
-    """Give a column of ``obs`` of the object that the user calls ``name``.
-
-    Raises
-    ------
-    KeyError
-        If there is none, with the nearest.
-    """
-    if not isinstance(key, Hashable) or key not in adata.obs:
-        near = difflib.get_close_matches(str(key), list(map(str, adata.obs.columns)), n=3)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
-        raise KeyError(
-            f"there is no column {key!r} in {name}.obs, which has {list(adata.obs.columns)}.{hint}"
+    """Give a column of ``obs`` of the object that the user calls ``name``, or raise."""
+    if isinstance(key, int | np.integer) and key in adata.obs:
+        raise TypeError(
+            f"a column of {name}.obs is called by its name, got {key!r:.80}. If that is one, "
+            f"make text of them all: {name}.obs.columns = {name}.obs.columns.astype(str)."
         )
-    return adata.obs[key]
+    column = _columns.column_of(adata.obs, key, f"{name}.obs")
+    _storable.text([key], f"the column of {name}.obs", f"Rename it: {name}.obs.rename(...).")
+    return column
 
 
 def column_names(keys: Any, name: str) -> tuple[str, ...]:
@@ -159,7 +153,7 @@ def groups_of(
         If there is no such column.
     ValueError
         If a cell has no group, there are too few groups, names coincide as text, or the column
-        holds measurements.
+        holds measurements or lists, or is there twice.
     """
     column = column_of(adata, groupby)
     if pd.api.types.is_float_dtype(column.dtype):
@@ -167,30 +161,29 @@ def groups_of(
             f"adata.obs[{groupby!r}] holds measurements ({column.dtype}), not groups. If they are "
             f"groups, say so: adata.obs[{groupby!r}] = adata.obs[{groupby!r}].astype('category')."
         )
-    n_missing = int(column.isna().sum())
+    category = _columns.labels_of(column, f"adata.obs[{groupby!r}]")
+    n_missing = int((category.codes < 0).sum())
     if n_missing:
         raise ValueError(
             f"{n_missing} cells have no group in adata.obs[{groupby!r}]. Leave them out with "
             f"`adata = adata[adata.obs[{groupby!r}].notna()].copy()`, or name their group."
         )
-    category = (
-        column if isinstance(column.dtype, pd.CategoricalDtype) else column.astype("category")
-    )
-    if leave_out is not None and leave_out in category.cat.categories:
-        category = category.cat.remove_categories([leave_out])
-    codes = category.cat.codes.to_numpy()
-    used = np.bincount(codes[codes >= 0], minlength=len(category.cat.categories)) > 0
-    unused = list(category.cat.categories[~used])
-    if unused:
+    category = _columns.without(category, leave_out)
+    codes = category.codes
+    used = np.bincount(codes[codes >= 0], minlength=len(category.categories)) > 0
+    unused = category.categories[~used]
+    if len(unused):
         warn(
-            f"categories of adata.obs[{groupby!r}] without a cell are left out: {unused}. Drop "
-            f"them with `adata.obs[{groupby!r}] = "
+            f"categories of adata.obs[{groupby!r}] without a cell are left out: {listed(unused)}. "
+            f"Drop them with `adata.obs[{groupby!r}] = "
             f"adata.obs[{groupby!r}].cat.remove_unused_categories()`.",
         )
-        category = category.cat.remove_unused_categories()
-    names = [str(c) for c in category.cat.categories]
+        category = category.remove_unused_categories()
+    names = [str(c) for c in category.categories]
     if len(set(names)) < len(names):
-        raise ValueError(f"names of groups in adata.obs[{groupby!r}] coincide as text: {names}.")
+        raise ValueError(
+            f"names of groups in adata.obs[{groupby!r}] coincide as text: {listed(names)}."
+        )
     if not names:
         raise ValueError(f"adata.obs[{groupby!r}] names no group of the {adata.n_obs} cells.")
     if len(names) < at_least:
@@ -198,7 +191,7 @@ def groups_of(
             f"adata.obs[{groupby!r}] has one group only, {names}: there is nothing to tell it "
             "from."
         )
-    return category.cat.codes.to_numpy().astype(np.int64), names
+    return category.codes.astype(np.int64), names
 
 
 def chosen_groups(groups: Any, names: Sequence[str]) -> list[int]:
@@ -215,79 +208,177 @@ def chosen_groups(groups: Any, names: Sequence[str]) -> list[int]:
     return [code for code, name in enumerate(names) if name in set(wanted)]
 
 
-def input_kind(matrix: Any) -> InputKind:
-    """Tell counts, log-normalised and scaled values apart, from the first cells.
+def values_of(
+    matrix: Any,
+    layer: str | None,
+    *,
+    name: str = "adata",
+    base: float | None = None,
+    groups: np.ndarray | None = None,
+    columns: np.ndarray | None = None,
+) -> Values:
+    """Tell what the values of a matrix are, from a sample of its cells.
 
-    Returns
-    -------
-    ``"counts"``: whole numbers, not only 0 and 1; ``"scaled"``: some negative; ``"log"``: neither,
-    and none above 20 (the logarithm of 5e8); else ``"other"``.
+    Parameters
+    ----------
+    matrix, base, groups, columns
+        As :func:`ace._values.describe` has them.
+    layer
+        Where the matrix is from, for messages; ``None`` for ``X``.
+    name
+        What the user calls the object.
+
+    Raises
+    ------
+    ValueError
+        If cells of one matrix hold values of different kinds, such as counts and logarithms.
     """
-    part = read_rows(matrix, slice(0, min(matrix.shape[0], N_CELLS_LOOKED_AT)))
-    values = part.data if sp.issparse(part) else np.asarray(part).ravel()
-    values = values[np.isfinite(values)]
-    if values.size == 0:
-        return "other"
-    if values.min() < 0:
-        return "scaled"
-    if values.max() > 1 and (values == np.rint(values)).all():
-        return "counts"
-    return "log" if values.max() <= 20 else "other"
-
-
-def warn_of_counts(kind: InputKind, layer: str | None) -> None:
-    """Warn where counts came and normalised values are expected."""
-    if kind != "counts":
-        return
-    where = "adata.X" if layer is None else f"adata.layers[{layer!r}]"
-    warn(
-        f"{where} holds counts, and equal steps of a count do not mean the same for every gene. "
-        "Normalise first, and keep the counts in a layer:\n"
-        "    sc.pp.normalize_total(adata, target_sum=1e4)\n"
-        "    sc.pp.log1p(adata)",
+    found = describe(matrix, columns=columns, groups=groups, base=base)
+    if found.kind != "mixed":
+        return found
+    message = (
+        f"{_where(name, layer)} holds values of different kinds: {found.detail}. Start from the "
+        "counts of all cells, and normalise them together:\n" + _normalise(name)
     )
+    if found.certain:
+        raise ValueError(message)
+    warn(message.replace(" holds ", " seems to hold ", 1))
+    return found
 
 
-def not_negative(kind: InputKind, means: np.ndarray, layer: str | None) -> None:
-    """Raise if values or means are negative: there are no shares of such an expression."""
-    if kind != "scaled" and not (means < 0).any():
-        return
-    where = "adata.X" if layer is None else f"adata.layers[{layer!r}]"
-    raise ValueError(
-        f"{where} holds negative values (scaled, or corrected for batches), and shares of an "
-        "expression cannot be negative. Name a layer with log-normalised expression (layer=...)."
-    )
-
-
-def warn_unless_counts(kind: InputKind, layer: str | None, model: str) -> None:
-    """Warn a model of counts of what looks like none, and refuse what cannot be any."""
-    where = "adata.X" if layer is None else f"adata.layers[{layer!r}]"
-    mend = f"Name the layer that has them: {model}.setup_anndata(adata, layer='counts', ...)."
-    if kind == "scaled":
-        raise ValueError(f"{where} holds negative values, and {model} models counts. {mend}")
-    if kind == "log":
+def warn_unless_log(values: Values, layer: str | None, name: str = "adata") -> None:
+    """Warn where log-normalised values are expected, and these are not or not all alike."""
+    where = _where(name, layer)
+    if values.kind == "normalised":
         warn(
-            f"{where} holds no whole numbers, and {model} models counts. {mend}",
+            f"{where} holds {NAMES[values.kind]}, and equal steps do not mean the same for every "
+            f"gene. Take the logarithm first:\n    sc.pp.log1p({name})"
+        )
+    elif values.is_linear:
+        warn(
+            f"{where} holds {NAMES[values.kind]}, and equal steps of a count do not mean the same "
+            "for every gene. Normalise first, and keep the counts in a layer:\n"
+            + _normalise(name),
+        )
+    elif values.is_log and values.detail:
+        warn(
+            f"cells of {where} were not normalised alike: {values.detail}. Start from the counts "
+            "of all cells:\n" + _normalise(name)
         )
 
 
-def log_normalised(matrix: Any, name: str, layer: str | None) -> None:
-    """Raise unless a matrix of the object that the user calls ``name`` is log-normalised."""
-    kind = input_kind(matrix)
-    if kind == "log":
+def not_negative(values: Values, means: np.ndarray, layer: str | None) -> None:
+    """Raise if values or means are negative: there are no shares of such an expression."""
+    if (values.kind != "scaled" or values.detail) and not (means < 0).any():
         return
-    where = f"{name}.X" if layer is None else f"{name}.layers[{layer!r}]"
-    holds = {
-        "counts": "counts",
-        "scaled": "negative values (scaled, or corrected for batches)",
-        "other": "values that are no logarithms (above 20, or none but 0)",
-    }
     raise ValueError(
-        f"{where} holds {holds[kind]}, and labels are transferred on log-normalised expression. "
-        "Name a layer that has it, or make it of the counts, alike in all objects:\n"
-        f"    sc.pp.normalize_total({name}, target_sum=1e4)\n"
-        f"    sc.pp.log1p({name})"
+        f"{_where('adata', layer)} holds negative values (scaled, or corrected for batches), and "
+        "shares of an expression cannot be negative. Name a layer with log-normalised expression "
+        "(layer=...)."
     )
+
+
+def warn_unless_counts(values: Values, layer: str | None, model: str) -> None:
+    """Warn a model of counts of what looks like none, and refuse what cannot be any."""
+    where = _where("adata", layer)
+    fix = f"Name the layer that has them: {model}.setup_anndata(adata, layer='counts', ...)."
+    if values.kind == "scaled":
+        holds = "values scaled to unit variance" if values.detail else "negative values"
+        raise ValueError(f"{where} holds {holds}, and {model} models counts. {fix}")
+    if values.kind not in ("counts", "binary"):
+        warn(
+            f"{where} holds no whole numbers ({NAMES[values.kind]}), and {model} models counts. "
+            f"{fix}",
+        )
+
+
+def log_normalised(values: Values, name: str, layer: str | None) -> None:
+    """Refuse what certainly is not log-normalised, warn of what may not be."""
+    if values.is_log:
+        return warn_unless_log(values, layer, name)
+    empty = values.kind == "unknown" and not values.certain
+    holds = "no values but one, or none above 1" if empty else NAMES[values.kind]
+    message = (
+        f"{_where(name, layer)} holds {holds}, and labels are transferred on log-normalised "
+        "expression. Name a layer that has it, or compute it from the counts, in the same way for "
+        f"all objects:\n{_normalise(name)}"
+    )
+    if values.certain and values.kind != "binary":
+        raise ValueError(message)
+    warn(message.replace(" holds ", " seems to hold ", 1))
+    return None
+
+
+def same_values(trained: Values, seen: Values, layer: str | None, model: str) -> None:
+    """Compare the values that a model meets with those that it was trained on.
+
+    Raises
+    ------
+    ValueError
+        If they are certainly of another kind.
+
+    Warns
+    -----
+    UserWarning
+        If they may be, or are on a different scale.
+    """
+    where = _where("adata", layer)
+    if trained.kind != seen.kind:
+        certainty = _certainty_of_difference(trained, seen)
+        if certainty is None:
+            return
+        message = (
+            f"the {model} was trained on {NAMES[trained.kind]}, but {where} "
+            f"{'holds' if certainty else 'seems to hold'} {NAMES[seen.kind]}. Give it values that "
+            "were computed in the same way as those it was trained on."
+        )
+        if certainty:
+            raise ValueError(message)
+        warn(message)
+        return
+    if trained.is_log and trained.base and seen.base and not np.isclose(trained.base, seen.base):
+        warn(
+            f"the {model} was trained on logarithms to base {trained.base:.4g}, but those of "
+            f"{where} are to base {seen.base:.4g}. Multiply them by "
+            f"{np.log(seen.base) / np.log(trained.base):.4g}."
+        )
+        return
+    if trained.kind not in ("normalised", "log-normalised"):
+        return
+    of = "total" if trained.total and seen.total else "median"
+    low, high = sorted(getattr(v, of) or 0.0 for v in (trained, seen))
+    limit = 1.2 if of == "total" else MAX_RATIO_OF_TOTALS
+    if low > 0 and high > limit * low:
+        warn(
+            f"the {model} was trained on cells with a total of {getattr(trained, of):.4g} "
+            f"(before the logarithm{', median over its genes' * (of == 'median')}), but those of "
+            f"{where} have {getattr(seen, of):.4g}: the values are on a different scale. "
+            "Normalise to the same total, from the counts of all genes."
+        )
+
+
+def _certainty_of_difference(trained: Values, seen: Values) -> bool | None:
+    """Whether two kinds surely are different; ``None`` if they may be used alike."""
+    kinds = {trained.kind, seen.kind}
+    for one in (trained, seen):
+        if one.kind == "unknown" and not one.certain:
+            return None  # nothing but zeros, for example
+    if kinds == {"counts", "binary"}:  # few cells may have no gene twice
+        return None if seen.kind == "binary" else False
+    if kinds in ({"counts", "decimal counts"}, {"log-normalised", "log counts"}):
+        return False
+    if trained.is_linear and seen.is_linear:
+        normalised = trained if trained.kind == "normalised" else seen
+        return normalised.total is not None
+    return trained.certain and seen.certain
+
+
+def _where(name: str, layer: str | None) -> str:
+    return f"{name}.X" if layer is None else f"{name}.layers[{layer!r}]"
+
+
+def _normalise(name: str) -> str:
+    return f"    sc.pp.normalize_total({name}, target_sum=1e4)\n    sc.pp.log1p({name})"
 
 
 def warn_of_reserved_name(reference: str, names: Sequence[str], groupby: str) -> None:
@@ -306,7 +397,7 @@ def distinct(stored: Sequence[str], names: Sequence[str]) -> None:
     """Raise if names of groups or pairs of them could not be told apart where they are stored."""
     if len(set(stored)) < len(stored):
         raise ValueError(
-            f"names of groups cannot be told apart where they are stored: {list(names)}. Rename "
+            f"names of groups cannot be told apart where they are stored: {listed(names)}. Rename "
             "them with adata.obs[...].cat.rename_categories."
         )
 
@@ -316,7 +407,8 @@ def warn_of_single_cells(counts: np.ndarray, names: Sequence[str]) -> None:
     single = [name for name, count in zip(names, counts, strict=True) if count == 1]
     if single:
         warn(
-            f"groups of a single cell: {single}. Their panels describe that cell, not a type.",
+            f"groups of a single cell: {listed(single)}. Their panels describe that cell, not a "
+            "type.",
         )
 
 
@@ -327,7 +419,7 @@ def finite(means: np.ndarray, genes: pd.Index, layer: str | None) -> None:
     if bad.any():
         raise ValueError(
             f"{where} has NaN or infinite values in {int(bad.sum())} genes, such as "
-            f"{list(genes[bad][:3])}. Leave these genes out, or mend the values."
+            f"{listed(genes[bad][:3])}. Leave these genes out, or mend the values."
         )
     bad = (np.abs(means) > LARGEST).any(0)
     if bad.any():
@@ -380,8 +472,8 @@ def gene_positions(have: pd.Index, want: Sequence[str], owner: str) -> np.ndarra
     if missing:
         raise ValueError(
             f"{len(missing)} of the {len(want)} genes of {owner} are not in adata, such as "
-            f"{missing[:3]}. Give it the genes that it was trained on; their order does not "
-            "matter."
+            f"{listed(missing[:3])}. Give it the genes that it was trained on; their order does "
+            "not matter."
         )
     return positions
 
@@ -390,7 +482,9 @@ def known_genes(genes: Any, have: pd.Index, owner: str) -> np.ndarray:
     """Positions of the genes of a set, each once and in increasing order; raise if any lacks."""
     is_list = isinstance(genes, Iterable) and not isinstance(genes, str)
     if not is_list or not all(isinstance(gene, str) for gene in genes):
-        raise TypeError(f"genes must be names of genes, such as ['CD3D', 'CD8A'], got {genes!r}.")
+        raise TypeError(
+            f"genes must be names of genes, such as ['CD3D', 'CD8A'], got {genes!r:.80}."
+        )
     want = list(dict.fromkeys(genes))
     if not want:
         raise ValueError("genes names no gene; give one at least.")
@@ -402,7 +496,7 @@ def known_genes(genes: Any, have: pd.Index, owner: str) -> np.ndarray:
         hint = f" Did you mean {', '.join(hints)}?" if hints else ""
         raise ValueError(
             f"{len(missing)} of {len(want)} genes are not among those of {owner}: "
-            f"{missing[:10]}{' and more' * (len(missing) > 10)}.{hint} Keep those that are there: "
+            f"{listed(missing)}.{hint} Keep those that are there: "
             f"[g for g in genes if g in {owner}.var_names]."
         )
     return np.sort(positions)
@@ -421,7 +515,7 @@ def not_a_function_of_genes(adata: AnnData, use_rep: str) -> Exception:
     """Error for coordinates that someone wants to explain through, such as Harmony's."""
     if use_rep not in adata.obsm:
         return KeyError(
-            f"there is no {use_rep!r} in adata.obsm, which has {list(adata.obsm)}. To explain "
+            f"there is no {use_rep!r} in adata.obsm, which has {listed(adata.obsm)}. To explain "
             "through a model, pass the trained model itself."
         )
     return ValueError(

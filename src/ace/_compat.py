@@ -6,26 +6,43 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+from lightning.pytorch.trainer.states import TrainerStatus
 from scvi.data._utils import _get_adata_minify_type as minified_type
 from scvi.model._utils import _init_library_size as init_library_size
-from scvi.model._utils import get_max_epochs_heuristic
+from scvi.model._utils import get_max_epochs_heuristic, parse_device_args
+from scvi.train import _callbacks
+
+try:
+    from scvi.model.base._base_model import _write_adata as write_mudata
+except ImportError:  # scvi-tools 1.4 and the mudata of its time
+
+    def write_mudata(mdata: MuData, path: Any, **kwargs: Any) -> None:
+        """Write a MuData to a file."""
+        mdata.write(path, **kwargs)
+
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
+    import torch
     from anndata import AnnData
     from mudata import MuData
     from scvi.model.base import BaseModelClass
 
 __all__ = [
+    "checkpoints_read_by",
+    "ensure_own_identity",
     "forget",
     "get_max_epochs_heuristic",
     "init_library_size",
     "is_copy_of_registered",
     "minified_type",
-    "own_identity",
+    "running_trainer",
     "small_category_warning",
+    "torch_device",
+    "unchanged_on_error",
     "var_names_warning",
+    "write_mudata",
 ]
 
 #: Where scvi-tools keeps the identity of an object that was set up.
@@ -47,19 +64,10 @@ def is_copy_of_registered(model_cls: type[BaseModelClass], adata: AnnData | MuDa
     return manager is not None and manager.adata is not adata
 
 
-@contextmanager
-def own_identity(model_cls: type[BaseModelClass], adata: AnnData | MuData) -> Iterator[None]:
-    """Set ``adata`` up inside: a copy gets an identity of its own, unless the set-up fails."""
-    if not is_copy_of_registered(model_cls, adata):
-        yield
-        return
-    identity = adata.uns[_UUID_KEY]
-    adata.uns[_UUID_KEY] = str(uuid4())
-    try:
-        yield
-    except Exception:
-        adata.uns[_UUID_KEY] = identity
-        raise
+def ensure_own_identity(model_cls: type[BaseModelClass], adata: AnnData | MuData) -> None:
+    """Give a copy of an object that was set up an identity of its own."""
+    if is_copy_of_registered(model_cls, adata):
+        adata.uns[_UUID_KEY] = str(uuid4())
 
 
 def forget(model: BaseModelClass, adata: AnnData | MuData) -> None:
@@ -67,3 +75,83 @@ def forget(model: BaseModelClass, adata: AnnData | MuData) -> None:
     identity = adata.uns.get(_UUID_KEY)
     type(model)._per_instance_manager_store.get(model.id, {}).pop(identity, None)
     type(model)._setup_adata_manager_store.pop(identity, None)
+
+
+@contextmanager
+def unchanged_on_error(
+    model_cls: type[BaseModelClass], adata: AnnData | MuData | None
+) -> Iterator[None]:
+    """Leave an object as it was if registering it, or what follows, fails."""
+    parts = [] if adata is None else [adata, *getattr(adata, "mod", {}).values()]
+    holders = [holder for part in parts for holder in (part.obs, part.obsm, part.uns)]
+    before = [_registered(holder) for holder in holders]
+    managers = _managers(model_cls, adata)
+    try:
+        yield
+    except BaseException:
+        for holder, old in zip(holders, before, strict=True):
+            for key in _registered(holder):
+                del holder[key]
+            for key, value in old.items():
+                holder[key] = value
+        for identity in _managers(model_cls, adata):
+            del model_cls._setup_adata_manager_store[identity]
+        model_cls._setup_adata_manager_store.update(managers)
+        raise
+
+
+def _managers(model_cls: type[BaseModelClass], adata: AnnData | MuData | None) -> dict[str, Any]:
+    managers: dict[str, Any] = model_cls._setup_adata_manager_store
+    return {key: each for key, each in managers.items() if each.adata is adata}
+
+
+def _registered(holder: Any) -> dict[str, Any]:
+    """What a set-up wrote; it replaces values, and changes none in place."""
+    return {key: holder[key] for key in list(holder) if str(key).startswith("_scvi_")}
+
+
+def torch_device(accelerator: str, device: int | str) -> torch.device:
+    """Give the device that scvi-tools would choose."""
+    return parse_device_args(
+        accelerator=accelerator,
+        devices=device,
+        return_device="torch",
+        validate_single_device=True,
+    )[2]
+
+
+# -- checkpoints -------------------------------------------------------------------------------
+
+
+def running_trainer(model: BaseModelClass) -> Any:
+    """Give the trainer that is training a model now, where a checkpoint callback saves it."""
+    trainer = getattr(model, "trainer", None)
+    if trainer is None or trainer.state.status != TrainerStatus.RUNNING:
+        return None
+    return trainer
+
+
+@contextmanager
+def checkpoints_read_by(
+    read_weights: Callable[[str], dict[str, torch.Tensor] | None],
+) -> Iterator[None]:
+    """Let scvi-tools' ``SaveCheckpoint`` read back models that are no pickles, inside.
+
+    Parameters
+    ----------
+    read_weights
+        Gives the weights of the model in a folder, ``None`` if it cannot.
+    """
+    original = _callbacks._load_saved_files
+
+    def load(dir_path: str, *args: Any, **kwargs: Any) -> Any:
+        weights = read_weights(dir_path)
+        return (
+            original(dir_path, *args, **kwargs) if weights is None else (None, None, weights, None)
+        )
+
+    _callbacks._load_saved_files = load
+    try:
+        yield
+    finally:
+        _callbacks._load_saved_files = original

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ace._keys import require_free
+from ace._keys import not_the_index, require_free
 
 if TYPE_CHECKING:
     import numpy as np
@@ -48,6 +48,7 @@ class FssfKeys:
 
     def require_free(self, adata: AnnData) -> None:
         """Refuse to write over what are no scores, with a ``ValueError``."""
+        not_the_index(adata, self.key, (self.subcluster,))
         if _is_fssf(adata.uns.get(self.uns)):
             return
         require_free(adata, self.key, self._places, "ace.tl.fssf did not write")

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from ace import _storable
+from ace._ranking import Ranking, is_ranking, pack
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -14,23 +18,13 @@ if TYPE_CHECKING:
     import pandas as pd
     from anndata import AnnData
 
+logger = logging.getLogger(__name__)
+
 DEFAULT_KEY = "ace"
 DEFAULT_ANNOTATION_KEY = "scnym"
 
 #: Between the names of two groups in the name of their pair.
 VERSUS = " vs "
-
-#: scanpy's five records, in the dtypes that its plots and the h5ad format accept, and ours.
-RECORD_DTYPES: dict[str, str] = {
-    "names": "O",
-    "scores": "float32",
-    "logfoldchanges": "float32",
-    "pvals": "float64",
-    "pvals_adj": "float64",
-    "enriched": "bool",
-    "pct_in": "float32",
-    "pct_out": "float32",
-}
 
 #: Columns of ``uns[key]["diagnostics"]``, one row a group (or a pair of groups).
 DIAGNOSTICS: tuple[str, ...] = (
@@ -92,12 +86,12 @@ class ExplanationKeys:
 
     @property
     def uns(self) -> str:
-        """``uns``: scanpy's ranking structure, with ``enriched`` and ``diagnostics`` besides."""
+        """``uns``: a ranking in scanpy's structure or a table, ``params`` and ``diagnostics``."""
         return self.key
 
     @property
     def scores(self) -> str:
-        """``varm``: genes × groups, signed scores; columns are :func:`storable` names."""
+        """``varm``: genes × groups, signed scores; an array where files hold no frame."""
         return f"{self.key}_scores"
 
     @property
@@ -106,21 +100,23 @@ class ExplanationKeys:
         return f"{self.key}_cells"
 
     def require_free(self, adata: AnnData) -> None:
-        """Refuse to write over labels that were transferred under the same name.
+        """Refuse to write over what is no ranking of genes, of ours or scanpy's.
 
         Raises
         ------
         ValueError
-            If there are any.
+            If something else lies under a name that an explanation would get.
         """
-        if _is_annotation(adata.uns.get(self.uns)):
-            raise ValueError(
-                f"key_added={self.key!r} would overwrite what ace.tl.annotate stored about its "
-                "labels: choose another name for the explanation."
-            )
+        stored = adata.uns.get(self.uns)
+        if is_ranking(stored):
+            return
+        places = {"varm": (self.scores,), "layers": (self.cells,)}
+        if not (isinstance(stored, dict) and {"params", "names", "scores"} <= stored.keys()):
+            places["uns"] = (self.uns,)
+        require_free(adata, self.key, places, "no ranking of genes wrote")
 
-    def read(self, adata: AnnData) -> dict[str, Any]:
-        """Give the stored ranking structure.
+    def read(self, adata: AnnData) -> Ranking:
+        """Give the stored ranking.
 
         Raises
         ------
@@ -128,25 +124,29 @@ class ExplanationKeys:
             If there is none under this key, with the call that makes one.
         """
         stored = adata.uns.get(self.uns)
-        if not isinstance(stored, dict) or "params" not in stored or "enriched" not in stored:
-            found = [
-                name
-                for name, value in adata.uns.items()
-                if isinstance(value, dict) and {"params", "enriched"} <= value.keys()
-            ]
+        if not is_ranking(stored):
+            found = [name for name, value in adata.uns.items() if is_ranking(value)]
             hint = f" Explanations that are there: {found}." if found else ""
             raise KeyError(
                 f"no explanation in adata.uns[{self.uns!r}].{hint} Make one with "
                 f"ace.tl.explain(adata, groupby=..., key_added={self.key!r})."
             )
-        return stored
+        return Ranking(stored)
+
+    def read_scores(self, adata: AnnData, fields: Sequence[str]) -> np.ndarray | None:
+        """Give the signed scores of all genes, genes × ``fields``; ``None`` if they are gone."""
+        scores = adata.varm.get(self.scores)
+        known = self.read(adata).fields
+        if scores is None or scores.shape[1] != len(known):
+            return None
+        return np.asarray(scores)[:, [known.index(field) for field in fields]]
 
     def write(
         self,
         adata: AnnData,
         *,
         params: dict[str, Any],
-        records: dict[str, pd.DataFrame],
+        records: Mapping[str, Mapping[str, Any]],
         scores: pd.DataFrame,
         frames: dict[str, pd.DataFrame],
         per_cell: Any | None = None,
@@ -160,7 +160,7 @@ class ExplanationKeys:
         params
             How the explanation was made.
         records
-            A frame (ranks × groups) for each name of :data:`RECORD_DTYPES`.
+            For each name of :data:`ace._ranking.RECORD_DTYPES` the values by group, best first.
         scores
             Signed scores, genes × groups.
         frames
@@ -172,13 +172,17 @@ class ExplanationKeys:
         -------
         The places written, as a user would type them.
         """
-        structure: dict[str, Any] = {"params": params}
-        for name, dtype in RECORD_DTYPES.items():
-            structure[name] = records[name].to_records(
-                index=False, column_dtypes=dict.fromkeys(records[name].columns, dtype)
-            )
-        adata.uns[self.uns] = structure | frames
-        adata.varm[self.scores] = scores.rename(columns=storable).astype(np.float32)
+        ranking = pack(records)
+        stored_as = "table" if "table" in ranking else "records"
+        adata.uns[self.uns] = {"params": params | {"stored_as": stored_as}} | ranking | frames
+        columns = scores.rename(columns=storable).astype(np.float32)
+        adata.varm[self.scores] = _storable.frame(columns, adata.var_names)
+        if stored_as == "table":
+            logger.warning(
+                "No file holds scanpy's structure with these %d names: adata.uns[%r]['table'] has "
+                "the ranking instead. ace.get and ace.pl read it by key=%r, scanpy does not.",
+                scores.shape[1], self.uns, self.uns,
+            )  # fmt: skip
         written = [f".uns[{self.uns!r}]", f".varm[{self.scores!r}]"]
         if per_cell is not None:
             adata.layers[self.cells] = per_cell
@@ -238,7 +242,7 @@ class AnnotationKeys:
 
     @property
     def probabilities(self) -> str:
-        """``obsm``: cells × labels; columns are :func:`storable` names."""
+        """``obsm``: cells × labels; an array where files hold no frame."""
         return f"{self.key}_probabilities"
 
     @property
@@ -258,8 +262,10 @@ class AnnotationKeys:
         Raises
         ------
         ValueError
-            If something else lies under a name that an annotation would get.
+            If something else lies under a name that an annotation would get, or cells are
+            indexed under it.
         """
+        not_the_index(adata, self.key, self.columns)
         if _is_annotation(adata.uns.get(self.uns)):
             return
         require_free(
@@ -325,9 +331,11 @@ class AnnotationKeys:
         if self.majority not in columns and self.majority in adata.obs:
             # The votes of an earlier call would no longer belong to the labels beside them.
             del adata.obs[self.majority]
-        adata.obsm[self.probabilities] = probabilities.rename(
-            columns=lambda label: storable(str(label))
-        )
+        names = [str(label) for label in probabilities.columns]
+        soft = probabilities.set_axis([storable(name) for name in names], axis=1)
+        adata.obsm[self.probabilities] = _storable.frame(soft, adata.obs_names)
+        if isinstance(adata.obsm[self.probabilities], np.ndarray):
+            about = about | {"labels": names}
         adata.obsm[self.embedding] = embedding
         adata.uns[self.uns] = about
         places = {"obs": columns, "obsm": (self.probabilities, self.embedding), "uns": [self.uns]}
@@ -336,6 +344,16 @@ class AnnotationKeys:
 
 def _is_annotation(stored: Any) -> bool:
     return isinstance(stored, dict) and {"params", "novelty_threshold"} <= stored.keys()
+
+
+def not_the_index(adata: AnnData, key: str, columns: Iterable[str]) -> None:
+    """Raise if a column is to be called as the index of ``obs``: no file holds both."""
+    name = adata.obs.index.name
+    if name is not None and name in columns:
+        raise ValueError(
+            f"key_added={key!r} would write the column {name!r}, which is the name of the index "
+            "of adata.obs: choose another name, or `adata.obs.index.name = None`."
+        )
 
 
 def require_free(adata: AnnData, key: str, places: Mapping[str, Iterable[str]], who: str) -> None:

@@ -42,6 +42,15 @@ def read_rows(matrix: Any, rows: np.ndarray | slice, columns: np.ndarray | None 
     return part if columns is None else part[:, columns]
 
 
+def all_finite(part: Any) -> bool:
+    """Whether no value is NaN or infinite; costs no memory, and large values do not add up."""
+    values = part.data if sp.issparse(part) else np.asarray(part)
+    if values.size == 0 or values.dtype.kind not in "fc":
+        return True
+    with np.errstate(invalid="ignore"):
+        return bool(np.isfinite(values.min()) and np.isfinite(values.max()))
+
+
 @dataclass(frozen=True)
 class GroupSummary:
     """Summary of every gene in every group, arrays of shape ``(n_groups, n_genes)``."""
@@ -145,7 +154,8 @@ class LogCounts:
 
     def scale(self, part: Any) -> np.ndarray:
         """Total of each cell over the target, of counts of all genes; 1 where there are none."""
-        total = (part if self._columns is None else part[:, self._columns]).sum(1)
+        counted = part if self._columns is None else part[:, self._columns]
+        total = counted.sum(1, dtype=np.float64)
         total = np.asarray(total, dtype=np.float64).ravel()
         return np.where(total > 0, total, self.target) / self.target
 

@@ -5,9 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
+from ace.model import _model_file
+
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from anndata import AnnData
@@ -96,3 +100,154 @@ def test_folder_is_not_overwritten_unasked(model: Any, folder: str) -> None:
     with pytest.raises(ValueError, match="already exists"):
         model.save(folder)
     model.save(folder, overwrite=True)
+
+
+def test_nothing_of_the_training_is_lost(case: ModelCase, model: Any, folder: str) -> None:
+    loaded = case.cls.load(folder, adata=model.adata.copy())
+    for name in ("train_indices", "validation_indices", "test_indices"):
+        np.testing.assert_array_equal(getattr(loaded, name), getattr(model, name))
+        assert getattr(loaded, name).dtype == getattr(model, name).dtype
+    assert loaded.split_fingerprint_ == model.split_fingerprint_
+    assert loaded.split_eligible_ == model.split_eligible_
+    assert loaded.history.keys() == model.history.keys()
+    for name, frame in model.history.items():
+        pd.testing.assert_frame_equal(loaded.history[name], frame)
+    if case.classifies:
+        split = {"split": "validation"}
+        assert loaded.evaluate(**split)["accuracy"] == model.evaluate(**split)["accuracy"]
+
+
+def test_file_gives_the_same_file(case: ModelCase, folder: str, tmp_path: Path) -> None:
+    case.cls.load(folder, adata=False).save(str(tmp_path / "again"))
+    first, again = (
+        _model_file.from_file(path / "model.safetensors")
+        for path in (tmp_path / "model", tmp_path / "again")
+    )
+    assert first.weights.keys() == again.weights.keys()
+    for name, value in first.weights.items():
+        np.testing.assert_array_equal(value, again.weights[name])
+        assert value.dtype == again.weights[name].dtype
+    assert first.attributes.keys() == again.attributes.keys()
+
+
+def _lose_weights(saved: Any) -> None:
+    saved.weights.popitem()
+
+
+def _other_class(saved: Any) -> None:
+    saved.class_name = "SCVI"
+
+
+def _nothing(saved: Any) -> None:
+    pass
+
+
+@pytest.mark.parametrize(
+    ("change", "spoil", "message"),
+    [
+        (_lose_weights, _nothing, "1 missing"),
+        (_other_class, _nothing, "of the class SCVI"),
+        (_nothing, lambda adata: adata[:, 5:].copy(), "5 of the 765 genes"),
+    ],
+)
+def test_failed_loading_leaves_cells_as_they_were(
+    case: ModelCase,
+    folder: str,
+    adata: AnnData,
+    tmp_path: Path,
+    change: Callable[[Any], None],
+    spoil: Callable[[AnnData], AnnData | None],
+    message: str,
+) -> None:
+    path = tmp_path / "model" / "model.safetensors"
+    saved = _model_file.from_file(path)
+    change(saved)
+    path.write_bytes(_model_file.to_file(saved))
+    for registered in (False, True):
+        cells = spoil(adata)
+        cells = adata.copy() if cells is None else cells
+        if registered:
+            case.new(cells)
+        before = cells.copy()
+        calls = [lambda cells=cells: case.cls.load(folder, adata=cells)]
+        if hasattr(case.cls, "load_query_data"):
+            calls.append(lambda cells=cells: case.cls.load_query_data(cells, folder))
+        for call in calls:
+            with pytest.raises(ValueError, match=message):
+                call()
+            pd.testing.assert_frame_equal(cells.obs, before.obs)
+            assert cells.uns.keys() == before.uns.keys()
+            assert cells.uns.get("_scvi_uuid") == before.uns.get("_scvi_uuid")
+            assert set(cells.obsm) == set(before.obsm)
+        if registered:  # the registration of the user is still there
+            case.cls(cells, **case.init)
+
+
+def test_query_from_a_folder(case: ModelCase, model: Any, folder: str, adata: AnnData) -> None:
+    if not hasattr(case.cls, "load_query_data"):
+        pytest.skip(f"{case.name} has no load_query_data")
+    from_folder = case.cls.load_query_data(adata.copy(), folder)
+    from_model = case.cls.load_query_data(adata.copy(), model)
+    for query in (from_folder, from_model):
+        query.is_trained_ = True
+    np.testing.assert_array_equal(case.outputs(from_folder), case.outputs(from_model))
+
+
+@pytest.fixture(scope="module")
+def checkpoints(
+    case: ModelCase, _cells: AnnData, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Any, Any, Path]:
+    from scvi.train import SaveCheckpoint
+
+    folder = tmp_path_factory.mktemp("checkpoints")
+    callback = SaveCheckpoint(
+        dirpath=str(folder),
+        filename="{epoch}",
+        monitor="train_loss",
+        mode="max",  # the first is the "best", and no other callback would choose it
+        save_top_k=-1,
+        load_best_on_end=True,
+    )
+    model = case.trained(_cells.copy(), max_epochs=2, train_size=0.8, callbacks=[callback])
+    return model, callback, folder
+
+
+def test_checkpoint_is_a_whole_model(
+    case: ModelCase, checkpoints: tuple[Any, Any, Path], adata: AnnData
+) -> None:
+    model, callback, folder = checkpoints
+    for epoch in range(2):
+        loaded = case.cls.load(folder / f"epoch={epoch}", adata=adata.copy())
+        assert loaded.is_trained
+        np.testing.assert_array_equal(loaded.train_indices, model.train_indices)
+        np.testing.assert_array_equal(loaded.validation_indices, model.validation_indices)
+        assert loaded.split_fingerprint_ == model.split_fingerprint_
+        for name, frame in model.history.items():
+            pd.testing.assert_frame_equal(loaded.history[name], frame.iloc[: epoch + 1])
+        same = np.array_equal(case.outputs(loaded), case.outputs(model))
+        assert same == (str(folder / f"epoch={epoch}") == callback.best_model_path)
+        if case.name == "SCNYM" and same:
+            assert loaded.temperature_ == model.temperature_
+            assert loaded.novelty_threshold_ == model.novelty_threshold_
+            np.testing.assert_array_equal(loaded.novelty(), model.novelty())
+        if case.name == "ACE" and same:
+            np.testing.assert_array_equal(loaded.centroids_, model.centroids_)
+            np.testing.assert_array_equal(loaded.predict(), model.predict())
+        case.fit(loaded)  # goes on
+        assert len(loaded.history["train_loss"]) == epoch + 1 + case.train["max_epochs"]
+
+
+def test_checkpoint_without_its_cells_says_what_is_missing(
+    case: ModelCase, checkpoints: tuple[Any, Any, Path], query: AnnData
+) -> None:
+    folder = checkpoints[2] / "epoch=0"
+    ask = {"SCNYM": "novelty", "ACE": "predict"}.get(case.name)
+    if ask is None:
+        assert not case.cls.load(folder, adata=False).is_unfinished_
+        return
+    for cells in (False, query):
+        with pytest.warns(UserWarning, match="the cells that it was trained on"):
+            loaded = case.cls.load(folder, adata=cells)
+        with pytest.raises(RuntimeError, match="in the middle of its training"):
+            getattr(loaded, ask)(query)
+        assert len(loaded.get_latent_representation(query)) == 90

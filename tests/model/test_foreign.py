@@ -7,6 +7,7 @@ import warnings
 
 import anndata as ad
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.sparse as sp
 import scvi
@@ -225,7 +226,7 @@ def test_log_normalised_values_are_explained_as_they_are(cells):
     cells.X = cells.layers["counts"]
     other = cells.copy()
     other.X = np.log1p(other.X)
-    with pytest.raises(ValueError, match="trained on counts, and this is another kind"):
+    with pytest.raises(ValueError, match=r"trained on counts, but .*X holds logarithms"):
         ForeignModel(model, other)
 
 
@@ -419,3 +420,37 @@ def test_labels_are_not_needed(cells):
     np.testing.assert_allclose(
         ForeignModel(model, other).embed(every_row(cells)), expected, atol=1e-4
     )
+
+
+@pytest.mark.parametrize(
+    "cls", [scvi.external.POISSONVI, scvi.model.PEAKVI, scvi.model.LinearSCVI]
+)
+def test_models_that_judge_many_cells_read_few(cells, cls):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # these are no fragments
+        cls.setup_anndata(cells, layer="counts", batch_key="batch")
+        model = trained(cls(cells))
+    few = cells[:40].copy()
+    foreign = ForeignModel(model, few)
+    whole = model.get_latent_representation()
+    np.testing.assert_allclose(foreign.embed(np.arange(40)), whole[:40], rtol=1e-3, atol=1e-3)
+    rows = np.array([3, 7])
+    np.testing.assert_allclose(foreign.embed(rows), whole[rows], rtol=1e-3, atol=1e-3)
+    assert foreign.context(rows).shape[0] == 2
+
+
+@pytest.mark.parametrize("dtype", ["string", "category of string"])
+def test_columns_of_any_type(covariate_model, cells, dtype):
+    expected = ForeignModel(covariate_model, cells).context(np.arange(50))
+    other = cells.copy()
+    for column in ("batch", "sex", "site"):
+        other.obs[column] = other.obs[column].astype("string")
+        if dtype != "string":
+            other.obs[column] = other.obs[column].astype("category")
+    other.obs["age"] = other.obs["age"].astype("Float64")
+    other.obs = pd.concat([other.obs, other.obs[["louvain", "louvain"]]], axis=1)
+    found = ForeignModel(covariate_model, other)
+    np.testing.assert_array_equal(found.context(np.arange(50)), expected)
+    other.obs["batch"] = other.obs["batch"].astype("string").where(other.obs["sex"] == "f")
+    with pytest.raises(ValueError, match=r"'batch'.*is missing for"):
+        ForeignModel(covariate_model, other)

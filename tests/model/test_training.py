@@ -4,12 +4,12 @@ import pytest
 import scvi
 import torch
 
+from ace._threads import seeded
 from ace.model._training import (
     TINY_MOMENT,
     drop_tiny_moments,
     flushed_denormals,
     resolve_seed,
-    seeded,
 )
 
 

@@ -8,8 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ace._checks import one_of
-from ace._numbers import number
+from ace._arguments import number, one_of
 from ace._warn import warn
 from ace.explain._method import Attribution, Method, MethodInfo, is_range, score_cells
 from ace.explain._solver import Solver, SolverName

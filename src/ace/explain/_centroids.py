@@ -11,6 +11,7 @@ from scipy.optimize import minimize_scalar
 from scipy.special import logsumexp
 from torch import Tensor, nn
 
+from ace._listed import listed
 from ace.explain._cells import BATCH_SIZE, Rows
 from ace.explain._method import frozen
 from ace.explain._scorer import EmbeddingScorer
@@ -74,7 +75,7 @@ def fit_centroids(embedding: nn.Module, x: Any, labels: Any) -> EmbeddingScorer:
             f"expected one label for each of {len(rows)} rows, got shape {codes.shape}."
         )
     if len(names) < 2:
-        raise ValueError(f"expected two or more groups, got {names.tolist()}.")
+        raise ValueError(f"expected two or more groups, got {listed(names)}.")
     one_hot = torch.nn.functional.one_hot(torch.from_numpy(codes), len(names)).double()
     sums: Tensor | float = 0.0
     squares = 0.0

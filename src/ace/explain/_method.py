@@ -14,7 +14,7 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from ace._numbers import number, whole
+from ace._arguments import number, whole
 from ace._threads import seeded
 from ace.explain._linear_path import embedded, is_linear
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from ace._numbers import number
+from ace._arguments import number
 from ace.explain._cells import BATCH_SIZE, GroupedCells, draw
 from ace.explain._expected_gradients import path_attributions
 from ace.explain._gradient import rows_at_once

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from ace._listed import listed
 from ace.nn import NeuralizedClustering, log_odds
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ class GroupScorer(nn.Module):
         self.feature_names = None if feature_names is None else tuple(feature_names)
         if len(self.groups) < 2 or len(set(self.groups)) < len(self.groups):
             raise ValueError(
-                f"expected two or more different group names, got {list(self.groups)}."
+                f"expected two or more different group names, got {listed(self.groups)}."
             )
 
     @property

@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ace._numbers import number
+from ace._arguments import number
+from ace._listed import listed
 from ace.explain._cells import BATCH_SIZE
 from ace.explain._method import frozen, is_range
 from ace.explain._scorer import GroupScorer
@@ -223,7 +224,7 @@ def _codes(target: str | int | Sequence[str | int], groups: tuple[str, ...], n: 
         )
     unknown = sorted(set(names) - set(groups))
     if unknown:
-        raise ValueError(f"target {unknown} is no group of the scorer; it has {list(groups)}.")
+        raise ValueError(f"target {unknown} is no group of the scorer; it has {listed(groups)}.")
     return torch.tensor([groups.index(name) for name in names])
 
 

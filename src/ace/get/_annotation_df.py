@@ -1,10 +1,12 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from ace._columns import column_of, flags_of, labels_of
 from ace._keys import DEFAULT_ANNOTATION_KEY, AnnotationKeys
+from ace._objects import annotated
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -49,6 +51,7 @@ def annotation_df(adata: AnnData, *, key: str = DEFAULT_ANNOTATION_KEY) -> pd.Da
     >>> ace.get.annotation_df(query).columns.tolist()
     ['label', 'given', 'confidence', 'novelty', 'novel']
     """
+    annotated(adata, reads_matrix=False)
     keys = AnnotationKeys(key)
     keys.read(adata)
     columns = {
@@ -60,4 +63,15 @@ def annotation_df(adata: AnnData, *, key: str = DEFAULT_ANNOTATION_KEY) -> pd.Da
         "majority": keys.majority,
     }
     there = {column: name for column, name in columns.items() if name in adata.obs}
-    return pd.DataFrame({column: adata.obs[name] for column, name in there.items()})
+    return pd.DataFrame(
+        {column: _read(adata, column, name) for column, name in there.items()},
+        index=adata.obs_names,
+    )
+
+
+def _read(adata: AnnData, column: str, name: str) -> Any:
+    """Values as :func:`ace.tl.annotate` wrote them, whatever type they were turned into."""
+    values, place = column_of(adata.obs, name), f"adata.obs[{name!r}]"
+    if column in ("label", "majority"):
+        return labels_of(values, place)
+    return flags_of(values, place) if column in ("given", "novel") else values

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from ace._keys import DEFAULT_KEY, ExplanationKeys
+from ace._objects import annotated
 from ace.get._groups import select_groups
 
 if TYPE_CHECKING:
@@ -64,8 +65,9 @@ def diagnostics_df(
     >>> bool(ace.get.diagnostics_df(adata)["fidelity"].between(0, 1).all())
     True
     """
+    annotated(adata, reads_matrix=False)
     stored = ExplanationKeys(key).read(adata)
-    groups = select_groups(group, stored["names"].dtype.names, key=key)
-    df = stored["diagnostics"].loc[groups].reset_index(drop=True)
+    groups = select_groups(group, stored.fields, key=key)
+    df = stored.diagnostics.loc[groups].reset_index(drop=True)
     df.insert(0, "group", pd.Categorical(groups, categories=groups))
     return df

@@ -5,7 +5,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from ace._columns import column_of
 from ace._keys import DEFAULT_KEY, ExplanationKeys
+from ace._listed import listed
+from ace._objects import annotated
 from ace.get._groups import select_groups
 
 if TYPE_CHECKING:
@@ -78,28 +81,30 @@ def explain_df(
     (5, 3)
     >>> df.to_csv("cluster_4.csv", index=False)  # doctest: +SKIP
     """
+    annotated(adata, reads_matrix=False)
     stored = ExplanationKeys(key).read(adata)
-    groups = select_groups(group, stored["names"].dtype.names, key=key)
-    n_ranks = len(stored["names"])
+    groups = select_groups(group, stored.fields, key=key)
 
     # One long column per record, group after group: no reshaping of frames, so that a hundred
     # thousand rows cost milliseconds.
-    names = _stack(stored["names"], groups)
+    names = [stored.values("names", field) for field in groups]
+    n_ranks = [len(own) for own in names]
+    genes = np.concatenate(names)
     columns: dict[str, Any] = {
         "group": pd.Categorical.from_codes(
             np.repeat(np.arange(len(groups)), n_ranks), categories=groups
         ),
-        "rank": np.tile(np.arange(1, n_ranks + 1), len(groups)),
-        "gene": names,
+        "rank": np.concatenate([np.arange(1, n + 1) for n in n_ranks]),
+        "gene": genes,
     }
     if gene_symbols is not None:
-        columns["symbol"] = _symbols(adata, names, gene_symbols)
+        columns["symbol"] = _symbols(adata, genes, gene_symbols)
     columns |= {
-        "score": _stack(stored["scores"], groups),
-        "enriched": _stack(stored["enriched"], groups),
-        "logfoldchange": _stack(stored["logfoldchanges"], groups),
-        "pct_in": _stack(stored["pct_in"], groups),
-        "pct_out": _stack(stored["pct_out"], groups),
+        "score": stored.stack("scores", groups),
+        "enriched": stored.stack("enriched", groups),
+        "logfoldchange": stored.stack("logfoldchanges", groups),
+        "pct_in": stored.stack("pct_in", groups),
+        "pct_out": stored.stack("pct_out", groups),
     }
     df = pd.DataFrame(columns)
     # scanpy.tl.filter_rank_genes_groups puts NaN in the place of the genes it removes.
@@ -107,17 +112,14 @@ def explain_df(
     return df if kept.all() else df[kept].reset_index(drop=True)
 
 
-def _stack(records: np.ndarray, groups: list[str]) -> np.ndarray:
-    return np.concatenate([np.asarray(records[g]) for g in groups])
-
-
 def _symbols(adata: AnnData, names: np.ndarray, gene_symbols: str) -> np.ndarray:
-    if gene_symbols not in adata.var.columns:
+    if gene_symbols not in list(adata.var.columns):
         raise KeyError(
             f"gene_symbols={gene_symbols!r} is no column of adata.var; there are "
-            f"{list(adata.var.columns)}."
+            f"{listed(adata.var.columns)}."
         )
+    column = column_of(adata.var, gene_symbols, "adata.var")
+    symbols = column.astype(object).fillna("").to_numpy()
     row = adata.var_names.get_indexer(names)
-    symbols = adata.var[gene_symbols].astype(object).to_numpy()[row]
-    nameless = (row < 0) | pd.isna(symbols) | (symbols == "")
-    return np.where(nameless, names, symbols)
+    nameless = (row < 0) | (symbols[row] == "")
+    return np.where(nameless, names, symbols[row])

@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ace._fssf_keys import DEFAULT_FSSF_KEY, FssfKeys
+from ace._objects import annotated
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,4 +54,5 @@ def fssf_df(adata: AnnData, *, key: str = DEFAULT_FSSF_KEY) -> pd.DataFrame:
     >>> ace.get.fssf_df(adata).columns.tolist()[3:]
     ['n_cells', 'fssf', 'random_mean', 'random_sd', 'p_value']
     """
+    annotated(adata, reads_matrix=False)
     return FssfKeys(key).read(adata)["pairs"].copy()

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ace._listed import listed
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -24,13 +26,13 @@ def select_groups(
     unknown = [g for g in asked if g not in stored]
     if unknown:
         raise KeyError(
-            f"{unknown} not among the explained groups of adata.uns[{key!r}]: {list(stored)}. "
-            f"Name some of these, or explain more with ace.tl.explain(adata, groupby=..., "
-            f"groups={unknown}, key_added=...)."
+            f"{listed(unknown)} not among the explained groups of adata.uns[{key!r}]: "
+            f"{listed(stored)}. Name some of these, or explain more with "
+            f"ace.tl.explain(adata, groupby=..., groups={listed(unknown)}, key_added=...)."
         )
     if not asked:
-        raise ValueError(f"no group asked for; pass None for all of {list(stored)}.")
+        raise ValueError(f"no group asked for; pass None for all of {listed(stored)}.")
     twice = sorted({g for g in asked if asked.count(g) > 1})
     if twice:
-        raise ValueError(f"{twice} asked for more than once; name each group once.")
+        raise ValueError(f"{listed(twice)} asked for more than once; name each group once.")
     return asked

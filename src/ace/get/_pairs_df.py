@@ -7,6 +7,7 @@ import pandas as pd
 
 from ace._checks import positive
 from ace._keys import DEFAULT_KEY, ExplanationKeys, pairs_of
+from ace._objects import annotated
 from ace.get._groups import select_groups
 from ace.metrics import pair_symmetry
 
@@ -70,18 +71,28 @@ def pairs_df(
     2     3         4
     """
     positive(n_genes, "n_genes", optional=False)
-    stored = ExplanationKeys(key).read(adata)
-    pairs = explained_pairs(adata, groups, key=key)
-    codes = {gene: code for code, gene in enumerate(sorted(stored["names"][next(iter(pairs))]))}
+    annotated(adata, reads_matrix=False)
+    keys = ExplanationKeys(key)
+    stored, pairs = keys.read(adata), explained_pairs(adata, groups, key=key)
+    names = {field: stored.values("names", field) for field in pairs}
+    genes = pd.Index(pd.unique(np.concatenate(list(names.values()))))
+    every = None
+    if any(len(own) < len(genes) for own in names.values()) and genes.isin(adata.var_names).all():
+        # Only the leading genes of each are in the records; the scores of all are beside them.
+        every = keys.read_scores(adata, list(pairs))
+        genes = genes if every is None else adata.var_names
     scores, rankings = {}, {}
-    for field, pair in pairs.items():
-        rankings[pair] = np.array([codes[gene] for gene in stored["names"][field]])
-        scores[pair] = np.zeros(len(codes))
-        scores[pair][rankings[pair]] = stored["scores"][field]
+    for number, (field, pair) in enumerate(pairs.items()):
+        rankings[pair] = genes.get_indexer(names[field])
+        if every is None:
+            scores[pair] = np.zeros(len(genes))
+            scores[pair][rankings[pair]] = stored.values("scores", field)
+        else:
+            scores[pair] = every[:, number]
     df = pair_symmetry(scores, rankings, n_genes)
-    names = list(dict.fromkeys(source for source, _ in pairs.values()))
+    order = list(dict.fromkeys(source for source, _ in pairs.values()))
     for column in ("group", "reference"):
-        df[column] = pd.Categorical(df[column], categories=names)
+        df[column] = pd.Categorical(df[column], categories=order)
     return df
 
 
@@ -97,9 +108,10 @@ def explained_pairs(
     ValueError
         If the explanation is not one of pairs, or fewer than two groups are asked for.
     """
+    annotated(adata, reads_matrix=False)
     stored = ExplanationKeys(key).read(adata)
-    params, fields = stored["params"], stored["names"].dtype.names
-    known = pairs_of(fields) if params["reference"] == "each" else None
+    params = stored.params
+    known = pairs_of(stored.fields) if params["reference"] == "each" else None
     if known is None:
         raise ValueError(
             f"adata.uns[{key!r}] compares groups with {params['reference']!r}, not each with "

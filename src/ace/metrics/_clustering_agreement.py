@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import adjusted_mutual_info_score, adjusted_rand_score, silhouette_score
 
-from ace._numbers import seed, whole
+from ace._arguments import seed, whole
+from ace._listed import listed
 from ace.metrics._inputs import check_labels, check_latent
 
 if TYPE_CHECKING:
@@ -134,7 +135,7 @@ def _check_latents(
     given = latents if isinstance(latents, Mapping) else dict.fromkeys(names, latents)
     lacking = [name for name in names if name not in given]
     if lacking:
-        msg = f"The clusterings {lacking} have no latent; latents names {list(given)}."
+        msg = f"The clusterings {listed(lacking)} have no latent; latents names {listed(given)}."
         raise ValueError(msg)
     checked = {name: check_latent(given[name], f"The latent of {name!r}") for name in names}
     for name, z in checked.items():

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from sklearn.neighbors import KNeighborsClassifier
 
-from ace._numbers import whole
+from ace._arguments import whole
+from ace._listed import listed
 from ace.metrics._inputs import check_labels, check_latent
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ def fssf(
     out_of = check_labels(origin, len(moved), "origin")
     unknown = sorted({*into.tolist(), *out_of.tolist()} - set(names.tolist()))
     if unknown:
-        msg = f"No original cell is in {unknown}; there are {sorted(set(names.tolist()))}."
+        msg = f"No original cell is in {listed(unknown)}; there are {listed(np.unique(names))}."
         raise ValueError(msg)
     whole(n_neighbors, f"of {len(original)} original cells, n_neighbors", 1, len(original))
     found = fit_neighbors(original, names, n_neighbors).predict(moved)

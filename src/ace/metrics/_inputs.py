@@ -11,6 +11,8 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
+from ace._listed import listed
+
 Matrix: TypeAlias = np.ndarray | sparse.spmatrix | sparse.sparray
 Panels: TypeAlias = Mapping[Hashable, Sequence[int] | NDArray[np.integer]]
 
@@ -217,7 +219,7 @@ def check_known(panels: Mapping[str, object], labels: NDArray[np.str_]) -> None:
     known = np.unique(labels)
     unknown = sorted(set(panels) - set(known))
     if unknown:
-        msg = f"No cell is labelled {unknown}; labels has the groups {known.tolist()}."
+        msg = f"No cell is labelled {listed(unknown)}; labels has the groups {listed(known)}."
         raise ValueError(msg)
 
 

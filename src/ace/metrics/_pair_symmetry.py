@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 import pandas as pd
 
+from ace._listed import listed
 from ace.metrics._inputs import check_n_top, check_numbers, plain_array
 from ace.metrics._ranked import PERSISTENCE, extrapolated_overlap
 
@@ -101,7 +102,7 @@ def pair_symmetry(
         rows.append((*pair, *_compare(values[pair], values[back], panels[pair], panels[back])))
     if not rows:
         msg = (
-            f"no two groups were compared both ways, only {list(values)}; give the scores of "
+            f"no two groups were compared both ways, only {listed(values)}; give the scores of "
             "(A, B) and of (B, A)."
         )
         raise ValueError(msg)

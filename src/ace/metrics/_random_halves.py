@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from sklearn.model_selection import StratifiedShuffleSplit
 
-from ace._numbers import seed, whole
+from ace._arguments import seed, whole
+from ace._listed import listed
 from ace.metrics._inputs import check_labels
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def random_halves(
     groups, sizes = np.unique(names, return_counts=True)
     if sizes.min() < 2:
         msg = (
-            f"The groups {groups[sizes < 2].tolist()} have one cell only, which no two halves can "
+            f"The groups {listed(groups[sizes < 2])} have one cell only, which no two halves can "
             "have; leave them out."
         )
         raise ValueError(msg)

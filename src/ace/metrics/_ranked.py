@@ -9,11 +9,13 @@ from typing import Any, TypeAlias
 import numpy as np
 import pandas as pd
 
-from ace._numbers import number
+from ace._arguments import number
+from ace._listed import listed
 from ace.metrics._inputs import add_panel
 
-#: ``{group: genes, best first}``, a frame with a column for each group, or such a record array
-#: as ``adata.uns["ace"]["names"]`` and ``adata.uns["rank_genes_groups"]["names"]``.
+#: ``{group: genes, best first}``, a frame with a column for each group, such a record array as
+#: ``adata.uns["ace"]["names"]`` and ``adata.uns["rank_genes_groups"]["names"]``, or a table with a
+#: row for each gene of each group, as ``adata.uns["ace"]["table"]`` and ``ace.get.explain_df``.
 RankedPanels: TypeAlias = Mapping[Hashable, Iterable[Hashable]] | pd.DataFrame | np.ndarray
 
 #: Persistence of the rank-biased overlap: the first 10 genes carry 86 % of its weight.
@@ -25,6 +27,8 @@ def check_ranked(panels: RankedPanels, n_top: int | None, *, of: str) -> dict[st
     columns: dict[Hashable, Any]
     if isinstance(panels, np.ndarray) and panels.dtype.names:
         columns = {name: panels[name] for name in panels.dtype.names}
+    elif isinstance(panels, pd.DataFrame) and {"group", "gene", "score"} <= set(panels.columns):
+        columns = dict(iter(panels.groupby("group", observed=True, sort=False)["gene"]))
     elif isinstance(panels, Mapping | pd.DataFrame):
         if isinstance(panels, pd.DataFrame) and not panels.columns.is_unique:
             msg = f"The panels of {of} have several columns of one name; rename them."
@@ -80,12 +84,15 @@ def check_group(panels: Mapping[Hashable, Mapping[str, object]], group: Hashable
     """Name of the group to compare, which every method must have a panel for."""
     every = list(dict.fromkeys(name for own in panels.values() for name in own))
     if group is None and len(every) > 1:
-        msg = f"There are panels for {every}; name one of these groups."
+        msg = f"There are panels for {listed(every)}; name one of these groups."
         raise ValueError(msg)
     name = every[0] if group is None else str(group)
     without = [method for method, own in panels.items() if name not in own]
     if without:
-        msg = f"The methods {without} have no panel for the group {name!r}; there are {every}."
+        msg = (
+            f"The methods {listed(without)} have no panel for the group {name!r}; there are "
+            f"{listed(every)}."
+        )
         raise ValueError(msg)
     return name
 
@@ -96,7 +103,10 @@ def check_same_groups(panels: Mapping[str, Mapping[str, object]]) -> list[str]:
     for of, own in panels.items():
         lacking = [group for group in every if group not in own]
         if lacking:
-            msg = f"{of} has no panel for {lacking}, which others have; leave these groups out."
+            msg = (
+                f"{of} has no panel for {listed(lacking)}, which others have; leave these groups "
+                "out."
+            )
             raise ValueError(msg)
     return every
 

@@ -2,30 +2,36 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
-import warnings
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
-from anndata import AnnData
-from mudata import MuData
 from scvi import REGISTRY_KEYS, settings
 from scvi.data import AnnDataManager
-from scvi.model.base import BaseModelClass
 
-from ace import _checks, _compat
+from ace import _checks, _columns, _compat
+from ace._kinds import Values
+from ace._listed import listed
+from ace._matrix import all_finite
+from ace._objects import annotated, is_mudata
 from ace.model._fields import LabelsField
 from ace.model._reader import MatrixReader
+from ace.model._saving import SavableModel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from typing import Self
 
+    from anndata import AnnData
+    from mudata import MuData
     from scvi.data.fields import AnnDataField
 
+#: Where the registry says what the values are that the model was trained on.
+VALUES_KEY = "values"
 
-class GeneModel(BaseModelClass):
+
+class GeneModel(SavableModel):
     """Base of the models: a :class:`~scvi.model.base.BaseModelClass` that knows genes by name.
 
     Every public method that takes ``adata`` accepts any AnnData that has the model's genes: in
@@ -42,10 +48,13 @@ class GeneModel(BaseModelClass):
 
     #: Models of counts set this; the others warn when they are given counts.
     _expects_counts: ClassVar[bool] = False
+    registry_: dict[str, Any]
 
     def __init__(
         self, adata: AnnData | MuData | None = None, registry: dict[str, Any] | None = None
     ) -> None:
+        if adata is not None and not is_mudata(adata):
+            annotated(adata)
         if adata is not None and _compat.is_copy_of_registered(type(self), adata):
             raise ValueError(
                 "this AnnData is a copy of the one that was set up. Set up the copy too: "
@@ -66,7 +75,7 @@ class GeneModel(BaseModelClass):
         **kwargs: Any,
     ) -> None:
         """Register fields: the common end of ``setup_anndata`` and ``setup_mudata``."""
-        parts = adata.mod.values() if isinstance(adata, MuData) else ()
+        parts = adata.mod.values() if is_mudata(adata) else ()
         if any(part.is_view for part in (adata, *parts)):
             raise ValueError(
                 "adata is a view of another AnnData, and the set-up writes the codes of its "
@@ -78,34 +87,63 @@ class GeneModel(BaseModelClass):
                 if isinstance(inner, LabelsField):
                     inner.categories(adata if inner is field else field.get_modality(adata))
         manager = AnnDataManager(fields=list(fields), setup_method_args=setup_method_args)
-        with _compat.own_identity(cls, adata):
+        with _compat.unchanged_on_error(cls, adata):
+            _compat.ensure_own_identity(cls, adata)
             manager.register_fields(adata, **kwargs)
-        cls.register_manager(manager)
+            cls.register_manager(manager)
 
     @classmethod
     def _modalities(
         cls, mdata: MuData, modalities: dict[str, str], setup_method_args: dict[str, Any]
     ) -> Any:
         """Modality of each argument of the set-up; that of ``layer`` must be there."""
+        if not is_mudata(mdata):
+            raise TypeError(
+                f"mdata must be a MuData, got {type(mdata).__name__}. Set up an AnnData with "
+                f"{cls.__name__}.setup_anndata."
+            )
         location = cls._create_modalities_attr_dict(modalities, setup_method_args)
         if location.layer not in mdata.mod:
             raise ValueError(
                 'name the modality to read, modalities={"layer": ...}: one of '
-                f"{list(mdata.mod)}, got {location.layer!r}."
+                f"{listed(mdata.mod)}, got {location.layer!r}."
             )
+        for name in {location.layer, *location.values()} - {None}:
+            if name not in mdata.mod:
+                raise ValueError(
+                    f"modalities names {name!r}, but the MuData has {listed(mdata.mod)}."
+                )
+            if not mdata.mod[name].obs_names.equals(mdata.obs_names):
+                raise ValueError(
+                    f"modality {name!r} does not hold all cells of the MuData in the same order, "
+                    "and a model matches them by position. Choose cells that all modalities "
+                    "have and put them in one order, `mdata = mudata.MuData({name: "
+                    "part[cells].copy() for name, part in mdata.mod.items()})`, or set up one: "
+                    f"{cls.__name__}.setup_anndata(mdata.mod[{location.layer!r}], ...)."
+                )
         return location
 
     @classmethod
     def _check_matrix(
-        cls, adata: AnnData, layer: str | None, source_registry: Any = None, **kwargs: Any
+        cls,
+        adata: AnnData,
+        layer: str | None,
+        batch_key: Any = None,
+        source_registry: Any = None,
+        **kwargs: Any,
     ) -> None:
-        """Judge the matrix before anything is written into the object."""
-        if source_registry is None:
-            genes = adata.var_names
-        else:
-            field = source_registry["field_registries"][REGISTRY_KEYS.X_KEY]
-            genes = field["state_registry"]["column_names"]
-        cls._warn_about_counts(MatrixReader(adata, layer, genes))
+        """Judge the object and its values, in every batch, before anything is written."""
+        annotated(adata)
+        genes, trained = adata.var_names, None
+        if source_registry is not None:
+            state = source_registry["field_registries"][REGISTRY_KEYS.X_KEY]["state_registry"]
+            genes, trained = state["column_names"], state.get(VALUES_KEY)
+        batches = None
+        if isinstance(batch_key, str) and batch_key in adata.obs:
+            column = _columns.column_of(adata.obs, batch_key)
+            batches = _columns.labels_of(column, f"adata.obs[{batch_key!r}]").codes
+        seen = MatrixReader(adata, layer, genes).values(batches)
+        cls._judge_values(seen, layer, trained)
 
     # -- genes ---------------------------------------------------------------------------------
 
@@ -145,39 +183,47 @@ class GeneModel(BaseModelClass):
                 raise ValueError(
                     "the model was loaded without an AnnData: pass the cells, `adata=...`."
                 )
-        if isinstance(adata, MuData):
+        if is_mudata(adata):
             if self._modality not in adata.mod:
                 raise ValueError(
                     f"the model reads modality {self._modality!r}; the MuData has "
-                    f"{list(adata.mod)}."
+                    f"{listed(adata.mod)}."
                     if self._modality
                     else "the model was set up with an AnnData: pass `mdata.mod[...]` of it."
                 )
             adata = adata.mod[self._modality]
-        if isinstance(adata, str):
-            raise TypeError(
-                f"adata must be an AnnData or MuData, got {adata!r}. Name a column of obs as "
-                f"groupby={adata!r}."
-            )
-        if not isinstance(adata, AnnData):
-            raise TypeError(f"adata must be an AnnData or MuData, got {type(adata).__name__}.")
-        return adata
+        return annotated(adata)
 
     def _reader(self, adata: AnnData | MuData | None = None) -> MatrixReader:
-        """Read the cells in the model's gene order; other cells are checked to be of its kind."""
+        """Read the cells in the model's gene order; their values must be of the model's kind."""
         cells = self._cells(adata)
         reader = MatrixReader(cells, self.input_layer, self.var_names)
         if adata is not None and adata is not self.adata:
-            self._warn_about_counts(reader)
+            self._judge_values(reader.values(), reader.layer, self._x_state.get(VALUES_KEY))
+        elif not self.is_trained_:
+            self._keep_values(reader.values())
         return reader
 
+    @property
+    def _x_state(self) -> dict[str, Any]:
+        return self.registry_["field_registries"][REGISTRY_KEYS.X_KEY]["state_registry"]
+
+    def _keep_values(self, seen: Values) -> None:
+        """Remember, in the registry that is saved, what the values are that are trained on."""
+        self.registry_ = copy.deepcopy(self.registry_)  # another model may have the same one
+        self._x_state[VALUES_KEY] = seen.to_dict()
+
     @classmethod
-    def _warn_about_counts(cls, reader: MatrixReader) -> None:
-        kind = _checks.input_kind(reader.matrix)
-        if cls._expects_counts:
-            _checks.warn_unless_counts(kind, reader.layer, cls.__name__)
+    def _judge_values(
+        cls, seen: Values, layer: str | None, trained: dict[str, Any] | None = None
+    ) -> None:
+        """Compare values with those of the training, or with what such a model expects."""
+        if trained is not None:
+            _checks.same_values(Values(**trained), seen, layer, cls.__name__)
+        elif cls._expects_counts:
+            _checks.warn_unless_counts(seen, layer, cls.__name__)
         else:
-            _checks.warn_of_counts(kind, reader.layer)
+            _checks.warn_unless_log(seen, layer)
 
     @staticmethod
     def _rows(indices: Sequence[int] | np.ndarray | None, n_obs: int) -> np.ndarray:
@@ -209,10 +255,7 @@ class GeneModel(BaseModelClass):
         _checks.whole(batch_size, "batch_size")
         for start in range(0, len(rows), batch_size):
             x = reader.dense(rows[start : start + batch_size])
-            # A sum is NaN or infinite if a value is, and costs no memory.
-            with np.errstate(invalid="ignore"):
-                finite = np.isfinite(x.sum())
-            if not finite:
+            if not all_finite(x):
                 raise ValueError("the matrix holds NaN or infinite values.")
             yield torch.from_numpy(x).to(self.device)
 
@@ -220,9 +263,7 @@ class GeneModel(BaseModelClass):
     def _require_finite(reader: MatrixReader, rows: np.ndarray) -> None:
         """Refuse values that are no numbers, in one pass that keeps sparse rows sparse."""
         for chunk in reader.chunks(rows):
-            with np.errstate(invalid="ignore"):
-                finite = np.isfinite(chunk.sum())
-            if not finite:
+            if not all_finite(chunk):
                 raise ValueError("the matrix holds NaN or infinite values.")
 
     def _require_trained(self) -> None:
@@ -233,36 +274,3 @@ class GeneModel(BaseModelClass):
     def _fingerprint(adata: AnnData | MuData) -> str:
         """Tell whether row numbers of one AnnData mean the same cells in another."""
         return hashlib.sha256("\n".join(map(str, adata.obs_names)).encode()).hexdigest()
-
-    # -- saving --------------------------------------------------------------------------------
-
-    @classmethod
-    def load(
-        cls, dir_path: str, adata: AnnData | MuData | bool | None = None, **kwargs: Any
-    ) -> Self:
-        """Load a saved model.
-
-        Parameters
-        ----------
-        dir_path
-            Folder that :meth:`save` wrote.
-        adata
-            AnnData to attach to the model: it needs the model's genes, in any order; labels are
-            optional. ``None`` takes the one saved with the model; ``False`` attaches none.
-        **kwargs
-            Passed on to :meth:`scvi.model.base.BaseModelClass.load`.
-
-        Raises
-        ------
-        ValueError
-            If ``adata`` lacks genes of the model.
-        """
-        with warnings.catch_warnings():
-            # It compares positions, while registration and reading go by name.
-            warnings.filterwarnings("ignore", message=_compat.var_names_warning)
-            # It advises on training, and these cells may only be looked at.
-            warnings.filterwarnings("ignore", message=_compat.small_category_warning)
-            if isinstance(adata, MuData):
-                # scvi-tools' own use of a name that mudata renamed.
-                warnings.filterwarnings("ignore", message=".*mod_names", category=FutureWarning)
-            return super().load(dir_path, adata, **kwargs)

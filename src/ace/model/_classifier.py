@@ -10,7 +10,8 @@ import pandas as pd
 import torch
 from scvi import REGISTRY_KEYS
 
-from ace import _checks
+from ace import _checks, _columns
+from ace._listed import listed
 from ace.explain import ClassifierScorer
 from ace.model._evaluation import N_CALIBRATION_BINS, calibration, evaluate_classifier
 from ace.model._latent import LatentModel, Part
@@ -64,30 +65,43 @@ class ClassifierModel(LatentModel):
         classes = mapping if self.unlabeled_category is None else mapping[:-1]
         return pd.Index(classes).to_numpy()  # numbers stay numbers, names are objects
 
-    def _codes(self, adata: AnnData | MuData) -> np.ndarray:
+    def _codes(self, obs: pd.DataFrame) -> np.ndarray:
         """Class of each cell, -1 for cells that have none."""
-        if self.labels_key not in adata.obs:
-            raise KeyError(f"no labels: there is no column {self.labels_key!r} in adata.obs.")
-        values = adata.obs[self.labels_key]
-        codes = pd.Index(self.labels).get_indexer(values.to_numpy())
-        unlabelled = values.isna().to_numpy() | (values == self.unlabeled_category).to_numpy()
-        unknown = values[(codes < 0) & ~unlabelled]
-        if len(unknown):
+        key = self.labels_key
+        if key not in obs:
+            raise KeyError(f"no labels: there is no column {key!r} in adata.obs.")
+        values, place = _columns.column_of(obs, key), f"adata.obs[{key!r}]"
+        labels = _columns.labels_of(values, place).remove_unused_categories()
+        known = {*self.labels.tolist(), self.unlabeled_category}
+        unknown = [label for label in labels.categories if label not in known]
+        if unknown:
             raise ValueError(
-                f"the model does not know the labels {unknown.unique().tolist()} of "
-                f"adata.obs[{self.labels_key!r}]; it knows {self.labels.tolist()}. Leave these "
-                "cells out."
+                f"the model does not know the labels {listed(unknown)} of "
+                f"{int(labels.isin(unknown).sum())} cells in {place}; it knows "
+                f"{listed(self.labels)}. Leave these cells out. If the labels were renamed after "
+                "the set-up, rename them back, or set up and train a model again."
             )
-        return codes.astype(np.int64)
+        return _columns.codes_of(values, self.labels, place)
 
     def _given_labels(self) -> np.ndarray:
-        """Class of each of the model's own cells, -1 for cells without one that it knows."""
+        """Class of each of the model's own cells, -1 for cells without one that it knows.
+
+        Cells that a trained model was given later may have labels that it does not know. Those
+        that it was set up with, or split for the training, had labels that it knows.
+        """
+        obs = self._labelled(None)
+        if self.labels_key in obs:
+            had_labels = np.arange(0 if self.is_trained_ else len(obs))
+            if self._split_is_of(self.adata):
+                split = (self.train_indices_, self.validation_indices_, self.test_indices_)
+                had_labels = np.concatenate(split).astype(int)
+            self._codes(obs.iloc[had_labels])
         codes = self._registered_codes(REGISTRY_KEYS.LABELS_KEY)
         return np.where(codes < len(self.labels), codes, -1)  # the unlabelled category is last
 
-    def _labelled(self, adata: AnnData | MuData | None) -> AnnData | MuData:
-        """Give the object whose ``obs`` holds the labels."""
-        return self._holder(adata, REGISTRY_KEYS.LABELS_KEY)
+    def _labelled(self, adata: AnnData | MuData | None) -> pd.DataFrame:
+        """Give the ``obs`` that holds the labels."""
+        return self._obs(adata, REGISTRY_KEYS.LABELS_KEY)
 
     # -- using it ------------------------------------------------------------------------------
 
@@ -307,7 +321,7 @@ class ClassifierModel(LatentModel):
         """
         self._require_trained()
         if adata is not None:
-            self._cells(adata)  # of the right kind, also where it is not read
+            self._reader(adata)  # values of the right kind, also where they are not read
         outputs = np.arange(len(self.labels))
         if groupby is not None:
             values = self._column(adata, groupby)
@@ -341,10 +355,11 @@ class ClassifierModel(LatentModel):
         its classes, not necessarily all of them, and the same as it says itself of nearly every
         cell. The names alone would not do: those of any two clusterings are "0", "1", ….
         """
-        codes = pd.Index(self.labels).get_indexer(values.to_numpy())
-        other = (codes < 0) & (values != self.unlabeled_category).to_numpy()
+        place = f"adata.obs[{groupby!r}]"
+        codes = _columns.codes_of(values, self.labels, place)
+        unlabelled = _columns.codes_of(values, [self.unlabeled_category], place) >= 0
         present = np.unique(codes[codes >= 0])
-        if other.any() or len(present) < 2:
+        if ((codes < 0) & ~unlabelled).any() or len(present) < 2:
             return None
         if groupby == self.labels_key and len(present) == len(self.labels):
             return present

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 from scvi.data.fields import LabelsWithUnlabeledObsField, LayerField, MuDataWrapper
 
-from ace import _checks
+from ace import _checks, _columns
+from ace._listed import listed
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -46,10 +46,14 @@ class GenesField(LayerField):
         genes = state_registry[self.COLUMN_NAMES_KEY]
         _checks.unique_genes(adata_target)
         _checks.gene_positions(adata_target.var_names, genes, "the model")
-        return self.register_field(adata_target) | {
-            self.N_VARS_KEY: len(genes),
-            self.COLUMN_NAMES_KEY: genes,
-        }
+        return (
+            state_registry
+            | self.register_field(adata_target)
+            | {
+                self.N_VARS_KEY: len(genes),
+                self.COLUMN_NAMES_KEY: genes,
+            }
+        )
 
 
 class LabelsField(LabelsWithUnlabeledObsField):
@@ -99,9 +103,8 @@ class LabelsField(LabelsWithUnlabeledObsField):
             If a cell has a missing label, or fewer than two categories have cells.
         """
         key = self._original_attr_key
-        if key not in adata.obs:
-            raise KeyError(f"no column {key!r} in adata.obs; its columns are {list(adata.obs)}.")
-        values = pd.Categorical(adata.obs[key]).remove_unused_categories()
+        values = _columns.labels_of(_checks.column_of(adata, key), f"adata.obs[{key!r}]")
+        values = values.remove_unused_categories()
         if (values.codes < 0).any():
             raise ValueError(
                 f"adata.obs[{key!r}] is missing for {(values.codes < 0).sum()} cells. "
@@ -111,7 +114,8 @@ class LabelsField(LabelsWithUnlabeledObsField):
         classes = [c for c in values.categories if unlabeled is None or c != unlabeled]
         if len(classes) < self._fewest:
             raise ValueError(
-                f"labels need at least two classes, but adata.obs[{key!r}] holds {classes}."
+                f"labels need at least two classes, but adata.obs[{key!r}] holds "
+                f"{listed(classes)}."
             )
         mapping = np.empty(len(classes) + (unlabeled is not None), dtype=object)
         mapping[: len(classes)] = classes
@@ -138,10 +142,12 @@ class LabelsField(LabelsWithUnlabeledObsField):
 
     def codes(self, adata: AnnData, mapping: np.ndarray) -> np.ndarray:
         """Position of each cell's label in ``mapping``; read only."""
+        key = self._original_attr_key
         unknown = -1 if self._unlabeled_category is None else len(mapping) - 1
-        if self._original_attr_key not in adata.obs:
+        if key not in adata.obs:
             return np.full(adata.n_obs, unknown)
-        codes = pd.Index(mapping).get_indexer(adata.obs[self._original_attr_key].to_numpy())
+        values = _checks.column_of(adata, key)
+        codes = _columns.codes_of(values, mapping, f"adata.obs[{key!r}]")
         return np.where(codes < 0, unknown, codes)
 
 

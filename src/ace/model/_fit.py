@@ -4,25 +4,26 @@ from __future__ import annotations
 
 import difflib
 import inspect
-import math
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from scvi.train import LoudEarlyStopping, SaveCheckpoint, Trainer
 
-from ace import _checks
+from ace import _checks, _compat
 from ace._threads import seeded
-from ace.model._plan import joined
+from ace.model._model_file import saved_weights
+from ace.model._plan import EpochPlan, joined
 from ace.model._processes import is_ddp, of_first_process, still_connected, strategy_of
 from ace.model._training import flushed_denormals, quiet_trainer
 
 if TYPE_CHECKING:
+    import torch
+
     from ace.model._latent import LatentModel
     from ace.model._loaders import SplitCells
-    from ace.model._plan import EpochPlan
     from ace.model._training import BestWeights
 
 
@@ -33,9 +34,33 @@ def check_training(*, max_epochs: Any, batch_size: Any, random_state: Any, **rat
     if random_state is not None:
         _checks.seed(random_state)
     for name, value in rates.items():
-        number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
-        if not number or not 0 <= float(value) < math.inf:
-            raise ValueError(f"{name} must be 0 or a positive number, got {value!r}.")
+        _checks.number(value, name)
+
+
+def plan_options(plan: type[EpochPlan], given: Any, **defaults: Any) -> dict[str, Any]:
+    """Give the arguments of a training plan: the defaults, replaced by ``plan_kwargs``.
+
+    Raises
+    ------
+    TypeError
+        If the plan has no such argument.
+    """
+    if given is None:
+        return defaults
+    known = {
+        name
+        for part in plan.__mro__
+        if issubclass(part, EpochPlan)
+        for name in list(inspect.signature(part.__init__).parameters)[1:]
+    } - {"module", "weights", "recluster", "attribution_loss", "warmup_epochs", "kwargs"}
+    unknown = sorted(map(str, set(given) - known)) if isinstance(given, dict) else [repr(given)]
+    if unknown:
+        raise TypeError(f"plan_kwargs has no {unknown}; {plan.__name__} takes {sorted(known)}.")
+    options = defaults | given
+    for name in ("lr", "weight_decay", "eps"):
+        if name in options:
+            _checks.number(options[name], name)
+    return options
 
 
 def fit(
@@ -87,14 +112,22 @@ def fit(
             "for them (validation_size=0.1)."
         )
     _known(trainer_kwargs)
-    callbacks = list(trainer_kwargs.pop("callbacks", None) or [])
+    callbacks = trainer_kwargs.pop("callbacks", None) or []
+    if not isinstance(callbacks, list | tuple) or not all(
+        isinstance(c, Callback) for c in callbacks
+    ):
+        raise TypeError(f"callbacks takes a list of callbacks of Lightning, got {callbacks!r}.")
+    callbacks = list(callbacks)
     stopping = {
         name: trainer_kwargs.pop(f"early_stopping_{name}", default)
         for name, default in (("patience", 45), ("min_delta", 0.0), ("warmup_epochs", 0))
     }
+    _checks.whole(stopping["patience"], "early_stopping_patience", 0)
+    _checks.whole(stopping["warmup_epochs"], "early_stopping_warmup_epochs", 0)
+    _checks.number(stopping["min_delta"], "early_stopping_min_delta")
     if data.n_val:
         if best is not None:
-            callbacks.append(best)
+            callbacks.insert(0, best)  # a checkpoint of scvi-tools has the last word
         trainer_kwargs.setdefault("check_val_every_n_epoch", 1)
     if early_stopping:
         # scvi-tools leaves it out when several processes train; here all know the same metrics.
@@ -112,8 +145,15 @@ def fit(
     model.train_indices, model.validation_indices = data.train_idx, data.val_idx
     model.test_indices = data.test_idx
     model.history_, model.is_trained_ = None, False
+    plan.history_before = _as_lists(earlier)
     model.module.train()  # a trained module comes in evaluation mode, and would stay in it
-    with seeded(seed), flushed_denormals(), quiet_trainer(), TemporaryDirectory() as folder:
+    with (
+        seeded(seed),
+        flushed_denormals(),
+        quiet_trainer(),
+        _compat.checkpoints_read_by(saved_weights),
+        TemporaryDirectory() as folder,
+    ):
         # Where several processes train, scvi-tools hands the history over in a file.
         trainer_kwargs.setdefault(
             "log_save_dir", folder if is_ddp(trainer_kwargs["strategy"]) else None
@@ -138,6 +178,11 @@ def fit(
     )
 
 
+def restores_best(callbacks: Any) -> bool:
+    """Whether a checkpoint of scvi-tools puts the best weights back at the end."""
+    return any(isinstance(c, SaveCheckpoint) and c.load_best_on_end for c in callbacks or ())
+
+
 def _is_checkpoint_of_lightning(callback: Any) -> bool:
     return isinstance(callback, ModelCheckpoint) and not isinstance(callback, SaveCheckpoint)
 
@@ -154,6 +199,15 @@ def _known(trainer_kwargs: dict[str, Any]) -> None:
             near = difflib.get_close_matches(name, known, n=1)
             hint = f" Did you mean {near[0]!r}?" if near else ""
             raise TypeError(f"train() has no argument {name!r}.{hint}")
+
+
+def state_in_training(trainer: Any) -> tuple[torch.nn.Module, dict[str, pd.DataFrame]]:
+    """Network and history as they are if a training ends here."""
+    plan: EpochPlan = trainer.lightning_module
+    # The logger gets the means of this epoch after the callbacks.
+    logged = joined(_as_lists(getattr(trainer.logger, "history", None)), plan.unlogged)
+    history = _as_frames(_continued(plan.history_before, joined(plan.earlier_history, logged)))
+    return getattr(plan, "teacher", plan.module), history
 
 
 # -- history -----------------------------------------------------------------------------------

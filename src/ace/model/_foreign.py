@@ -8,26 +8,32 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 import torch
 from anndata import AnnData
 from scipy.sparse import csr_matrix, issparse
 from scvi import REGISTRY_KEYS
 from scvi.model.base import BaseModelClass
 
-from ace import _checks
-from ace._matrix import LogCounts, read_rows
+from ace import _checks, _columns
+from ace._listed import listed
+from ace._matrix import LogCounts, all_finite, read_rows
 from ace._threads import seeded
+from ace._values import claimed_base
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
-    import pandas as pd
     from scvi.data import AnnDataManager
+
+    from ace._kinds import Values
 
 #: Total that cells are scaled to before the logarithm: what people normalise to.
 TARGET = 1e4
 #: Cells on which our reading of a model is compared with the model's own.
 N_CELLS_COMPARED = 64
+#: scvi-tools judges counts of fragments (POISSONVI) on so many cells, and refuses fewer.
+FEWEST_REGISTERED = 100
 BATCH_SIZE = 256
 
 #: What ``inference`` calls the mean of the posterior, or else a latent space without any noise.
@@ -120,14 +126,10 @@ class ForeignModel:
         _checks.unique_genes(adata)
         self.columns = _checks.gene_positions(adata.var_names, self.genes, f"the {self.name}")
         matrix = _checks.matrix_of(adata, self.input_layer)
-        is_counts = _is_unlogged(matrix)
-        own = _checks.matrix_of(model.adata, self.input_layer)
-        if is_counts != _is_unlogged(own):
-            kinds = ["log-normalised or scaled values", "counts"]
-            raise ValueError(
-                f"the {self.name} was trained on {kinds[not is_counts]}, and this is another "
-                f"kind of values: adata{_place(self.input_layer)} holds {kinds[is_counts]}."
-            )
+        own = _values_of(model.adata, self.input_layer, self.genes)
+        seen = own if adata is model.adata else _values_of(adata, self.input_layer, self.genes)
+        _checks.same_values(own, seen, self.input_layer, self.name)
+        is_counts = own.is_linear
         #: What is explained, all genes of ``adata``: log-normalised counts, or values as they are.
         self.matrix = LogCounts(matrix, self.columns, TARGET) if is_counts else matrix
         self._counts = self.matrix.counts if is_counts else matrix
@@ -192,9 +194,9 @@ class ForeignModel:
             for start in range(0, len(rows), BATCH_SIZE):
                 here = slice(start, start + BATCH_SIZE)
                 x = read_rows(self.matrix, rows[here], self.columns)
-                x = torch.from_numpy(_dense(x)).to(self.device)
-                if not torch.isfinite(x.sum()):
+                if not all_finite(x):
                     raise ValueError("the matrix holds NaN or infinite values.")
+                x = torch.from_numpy(_dense(x)).to(self.device)
                 parts.append(self.embedding(x, context[here].to(self.device)).cpu().numpy())
         return np.concatenate(parts)
 
@@ -211,11 +213,18 @@ class ForeignModel:
         ]
 
     def _register(self, rows: np.ndarray) -> AnnDataManager:
-        """Transfer the model's fields to an AnnData of some cells."""
-        obs = self._adata.obs.iloc[rows].copy()
+        """Transfer the model's fields to an AnnData of some cells.
+
+        Of few cells it holds some again, after all of them.
+        """
+        again = np.resize(np.arange(len(rows)), max(len(rows), FEWEST_REGISTERED))
+        obs = self._adata.obs.iloc[rows[again]].reset_index(drop=True)
+        obs.index = obs.index.astype(str)
         self._fill_labels(obs)
         require_columns(self._registries, self._keys, obs, self.name)
-        cells = AnnData(self._genes_of(self._counts, rows), obs=obs)
+        # What the model reads is there once now; scvi-tools stumbles over any other twice.
+        obs = obs.loc[:, ~obs.columns.duplicated()]
+        cells = AnnData(self._genes_of(self._counts, rows)[again], obs=obs)
         cells.var_names = list(self.genes)
         if self.input_layer is not None:
             cells.layers[self.input_layer] = cells.X
@@ -223,10 +232,13 @@ class ForeignModel:
             place = self._registries[key]["data_registry"]
             name = place["attr_key"]
             if place["attr_name"] == "layers":
-                cells.layers[name] = self._genes_of(self._adata.layers[name], rows)
+                cells.layers[name] = self._genes_of(self._adata.layers[name], rows)[again]
             elif place["attr_name"] == "obsm" and name in self._adata.obsm:
                 values = self._adata.obsm[name]
-                cells.obsm[name] = values.iloc[rows] if hasattr(values, "iloc") else values[rows]
+                if isinstance(values, pd.DataFrame):
+                    cells.obsm[name] = values.iloc[rows[again]].set_axis(cells.obs_names)
+                else:
+                    cells.obsm[name] = values[rows][again]
         with warnings.catch_warnings():
             # On few cells of a batch, with which nothing is trained here.
             warnings.simplefilter("ignore")
@@ -247,8 +259,10 @@ class ForeignModel:
         if self.labels_key not in obs:
             obs[self.labels_key] = filler
             return
-        labels = obs[self.labels_key].astype(object)
-        obs[self.labels_key] = labels.where(labels.isin(mapping), filler).astype("category")
+        values = _columns.column_of(obs, self.labels_key)
+        codes = _columns.codes_of(values, mapping, f"adata.obs[{self.labels_key!r}]")
+        labels = np.array([*mapping, filler], dtype=object)[codes]  # -1 is the filler's
+        obs[self.labels_key] = pd.Categorical(labels)
 
     def _compare(self, rows: np.ndarray) -> None:
         """Make sure that what is explained is the latent space that the model's users know."""
@@ -272,6 +286,7 @@ class ForeignModel:
         try:
             with seeded(0, self.device):
                 expected = np.asarray(self._model.get_latent_representation(dataloader=loader))
+            expected = expected[: len(rows)]
         except (AttributeError, TypeError):  # scvi-tools asks for qz, and there is z only
             return
         if found.shape != expected.shape or not np.allclose(
@@ -320,14 +335,23 @@ def require_columns(
         if column not in obs:
             raise KeyError(
                 f"the {name} reads adata.obs[{column!r}], which is not there; "
-                f"adata.obs has {list(obs.columns)}."
+                f"adata.obs has {listed(obs.columns)}."
             )
-        unknown = [] if categories is None else _others(obs[column], categories)
+        values = _columns.column_of(obs, column)
+        if categories is None:
+            continue
+        labels = _columns.labels_of(values, f"adata.obs[{column!r}]").remove_unused_categories()
+        if (labels.codes < 0).any():
+            raise ValueError(
+                f"adata.obs[{column!r}], which the {name} reads, is missing for "
+                f"{int((labels.codes < 0).sum())} cells: leave them out, or fill it in."
+            )
+        unknown = sorted(set(labels.categories) - set(categories), key=str)
         if unknown:
             raise ValueError(
                 f"adata.obs[{column!r}] has categories that the {name} was not trained "
-                f"with: {unknown[:5]}; it knows {list(categories)}. Leave these cells out, or "
-                f"teach it these categories with {name}.load_query_data."
+                f"with: {listed(unknown)}; it knows {listed(categories)}. Leave these cells out, "
+                f"or teach it these categories with {name}.load_query_data."
             )
 
 
@@ -367,12 +391,14 @@ def _require_encoder(model: Any, name: str) -> None:
         )
 
 
-def _is_unlogged(matrix: Any) -> bool:
-    return _checks.input_kind(matrix) in ("counts", "other")
-
-
-def _others(values: pd.Series, known: Any) -> list[Any]:
-    return sorted(set(values) - set(known), key=str)
+def _values_of(adata: AnnData, layer: str | None, genes: Sequence[str]) -> Values:
+    """Tell what the values of an object are, over the genes of a model."""
+    return _checks.values_of(
+        _checks.matrix_of(adata, layer),
+        layer,
+        base=claimed_base(adata, layer),
+        columns=adata.var_names.get_indexer(pd.Index(genes)),
+    )
 
 
 def _place(layer: str | None) -> str:

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import pandas as pd
 import torch
-from mudata import MuData
 from scvi import REGISTRY_KEYS
 
+from ace import _columns
+from ace._objects import aligned_obs, is_mudata
 from ace.explain import EmbeddingScorer, fit_clustering
 from ace.model._base import GeneModel
 from ace.model._fit import fit
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from anndata import AnnData
+    from mudata import MuData
 
     from ace.model._loaders import SplitCells
     from ace.model._plan import EpochPlan
@@ -232,7 +234,8 @@ class LatentModel(GeneModel):
     @staticmethod
     def _groups(values: pd.Series) -> tuple[np.ndarray, tuple[str, ...]]:
         """Codes and names of a grouping that every cell must be in."""
-        groups = pd.Categorical(values).remove_unused_categories()
+        groups = _columns.labels_of(values, f"adata.obs[{values.name!r}]")
+        groups = groups.remove_unused_categories()
         if (groups.codes < 0).any():
             raise ValueError(
                 f"adata.obs[{values.name!r}] is missing for {(groups.codes < 0).sum()} cells: "
@@ -259,28 +262,36 @@ class LatentModel(GeneModel):
         field = self.registry_["field_registries"].get(registry_key)
         return None if field is None else field["state_registry"]
 
-    def _holder(self, adata: AnnData | MuData | None, registry_key: str) -> AnnData | MuData:
-        """Give the object whose ``obs`` holds labels or batches: a modality, or the whole."""
+    def _obs(self, adata: AnnData | MuData | None, registry_key: str) -> pd.DataFrame:
+        """``obs`` that holds labels or batches, a row for each cell that is read."""
         adata = self.adata if adata is None else adata
+        if not is_mudata(adata):
+            return adata.obs
         field = self.registry_["field_registries"].get(registry_key, {})
         modality = field.get("data_registry", {}).get("mod_key")
-        return adata if modality is None or not isinstance(adata, MuData) else adata.mod[modality]
+        cells = self._cells(adata)
+        if modality is None:
+            return aligned_obs(adata, cells)
+        if modality not in adata.mod:  # of cells to predict, labels are not needed
+            return pd.DataFrame(index=cells.obs_names)
+        return aligned_obs(adata.mod[modality], cells, f"modality {modality!r}")
 
     def _registered_codes(self, registry_key: str) -> np.ndarray:
         """Code of each of the model's own cells, 0 if nothing was registered, -1 if unknown."""
-        cells, state = self._holder(None, registry_key), self._state_of(registry_key)
+        obs, state = self._obs(None, registry_key), self._state_of(registry_key)
         if state is None:
-            return np.zeros(self.adata.n_obs, dtype=np.int64)
-        if state["original_key"] not in cells.obs:
-            return np.full(self.adata.n_obs, -1, dtype=np.int64)
-        values = cells.obs[state["original_key"]].to_numpy()
-        return pd.Index(state["categorical_mapping"]).get_indexer(values).astype(np.int64)
+            return np.zeros(len(obs), dtype=np.int64)
+        key = state["original_key"]
+        if key not in obs:
+            return np.full(len(obs), -1, dtype=np.int64)
+        values = _columns.column_of(obs, key)
+        return _columns.codes_of(values, state["categorical_mapping"], f"adata.obs[{key!r}]")
 
     def _column(self, adata: AnnData | MuData | None, groupby: str) -> pd.Series:
         """Column of ``obs`` of the modality that is read, of the labels', or of the MuData."""
-        cells = self._cells(adata)
-        labelled = self._holder(adata, REGISTRY_KEYS.LABELS_KEY)
-        for candidate in (cells, labelled, self.adata if adata is None else adata):
-            if groupby in candidate.obs:
-                return candidate.obs[groupby]
-        raise KeyError(f"no column {groupby!r} in adata.obs; its columns are {list(cells.obs)}.")
+        cells, whole = self._cells(adata), self.adata if adata is None else adata
+        frames = [cells.obs, self._obs(adata, REGISTRY_KEYS.LABELS_KEY)]
+        if is_mudata(whole):
+            frames.append(aligned_obs(whole, cells))
+        holds = (frame for frame in frames if groupby in list(frame.columns))
+        return _columns.column_of(next(holds, cells.obs), groupby)

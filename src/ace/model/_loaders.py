@@ -10,7 +10,7 @@ from lightning.pytorch import LightningDataModule
 from scvi import REGISTRY_KEYS
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from ace._numbers import number
+from ace._arguments import number
 from ace.model._processes import share_of
 
 if TYPE_CHECKING:
@@ -185,9 +185,14 @@ def given_split(
     ValueError
         If a cell occurs twice or does not exist, or there is nothing to train on.
     """
-    arrays = [np.asarray([] if p is None else p, dtype=np.int64) for p in parts]
-    if not 1 <= len(arrays) <= 3:
-        raise ValueError("external_indexing takes the rows of [training, validation, test] cells.")
+    several = isinstance(parts, list | tuple) and 1 <= len(parts) <= 3
+    arrays = [np.asarray([] if p is None else p) for p in parts] if several else []
+    if not arrays or any(a.ndim != 1 or (len(a) and a.dtype.kind not in "iu") for a in arrays):
+        raise ValueError(
+            "external_indexing takes row numbers of the cells, [training, validation, test], of "
+            f"which the last two may be left out; got {parts!r:.80}."
+        )
+    arrays = [a.astype(np.int64) for a in arrays]
     cells = np.concatenate(arrays)
     if len(cells) and (cells.min() < 0 or cells.max() >= len(codes)):
         raise ValueError(f"external_indexing has rows outside 0 … {len(codes) - 1}.")

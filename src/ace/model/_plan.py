@@ -107,9 +107,12 @@ class EpochPlan(LightningModule):
         #: Watched number of the first minibatch, and its mean over each epoch.
         self._first_watched: Tensor | None = None
         self._watched: dict[int, float] = {}
-        self._unlogged: dict[str, list[list[float]]] = {}
+        #: Means over the training cells of the last epoch, which the logger gets later.
+        self.unlogged: dict[str, list[list[float]]] = {}
         self._several_processes = False
         self._resumed: dict[str, Any] | None = None
+        #: History of the trainings before this one.
+        self.history_before: dict[str, list[list[float]]] = {}
         #: What was logged before the checkpoint that this training goes on from.
         self.earlier_history: dict[str, list[list[float]]] = {}
 
@@ -173,7 +176,7 @@ class EpochPlan(LightningModule):
     def _log_means(self, means: _Means, prefix: str) -> dict[str, float]:
         found = means.take(prefix, several_processes=self._several_processes)
         if prefix == "train":
-            self._unlogged = {
+            self.unlogged = {
                 # Rounded as the logger does.
                 name: [[float(self.current_epoch)], [float(torch.tensor(value))]]
                 for name, value in found.items()
@@ -224,7 +227,9 @@ class EpochPlan(LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add the random states, the unfinished means, the history and :meth:`progress`."""
-        history = getattr(self.trainer.logger, "history", None) or {}
+        history = getattr(self.trainer.logger, "history", None)
+        if not isinstance(history, dict):  # another logger, or another process than the first
+            history = {}
         # The logger gets the means of this epoch after the callbacks.
         logged = {
             name: [[float(i) for i in frame.index], [float(x) for x in frame[name]]]
@@ -235,7 +240,7 @@ class EpochPlan(LightningModule):
             "random_cuda": torch.cuda.get_rng_state_all(),
             "order": self._order.state,
             "means": self._train_means.state,
-            "history": joined(self.earlier_history, joined(self._unlogged, logged)),
+            "history": joined(self.earlier_history, joined(logged, self.unlogged)),
             "progress": self.progress(),
         }
 

@@ -9,11 +9,14 @@ from scipy.sparse import issparse
 
 from ace import _checks
 from ace._matrix import in_memory, read_rows
+from ace._values import claimed_base
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from anndata import AnnData
+
+    from ace._kinds import Values
 
 
 class MatrixReader:
@@ -37,8 +40,7 @@ class MatrixReader:
     KeyError
         If the layer does not exist.
     ValueError
-        If genes are missing or ambiguous, there is no matrix, or ``adata`` is a view of an
-        AnnData on disk.
+        If genes are missing or ambiguous, or there is no matrix.
     """
 
     def __init__(
@@ -51,18 +53,22 @@ class MatrixReader:
         same = len(genes) == adata.n_vars and np.array_equal(columns, np.arange(adata.n_vars))
         self._columns = None if same else columns
         self.n_genes = len(genes)
-        if adata.is_view and adata.isbacked:
-            # anndata cannot slice such a view, and its matrix would be read as a whole.
-            raise ValueError(
-                "adata is a view of an AnnData on disk. Pass the whole one and choose its cells "
-                "with indices=..., or read the view with `adata.to_memory()`."
-            )
         # Held on to: the matrix of a view or of a file is made anew at each access.
         matrix = _checks.matrix_of(adata, layer)
         self.matrix = matrix.tocsr() if issparse(matrix) and matrix.format != "csr" else matrix
 
     def __len__(self) -> int:
         return self._adata.n_obs
+
+    def values(self, groups: np.ndarray | None = None) -> Values:
+        """Tell what the values are; ``groups`` are codes of batches that are all looked at."""
+        return _checks.values_of(
+            self.matrix,
+            self.layer,
+            base=claimed_base(self._adata, self.layer),
+            groups=groups,
+            columns=self._columns,
+        )
 
     def rows(self, rows: np.ndarray) -> Any:
         """Rows as they are stored (sparse or dense), columns in the order of the model."""

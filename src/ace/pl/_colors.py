@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from matplotlib.colors import LinearSegmentedColormap
+import numpy as np
+from matplotlib.colors import LinearSegmentedColormap, is_color_like, to_hex
 
+from ace._columns import column_of, labels_of
 from ace._keys import ExplanationKeys, pair_name
 
 if TYPE_CHECKING:
@@ -31,17 +33,37 @@ def group_colors(adata: AnnData, *, key: str) -> dict[str, str]:
     import scanpy as sc
 
     stored = ExplanationKeys(key).read(adata)
-    groupby, fields = stored["params"]["groupby"], stored["names"].dtype.names
-    labels = adata.obs[groupby].astype("category") if groupby in adata.obs else None
-    groups = list(fields) if labels is None else [str(c) for c in labels.cat.categories]
+    groupby, fields = stored.params["groupby"], stored.fields
+    groups = list(fields)
+    if groupby in adata.obs:
+        labels = labels_of(column_of(adata.obs, groupby), f"adata.obs[{groupby!r}]")
+        groups = [str(category) for category in labels.categories]
 
-    palette = list(adata.uns.get(f"{groupby}_colors", ()))
+    palette = _stored_palette(adata.uns.get(f"{groupby}_colors"))
     if len(palette) < len(groups):
         palettes = sc.pl.palettes
         palette = next(
             (p for p in (palettes.default_20, palettes.default_28) if len(p) >= len(groups)),
             palettes.default_102,
         )
-    color = {g: str(palette[i % len(palette)]) for i, g in enumerate(groups)}
+    color = {g: palette[i % len(palette)] for i, g in enumerate(groups)}
     pairs = {pair_name(a, b): color[a] for a in groups for b in groups if a != b}
     return {field: color.get(field, pairs.get(field, "lightgrey")) for field in fields}
+
+
+def _stored_palette(stored: Any) -> list[str]:
+    """Colours as they are found in ``uns``; none if one of them is no colour.
+
+    Names, hex codes, and tuples or rows of an array of RGB(A), from 0 to 1 or from 0 to 255.
+    """
+    if stored is None or isinstance(stored, str):
+        return []
+    palette = []
+    for color in stored.values() if isinstance(stored, dict) else stored:
+        if not isinstance(color, str):
+            values = np.asarray(color, dtype=float).ravel()
+            color = tuple(values / 255 if values.size and values.max() > 1 else values)
+        if not is_color_like(color):
+            return []
+        palette.append(str(color) if isinstance(color, str) else to_hex(color, keep_alpha=True))
+    return palette

@@ -4,8 +4,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ace._arguments import number
 from ace._keys import DEFAULT_ANNOTATION_KEY
-from ace._numbers import number
+from ace._listed import listed
 from ace.get import annotation_df
 from ace.pl._colors import CONFIDENCE, DEPLETED
 from ace.pl._figure import figure_of, finish, grid_of_axes, wrap
@@ -115,7 +116,7 @@ def _embedding(adata: AnnData, basis: str | None) -> str | None:
         if name in adata.obsm and np.ndim(adata.obsm[name]) == 2 and adata.obsm[name].shape[1] > 1:
             return name
     raise KeyError(
-        f"there is no embedding {basis!r} in adata.obsm, which has {list(adata.obsm)}. Make one "
+        f"there is no embedding {basis!r} in adata.obsm, which has {listed(adata.obsm)}. Make one "
         "(sc.tl.umap), or pass basis=None for the distributions of each label."
     )
 

@@ -6,7 +6,9 @@ import numpy as np
 import pandas as pd
 
 from ace._checks import column_of
+from ace._columns import labels_of
 from ace._keys import DEFAULT_ANNOTATION_KEY, AnnotationKeys
+from ace._listed import listed
 from ace.get import annotation_df
 from ace.pl._colors import CONFIDENCE
 from ace.pl._figure import figure_of, finish, fit_figure, wrap
@@ -182,7 +184,7 @@ def _cells(adata: AnnData, groupby: str, *, majority: bool, novel: bool, key: st
         label = label.cat.set_categories(
             [*(c for c in label.cat.categories if c != NOVEL), NOVEL]
         ).where(~df["novel"], NOVEL)
-    group = column.astype("category")
+    group = pd.Series(labels_of(column, f"adata.obs[{groupby!r}]"), index=adata.obs_names)
     cells = pd.DataFrame(
         {
             "group": group.cat.rename_categories([str(c) for c in group.cat.categories]),
@@ -202,7 +204,8 @@ def _rows(
         unknown = [group for group in asked if group not in number.index]
         if unknown:
             raise KeyError(
-                f"{unknown} not among the groups of adata.obs[{groupby!r}]: {list(number.index)}."
+                f"{listed(unknown)} not among the groups of adata.obs[{groupby!r}]: "
+                f"{listed(number.index)}."
             )
         return asked
     labels = list(number.columns)

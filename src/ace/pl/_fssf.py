@@ -4,8 +4,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ace._arguments import number
 from ace._fssf_keys import DEFAULT_FSSF_KEY
-from ace._numbers import number
+from ace._listed import listed
 from ace.get import fssf_df
 from ace.pl._colors import DEPLETED, ENRICHED
 from ace.pl._figure import figure_of, finish, wrap
@@ -133,7 +134,9 @@ def _groups(frames: list[pd.DataFrame], groups: Sequence[str] | None) -> list[st
     wanted = [groups] if isinstance(groups, str) else [str(group) for group in groups]
     unknown = [group for group in wanted if group not in known]
     if unknown or not wanted:
-        raise ValueError(f"no scores of the groups {unknown}; there are some of {known}.")
+        raise ValueError(
+            f"no scores of the groups {listed(unknown)}; there are some of {listed(known)}."
+        )
     return wanted
 
 

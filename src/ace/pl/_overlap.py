@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ace._numbers import whole
+from ace._arguments import whole
+from ace._listed import listed
 from ace.metrics import panel_membership
 from ace.pl._colors import ENRICHED
 from ace.pl._figure import figure_of, finish, fit_figure, wrap
@@ -105,7 +106,7 @@ def overlap(
     chosen = panel_membership(panels, n_top, group=group)
     if highlight is not None and highlight not in chosen.columns:
         raise ValueError(
-            f"highlight={highlight!r} is none of the methods {chosen.columns.tolist()}."
+            f"highlight={highlight!r} is none of the methods {listed(chosen.columns)}."
         )
     sets = _sets(chosen, min_size)
     if sets.empty:

@@ -109,7 +109,7 @@ def panels(
         axes = given_axes(ax, len(names), what="one a group")
         fig = figure_of(axes[0])
 
-    suffix = _reference_suffix(ExplanationKeys(key).read(adata)["params"]["reference"])
+    suffix = _reference_suffix(ExplanationKeys(key).read(adata).params["reference"])
     label = "gene" if gene_symbols is None else "symbol"
     for axis, name in zip(axes, names, strict=True):
         _draw(axis, top[top["group"] == name], label=label, n_rows=n_rows)

@@ -6,8 +6,12 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from ace import _checks
+from ace._columns import labels_of
 from ace._fssf_keys import DEFAULT_FSSF_KEY, FssfKeys
+from ace._listed import listed
 from ace._matrix import LogCounts, read_rows
+from ace._objects import annotated
+from ace._values import claimed_base
 from ace.metrics import polarization as morans_i
 from ace.pl._figure import figure_of, finish, given_axes, grid_of_axes, wrap
 
@@ -118,6 +122,7 @@ def polarization(
     _checks.positive(n_neighbors, "n_neighbors", optional=False)
     _checks.seed(random_state)
     _checks.number(size, "size", above=True, optional=True)
+    annotated(adata)
     keys = None if key is None else FssfKeys(key)
     if keys is not None and None not in (genes, groupby, use_rep) and keys.uns not in adata.uns:
         keys = None  # nothing of it is needed
@@ -129,10 +134,13 @@ def polarization(
         use_rep = keys.embedding if use_rep is None else use_rep
     assert groupby is not None
     z = _coordinates(adata, use_rep)
-    labels = _checks.column_of(adata, groupby).astype(str)
+    column = _checks.column_of(adata, groupby)
+    known = labels_of(column, f"adata.obs[{groupby!r}]").remove_unused_categories()
+    names = np.array([*map(str, known.categories), None], dtype=object)
+    labels = names[known.codes]
     groups = [str(group)] if np.ndim(group) == 0 else [str(name) for name in group]
     for name in groups:
-        _checks.one_of(name, "group", sorted(labels.unique()))
+        _checks.one_of(name, "group", sorted(names[:-1]))
     split = None
     if keys is not None and keys.subcluster in adata.obs:
         split = adata.obs[keys.subcluster]
@@ -168,8 +176,8 @@ def polarization(
 def _coordinates(adata: AnnData, use_rep: str | None) -> np.ndarray:
     if use_rep not in adata.obsm:
         raise KeyError(
-            f"there is no {use_rep!r} in adata.obsm, which has {list(adata.obsm)}. Put the latent "
-            "space there: adata.obsm['X_scare'] = model.get_latent_representation()."
+            f"there is no {use_rep!r} in adata.obsm, which has {listed(adata.obsm)}. Put the "
+            "latent space there: adata.obsm['X_scare'] = model.get_latent_representation()."
         )
     return np.asarray(adata.obsm[use_rep])
 
@@ -192,7 +200,7 @@ def _score(
     _checks.unique_genes(adata)
     columns = _checks.known_genes(genes, adata.var_names, "adata")
     matrix = _checks.matrix_of(adata, layer)
-    if _checks.input_kind(matrix) == "counts":
+    if _checks.values_of(matrix, layer, base=claimed_base(adata, layer)).is_linear:
         matrix = LogCounts(matrix, np.arange(adata.n_vars), _TARGET)
     part = read_rows(matrix, rows, columns)
     values = np.asarray(part.toarray() if hasattr(part, "toarray") else part, dtype=np.float64)
@@ -242,11 +250,11 @@ def _draw_score(
 def _draw_subclusters(ax: Axes, at: np.ndarray, split: pd.Series, group: str, size: float) -> None:
     import scanpy as sc
 
-    values = split.astype("category").cat.remove_unused_categories()
-    names = [str(c).removeprefix(f"{group}:") for c in values.cat.categories]
+    values = labels_of(split, f"adata.obs[{split.name!r}]").remove_unused_categories()
+    names = [str(c).removeprefix(f"{group}:") for c in values.categories]
     palettes = sc.pl.palettes
     palette = palettes.default_20 if len(names) <= 20 else palettes.default_102
-    codes = values.cat.codes.to_numpy()
+    codes = values.codes
     order = np.random.default_rng(0).permutation(len(codes))
     colors = np.array([*palette[: len(names)], "lightgrey"])  # the last for cells without one
     x, y = at[order, 0], at[order, 1]

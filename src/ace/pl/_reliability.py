@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from ace._keys import DEFAULT_ANNOTATION_KEY, AnnotationKeys
+from ace._objects import annotated
 from ace.pl._colors import DEPLETED, ENRICHED
 from ace.pl._figure import figure_of, finish, given_axes
 
@@ -100,6 +101,7 @@ def _bins(source: AnnData | dict[str, Any] | pd.DataFrame, key: str) -> pd.DataF
     elif isinstance(source, dict):
         frame = source.get("reliability", pd.DataFrame())
     else:
+        annotated(source, "source", reads_matrix=False)
         stored = AnnotationKeys(key).read(source)
         if "reliability" not in stored:
             raise KeyError(

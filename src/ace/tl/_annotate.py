@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from ace import _checks
+from ace import _checks, _columns, _storable
 from ace._keys import DEFAULT_ANNOTATION_KEY, AnnotationKeys
+from ace._objects import Cells, cells_of, is_mudata
 from ace._warn import warn
 from ace.tl._pool import Pool, pool_cells
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from anndata import AnnData
+    from mudata import MuData
 
     from ace.model import SCNYM
 
@@ -32,13 +34,14 @@ HETEROGENEOUS = "Heterogeneous"
 
 
 def annotate(
-    adata: AnnData,
+    adata: AnnData | MuData,
     labels_key: str,
     *,
-    reference: AnnData | None = None,
+    reference: AnnData | MuData | None = None,
     unlabeled_category: str | int = "Unknown",
     domain_key: str | Sequence[str] | None = None,
     layer: str | None = None,
+    modality: str | None = None,
     n_top_genes: int | None = 2000,
     over_clustering: str | None = None,
     min_prop: float = 0.0,
@@ -60,7 +63,8 @@ def annotate(
     Parameters
     ----------
     adata
-        Annotated data, log-normalised: log1p of counts scaled to 10⁴ a cell. In memory or on disk,
+        Annotated data, log-normalised: log1p of counts scaled to 10⁴ a cell; or a MuData with such
+        a modality. In memory or on disk,
         sparse or dense; nothing of it changes but the keys below. What is trained on is a sparse
         copy of the chosen genes.
     labels_key
@@ -77,6 +81,10 @@ def annotate(
         (technology, donor); in both objects. ``None``: labelled and unlabelled cells.
     layer
         Layer to read instead of ``X``; in both objects.
+    modality
+        Modality of a MuData to read; in both objects, where both are MuData. The result is written
+        to ``adata.mod[modality]``. Columns are looked up in its ``obs``, then in that of the
+        MuData.
     n_top_genes
         Number of genes to train on: those that vary most within the domains, by
         :func:`scanpy.pp.highly_variable_genes`. ``None``: all (shared) genes.
@@ -121,10 +129,12 @@ def annotate(
         Whether that is above the threshold, which 95 % of labelled cells held out are not. Never
         true of a cell that had a label.
     ``obs[key_added + "_majority"]``
-        With ``over_clustering``: the vote of its cluster. Cells that had a label keep it.
+        With ``over_clustering``: the vote of its cluster. Cells that had a label keep it. Labels
+        that are numbers become text if a cluster is ``"Heterogeneous"``.
     ``obsm[key_added + "_probabilities"]``
         Probability of each label, cells × labels. A ``/`` in a label becomes ``|`` in the column's
-        name: anndata ≥ 0.13 stores no other.
+        name: anndata ≥ 0.13 stores no other. Labels that no file holds as columns (longer than 200
+        bytes, more than 4000) make it an array, whose columns ``uns[key_added]["labels"]`` names.
     ``obsm["X_" + key_added]``
         The model's embedding.
     ``uns[key_added]``
@@ -140,11 +150,14 @@ def annotate(
     KeyError
         If a column or the layer does not exist.
     TypeError
-        If an object is no AnnData, or an option of the training is unknown.
+        If an object is no AnnData or MuData, an option of the training is unknown, or
+        ``key_added`` or ``unlabeled_category`` is of a type that cannot be stored.
     ValueError
         If no cell lacks a label, there are fewer than two labels, the matrices are not
-        log-normalised, gene names repeat, too few are shared, values are NaN or infinite, or an
-        argument is out of range. Nothing has been written then.
+        log-normalised, gene names repeat or are missing, too few are shared, values are NaN or
+        infinite, an argument is out of range, a MuData needs a ``modality``, an object is a view
+        of a file or was opened lazily, or a name (of a label, a gene, the result) is one that no
+        file holds. Nothing has been written then.
 
     Warns
     -----
@@ -167,20 +180,23 @@ def annotate(
     >>> bool(query.obs["scnym"].isin(atlas.obs["bulk_labels"]).all())
     True
     """
-    keys = AnnotationKeys(_checks.stored_name(key_added))
+    if reference is not None and reference is adata:
+        raise ValueError("reference is adata itself: leave it out to label cells of one object.")
+    query, reference = _read(adata, reference, modality)
+    adata = query.adata
+    keys = AnnotationKeys(_storable.key(key_added))
     domains = _checks.column_names(domain_key, "domain_key")
     _checks.positive(n_top_genes, "n_top_genes")
     _checks.positive(max_epochs, "max_epochs")
     _checks.seed(random_state)
     _checks.category(unlabeled_category, "unlabeled_category")
-    if unlabeled_category is None:
+    stored = _storable.plain(unlabeled_category, "unlabeled_category")
+    if not isinstance(stored, str | int | float) or pd.isna(stored):
         raise ValueError(
-            f"unlabeled_category={unlabeled_category!r} is no value: missing ones mean that there "
-            "is no label in any case. Name the category, or leave it out."
+            f"unlabeled_category={unlabeled_category!r} is no value: missing ones mean that "
+            "there is no label in any case. Name the category, or leave it out."
         )
     _checks.share(min_prop, "min_prop")
-    if reference is adata:
-        raise ValueError("reference is adata itself: leave it out to label cells of one object.")
     read = [labels_key, *domains, over_clustering]
     for column in keys.columns:
         if column in read:
@@ -189,8 +205,11 @@ def annotate(
                 "another name."
             )
     keys.require_free(adata)
+    clusters = None
     if over_clustering is not None:
-        _checks.column_of(adata, over_clustering)
+        column = _checks.column_of(adata, over_clustering)
+        clusters = _columns.labels_of(column, f"adata.obs[{over_clustering!r}]").codes
+        clusters = np.where(clusters < 0, np.nan, clusters)  # of no cluster
     pool = pool_cells(
         adata,
         reference,
@@ -244,19 +263,33 @@ def annotate(
             "more (validation_size=0.2).",
         )
     new = pool.given.isna()
-    if over_clustering is not None:
-        clusters = adata.obs[over_clustering].to_numpy()
+    if clusters is not None:
         columns[keys.majority] = majority_vote(
             columns[keys.label], clusters, new, min_prop=min_prop
         )
     written = keys.write(
-        adata, columns=columns, probabilities=probabilities, embedding=embedding, about=about
+        query.written,
+        columns=columns,
+        probabilities=probabilities,
+        embedding=embedding,
+        about=about,
     )
     logger.info(
         "labelled %d cells by %d genes, %d of them novel; added %s",
         new.sum(), pool.adata.n_vars, columns[keys.novel].sum(), ", ".join(written),
     )  # fmt: skip
     return model
+
+
+def _read(
+    adata: AnnData | MuData, reference: AnnData | MuData | None, modality: str | None
+) -> tuple[Cells, AnnData | None]:
+    """Give the cells to annotate and those of the reference; either may be a MuData."""
+    if reference is None:
+        return cells_of(adata, modality), None
+    other = modality if is_mudata(reference) else None
+    own = None if is_mudata(reference) and not is_mudata(adata) else modality
+    return cells_of(adata, own, name="query"), cells_of(reference, other, name="reference").adata
 
 
 def _known_options(
@@ -362,4 +395,6 @@ def majority_vote(
     winner = np.where(enough, votes.argmax(axis=1), categories.get_loc(HETEROGENEOUS))
     codes = labels.codes.astype(np.int64)
     codes[voters] = winner[cluster[voters]]
-    return pd.Categorical.from_codes(codes, categories=categories).remove_unused_categories()
+    voted = pd.Categorical.from_codes(codes, categories=categories).remove_unused_categories()
+    # No file holds numbers and text together.
+    return voted.rename_categories(str) if HETEROGENEOUS in voted.categories else voted

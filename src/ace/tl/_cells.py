@@ -13,6 +13,10 @@ from ace.explain import GroupedCells
 if TYPE_CHECKING:
     from ace.tl._scorers import Scored
 
+#: Attributions of which fewer than one in so many differ from 0 are kept sparse: of the others,
+#: positions take as much memory as values.
+FULL = 3
+
 
 def draw_cells(
     codes: np.ndarray, group: int, n_cells: int | None, random_state: int
@@ -44,18 +48,69 @@ def read_cells(
     return GroupedCells([part[group] for group in groups], sizes, contexts)
 
 
-def layer_of_cells(
-    rows: list[tuple[np.ndarray, np.ndarray]], shape: tuple[int, int], columns: np.ndarray
-) -> sp.csr_matrix:
-    """Sparse cells × genes matrix of the attributions of single cells."""
-    cells = np.concatenate([index for index, _ in rows])
-    values = np.nan_to_num(np.concatenate([v for _, v in rows]))
-    spread = sp.csr_matrix(values) @ sp.csr_matrix(
-        (np.ones(len(columns), np.float32), (np.arange(len(columns)), columns)),
-        shape=(len(columns), shape[1]),
-    )
-    placed = sp.csr_matrix(
-        (np.ones(len(cells), np.float32), (cells, np.arange(len(cells)))),
-        shape=(shape[0], len(cells)),
-    )
-    return sp.csr_matrix(placed @ spread, dtype=np.float32)
+class CellLayer:
+    """Attributions of single cells, written into one matrix as the comparisons give them.
+
+    Methods that change few genes of a cell leave the others at 0: their matrix is sparse. It is
+    also sparse where only some of the cells or genes are explained. Otherwise it is a dense array,
+    which takes half the memory then.
+
+    Parameters
+    ----------
+    shape
+        Numbers of cells and genes in the data.
+    cells
+        All cells that are explained, in increasing order.
+    columns
+        Positions of the genes that the scorer sees.
+    """
+
+    def __init__(self, shape: tuple[int, int], cells: np.ndarray, columns: np.ndarray) -> None:
+        self._shape, self._cells, self._columns = shape, cells, columns
+        #: Blocks of mostly zeros, until one comes that is not: it and all others are dense.
+        self._blocks: list[tuple[np.ndarray, sp.csr_matrix]] = []
+        self._dense: np.ndarray | None = None
+
+    @property
+    def _is_full(self) -> bool:
+        return 2 * len(self._cells) * len(self._columns) >= self._shape[0] * self._shape[1]
+
+    def add(self, cells: np.ndarray, values: np.ndarray) -> None:
+        """Add attributions of cells, ``(n_cells, n_columns)``; NaN (not explained) becomes 0."""
+        values = np.nan_to_num(values, copy=False)
+        if self._dense is None and FULL * np.count_nonzero(values) < values.size:
+            self._blocks.append((cells, sp.csr_matrix(values, dtype=np.float32)))
+            return
+        if self._dense is None:
+            shape = self._shape if self._is_full else (len(self._cells), len(self._columns))
+            self._dense = np.zeros(shape, np.float32)
+            while self._blocks:
+                known, block = self._blocks.pop()
+                self._write(known, block.toarray())
+        self._write(cells, values)
+
+    def _write(self, cells: np.ndarray, values: np.ndarray) -> None:
+        assert self._dense is not None
+        if self._is_full:
+            self._dense[np.ix_(cells, self._columns)] = values
+        else:
+            self._dense[np.searchsorted(self._cells, cells)] = values
+
+    def matrix(self) -> np.ndarray | sp.csr_matrix:
+        """Cells × genes, float32, 0 where nothing was explained."""
+        if self._dense is not None and self._is_full:
+            return self._dense
+        if self._dense is not None:
+            lengths = np.full(len(self._cells), len(self._columns))
+            data, indices = self._dense.ravel(), np.tile(self._columns, len(self._cells))
+        else:
+            order = np.argsort(np.concatenate([cells for cells, _ in self._blocks]))
+            stacked = sp.csr_matrix(sp.vstack([block for _, block in self._blocks]))[order]
+            lengths, data = np.diff(stacked.indptr), stacked.data
+            indices = self._columns[stacked.indices]
+        counts = np.zeros(self._shape[0], dtype=np.int64)
+        counts[self._cells] = lengths
+        layer = sp.csr_matrix((data, indices, np.append(0, np.cumsum(counts))), shape=self._shape)
+        layer.sort_indices()
+        layer.eliminate_zeros()
+        return layer

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from ace import _checks
+from ace import _checks, _storable
 from ace._keys import DEFAULT_KEY, ExplanationKeys, pair_name, storable
 from ace._matrix import LogCounts, summarise
+from ace._objects import cells_of
 from ace._threads import one_thread
+from ace._values import claimed_base, log_base
 from ace.explain import EmbeddingScorer, Method, fidelity
 from ace.explain._method import options as options_of
-from ace.tl._cells import draw_cells, layer_of_cells, read_cells
+from ace.tl._cells import CellLayer, draw_cells, read_cells
 from ace.tl._scorers import (
     layer_of_model,
     matrix_of,
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from anndata import AnnData
+    from mudata import MuData
 
     from ace.explain import GroupScorer
 
@@ -41,7 +44,7 @@ LONG_WORK = 10.0
 
 
 def explain(
-    adata: AnnData,
+    adata: AnnData | MuData,
     groupby: str,
     *,
     model: Any | None = None,
@@ -49,15 +52,17 @@ def explain(
     groups: Literal["all"] | Iterable[str] = "all",
     reference: str = "rest",
     layer: str | None = None,
+    modality: str | None = None,
     n_cells: int | None = 1000,
     n_prototypes: int | None = None,
+    n_genes: int | None = None,
     per_cell: bool = False,
     key_added: str = DEFAULT_KEY,
     copy: bool = False,
     random_state: int = 0,
     progress: bool | None = None,
     **method_options: Any,
-) -> AnnData | None:
+) -> AnnData | MuData | None:
     """Explain groups of cells by signed panels of genes.
 
     Takes any grouping (Leiden, k-means, annotated types) and tells which genes make each group
@@ -68,9 +73,10 @@ def explain(
     Parameters
     ----------
     adata
-        Annotated data, log-normalised (or scaled). Nothing of it changes but the keys below.
+        Annotated data, log-normalised (or scaled), or a MuData with such a modality. Nothing of
+        it changes but the keys below.
     groupby
-        Column of ``adata.obs`` with the groups.
+        Column of ``obs`` with the groups: of ``adata``, or of the modality or the MuData.
     model
         A trained model of :mod:`ace.model`, such as :class:`~ace.model.KRATOS`, or any other of
         scvi-tools with a Gaussian or deterministic latent space: SCVI, SCANVI, LinearSCVI, or one
@@ -95,16 +101,24 @@ def explain(
     layer
         Layer to read instead of ``adata.X``. With a model: the one that it was set up with, which
         is what ``None`` takes.
+    modality
+        Modality of a MuData to explain. The result is written to ``mdata.mod[modality]``, where
+        :mod:`ace.get`, :mod:`ace.pl` and scanpy find it. ``None``: the one that ``model`` was set
+        up with.
     n_cells
         Cells drawn from each group, so that the cost does not grow with the data; ``None``: all.
     n_prototypes
         Prototypes of each group in the embedding; more follow a group of odd shape more closely.
         ``None`` chooses by fidelity on held-out cells: 3, or where that is below 0.9, up to 20
         (:func:`ace.explain.choose_n_prototypes`). ``params`` of the result tells the number.
+    n_genes
+        Number of genes stored for each group in ``uns``, best first; ``None``: all, which scanpy's
+        ``values_to_plot`` needs. The scores in ``varm`` are of all genes in any case.
     per_cell
         Write the attributions of the single cells that were drawn to a layer (0 elsewhere).
     key_added
-        Name of the result. What lies under it is overwritten.
+        Name of the result. A ranking of genes (of this function or scanpy's) that lies under it is
+        overwritten; nothing else is.
     copy
         Return a changed copy and leave ``adata`` as it is.
     random_state
@@ -129,25 +143,36 @@ def explain(
         ``n_reference``, ``panel_size`` (genes that a cross-validated surrogate has use for),
         ``flip_rate``, ``l1`` and ``n_features`` (of perturbations), ``delta`` (relative gap of
         attributions that should sum to a known number), ``seconds``.
+
+        No file holds scanpy's records with many fields (from 700 to 800 of 20 characters) or, in
+        Zarr's format 2, with a colon in a name. ``table`` has all in place of the records then, a
+        row for each gene of each group, and ``params["stored_as"]`` says ``"table"``.
+        :mod:`ace.get` and :mod:`ace.pl` read both alike, scanpy only the records.
     ``adata.varm[key_added + "_scores"]``
-        Signed scores, genes × groups. A ``/`` in a group's name becomes ``|`` in the column's:
-        anndata ≥ 0.13 stores no other.
+        Signed scores, genes × groups. A ``/`` in a group's name becomes ``|`` in the column's, as
+        anndata ≥ 0.13 stores no other. More than 4000 groups, or names that no file holds as
+        columns (longer than 200 bytes), make it an array, its columns in the order of the
+        diagnostics.
     ``adata.layers[key_added + "_cells"]``
-        Attributions of single cells, with ``per_cell=True``.
+        Attributions of single cells, with ``per_cell=True``: sparse where the method changes few
+        genes of a cell or fewer than half of the values are explained, else a dense array.
 
     Raises
     ------
     KeyError
         If the column or the layer does not exist, or a column of ``obs`` that the model reads.
     TypeError
-        If the model is none.
+        If ``adata`` is no AnnData or MuData, the model is none, or ``key_added`` or an option is
+        of a type that cannot be stored.
     RuntimeError
         If the model is not trained.
     ValueError
-        If a group, method, option or number is not allowed, there is one group only, gene names
-        repeat, a gene of the model is missing or a batch unknown to it, its latent space is no
-        differentiable function of the genes, the cells do not differ, or values are NaN, infinite
-        or above 1e15. Nothing has been written then.
+        If a group, method, option or number is not allowed, there is one group only, a cell has no
+        group, gene names repeat or are missing, a gene of the model is missing or a batch unknown
+        to it, its latent space is no differentiable function of the genes, the cells do not
+        differ, values are NaN, infinite or above 1e15, a MuData needs a ``modality``, ``adata`` is
+        a view of a file or was opened lazily, a name (of a group, a gene, the result) is one that
+        no file holds, or something else lies under ``key_added``. Nothing has been written then.
 
     Warns
     -----
@@ -173,8 +198,10 @@ def explain(
             groups=groups,
             reference=str(reference),
             layer=layer,
+            modality=modality,
             n_cells=n_cells,
             n_prototypes=n_prototypes,
+            n_genes=n_genes,
             per_cell=per_cell,
             key_added=key_added,
             copy=copy,
@@ -195,7 +222,7 @@ if explain.__doc__:
 
 
 def _explain(
-    adata: AnnData,
+    adata: AnnData | MuData,
     groupby: str,
     *,
     model: Any | None,
@@ -203,27 +230,35 @@ def _explain(
     groups: Literal["all"] | Iterable[str],
     reference: str,
     layer: str | None,
+    modality: str | None,
     n_cells: int | None,
     n_prototypes: int | None,
+    n_genes: int | None,
     per_cell: bool,
     key_added: str,
     copy: bool,
     random_state: int,
     progress: bool | None,
     method_options: dict[str, Any],
-) -> AnnData | None:
+) -> AnnData | MuData | None:
     """:func:`explain`, on the threads of the caller."""
+    given = cells_of(adata, modality, model=model)
+    adata, groupby = given.adata, given.column(groupby)
     _checks.one_of(method, "method", list(Method.registry))
     kind = Method.registry[method]
     if "use_rep" in method_options:
         raise _checks.not_a_function_of_genes(adata, method_options["use_rep"])
+    _checks.not_raw(method_options.pop("use_raw", None))
     for option in method_options:
         _checks.one_of(option, f"option of method {method!r}", list(options_of(kind)))
     _checks.positive(n_cells, "n_cells")
     _checks.positive(n_prototypes, "n_prototypes")
+    _checks.positive(n_genes, "n_genes")
+    stored_options = _storable.plain(method_options, "option")
     _checks.seed(random_state)
     _checks.unique_genes(adata)
-    ExplanationKeys(key_added).require_free(adata)
+    keys = ExplanationKeys(_storable.key(key_added))
+    keys.require_free(adata)
     if model is not None:
         model = readable(model, adata)
         layer = layer_of_model(model, layer)
@@ -234,20 +269,22 @@ def _explain(
     fields = [
         names[s] if reference != "each" else pair_name(names[s], names[t or 0]) for s, t in pairs
     ]
+    asked = sorted({group for pair in pairs for group in pair if group is not None})
+    _storable.groups([names[group] for group in asked], groupby)
     _checks.distinct([storable(field) for field in fields], fields)
-    if copy and adata.isbacked:
+    if copy and given.whole.isbacked:
         raise ValueError(
             "copy=True cannot copy an AnnData on disk: leave it out, or pass adata.to_memory()."
         )
     if per_cell and reference == "each":
         raise ValueError("per_cell=True needs one reference, 'rest' or a group, not 'each'.")
     matrix = matrix_of(model, adata, layer)
-    values = _checks.input_kind(matrix)
+    base = claimed_base(adata, layer)
+    values = _checks.values_of(matrix, layer, base=base, groups=codes)
     if model is None:
-        _checks.warn_of_counts(values, layer)
+        _checks.warn_unless_log(values, layer)
     summary = summarise(matrix, codes, len(names))
     _checks.finite(summary.mean, adata.var_names, layer)
-    asked = sorted({group for pair in pairs for group in pair if group is not None})
     _checks.warn_of_single_cells(summary.counts[asked], [names[group] for group in asked])
 
     if model is None:
@@ -272,9 +309,11 @@ def _explain(
         scored.columns,
         summary,
         # scanpy's formula turns means of logarithms back: it holds for nothing else.
-        log_base=_log_base(adata, matrix) if values == "log" else None,
+        log_base=values.base if isinstance(matrix, LogCounts) else log_base(values, base),
+        n_genes=n_genes,
     )
-    per_cell_rows: list[tuple[np.ndarray, np.ndarray]] = []
+    explained = np.sort(np.concatenate([drawn[source] for source, _ in pairs]))
+    layer_of_cells = CellLayer(adata.shape, explained, scored.columns) if per_cell else None
     for (source, other), field in zip(_watched(pairs, progress), fields, strict=True):
         began = time.perf_counter()
         found = explainer(at[source], None if other is None else at[other])
@@ -293,13 +332,13 @@ def _explain(
                 "seconds": time.perf_counter() - began,
             },
         )
-        if found.per_cell is not None:
-            per_cell_rows.append((drawn[source], found.per_cell))
+        if layer_of_cells is not None and found.per_cell is not None:
+            layer_of_cells.add(drawn[source], found.per_cell)
 
     if copy:
-        adata = adata.copy()
-    written = ExplanationKeys(key_added).write(
-        adata,
+        given = given.copied()
+    written = keys.write(
+        given.written,
         params={
             "groupby": groupby,
             "reference": reference,
@@ -307,24 +346,24 @@ def _explain(
             "use_raw": False,
             "layer": layer,
             "corr_method": None,
-            "options": {
-                k: list(v) if isinstance(v, tuple) else v for k, v in method_options.items()
-            },
+            "options": stored_options,
             "scorer": type(scored.scorer).__name__,
             "embedding": name_of(model),
             "fidelity": overall,
-            "values": values,
+            "values": values.kind,
+            "values_total": values.total,
             "n_cells": n_cells,
             "n_prototypes": used,
+            "n_genes": n_genes,
             "random_state": random_state,
         },
         records=tables.records(),
         scores=tables.scores(),
         frames={"diagnostics": tables.diagnostics()},
-        per_cell=layer_of_cells(per_cell_rows, adata.shape, scored.columns) if per_cell else None,
+        per_cell=None if layer_of_cells is None else layer_of_cells.matrix(),
     )
     logger.info("explained %d comparisons by %r; added %s", len(pairs), method, ", ".join(written))
-    return adata if copy else None
+    return given.whole if copy else None
 
 
 def _pairs(chosen: list[int], names: list[str], reference: str) -> list[tuple[int, int | None]]:
@@ -360,13 +399,6 @@ def _on_prototypes(used: int | None, given: int | None) -> str:
             f"The number of prototypes, {used} a group, was chosen by fidelity: more do not help. "
         )
     return "Leave n_prototypes out to have their number chosen by fidelity, or try more. "
-
-
-def _log_base(adata: AnnData, matrix: Any) -> float:
-    """Base of the logarithm, where ``sc.pp.log1p`` noted one; ours is natural."""
-    if isinstance(matrix, LogCounts):
-        return np.e
-    return adata.uns.get("log1p", {}).get("base") or np.e
 
 
 def _watched(

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 import scanpy as sc
 from anndata import AnnData
 
-from ace import _checks
+from ace import _checks, _columns, _storable
 from ace._fssf_keys import DEFAULT_FSSF_KEY, FssfKeys
+from ace._listed import listed
+from ace._objects import cells_of
 from ace._warn import warn
 from ace.metrics._fssf import fit_neighbors
 from ace.tl._swaps import Swaps, draw_swaps, random_sets
+
+if TYPE_CHECKING:
+    from mudata import MuData
 
 logger = logging.getLogger(__name__)
 
@@ -24,12 +29,13 @@ FEW_PAIRS = 3
 
 
 def fssf(
-    adata: AnnData,
+    adata: AnnData | MuData,
     model: Any,
     genes: Sequence[str] | str | Mapping[str, Sequence[str]],
     groupby: str,
     *,
     subclusters: str | None = None,
+    modality: str | None = None,
     dimensions: Sequence[int] | slice | None = None,
     resolution: float = 0.5,
     n_neighbors: int = 15,
@@ -59,19 +65,25 @@ def fssf(
     ----------
     adata
         Annotated data with the genes of the model, in the values that it was trained on (counts,
-        for an SCARE or SCVI). Nothing of it changes but the keys below.
+        for an SCARE or SCVI), or a MuData with such a modality. Nothing of it changes but the keys
+        below.
     model
         A trained model with a latent space: :class:`ace.model.SCARE`, any other of
         :mod:`ace.model` or of scvi-tools (:class:`scvi.model.SCVI`). Swapped cells keep their own
         batch and covariates.
     genes
-        Names of genes; the name of a Boolean column of ``adata.var``; or a mapping from groups to
+        Names of genes; the name of a Boolean column of ``var`` (a missing value is false); or a
+        mapping from groups to
         names of genes, for sets of each group's own (groups that it does not name are left out).
     groupby
-        Column of ``adata.obs`` with the groups, such as cell types.
+        Column of ``obs`` with the groups, such as cell types: of ``adata``, or of the modality or
+        the MuData.
     subclusters
-        Column of ``adata.obs`` with subclusters, such as time points, in place of the clustering;
+        Column of ``obs`` with subclusters, such as time points, in place of the clustering;
         cells without one are left out.
+    modality
+        Modality of a MuData to read, and to write the result to (``mdata.mod[modality]``).
+        ``None``: the one that ``model`` was set up with.
     dimensions
         Dimensions of the latent space that count, such as the block of one of several ground
         truths. ``None``: all.
@@ -116,12 +128,12 @@ def fssf(
     RuntimeError
         If the model is not trained.
     TypeError
-        If ``model`` is no model with a latent space that is a function of genes, or ``genes`` are
-        no names.
+        If ``model`` is no model with a latent space that is a function of genes, ``genes`` are no
+        names, or ``key_added`` is no text.
     ValueError
         If the model lacks genes of the set, no group has two subclusters, there are too few genes
-        besides the set for random ones, or an argument is out of range. Nothing has been written
-        then.
+        besides the set for random ones, an argument is out of range, or a name (of a group, a
+        subcluster, the result) is one that no file holds. Nothing has been written then.
 
     Warns
     -----
@@ -145,7 +157,10 @@ def fssf(
     >>> bool(ace.get.fssf_df(adata)["fssf"].between(-1, 1).all())
     True
     """
-    keys = FssfKeys(_checks.stored_name(key_added))
+    cells_given = cells_of(adata, modality, model=model)
+    adata, written_to = cells_given.adata, cells_given.written
+    groupby, subclusters = cells_given.column(groupby), cells_given.column(subclusters)
+    keys = FssfKeys(_storable.key(key_added))
     # The clustering counts a cell among its own neighbours: one would be itself.
     _checks.whole(n_neighbors, "n_neighbors", 2 if subclusters is None else 1)
     _checks.whole(batch_size, "batch_size")
@@ -161,7 +176,12 @@ def fssf(
         )
     keys.require_free(adata)
     codes, names = _groups(adata, groupby)
-    given = None if subclusters is None else _checks.column_of(adata, subclusters)
+    _storable.text(names, f"groups of adata.obs[{groupby!r}]", "Rename them.")
+    given = None
+    if subclusters is not None:
+        column = _checks.column_of(adata, subclusters)
+        given = _columns.labels_of(column, f"adata.obs[{subclusters!r}]")
+        _check_subclusters(given, subclusters, codes, names)
 
     # scvi-tools takes seconds to import: only this call waits for it.
     from ace.model._encoder import Encoder
@@ -170,19 +190,19 @@ def fssf(
     encoder = Encoder(model, adata)
     sets = _gene_sets(adata, genes, encoder.genes, names)
     latent = encoder.latent()
-    columns = _columns(dimensions, latent.shape[1])
+    columns = _dimensions(dimensions, latent.shape[1])
     latent = latent[:, columns]
     labels = np.full(adata.n_obs, None, dtype=object)
     pairs, categories = [], []
     for code, name in enumerate(names):
-        rows = np.flatnonzero((codes == code) & (True if given is None else given.notna()))
+        rows = np.flatnonzero((codes == code) & (True if given is None else given.codes >= 0))
         if name not in sets or len(rows) < max(2 * min_cells, n_neighbors + 1):
             continue
         if given is None:
             parts = _leiden(latent[rows], resolution, n_neighbors, random_state)
         else:
-            parts = pd.Categorical(given.iloc[rows]).remove_unused_categories()
-        subnames = [f"{name}:{part}" for part in parts.categories]
+            parts = given[rows].remove_unused_categories()
+        subnames = [_subname(name, part) for part in parts.categories]
         labels[rows] = np.array(subnames, dtype=object)[parts.codes]
         categories += subnames
         rng = np.random.default_rng([random_state, code])
@@ -218,7 +238,7 @@ def fssf(
             "which happened to be found. A finer clustering (resolution=...) gives more.",
         )
     written = keys.write(
-        adata,
+        written_to,
         subcluster=pd.Categorical(labels, categories=categories),
         embedding=latent,
         about={
@@ -268,7 +288,22 @@ def _groups(adata: AnnData, groupby: str) -> tuple[np.ndarray, list[str]]:
     return _checks.groups_of(adata, groupby, at_least=1)
 
 
-def _columns(dimensions: Sequence[int] | slice | None, n_latent: int) -> np.ndarray:
+def _check_subclusters(
+    given: pd.Categorical, column: str, codes: np.ndarray, names: Sequence[str]
+) -> None:
+    """Raise if subclusters cannot be stored, or two of them would have one name."""
+    known = (codes >= 0) & (given.codes >= 0)
+    both = np.unique(np.stack([codes[known], given.codes[known]]), axis=1).T
+    parts = [_subname(names[group], given.categories[part]) for group, part in both]
+    _storable.text(parts, f"subclusters of adata.obs[{column!r}]", "Rename them.")
+    _checks.distinct(parts, sorted(parts))
+
+
+def _subname(group: str, part: Any) -> str:
+    return f"{group}:{part}"
+
+
+def _dimensions(dimensions: Sequence[int] | slice | None, n_latent: int) -> np.ndarray:
     """Dimensions of the latent space as numbers."""
     every = np.arange(n_latent)
     try:
@@ -294,14 +329,16 @@ def _gene_sets(
     if isinstance(genes, Mapping):
         for group in genes:
             _checks.one_of(str(group), "a group of genes", names)
+        _checks.distinct([str(group) for group in genes], list(genes))
         return {str(g): _checks.known_genes(own, index, "model") for g, own in genes.items()}
     if isinstance(genes, str):
-        if genes not in adata.var or adata.var[genes].dtype != bool:
+        if genes not in adata.var:
             raise KeyError(
                 f"there is no Boolean column {genes!r} in adata.var, which has "
-                f"{list(adata.var.columns)}. Names of genes go in a list: [{genes!r}]."
+                f"{listed(adata.var.columns)}. Names of genes go in a list: [{genes!r}]."
             )
-        genes = list(adata.var_names[adata.var[genes]])
+        column = _columns.column_of(adata.var, genes, "adata.var")
+        genes = list(adata.var_names[_columns.flags_of(column, f"adata.var[{genes!r}]")])
     return dict.fromkeys(names, _checks.known_genes(genes, index, "model"))
 
 

@@ -11,13 +11,17 @@ import scipy.sparse as sp
 from sklearn.feature_selection import mutual_info_classif
 from sklearn.metrics import mutual_info_score
 
-from ace import _checks
+from ace import _checks, _storable
 from ace._keys import require_free, storable
-from ace._matrix import LogCounts, read_rows
+from ace._listed import listed
+from ace._matrix import LogCounts, all_finite, read_rows
+from ace._objects import cells_of
+from ace._values import claimed_base
 from ace._warn import warn
 
 if TYPE_CHECKING:
     from anndata import AnnData
+    from mudata import MuData
 
 logger = logging.getLogger(__name__)
 
@@ -28,12 +32,13 @@ ALL = "all"
 
 
 def informative_genes(
-    adata: AnnData,
+    adata: AnnData | MuData,
     groupby: str,
     *,
     n_genes: int = 40,
     within: str | None = None,
     layer: str | None = None,
+    modality: str | None = None,
     n_bins: int | None = 3,
     min_cells: int = 10,
     key_added: str = "informative_genes",
@@ -53,16 +58,18 @@ def informative_genes(
     Parameters
     ----------
     adata
-        Annotated data with log-normalised values; counts are normalised on the way. Nothing of it
-        changes but the key below.
+        Annotated data with log-normalised values, or a MuData with such a modality; counts are
+        normalised on the way. Nothing of it changes but the key below.
     groupby
-        Column of ``adata.obs`` with the groups.
+        Column of ``obs`` with the groups: of ``adata``, or of the modality or the MuData.
     n_genes
         Number of genes, at most: those that tell nothing are left out.
     within
-        Column of ``adata.obs`` with types, for genes of each type's own.
+        Column of ``obs`` with types, for genes of each type's own.
     layer
         Layer to read instead of ``X``.
+    modality
+        Modality of a MuData to read, and to write the result to (``mdata.mod[modality]``).
     n_bins
         Bins of the cells that express the gene. ``None`` estimates the mutual information without
         bins, by nearest neighbours (:func:`sklearn.feature_selection.mutual_info_classif`). That
@@ -80,14 +87,21 @@ def informative_genes(
     Names of genes, best first; with ``within`` a dictionary of them by type. Written is
     ``uns[key_added]``, with ``params`` and the frame ``scores``, genes × types (or ``"all"``), in
     nats. A ``/`` in a type becomes ``|`` in the column's name: anndata ≥ 0.13 stores no other.
+    Where no file holds types as columns (names longer than 200 bytes, more than 4000 types), it is
+    a row for each gene of each type, ``type``, ``gene`` and ``score``.
 
     Raises
     ------
     KeyError
         If a column or the layer does not exist.
+    TypeError
+        If ``key_added`` is no text.
     ValueError
-        If there is one group only, in all cells or in each type, gene names repeat, values are NaN
-        or infinite, or an argument is out of range. Nothing has been written then.
+        If there is one group only, in all cells or in each type, a cell has no group, gene names
+        repeat or are missing, values are NaN or infinite, an argument is out of range, a MuData
+        needs a ``modality``, ``adata`` is a view of a file or was opened lazily, or a name is one
+        that no file holds. Nothing has
+        been written then.
 
     Warns
     -----
@@ -101,7 +115,10 @@ def informative_genes(
     >>> ace.tl.informative_genes(adata, "phase", n_genes=2)
     ['STMN1', 'PCNA']
     """
-    name = _checks.stored_name(key_added)
+    given = cells_of(adata, modality)
+    adata, written = given.adata, given.written
+    groupby, within = given.column(groupby), given.column(within)
+    name = _storable.key(key_added)
     _checks.positive(n_genes, "n_genes", optional=False)
     _checks.positive(n_bins, "n_bins")
     _checks.positive(min_cells, "min_cells", optional=False)
@@ -114,9 +131,11 @@ def informative_genes(
     types, names = np.zeros(adata.n_obs, dtype=np.int64), [ALL]
     if within is not None:
         types, names = _checks.groups_of(adata, within, at_least=1)
+        _storable.groups(names, within)
         _checks.distinct([storable(n) for n in names], names)
     matrix = _checks.matrix_of(adata, layer)
-    if _checks.input_kind(matrix) == "counts":
+    values = _checks.values_of(matrix, layer, base=claimed_base(adata, layer), groups=codes)
+    if values.is_linear:
         matrix = LogCounts(matrix, np.arange(adata.n_vars), TARGET)
 
     # Distances within a group take two cells.
@@ -129,7 +148,7 @@ def informative_genes(
             left_out.append(kind)
             continue
         part = read_rows(matrix, rows)
-        if not np.isfinite(part.sum()):
+        if not all_finite(part):
             raise ValueError("the matrix holds NaN or infinite values.")
         values = sp.csc_array(part)
         values.sum_duplicates()
@@ -145,7 +164,7 @@ def informative_genes(
         )
     if left_out:
         warn(
-            f"{left_out} of adata.obs[{within!r}] have fewer than two groups of "
+            f"{listed(left_out)} of adata.obs[{within!r}] have fewer than two groups of "
             f"adata.obs[{groupby!r}] with {fewest} or more cells, and are left out.",
         )
     found = {kind: _best(adata.var_names, score, n_genes) for kind, score in scores.items()}
@@ -158,8 +177,8 @@ def informative_genes(
         "min_cells": min_cells,
         "random_state": random_state,
     }
-    frame = pd.DataFrame(scores, index=adata.var_names.copy()).rename(columns=storable)
-    adata.uns[name] = {"params": params, "scores": frame}
+    frame = pd.DataFrame(scores, index=adata.var_names.copy()).rename_axis(index=None)
+    written.uns[name] = {"params": params, "scores": _stored(frame)}
     logger.info("added .uns[%r]", name)
     return found if within is not None else found[ALL]
 
@@ -196,6 +215,22 @@ def _by_neighbors(values: sp.csc_array, codes: np.ndarray, random_state: int) ->
                 x, codes, discrete_features=False, random_state=random_state
             )[0]
     return scores
+
+
+def _stored(scores: pd.DataFrame) -> pd.DataFrame:
+    """Scores as they are stored, a column for each type where files hold that, else a row."""
+    wide = scores.rename(columns=storable)
+    if isinstance(_storable.frame(wide), pd.DataFrame):
+        return wide
+    n_genes, n_types = scores.shape
+    types, genes = pd.Index(scores.columns, dtype=object), pd.Index(scores.index, dtype=object)
+    return pd.DataFrame(
+        {
+            "type": pd.Categorical.from_codes(np.repeat(np.arange(n_types), n_genes), types),
+            "gene": pd.Categorical.from_codes(np.tile(np.arange(n_genes), n_types), genes),
+            "score": scores.to_numpy().ravel(order="F"),
+        }
+    )
 
 
 def _best(genes: pd.Index, scores: np.ndarray, n_genes: int) -> list[str]:

@@ -12,9 +12,12 @@ import scipy.sparse as sp
 from anndata import AnnData
 from anndata.utils import make_index_unique
 
-from ace import _checks
+from ace import _checks, _columns, _storable
 from ace._keys import storable
+from ace._listed import listed
 from ace._matrix import CHUNK_VALUES, read_rows
+from ace._objects import annotated
+from ace._values import claimed_base
 from ace._warn import warn
 from ace.tl._shared_genes import shared_genes, variable_genes
 
@@ -66,11 +69,14 @@ def pool_cells(
     """Judge the objects, choose the genes and put the cells together; all by copies."""
     objects = {"adata": query} if reference is None else {"query": query, "reference": reference}
     for name, adata in objects.items():
-        _readable(adata, name)
-    matrices = [_checks.matrix_of(adata, layer) for adata in objects.values()]
-    for name, matrix in zip(objects, matrices, strict=True):
-        _checks.log_normalised(matrix, name, layer)
+        _checks.unique_genes(annotated(adata, name), name)
+    matrices = [_checks.matrix_of(adata, layer, name) for name, adata in objects.items()]
     domains = [_domains(adata, domain_key, labels_key, name) for name, adata in objects.items()]
+    for (name, adata), matrix, own in zip(objects.items(), matrices, domains, strict=True):
+        batch = own.agg(" ".join, axis=1).factorize()[0] if domain_key else None
+        base = claimed_base(adata, layer)
+        values = _checks.values_of(matrix, layer, name=name, base=base, groups=batch)
+        _checks.log_normalised(values, name, layer)
     labels = _labels(
         query if reference is None else reference,
         labels_key,
@@ -124,20 +130,6 @@ def pool_cells(
 # -- what must be there ----------------------------------------------------------------------
 
 
-def _readable(adata: AnnData, name: str) -> None:
-    if not isinstance(adata, AnnData):
-        raise TypeError(
-            f"{name} must be an AnnData, got {type(adata).__name__}. Of a MuData pass one "
-            "modality, such as mdata.mod['rna']."
-        )
-    if adata.is_view and adata.isbacked:
-        # anndata cannot slice such a view.
-        raise ValueError(
-            f"{name} is a view of an AnnData on disk. Pass the whole one, or `{name}.to_memory()`."
-        )
-    _checks.unique_genes(adata)
-
-
 def _labels(adata: AnnData, key: str, unlabeled_category: Any, name: str) -> pd.Categorical:
     """Label of each cell, missing where there is none; only categories that occur."""
     values = _checks.column_of(adata, key, name)
@@ -147,22 +139,23 @@ def _labels(adata: AnnData, key: str, unlabeled_category: Any, name: str) -> pd.
             f"labels, say so: `{name}.obs[{key!r}] = "
             f"{name}.obs[{key!r}].astype('Int64').astype('category')`."
         )
-    labels = pd.Categorical(values)
-    if unlabeled_category in labels.categories:
-        labels = labels.remove_categories([unlabeled_category])
-    labels = labels.remove_unused_categories()
+    labels = _columns.labels_of(values, f"{name}.obs[{key!r}]")
+    labels = _columns.without(labels, unlabeled_category).remove_unused_categories()
+    # Numbers beside "Unknown" are objects; without it they are numbers, which files hold.
+    labels = labels.rename_categories(labels.categories.infer_objects())
     classes = [str(label) for label in labels.categories]
     if len(classes) < 2:
         raise ValueError(
             f"{name}.obs[{key!r}] holds {len(classes)} labels besides {unlabeled_category!r}, "
-            f"{classes}: there must be two at least to tell apart."
+            f"{listed(classes)}: there must be two at least to tell apart."
         )
+    _storable.labels(labels.categories, key, name)
     _checks.distinct([storable(label) for label in classes], classes)
     doubtful = [label for label in classes if label.strip().lower() in _LOOKS_UNLABELLED]
     if doubtful:
         warn(
-            f"{name}.obs[{key!r}] holds {doubtful}, which is learned as a type. If such cells "
-            f"have no label, say so: unlabeled_category={doubtful[0]!r}.",
+            f"{name}.obs[{key!r}] holds {listed(doubtful)}, which is learned as a type. If such "
+            f"cells have no label, say so: unlabeled_category={doubtful[0]!r}.",
         )
     return labels
 
@@ -188,14 +181,20 @@ def _domains(adata: AnnData, keys: Sequence[str], labels_key: str, name: str) ->
             f"domain_key={labels_key!r} is the column of the labels: what is to be told apart "
             "cannot be what is to be ignored. Leave domain_key out, or name the experiment."
         )
+    domains = {}
     for key in keys:
-        if _checks.column_of(adata, key, name).isna().any():
+        values = _columns.labels_of(
+            _checks.column_of(adata, key, name), f"{name}.obs[{key!r}]"
+        ).remove_unused_categories()
+        if n_missing := int((values.codes < 0).sum()):
             raise ValueError(
-                f"{name}.obs[{key!r}] (domain_key) is missing for "
-                f"{adata.obs[key].isna().sum()} cells: every cell needs a domain."
+                f"{name}.obs[{key!r}] (domain_key) is missing for {n_missing} cells: every cell "
+                "needs a domain."
             )
-    # As text: the categories of two objects need not be of one type.
-    return pd.DataFrame({key: adata.obs[key].astype(str) for key in keys}, index=adata.obs_names)
+        # As text: the categories of two objects need not be of one type.
+        texts = np.array([str(value) for value in values.categories], dtype=object)
+        domains[key] = texts[values.codes]
+    return pd.DataFrame(domains, index=adata.obs_names)
 
 
 # -- reading ----------------------------------------------------------------------------------
@@ -244,7 +243,7 @@ def _finite(x: sp.csr_matrix, genes: pd.Index, layer: str | None) -> None:
         where = "X" if layer is None else f"layer {layer!r}"
         raise ValueError(
             f"{where} has NaN or infinite values in {len(bad)} genes, such as "
-            f"{list(genes[bad[:3]])}. Leave these genes out, or mend the values."
+            f"{listed(genes[bad[:3]])}. Leave these genes out, or mend the values."
         )
 
 

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from ace import _checks
+from ace import _checks, _storable
 from ace._keys import DIAGNOSTICS, ExplanationKeys, storable
 from ace._matrix import summarise
+from ace._objects import cells_of
+from ace._values import claimed_base, log_base
 from ace.explain import Attribution
 from ace.tl._tables import ExplanationTables
 
@@ -18,21 +20,24 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from anndata import AnnData
+    from mudata import MuData
 
 logger = logging.getLogger(__name__)
 
 
 def rank_specificity(
-    adata: AnnData,
+    adata: AnnData | MuData,
     groupby: str,
     *,
     groups: Literal["all"] | Iterable[str] = "all",
     layer: str | None = None,
+    modality: str | None = None,
     min_fraction: float = 0.1,
     n_genes: int | None = None,
     key_added: str = "rank_specificity",
     copy: bool = False,
-) -> AnnData | None:
+    use_raw: bool | None = None,
+) -> AnnData | MuData | None:
     r"""Rank genes by how specific their expression is to a group of cells.
 
     The score of :cite:p:`cabili2011integrative`: the profile of a gene, its mean expression in
@@ -49,23 +54,28 @@ def rank_specificity(
     Parameters
     ----------
     adata
-        Annotated data, log-normalised. Nothing of it changes but the keys below. The matrix is
-        read once and never made dense.
+        Annotated data, log-normalised, or a MuData with such a modality. Nothing of it changes but
+        the keys below. The matrix is read once and never made dense.
     groupby
-        Column of ``adata.obs`` with the groups.
+        Column of ``obs`` with the groups: of ``adata``, or of the modality or the MuData.
     groups
         Groups to rank genes for, or ``"all"``. Profiles are over all groups in any case.
     layer
         Layer to read instead of ``adata.X``.
+    modality
+        Modality of a MuData to read, and to write the result to (``mdata.mod[modality]``).
     min_fraction
         Genes that a smaller share of the group's cells express score 0 there and rank last: a gene
         seen in one cell of all is as specific as can be. 0 keeps all.
     n_genes
         Number of genes kept in the records; ``None``: all.
     key_added
-        Name of the result. What lies under it is overwritten.
+        Name of the result. A ranking of genes (of this function or scanpy's) that lies under it is
+        overwritten; nothing else is.
     copy
         Return a changed copy and leave ``adata`` as it is.
+    use_raw
+        As in scanpy, but ``adata.raw`` is never read: ``True`` raises, and says how to pass it.
 
     Returns
     -------
@@ -81,13 +91,20 @@ def rank_specificity(
     ``adata.varm[key_added + "_scores"]``
         Signed scores, genes × groups. A ``/`` in a group's name becomes ``|`` in the column's.
 
+    Where no file holds that, in the other forms that :func:`explain` tells of.
+
     Raises
     ------
     KeyError
         If the column or the layer does not exist.
+    TypeError
+        If ``key_added`` is no text.
     ValueError
-        If a group or number is not allowed, there is one group only, gene names repeat, values are
-        NaN or infinite, or some of the first cells or a group's mean are negative.
+        If a group or number is not allowed, there is one group only, gene names repeat or are
+        missing, values are NaN or infinite, some values or a group's mean are negative, a MuData
+        needs a ``modality``, ``adata`` is a view of a file or was opened lazily, a name is one
+        that no file holds, or something else lies under ``key_added``. Nothing has been written
+        then.
 
     Warns
     -----
@@ -102,47 +119,52 @@ def rank_specificity(
     >>> [str(gene) for gene in adata.uns["rank_specificity"]["names"]["CD56+ NK"][:3]]
     ['CD160', 'XCL1', 'XCL2']
     """
-    return _rank(adata, groupby, groups, layer, min_fraction, n_genes, key_added, copy)
+    _checks.not_raw(use_raw)
+    return _rank(adata, groupby, groups, layer, modality, min_fraction, n_genes, key_added, copy)
 
 
 def _rank(
-    adata: AnnData,
+    adata: AnnData | MuData,
     groupby: str,
     groups: Literal["all"] | Iterable[str],
     layer: str | None,
+    modality: str | None,
     min_fraction: float,
     n_genes: int | None,
     key_added: str,
     copy: bool,
-) -> AnnData | None:
+) -> AnnData | MuData | None:
     began = time.perf_counter()
+    given = cells_of(adata, modality)
+    adata, groupby = given.adata, given.column(groupby)
     _checks.share(min_fraction, "min_fraction")
     _checks.positive(n_genes, "n_genes")
     _checks.unique_genes(adata)
-    keys = ExplanationKeys(_checks.stored_name(key_added))
+    keys = ExplanationKeys(_storable.key(key_added))
     keys.require_free(adata)
     codes, names = _checks.groups_of(adata, groupby)
     chosen = _checks.chosen_groups(groups, names)
     fields = [names[group] for group in chosen]
+    _storable.groups(fields, groupby)
     _checks.distinct([storable(field) for field in fields], fields)
-    if copy and adata.isbacked:
+    if copy and given.whole.isbacked:
         raise ValueError(
             "copy=True cannot copy an AnnData on disk: leave it out, or pass adata.to_memory()."
         )
     matrix = _checks.matrix_of(adata, layer)
-    values = _checks.input_kind(matrix)
-    _checks.warn_of_counts(values, layer)
+    base = claimed_base(adata, layer)
+    values = _checks.values_of(matrix, layer, base=base, groups=codes)
+    _checks.warn_unless_log(values, layer)
     summary = summarise(matrix, codes, len(names))
     _checks.finite(summary.mean, adata.var_names, layer)
     _checks.not_negative(values, summary.mean, layer)
     _checks.warn_of_single_cells(summary.counts[chosen], fields)
 
     every = np.arange(adata.n_vars)
-    base = adata.uns.get("log1p", {}).get("base") or np.e
     tables = ExplanationTables(
-        adata.var_names, every, summary, log_base=base if values == "log" else None
+        adata.var_names, every, summary, log_base(values, base), n_genes=n_genes
     )
-    by_name = np.argsort(np.argsort(adata.var_names.to_numpy().astype(str)))
+    by_name = np.argsort(np.argsort(adata.var_names.to_numpy(dtype=object)))
     specific = _specificity(summary.mean)
     for group, field in zip(chosen, fields, strict=True):
         others = [g for g in range(len(names)) if g != group]
@@ -163,9 +185,9 @@ def _rank(
         tables.add(field, Attribution(scores, order), group, others, diagnostics)
 
     if copy:
-        adata = adata.copy()
+        given = given.copied()
     written = keys.write(
-        adata,
+        given.written,
         params={
             "groupby": groupby,
             "reference": "rest",
@@ -174,14 +196,15 @@ def _rank(
             "layer": layer,
             "corr_method": None,
             "min_fraction": float(min_fraction),
-            "values": values,
+            "values": values.kind,
+            "values_total": values.total,
         },
-        records={name: frame.iloc[:n_genes] for name, frame in tables.records().items()},
+        records=tables.records(),
         scores=tables.scores(),
         frames={"diagnostics": tables.diagnostics()},
     )
     logger.info("ranked genes of %d groups by specificity; added %s", len(chosen), written)
-    return adata if copy else None
+    return given.whole if copy else None
 
 
 def _specificity(mean: np.ndarray) -> np.ndarray:

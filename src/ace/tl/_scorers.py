@@ -10,7 +10,8 @@ import numpy as np
 import scanpy as sc
 import scipy.sparse as sp
 
-from ace import _checks
+from ace import _checks, _columns
+from ace._listed import listed
 from ace._matrix import read_rows
 from ace.explain import EmbeddingScorer, LinearEmbedding, fit_clustering
 from ace.explain._cells import Rows
@@ -100,8 +101,10 @@ def _pca(
     adata: AnnData, matrix: Any, rng: np.random.Generator, random_state: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Principal components of the highly variable genes (of all, if none are marked)."""
-    marked = adata.var.get("highly_variable")
-    columns = np.arange(adata.n_vars) if marked is None else np.flatnonzero(marked == True)  # noqa: E712 (NaN is not True)
+    columns = np.arange(adata.n_vars)
+    if "highly_variable" in adata.var:
+        marked = _columns.column_of(adata.var, "highly_variable", "adata.var")
+        columns = columns[_columns.flags_of(marked, "adata.var['highly_variable']")]
     if len(columns) == 0:
         raise ValueError(
             "adata.var['highly_variable'] marks no gene, and there are no principal components of "
@@ -206,8 +209,8 @@ def scorer_of_model(
     scorer = model.group_scorer(adata, groupby, random_state=random_state, **options)
     if set(scorer.groups) != set(names):
         raise ValueError(
-            f"the model scores the groups {list(scorer.groups)}, but adata.obs[{groupby!r}] has "
-            f"{names}."
+            f"the model scores the groups {listed(scorer.groups)}, but adata.obs[{groupby!r}] has "
+            f"{listed(names)}."
         )
     return Scored(
         scorer, _checks.gene_positions(adata.var_names, scorer.feature_names, "the model")

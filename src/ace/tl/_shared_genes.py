@@ -12,6 +12,7 @@ import pandas as pd
 import scanpy as sc
 from anndata import AnnData
 
+from ace._listed import listed
 from ace._warn import warn
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def shared_genes(query: AnnData, reference: AnnData) -> pd.Index:
     if len(shared) < max(LEAST * n_shorter, min(FEW, n_shorter / 2)):
         raise ValueError(
             f"the query and the reference share {len(shared)} genes by name, too few to learn "
-            f"from: {lost}. The query has {list(mine[:3])}, the reference {list(theirs[:3])}. "
+            f"from: {lost}. The query has {listed(mine[:3])}, the reference {listed(theirs[:3])}. "
             + _disguise(query, reference, len(shared))
         )
     logger.info("%d genes are in the query and in the reference; %s", len(shared), lost)
@@ -85,8 +86,7 @@ def _disguise(query: AnnData, reference: AnnData, n_shared: int) -> str:
     objects = {"query": query, "reference": reference}
     for name, other in (("query", "reference"), ("reference", "query")):
         wanted = set(objects[other].var_names)
-        for column in objects[name].var.columns:
-            values = objects[name].var[column]
+        for column, values in objects[name].var.items():  # also of columns that are there twice
             numbers = pd.api.types.is_numeric_dtype(values.dtype)
             if not numbers and values.astype(str).isin(wanted).sum() > max(FEW, 2 * n_shared):
                 return (

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from ace._keys import DIAGNOSTICS, RECORD_DTYPES
+from ace._keys import DIAGNOSTICS
+from ace._ranking import TABLE_COLUMNS
 
 if TYPE_CHECKING:
     from ace._matrix import GroupSummary
@@ -18,7 +19,7 @@ PSEUDOCOUNT = 1e-9
 
 
 class ExplanationTables:
-    """Collect comparisons into frames over all genes.
+    """Collect comparisons into records and frames.
 
     Parameters
     ----------
@@ -31,18 +32,28 @@ class ExplanationTables:
     log_base
         Base of the logarithm that the values are of; ``None``: they are of none, and log fold
         changes are NaN.
+    n_genes
+        Number of genes in the records, best first; ``None``: all.
     """
 
     def __init__(
-        self, genes: pd.Index, columns: np.ndarray, summary: GroupSummary, log_base: float | None
+        self,
+        genes: pd.Index,
+        columns: np.ndarray,
+        summary: GroupSummary,
+        log_base: float | None,
+        n_genes: int | None = None,
     ) -> None:
         self._genes = genes
         self._columns = columns
         self._unseen = np.setdiff1d(np.arange(len(genes)), columns)
-        self._by_name = np.argsort(np.argsort(genes.to_numpy().astype(str)))
+        # One string for each gene, which all records share.
+        self._names = np.array([str(gene) for gene in genes], dtype=object)
+        self._by_name = np.argsort(np.argsort(self._names))
         self._summary = summary
         self._log_base = log_base
-        self._records: dict[str, dict[str, np.ndarray]] = {name: {} for name in RECORD_DTYPES}
+        self._n_genes = n_genes
+        self._records: dict[str, dict[str, np.ndarray]] = {name: {} for name in TABLE_COLUMNS}
         self._scores: dict[str, np.ndarray] = {}
         self._diagnostics: dict[str, dict[str, float]] = {}
 
@@ -77,17 +88,14 @@ class ExplanationTables:
         last = self._unseen[
             np.lexsort((self._by_name[self._unseen], -np.abs(difference[self._unseen])))
         ]
-        order = np.concatenate([self._columns[attribution.ranking], last])
-        nothing = np.full(len(self._genes), np.nan)
+        order = np.concatenate([self._columns[attribution.ranking], last])[: self._n_genes]
         columns = {
-            "names": self._genes.to_numpy().astype(str).astype(object),
+            "names": self._names,
             "scores": scores,
-            "logfoldchanges": self._log2_fold_change(mean, rest_mean),
-            "pvals": nothing,
-            "pvals_adj": nothing,
+            "logfoldchanges": self._log2_fold_change(mean, rest_mean).astype(np.float32),
             "enriched": enriched,
-            "pct_in": self._summary.fraction[source],
-            "pct_out": rest_fraction,
+            "pct_in": self._summary.fraction[source].astype(np.float32),
+            "pct_out": rest_fraction.astype(np.float32),
         }
         for record, values in columns.items():
             self._records[record][name] = values[order]
@@ -102,9 +110,9 @@ class ExplanationTables:
         up, down = np.expm1(mean * scale), np.expm1(rest * scale)
         return np.log2((up + PSEUDOCOUNT) / (down + PSEUDOCOUNT))
 
-    def records(self) -> dict[str, pd.DataFrame]:
-        """Frames ranks × fields, one for each of scanpy's records and ours."""
-        return {record: pd.DataFrame(columns) for record, columns in self._records.items()}
+    def records(self) -> dict[str, dict[str, np.ndarray]]:
+        """Values by field, best gene first, of each record but the p values: there are none."""
+        return self._records
 
     def scores(self) -> pd.DataFrame:
         """Signed scores, genes × fields."""

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from lightning.pytorch import Callback
 from mudata import MuData
 from scipy import sparse
 
@@ -253,8 +254,13 @@ def test_dropout_is_on_in_each_training(cells: AnnData, dropout_rate: float) -> 
     model = KRATOS(cells, n_hidden=(16, 4), dropout_rate=dropout_rate)
     model.train(max_epochs=1, **QUIET)
     seen = []
-    model.module.classifier.register_forward_hook(lambda *_: seen.append(model.module.training))
-    model.train(max_epochs=1, early_stopping=False, train_size=1.0, **QUIET)
+
+    class Watch(Callback):
+        def on_train_batch_end(self, *args: Any) -> None:
+            seen.append(model.module.training)
+
+    options = {"early_stopping": False, "train_size": 1.0, "callbacks": [Watch()]}
+    model.train(max_epochs=1, **options, **QUIET)
     assert seen
     assert all(seen)
     assert not model.module.training

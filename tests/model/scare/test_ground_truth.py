@@ -152,7 +152,6 @@ def test_pandas_is_read_by_name(adata: AnnData) -> None:
         ({"log_variational": False}, "log_variational=True only"),
         ({"latent_distribution": "ln"}, "latent_distribution='normal' only"),
         ({"dispersion": "gene-label"}, "dispersion='gene-label' is not one of"),
-        ({"target": lambda z: z[:, 0]}, "could not be saved"),
     ],
 )  # fmt: skip
 def test_choices_that_mean_nothing_are_refused(

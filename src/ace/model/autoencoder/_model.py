@@ -11,7 +11,7 @@ from scvi.train import TrainRunner
 from ace import _checks, _compat
 from ace._threads import seeded
 from ace.model._all_or_nothing import all_or_nothing
-from ace.model._fit import check_training
+from ace.model._fit import check_training, plan_options
 from ace.model._loaders import SplitCells
 from ace.model._scaling import SCALES, learn_scale, scaled_moments
 from ace.model._training import resolve_seed
@@ -247,6 +247,9 @@ class ACE(TrainedAce):
 
         Raises
         ------
+        RuntimeError
+            If the training diverges. After any error, and after Ctrl-C, the model is what it was
+            before the call.
         ValueError
             If an argument is out of range, the matrix holds NaN or infinite values, batches are
             unknown, labels are without training cells, or early stopping is asked for without
@@ -310,7 +313,7 @@ class ACE(TrainedAce):
             weights,
             recluster=recluster,
             warmup_epochs=max_epochs // 2 if warmup_epochs is None else warmup_epochs,
-            **{"lr": lr, "weight_decay": weight_decay} | (plan_kwargs or {}),
+            **plan_options(self._training_plan_cls, plan_kwargs, lr=lr, weight_decay=weight_decay),
         )
         if self.is_trained_ and not self._is_supervised:
             plan.centroids = self.centroids_  # where the clusters were
@@ -337,7 +340,7 @@ class ACE(TrainedAce):
         recluster: Recluster,
         centroids: np.ndarray | None,
         reader: MatrixReader,
-        batch_size: int,
+        batch_size: int | None,
     ) -> None:
         """Fix the clusters in the finished latent space."""
         centroids, codes = recluster(centroids)
@@ -350,3 +353,16 @@ class ACE(TrainedAce):
         # Plain attributes: a saved model does not depend on a class of ours.
         self.centroids_, self.cluster_names_ = clusters.centroids, clusters.names
         self.beta_ = clusters.beta
+        self.is_unfinished_ = False
+
+    @property
+    def _fitted_at_end(self) -> str | None:
+        has_clusters = self._is_supervised or self._n_clusters is not None
+        return "its clusters were" if has_clusters else None
+
+    def _finish(self) -> None:
+        reader, labels = self._reader(), self._registered_codes(REGISTRY_KEYS.LABELS_KEY)
+        rng = np.random.default_rng(self.random_state_)
+        n_clusters = None if self._is_supervised else self._n_clusters
+        recluster = Recluster(self, reader, self.train_indices, labels, n_clusters, None, rng)
+        self._settle(recluster, self.centroids_, reader, None)

@@ -46,7 +46,7 @@ class Recluster:
     cells: np.ndarray
     labels: np.ndarray
     n_clusters: int | str | None
-    batch_size: int
+    batch_size: int | None
     rng: np.random.Generator
 
     def __call__(self, before: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:

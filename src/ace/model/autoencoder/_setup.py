@@ -8,6 +8,7 @@ import numpy as np
 from scvi import REGISTRY_KEYS
 from scvi.utils import setup_anndata_dsp
 
+from ace._listed import listed
 from ace.model._fields import (
     BatchField,
     GenesField,
@@ -68,7 +69,7 @@ class SetUpAce(LatentModel):
             If the matrix holds integer counts.
         """
         setup_method_args = cls._get_setup_method_args(**locals())
-        cls._check_matrix(adata, layer, **kwargs)
+        cls._check_matrix(adata, layer, batch_key, **kwargs)
         fields: list[Any] = [GenesField(REGISTRY_KEYS.X_KEY, layer)]
         if batch_key is not None:
             fields.append(BatchField(REGISTRY_KEYS.BATCH_KEY, batch_key))
@@ -109,8 +110,8 @@ class SetUpAce(LatentModel):
         Raises
         ------
         ValueError
-            If ``modalities`` does not name the modality of ``layer``, and as for
-            :meth:`setup_anndata`.
+            If ``modalities`` does not name the modality of ``layer``, a modality does not hold all
+            cells of ``mdata`` in the same order, and as for :meth:`setup_anndata`.
 
         Examples
         --------
@@ -118,7 +119,7 @@ class SetUpAce(LatentModel):
         """
         setup_method_args = cls._get_setup_method_args(**locals())
         location = cls._modalities(mdata, modalities, setup_method_args)
-        cls._check_matrix(mdata.mod[location.layer], layer, **kwargs)
+        cls._check_matrix(mdata.mod[location.layer], layer, batch_key, **kwargs)
         fields: list[Any] = [
             MuDataGenesField(REGISTRY_KEYS.X_KEY, layer, mod_key=location.layer, mod_required=True)
         ]
@@ -177,7 +178,10 @@ class SetUpAce(LatentModel):
             present = np.unique(labels[split[0]])
             lost = [n for i, n in enumerate(self._label_names()) if i not in present]
             if lost:
-                raise ValueError(f"no training cell has the labels {lost}: choose another split.")
+                raise ValueError(
+                    f"no training cell has the labels {listed(lost)}: choose another split. "
+                    "If labels were renamed after the set-up, set up and make the model again."
+                )
 
     @property
     def _is_supervised(self) -> bool:

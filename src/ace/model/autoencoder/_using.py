@@ -85,6 +85,11 @@ class TrainedAce(SetUpAce):
 
     def _clusters(self) -> Clusters:
         self._require_trained()
+        if self.is_unfinished_:
+            raise RuntimeError(
+                "this ACE was saved in the middle of its training, before its clusters were "
+                "fitted: load it with the cells that it was trained on, adata=..., to fit them."
+            )
         if self.centroids_ is None or self.cluster_names_ is None or self.beta_ is None:
             raise RuntimeError(
                 "this ACE has no clusters: make it with ACE(adata, n_clusters=8) or "

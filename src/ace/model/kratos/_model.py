@@ -14,7 +14,7 @@ from ace._threads import seeded
 from ace.model._all_or_nothing import all_or_nothing
 from ace.model._classifier import ClassifierModel
 from ace.model._fields import GenesField, LabelsField, MuDataGenesField, MuDataLabelsField
-from ace.model._fit import check_training
+from ace.model._fit import check_training, plan_options
 from ace.model._loaders import SplitCells
 from ace.model._scaling import SCALES, learn_scale
 from ace.model._training import BestWeights, resolve_seed
@@ -201,8 +201,8 @@ class KRATOS(ClassifierModel):
         Raises
         ------
         ValueError
-            If ``modalities`` does not name the modality of ``layer``, and as for
-            :meth:`setup_anndata`.
+            If ``modalities`` does not name the modality of ``layer``, a modality does not hold all
+            cells of ``mdata`` in the same order, and as for :meth:`setup_anndata`.
 
         Examples
         --------
@@ -295,6 +295,9 @@ class KRATOS(ClassifierModel):
 
         Raises
         ------
+        RuntimeError
+            If the training diverges. After any error, and after Ctrl-C, the model is what it was
+            before the call.
         ValueError
             If an argument is out of range, the matrix holds NaN or infinite values, or early
             stopping is asked for without validation cells.
@@ -326,7 +329,8 @@ class KRATOS(ClassifierModel):
 
         data = SplitCells(reader, {REGISTRY_KEYS.LABELS_KEY: codes}, split, batch_size, rng)
         plan = self._training_plan_cls(
-            self.module, **{"lr": lr, "weight_decay": weight_decay} | (plan_kwargs or {})
+            self.module,
+            **plan_options(self._training_plan_cls, plan_kwargs, lr=lr, weight_decay=weight_decay),
         )
         self._fit(
             plan,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 from typing import TYPE_CHECKING, Any
 
 from ace import _checks
@@ -61,7 +60,7 @@ def check_network(options: dict[str, Any]) -> None:
 
 
 def check_target(target: Any) -> None:
-    """Refuse targets that there are not, or that a model could not be saved with.
+    """Refuse targets that there are not.
 
     Raises
     ------
@@ -70,14 +69,6 @@ def check_target(target: Any) -> None:
     """
     if not callable(target):
         _checks.one_of(target, "target", TARGETS)
-        return
-    try:
-        pickle.dumps(target)
-    except Exception as error:
-        raise ValueError(
-            "a model with this target could not be saved: define the function at the top of a "
-            f"module or a notebook's cell, not as a lambda or within another one ({error})."
-        ) from error
 
 
 def check_choices(

@@ -11,7 +11,9 @@ import pandas as pd
 import scipy.sparse as sp
 import torch
 
-from ace import _checks
+from ace import _checks, _columns
+from ace._listed import listed
+from ace.model._document import saved_as
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -19,10 +21,8 @@ if TYPE_CHECKING:
 
     from ace.model.scare._attribution import Loss
 
-#: Categories that an error names.
-N_NAMED = 5
 
-
+@saved_as("GroundTruth")
 @dataclass(frozen=True)
 class GroundTruth:
     """Genes that a model is to listen to: one term of the attribution loss of an ``SCARE``.
@@ -141,7 +141,7 @@ def named(
     ]
     names = [str(term.name) for term in found]
     if len(set(names)) < len(names):
-        raise ValueError(f"each ground truth needs a name of its own, got {names}.")
+        raise ValueError(f"each ground truth needs a name of its own, got {listed(names)}.")
     for term in found:
         _checks.number(term.weight, "the weight of a ground truth", above=True)
     return found
@@ -156,8 +156,8 @@ def as_numbers(term: GroundTruth, genes: np.ndarray, categories: Sequence[Any]) 
     unknown = [key for key in term.genes if key not in set(categories)]
     if unknown:
         raise ValueError(
-            f"the ground truth has the categories {unknown[:N_NAMED]}, which are none of the "
-            f"labels: {list(categories)}."
+            f"the ground truth has the categories {listed(unknown)}, which are none of the "
+            f"labels: {listed(categories)}."
         )
     kinds = np.full(len(categories), -1)
     for i, key in enumerate(term.genes):
@@ -217,12 +217,10 @@ def _column_of_var(column: str, adata: AnnData | None, genes: np.ndarray) -> lis
     if column not in adata.var:
         hint = f" To name one gene, pass [{column!r}]." if column in genes else ""
         raise KeyError(
-            f"no column {column!r} in adata.var; its columns are {list(adata.var)}.{hint}"
+            f"no column {column!r} in adata.var; its columns are {listed(adata.var)}.{hint}"
         )
-    values: pd.Series = adata.var[column]
-    if values.isna().any() or not values.isin([True, False]).all():
-        raise ValueError(f"adata.var[{column!r}] must be Boolean, got {values.dtype}.")
-    flags = values.to_numpy().astype(bool)
+    values = _columns.column_of(adata.var, column, "adata.var")
+    flags = _columns.flags_of(values, f"adata.var[{column!r}]")
     return _known(adata.var_names[flags], genes)
 
 

@@ -11,7 +11,8 @@ from scvi.train import TrainRunner
 from ace import _checks, _compat
 from ace._threads import seeded
 from ace.model._all_or_nothing import all_or_nothing
-from ace.model._fit import check_training
+from ace.model._document import encode
+from ace.model._fit import check_training, plan_options
 from ace.model._loaders import SplitCells
 from ace.model._training import resolve_seed
 from ace.model.scare._attribution import (
@@ -102,7 +103,8 @@ class SCARE(TrainedScare):
         published: ``"encoder_sum"``, the sum of the latent means, which constrains one direction;
         ``"encoder_norm"``, their squared norm; ``"decoder_sum"``, the sum over the genes of
         :math:`\log(1 + \mu)` of the decoder's means (which themselves add up to the cell's
-        total). Or a function from latent means ``(n_cells, n_latent)`` to ``(n_cells,)``.
+        total). Or a function from latent means ``(n_cells, n_latent)`` to ``(n_cells,)``; files
+        hold no code, so that it is passed again to :meth:`load`.
     transform
         How attributions are brought into [0, 1]: their squares or absolute values as shares of
         the cell's sum, ``"square_share"`` or ``"abs_share"``, or as published ``"abs_minmax"`` or
@@ -146,7 +148,7 @@ class SCARE(TrainedScare):
     KeyError
         If a column of ``var`` does not exist.
     TypeError
-        If the ground truth is of no known kind.
+        If the ground truth is of no known kind, or the model could not be saved with an argument.
 
     Examples
     --------
@@ -258,6 +260,7 @@ class SCARE(TrainedScare):
             f"({attribution} of {getattr(target, '__name__', target)}, {transform}, {loss})"
         )
         self.init_params_ = self._get_init_params(locals())
+        encode(vae_kwargs, "vae_kwargs", {})  # raises if the model could not be saved
 
     def _default_reference(self, loss: Loss) -> Reference:
         if loss == "excess":  # a panel of genes is to tell the types apart as well
@@ -329,6 +332,9 @@ class SCARE(TrainedScare):
 
         Raises
         ------
+        RuntimeError
+            If the training diverges. After any error, and after Ctrl-C, the model is what it was
+            before the call.
         ValueError
             If an argument is out of range, the matrix holds negative, NaN or infinite values, a
             category is unknown, or early stopping is asked for without validation cells.
@@ -358,12 +364,14 @@ class SCARE(TrainedScare):
         if max_epochs is None:
             max_epochs = _compat.get_max_epochs_heuristic(len(split[0]), epochs_cap=MAX_EPOCHS)
             max_epochs = max(max_epochs, -(-MIN_STEPS // -(-len(split[0]) // batch_size)))
-        settings: dict[str, Any] = {
-            "attribution_weight": None,
-            "weight_decay": self.weight_decay_,
-            "attribution_warmup_epochs": 0 if self.is_trained_ else int(WARMUP * max_epochs),
-            "kl_warmup_epochs": 0 if self.is_trained_ else max_epochs // (1 + early_stopping),
-        } | (plan_kwargs or {})
+        settings = plan_options(
+            self._training_plan_cls,
+            plan_kwargs,
+            attribution_weight=None,
+            weight_decay=self.weight_decay_,
+            attribution_warmup_epochs=0 if self.is_trained_ else int(WARMUP * max_epochs),
+            kl_warmup_epochs=0 if self.is_trained_ else max_epochs // (1 + early_stopping),
+        )
         if settings["attribution_weight"] is None:
             settings["attribution_weight"] = (
                 default_weight(self.losses_, self._settings.reference)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -28,9 +28,7 @@ from ace import _checks, _compat
 from ace.model._fields import GenesField, GroupsField, MuDataGenesField, MuDataGroupsField
 from ace.model._foreign import require_columns
 from ace.model._latent import LatentModel
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from ace.model.scare._columns import check_categories, check_columns, check_numbers, codes_of
 
 
 class SetUpScare(LatentModel, BaseMinifiedModeModelClass):
@@ -91,13 +89,16 @@ class SetUpScare(LatentModel, BaseMinifiedModeModelClass):
             If the matrix holds no counts.
         """
         setup_method_args = cls._get_setup_method_args(**locals())
-        cls._check_matrix(adata, layer, **kwargs)
+        cls._check_matrix(adata, layer, batch_key, **kwargs)
         columns = [batch_key, labels_key, size_factor_key]
         columns += _checks.column_names(categorical_covariate_keys, "categorical_covariate_keys")
         columns += _checks.column_names(continuous_covariate_keys, "continuous_covariate_keys")
         if kwargs.get("source_registry") is not None:  # labels are optional then
             columns.remove(labels_key)
-        _check_columns(adata.obs, [c for c in columns if c is not None], labels_key)
+        check_columns(adata.obs, [c for c in columns if c is not None], labels_key)
+        check_numbers(adata.obs, [*(continuous_covariate_keys or ())])
+        check_numbers(adata.obs, [size_factor_key] if size_factor_key else [], positive=True)
+        check_categories(adata.obs, columns, **kwargs)
         fields: list[Any] = [
             GenesField(REGISTRY_KEYS.X_KEY, layer),
             CategoricalObsField(REGISTRY_KEYS.BATCH_KEY, batch_key),
@@ -155,8 +156,8 @@ class SetUpScare(LatentModel, BaseMinifiedModeModelClass):
         Raises
         ------
         ValueError
-            If ``modalities`` does not name the modality of ``layer``, and as for
-            :meth:`setup_anndata`.
+            If ``modalities`` does not name the modality of ``layer``, a modality does not hold all
+            cells of ``mdata`` in the same order, and as for :meth:`setup_anndata`.
 
         Examples
         --------
@@ -164,7 +165,7 @@ class SetUpScare(LatentModel, BaseMinifiedModeModelClass):
         """
         setup_method_args = cls._get_setup_method_args(**locals())
         location = cls._modalities(mdata, modalities, setup_method_args)
-        cls._check_matrix(mdata.mod[location.layer], layer, **kwargs)
+        cls._check_matrix(mdata.mod[location.layer], layer, batch_key, **kwargs)
         of: dict[str, list[str]] = {
             "batch_key": [] if batch_key is None else [batch_key],
             "labels_key": [] if labels_key is None else [labels_key],
@@ -175,8 +176,11 @@ class SetUpScare(LatentModel, BaseMinifiedModeModelClass):
         for argument, columns in of.items():
             modality = location[argument]
             obs = mdata.obs if modality is None else mdata.mod[modality].obs
-            if kwargs.get("source_registry") is None:
-                _check_columns(obs, columns, labels_key)
+            if argument != "labels_key" or kwargs.get("source_registry") is None:
+                check_columns(obs, columns, labels_key)
+                check_categories(obs, columns, **kwargs)
+            if argument in ("size_factor_key", "continuous_covariate_keys"):
+                check_numbers(obs, columns, positive=argument == "size_factor_key")
         fields: list[Any] = [
             MuDataGenesField(
                 REGISTRY_KEYS.X_KEY, layer, mod_key=location.layer, mod_required=True
@@ -256,21 +260,21 @@ class SetUpScare(LatentModel, BaseMinifiedModeModelClass):
         ):
             if key not in registries or not registries[key]["data_registry"]:
                 continue
-            obs, state = self._holder(adata, key).obs, registries[key]["state_registry"]
+            obs, state = self._obs(adata, key), registries[key]["state_registry"]
             if key != REGISTRY_KEYS.LABELS_KEY:
                 require_columns(registries, [key], obs, type(self).__name__)
             if "categorical_mapping" in state:
-                codes = _codes(obs, state["original_key"], state["categorical_mapping"], n_obs)
+                codes = codes_of(obs, state["original_key"], state["categorical_mapping"], n_obs)
                 found[key] = codes[:, None]
             elif "mappings" in state:
                 found[key] = np.stack(
-                    [_codes(obs, c, known, n_obs) for c, known in state["mappings"].items()], 1
+                    [codes_of(obs, c, known, n_obs) for c, known in state["mappings"].items()], 1
                 )
             else:
                 column = registries[key]["data_registry"]["attr_key"]
                 columns = list(state.get("columns", [column]))
-                _check_columns(obs, columns, None)
-                _check_numbers(obs, columns, positive=key == REGISTRY_KEYS.SIZE_FACTOR_KEY)
+                check_columns(obs, columns, None)
+                check_numbers(obs, columns, positive=key == REGISTRY_KEYS.SIZE_FACTOR_KEY)
                 found[key] = obs[columns].to_numpy(dtype=np.float32)
         return found
 
@@ -356,33 +360,3 @@ class SetUpScare(LatentModel, BaseMinifiedModeModelClass):
         for column in whole_obs:
             whole.obs[column] = whole_obs[column]
         return whole
-
-
-def _codes(obs: pd.DataFrame, column: str, categories: Any, n_obs: int) -> np.ndarray:
-    if column.startswith("_scvi_"):  # one category, in a column that any model may have written
-        return np.zeros(n_obs, dtype=np.int64)
-    if column not in obs:  # labels, which are not needed
-        return np.full(n_obs, -1)
-    values = obs[column].to_numpy()
-    return pd.Index(categories).get_indexer(values).astype(np.int64)
-
-
-def _check_numbers(obs: pd.DataFrame, columns: Sequence[str], *, positive: bool = False) -> None:
-    """Refuse what the network could not compute with."""
-    for column in columns:
-        values = obs[column].to_numpy(dtype=np.float64)
-        if not np.isfinite(values).all() or (positive and (values <= 0).any()):
-            kind = "positive numbers" if positive else "finite numbers"
-            raise ValueError(f"adata.obs[{column!r}] must hold {kind} only.")
-
-
-def _check_columns(obs: pd.DataFrame, columns: Sequence[str], labels_key: str | None) -> None:
-    """Find out before anything is written whether columns are there, and complete."""
-    for column in columns:
-        if column not in obs:
-            raise KeyError(f"no column {column!r} in adata.obs; its columns are {list(obs)}.")
-        if column != labels_key and obs[column].isna().any():
-            raise ValueError(
-                f"adata.obs[{column!r}] is missing for {int(obs[column].isna().sum())} cells. "
-                "Leave these cells out, or give them a value."
-            )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
+from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 from mudata import MuData
@@ -13,11 +15,13 @@ from ace._threads import seeded
 from ace.model.scare._explaining import ExplainedScare
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from typing import Self
 
     import numpy as np
+    import pandas as pd
     from anndata import AnnData
+    from torch import Tensor
 
 
 class TrainedScare(RNASeqMixin, VAEMixin, ArchesMixin, ExplainedScare):
@@ -96,6 +100,63 @@ class TrainedScare(RNASeqMixin, VAEMixin, ArchesMixin, ExplainedScare):
         super().minify_adata(*args, **kwargs)
 
     @classmethod
+    def load(
+        cls,
+        dir_path: str | PathLike[str],
+        adata: AnnData | MuData | bool | None = None,
+        *args: Any,
+        target: Callable[[Tensor], Tensor] | None = None,
+        **kwargs: Any,
+    ) -> Self:
+        """Load a saved model.
+
+        Nothing in its files is executed, unless ``allow_pickle`` is set.
+
+        Parameters
+        ----------
+        dir_path
+            Folder that :meth:`save` wrote.
+        adata
+            AnnData to attach to the model, with its genes in any order. ``None`` takes the one
+            saved with the model; ``False`` attaches none.
+        *args
+            As in :meth:`ace.model.KRATOS.load`: ``accelerator``, ``device``, ``prefix``.
+        target
+            The function that the model was made with, if its ``target`` was one: files hold no
+            code. It is needed to train the model and for attributions.
+        **kwargs
+            As in :meth:`ace.model.KRATOS.load`: ``allow_pickle``, …
+
+        Returns
+        -------
+        The model, in evaluation mode.
+
+        Raises
+        ------
+        ValueError
+            If the model was not made with a function as its ``target``, and as in
+            :meth:`ace.model.KRATOS.load`.
+        TypeError
+            If ``target`` is no function.
+        """
+        if target is not None and not callable(target):
+            raise TypeError(f"target must be the function of the model, got {target!r}.")
+        with _compat.unchanged_on_error(cls, None if isinstance(adata, bool) else adata):
+            model = super().load(dir_path, adata, *args, **kwargs)
+            if target is not None:
+                model._take_target(target)
+        return model
+
+    def _take_target(self, target: Callable[[Tensor], Tensor]) -> None:
+        """Put a function in the place of the one that is not in a file."""
+        if not callable(self._settings.target):
+            raise ValueError(
+                f"the model was made with target={self._settings.target!r}: leave target out."
+            )
+        self._settings = replace(self._settings, target=target)
+        self.init_params_["non_kwargs"]["target"] = target
+
+    @classmethod
     def load_query_data(cls, adata: AnnData | MuData, reference_model: Any, **kwargs: Any) -> Self:
         """Go on from a trained model with cells of new batches (scArches).
 
@@ -107,7 +168,7 @@ class TrainedScare(RNASeqMixin, VAEMixin, ArchesMixin, ExplainedScare):
         ----------
         adata
             The new cells, with the genes of the model in any order and the columns that it
-            reads; types may be missing.
+            reads; types may be missing. If loading fails, it is left as it was.
         reference_model
             Trained model, or the folder it was saved to.
         **kwargs
@@ -119,12 +180,45 @@ class TrainedScare(RNASeqMixin, VAEMixin, ArchesMixin, ExplainedScare):
 
         Raises
         ------
+        KeyError
+            If ``adata`` lacks columns that the model reads.
         ValueError
-            If genes are missing.
+            If genes are missing, or batches are of another type than those of the model: names
+            where it has numbers, for example.
         """
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), _compat.unchanged_on_error(cls, adata):
             # It compares positions, while registration and reading go by name.
             warnings.filterwarnings("ignore", message=_compat.var_names_warning)
-            model = super().load_query_data(adata, reference_model, **kwargs)
+            model = super().load_query_data(adata, cls._as_model(reference_model), **kwargs)
         model.weight_decay_ = 0.0
         return model
+
+    @classmethod
+    def prepare_query_anndata(
+        cls, adata: AnnData, reference_model: Any, *args: Any, **kwargs: Any
+    ) -> AnnData | pd.Index | None:
+        """Bring cells into the genes of a model, for methods that read by position.
+
+        See :meth:`scvi.model.base.ArchesMixin.prepare_query_anndata`. The methods of this class
+        do not need it: they find genes by name.
+        """
+        return ArchesMixin.prepare_query_anndata(
+            adata, cls._as_model(reference_model), *args, **kwargs
+        )
+
+    @classmethod
+    def prepare_query_mudata(
+        cls, mdata: MuData, reference_model: Any, *args: Any, **kwargs: Any
+    ) -> MuData | dict[str, pd.Index] | None:
+        """Bring cells into the genes of a model, for methods that read by position.
+
+        See :meth:`scvi.model.base.ArchesMixin.prepare_query_mudata`.
+        """
+        return ArchesMixin.prepare_query_mudata(
+            mdata, cls._as_model(reference_model), *args, **kwargs
+        )
+
+    @classmethod
+    def _as_model(cls, model: Any) -> Any:
+        """Load a model that is given as its folder."""
+        return cls.load(model, adata=False) if isinstance(model, str | PathLike) else model

@@ -11,9 +11,10 @@ from scvi.train import TrainRunner
 from torch import nn
 
 from ace import _checks
+from ace._listed import listed
 from ace._threads import seeded
 from ace.model._all_or_nothing import all_or_nothing
-from ace.model._fit import check_training
+from ace.model._fit import check_training, restores_best
 from ace.model._scaling import learn_scale
 from ace.model._training import BestWeights, resolve_seed
 from ace.model.scnym._loader import LabelledAndUnlabelled
@@ -113,6 +114,7 @@ class SCNYM(UsingScnym):
         self.split_fingerprint_: str | None = None
         self.temperature_ = 1.0
         self.novelty_threshold_: float | None = None
+        #: Whether temperature and novelty are those of the present weights.
         n_columns = max(1, len(self.domain_keys))
         with seeded(self.random_state_):
             self.module = self._module_cls(
@@ -213,10 +215,14 @@ class SCNYM(UsingScnym):
 
         Raises
         ------
+        RuntimeError
+            If the training diverges. After any error, and after Ctrl-C, the model is what it was
+            before the call.
         ValueError
             If an argument is out of range, the matrix holds NaN or infinite values, a class has
-            no training cell, a minibatch has one labelled cell where batch normalisation needs
-            two, or early stopping is asked for without validation cells.
+            no training cell, labels were renamed after the set-up, a minibatch has one labelled
+            cell where batch normalisation needs two, or early stopping is asked for without
+            validation cells.
         TypeError
             If ``plan_kwargs`` has settings that there are not.
         """
@@ -299,7 +305,8 @@ class SCNYM(UsingScnym):
                 **trainer_kwargs,
             },
         )
-        self.module.load_state_dict(plan.teacher.state_dict())
+        if not restores_best(trainer_kwargs.get("callbacks")):
+            self.module.load_state_dict(plan.teacher.state_dict())
         complete = np.isin(np.arange(len(self.labels)), labels[split[0]]).all()
         if not was_trained or (complete and len(split[1]) >= self.fewest_held_out):
             self._calibrate(reader, labels, batch_size)
@@ -329,6 +336,6 @@ class SCNYM(UsingScnym):
         lost = np.setdiff1d(np.arange(len(self.labels)), labels[split[0]])
         if len(lost) and not self.is_trained_:
             raise ValueError(
-                f"no training cell has the labels {self.labels[lost].tolist()}: choose another "
+                f"no training cell has the labels {listed(self.labels[lost])}: choose another "
                 "split."
             )

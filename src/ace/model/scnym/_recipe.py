@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from ace._checks import number, one_of, whole
+from ace._arguments import number, one_of, whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -155,6 +155,8 @@ def recipe_of(preset: str, changes: dict[str, Any]) -> Recipe:
         If there is no such setting.
     """
     one_of(preset, "preset", PRESETS)
+    if not isinstance(changes, dict):
+        raise TypeError(f"plan_kwargs must be a dictionary of settings, got {changes!r}.")
     known = [field.name for field in dataclasses.fields(Recipe)]
     unknown = [name for name in changes if name not in known]
     if unknown:

@@ -10,6 +10,7 @@ from scvi import REGISTRY_KEYS
 from scvi.utils import setup_anndata_dsp
 
 from ace import _checks
+from ace._listed import listed
 from ace.model._classifier import ClassifierModel
 from ace.model._fields import (
     BatchField,
@@ -35,7 +36,7 @@ LABELLED_OR_NOT = ("labelled", "unlabelled")
 def _columns(domain_key: DomainKey) -> tuple[str, ...]:
     columns = _checks.column_names(domain_key, "domain_key")
     if len(set(columns)) < len(columns):
-        raise ValueError(f"domain_key names a column twice: {list(columns)}.")
+        raise ValueError(f"domain_key names a column twice: {listed(columns)}.")
     return columns
 
 
@@ -96,7 +97,7 @@ class SetUpScnym(ClassifierModel):
             If the matrix holds integer counts.
         """
         setup_method_args = cls._get_setup_method_args(**locals())
-        cls._check_matrix(adata, layer, **kwargs)
+        cls._check_matrix(adata, layer, domain_key, **kwargs)
         fields: list[Any] = [
             GenesField(REGISTRY_KEYS.X_KEY, layer),
             LabelsField(REGISTRY_KEYS.LABELS_KEY, labels_key, unlabeled_category),
@@ -141,8 +142,8 @@ class SetUpScnym(ClassifierModel):
         Raises
         ------
         ValueError
-            If ``modalities`` does not name the modality of ``layer``, and as for
-            :meth:`setup_anndata`.
+            If ``modalities`` does not name the modality of ``layer``, a modality does not hold all
+            cells of ``mdata`` in the same order, and as for :meth:`setup_anndata`.
 
         Examples
         --------
@@ -150,7 +151,7 @@ class SetUpScnym(ClassifierModel):
         """
         setup_method_args = cls._get_setup_method_args(**locals())
         location = cls._modalities(mdata, modalities, setup_method_args)
-        cls._check_matrix(mdata.mod[location.layer], layer, **kwargs)
+        cls._check_matrix(mdata.mod[location.layer], layer, domain_key, **kwargs)
         fields: list[Any] = [
             MuDataGenesField(
                 REGISTRY_KEYS.X_KEY, layer, mod_key=location.layer, mod_required=True

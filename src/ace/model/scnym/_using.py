@@ -10,6 +10,8 @@ import numpy as np
 import pandas as pd
 import torch
 
+from ace import _compat
+from ace._listed import listed
 from ace.model.scnym._calibration import fit_temperature
 from ace.model.scnym._setup import SetUpScnym
 
@@ -74,19 +76,27 @@ class UsingScnym(SetUpScnym):
         >>> model.train()  # doctest: +SKIP
         >>> query.obs["scnym"] = model.predict()  # doctest: +SKIP
         """
-        if isinstance(reference_model, str | PathLike):
-            model = cls.load(str(reference_model), adata=adata)
-        else:
-            reference_model._require_trained()
-            with TemporaryDirectory() as folder:
-                reference_model.save(folder, overwrite=True)
-                model = cls.load(folder, adata=adata)
-        model._require_trained()
+        with _compat.unchanged_on_error(cls, adata):
+            if isinstance(reference_model, str | PathLike):
+                model = cls.load(reference_model, adata=adata)
+            else:
+                reference_model._require_trained()
+                with TemporaryDirectory() as folder:
+                    reference_model.save(folder, overwrite=True)
+                    model = cls.load(folder, adata=adata)
+            model._require_trained()
         model.train_indices_ = model.validation_indices_ = model.test_indices_ = np.array([], int)
         model.split_fingerprint_ = None
         return model
 
-    def _calibrate(self, reader: MatrixReader, labels: np.ndarray, batch_size: int) -> None:
+    @property
+    def _fitted_at_end(self) -> str:
+        return "its temperature and novelty were"
+
+    def _finish(self) -> None:
+        self._calibrate(self._reader(), self._given_labels(), None)
+
+    def _calibrate(self, reader: MatrixReader, labels: np.ndarray, batch_size: int | None) -> None:
         """Learn from labelled cells how sure to be: where they lie, and what is unusual.
 
         The temperature and the units of novelty are those of the validation cells.
@@ -108,6 +118,7 @@ class UsingScnym(SetUpScnym):
         if len(held_out):
             scores = self._novelty(reader, held_out, batch_size)
             self.novelty_threshold_ = float(np.quantile(scores, KEPT, method="higher"))
+        self.is_unfinished_ = False
 
     def predict(
         self,
@@ -145,7 +156,8 @@ class UsingScnym(SetUpScnym):
         RuntimeError
             If the model is not trained.
         ValueError
-            If genes are missing, or the matrix holds NaN or infinite values.
+            If genes are missing, the matrix holds NaN or infinite values, or labels that are to be
+            kept were renamed after the set-up.
         """
         predicted = super().predict(adata, indices, soft=soft, batch_size=batch_size)
         if soft or not keep_labels or (adata is not None and adata is not self.adata):
@@ -193,9 +205,11 @@ class UsingScnym(SetUpScnym):
         self._require_trained()
         keys = self.domain_keys
         if domain_key is None and len(keys) > 1:
-            raise ValueError(f"name one of the columns of domains, domain_key=...: {list(keys)}.")
+            raise ValueError(
+                f"name one of the columns of domains, domain_key=...: {listed(keys)}."
+            )
         if domain_key is not None and domain_key not in keys:
-            raise ValueError(f"domain_key must be one of {list(keys)}, got {domain_key!r}.")
+            raise ValueError(f"domain_key must be one of {listed(keys)}, got {domain_key!r}.")
         column = 0 if domain_key is None else keys.index(domain_key)
         cells = self._cells(adata)
         rows = self._rows(indices, cells.n_obs)
@@ -250,11 +264,16 @@ class UsingScnym(SetUpScnym):
         Raises
         ------
         RuntimeError
-            If the model is not trained.
+            If the model is not trained, or was saved before the novelty was fitted.
         ValueError
             If genes are missing, or the matrix holds NaN or infinite values.
         """
         self._require_trained()
+        if self.is_unfinished_:
+            raise RuntimeError(
+                "this SCNYM was saved in the middle of its training, before the novelty was "
+                "fitted: load it with the cells that it was trained on, adata=..., to fit it."
+            )
         reader = self._reader(adata)
         return self._novelty(reader, self._rows(indices, len(reader)), batch_size)
 

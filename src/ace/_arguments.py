@@ -1,11 +1,19 @@
-"""Numbers that a user passes: whole or not, and in which range."""
+"""Arguments that a user passes: numbers in a range, or one of several choices."""
 
 from __future__ import annotations
 
+import difflib
 import math
 from numbers import Integral, Real
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from ace._listed import listed
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+#: Whole numbers from here on are not stored: files hold 64 bits.
+TOO_LARGE = 2**63
 #: What seeds every generator in use: NumPy's legacy one, which scikit-learn takes, ends here.
 LARGEST_SEED = 2**32 - 1
 
@@ -35,7 +43,8 @@ def whole(
         return
     is_whole = isinstance(value, Integral) and not isinstance(value, bool)
     fewest = 1 if lowest is None else lowest
-    if is_whole and fewest <= value and (highest is None or value <= highest):
+    last = TOO_LARGE - 1 if highest is None else highest
+    if is_whole and fewest <= value <= last:
         return
     if lowest is None:
         kind = "a positive whole number"
@@ -94,6 +103,19 @@ def _kind(lowest: float, highest: float, above: bool, below: bool) -> str:
     last = f"{'below' if below else 'to'} {highest:g}" if math.isfinite(highest) else ""
     kind = "a number" if first or last else "a finite number"
     return " ".join(part for part in (kind, first, last) if part)
+
+
+def one_of(value: Any, name: str, allowed: Collection[Any]) -> None:
+    """Raise a ``ValueError`` with the nearest allowed values if ``value`` is not one of them."""
+    try:
+        known = value in allowed
+    except (TypeError, ValueError):  # arrays and pandas.NA compare to no truth value
+        known = False
+    if known:
+        return
+    near = difflib.get_close_matches(str(value), [str(a) for a in allowed], n=3)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    raise ValueError(f"{name}={value!r:.80} is not one of {listed(allowed, 30)}.{hint}")
 
 
 def seed(value: Any, name: str = "random_state") -> None:

@@ -1,0 +1,122 @@
+"""Rankings of genes as they are stored: scanpy's records, or a table where files hold no such."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from ace import _storable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+#: scanpy's five records, in the dtypes that its plots and the h5ad format accept, and ours.
+RECORD_DTYPES: dict[str, str] = {
+    "names": "O",
+    "scores": "float32",
+    "logfoldchanges": "float32",
+    "pvals": "float64",
+    "pvals_adj": "float64",
+    "enriched": "bool",
+    "pct_in": "float32",
+    "pct_out": "float32",
+}
+
+#: Column of the table for each record but the p values, which are NaN.
+TABLE_COLUMNS: dict[str, str] = {
+    "names": "gene",
+    "scores": "score",
+    "logfoldchanges": "logfoldchange",
+    "enriched": "enriched",
+    "pct_in": "pct_in",
+    "pct_out": "pct_out",
+}
+
+
+def pack(records: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Lay records out for ``uns``: structured arrays, or where no file holds these a table.
+
+    Parameters
+    ----------
+    records
+        For each name of :data:`RECORD_DTYPES` (NaN where it is missing), the values by field.
+    """
+    fields = list(records["names"])
+    if not _storable.holds_records(fields):
+        return {"table": _table(records, fields)}
+    n_ranks = len(records["names"][fields[0]])
+    packed = {}
+    for name, dtype in RECORD_DTYPES.items():
+        values = np.empty(n_ranks, dtype=[(field, dtype) for field in fields])
+        for field in fields:
+            values[field] = records[name][field] if name in records else np.nan
+        packed[name] = values.view(np.recarray)
+    return packed
+
+
+def _table(records: Mapping[str, Mapping[str, Any]], fields: list[str]) -> pd.DataFrame:
+    n_ranks = [len(records["names"][field]) for field in fields]
+    columns: dict[str, Any] = {
+        "group": pd.Categorical.from_codes(
+            np.repeat(np.arange(len(fields)), n_ranks), categories=pd.Index(fields, dtype=object)
+        )
+    }
+    for name, column in TABLE_COLUMNS.items():
+        values = np.concatenate([np.asarray(records[name][field]) for field in fields])
+        if name == "names":
+            codes, genes = pd.factorize(values)
+            columns[column] = pd.Categorical.from_codes(codes, pd.Index(genes, dtype=object))
+        else:
+            columns[column] = values.astype(RECORD_DTYPES[name])
+    return pd.DataFrame(columns)
+
+
+class Ranking:
+    """A stored ranking, read alike from records and from a table.
+
+    Parameters
+    ----------
+    stored
+        What lies in ``uns``.
+    """
+
+    def __init__(self, stored: Mapping[str, Any]) -> None:
+        self._stored = stored
+        self._table: pd.DataFrame | None = stored.get("table")
+        self.params: dict[str, Any] = stored["params"]
+        if self._table is None:
+            self.fields: list[str] = list(stored["names"].dtype.names)
+            return
+        group = self._table["group"].array
+        self.fields = [str(field) for field in group.categories]
+        # The rows of a field follow each other, in the order of the categories.
+        numbers = np.arange(len(self.fields), dtype=group.codes.dtype)
+        ends = np.searchsorted(group.codes, numbers, side="right")
+        starts = np.concatenate([[0], ends[:-1]])
+        self._rows = {f: slice(a, b) for f, a, b in zip(self.fields, starts, ends, strict=True)}
+        self._genes = self._table["gene"].array.categories.to_numpy(dtype=object)
+
+    @property
+    def diagnostics(self) -> pd.DataFrame:
+        """A row for each field."""
+        return self._stored["diagnostics"]
+
+    def values(self, record: str, field: str) -> np.ndarray:
+        """Values of one record for one field, best gene first."""
+        if self._table is None:
+            return np.asarray(self._stored[record][field])
+        column = self._table[TABLE_COLUMNS[record]].array[self._rows[field]]
+        return self._genes[column.codes] if record == "names" else np.asarray(column)
+
+    def stack(self, record: str, fields: Sequence[str]) -> np.ndarray:
+        """Values of one record for several fields, one after the other."""
+        return np.concatenate([self.values(record, field) for field in fields])
+
+
+def is_ranking(stored: Any) -> bool:
+    """Whether that is one of our rankings."""
+    if not isinstance(stored, dict) or "params" not in stored:
+        return False
+    return "enriched" in stored or isinstance(stored.get("table"), pd.DataFrame)

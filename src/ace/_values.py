@@ -1,0 +1,131 @@
+"""What the values of a matrix are (counts, logarithms, …), told from a sample of its cells."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import scipy.sparse as sp
+
+from ace._kinds import SampledCells, Values, judge, power, same
+from ace._matrix import LogCounts, in_memory, read_rows
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+#: Cells looked at, at most and at least, and stored values that they should not exceed.
+MOST_CELLS, FEWEST_CELLS, MOST_VALUES = 512, 100, 1_000_000
+#: Stretches of cells that are read of a matrix on disk, or of a lazy one.
+N_STRETCHES = 16
+
+
+def claimed_base(adata: AnnData, layer: str | None) -> float | None:
+    """Base of the logarithm that ``sc.pp.log1p`` noted for ``X``; ``None`` if there is none."""
+    noted = adata.uns.get("log1p") if layer is None else None
+    base = noted.get("base") if isinstance(noted, Mapping) else None
+    if base is None or isinstance(base, str | bytes | bool | np.bool_) or np.ndim(base) != 0:
+        return None
+    try:
+        number = float(base)
+    except (TypeError, ValueError):
+        return None
+    return number if math.isfinite(number) and number > 1 else None
+
+
+def log_base(values: Values, claimed: float | None) -> float | None:
+    """Base of values that are logarithms; ``None`` for others, and where another is claimed."""
+    if values.base is None or (claimed is not None and not math.isclose(claimed, values.base)):
+        return None
+    return values.base
+
+
+def describe(
+    matrix: Any,
+    *,
+    columns: np.ndarray | None = None,
+    groups: np.ndarray | None = None,
+    base: float | None = None,
+) -> Values:
+    """Tell what the values of a matrix are.
+
+    Parameters
+    ----------
+    matrix
+        Cells × genes, of any kind that :func:`ace._matrix.read_rows` reads.
+    columns
+        Genes that the median total is of; ``None`` for all.
+    groups
+        Code of each cell's batch: cells of every batch are looked at.
+    base
+        Base of the logarithm, if there should be one.
+
+    Returns
+    -------
+    The same for the same matrix: the cells are spread over the whole of it, but not random.
+    """
+    if isinstance(matrix, LogCounts):
+        return Values("log-normalised", total=matrix.target, median=matrix.target, base=math.e)
+    rows = _rows(matrix, groups)
+    cells = SampledCells(_sample(matrix, rows), rows)
+    found = judge(cells, base)
+    if not (found.is_log or found.is_linear):
+        return found
+    if columns is not None:
+        cells = SampledCells(cells.part[:, columns], cells.rows)
+    totals = cells.totals(power(found.base) if found.base else same)
+    return replace(found, median=float(np.median(totals)) if len(totals) else None)
+
+
+# -- the sample --------------------------------------------------------------------------------
+
+
+def _spread(n: int, wanted: int, rng: np.random.Generator) -> np.ndarray:
+    """One number of each of so many equal stretches: a fixed distance could miss a pattern."""
+    if n <= wanted:
+        return np.arange(n)
+    edges = np.linspace(0, n, wanted + 1)
+    return np.minimum((edges[:-1] + rng.random(wanted) * np.diff(edges)).astype(np.int64), n - 1)
+
+
+def _rows(matrix: Any, groups: np.ndarray | None) -> np.ndarray:
+    """Rows to look at, in increasing order."""
+    n, width = matrix.shape
+    per_row = matrix.nnz / max(n, 1) if sp.issparse(matrix) else width
+    wanted = int(np.clip(MOST_VALUES / max(per_row, 1), FEWEST_CELLS, MOST_CELLS))
+    rng = np.random.default_rng(0)
+    if not _by_cell(matrix):
+        length = max(1, wanted // N_STRETCHES)
+        starts = _spread(max(n - length, 1), N_STRETCHES, rng)
+        return np.unique(np.minimum(starts[:, None] + np.arange(length), n - 1))
+    rows = [_spread(n, wanted, rng)]
+    if groups is not None:
+        present = np.unique(groups)
+        each = max(1, min(16, wanted // len(present)))
+        for group in present[:wanted]:
+            own = np.flatnonzero(groups == group)
+            rows.append(own[_spread(len(own), each, rng)])
+    return np.unique(np.concatenate(rows))
+
+
+def _by_cell(matrix: Any) -> bool:
+    """Whether single rows are as cheap as neighbours: in memory, or a pass over all anyway."""
+    return in_memory(matrix) or getattr(matrix, "format", None) == "csc"
+
+
+def _sample(matrix: Any, rows: np.ndarray) -> sp.csr_array:
+    """Rows as sparse float64, without zeros and without what is no number."""
+    if _by_cell(matrix):
+        parts = [read_rows(matrix, rows)]
+    else:
+        stretches = np.split(rows, np.flatnonzero(np.diff(rows) > 1) + 1)
+        parts = [read_rows(matrix, slice(int(s[0]), int(s[-1]) + 1)) for s in stretches]
+    # SciPy has no sparse float16.
+    parts = [sp.csr_array(p if sp.issparse(p) else np.asarray(p, dtype=float)) for p in parts]
+    part = sp.csr_array(sp.vstack(parts, format="csr"), dtype=np.float64, copy=True)
+    part.sum_duplicates()
+    part.data[~np.isfinite(part.data)] = 0
+    part.eliminate_zeros()
+    return part
