@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import anndata as ad
@@ -22,7 +23,8 @@ def _in_mudata(adata: AnnData) -> mudata.MuData:
     """The cells as one of two modalities."""
     protein = ad.AnnData(sparse.csr_matrix((adata.n_obs, 3), dtype=np.float32))
     protein.obs_names, protein.var_names = adata.obs_names, ["P1", "P2", "P3"]
-    with mudata.set_options(pull_on_update=False):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # what columns it will copy in future
         return mudata.MuData({"rna": adata.copy(), "protein": protein})
 
 

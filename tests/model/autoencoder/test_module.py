@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 import torch
+from scvi import REGISTRY_KEYS
 
 from ace.model.autoencoder import AceModule
+from ace.model.autoencoder._plan import AceTrainingPlan
 from ace.nn import batch_discrepancy
 
 
@@ -120,3 +122,31 @@ def test_hidden_genes_are_hidden_before_the_choice():
     module.train()._encode(torch.ones(200, 50))
     assert ((read[0] == 0).all(1) | (read[0] != 0).all(1)).all()
     assert 60 < (read[0][:, 0] == 0).sum() < 140
+
+
+@pytest.mark.parametrize("left_out", [None, "batch", "id"])
+def test_loss_is_the_weighted_sum_of_the_terms(module, x, left_out):
+    weights = {"batch": 0.5, "cluster": 2.0, "id": 0.25, "distance": 3.0}
+    weights |= {} if left_out is None else {left_out: 0.0}
+    batch = torch.tensor([0, 1, 0, 1, 0, 1])
+    centroids, cluster = torch.randn(2, 2), torch.tensor([0, 0, 1, -1, 1, 0])
+    plan = AceTrainingPlan(module, weights, recluster=lambda _: None)
+    plan._targets = centroids, cluster
+    n_cells, found = plan.step(
+        {
+            REGISTRY_KEYS.X_KEY: x,
+            REGISTRY_KEYS.BATCH_KEY: batch,
+            REGISTRY_KEYS.INDICES_KEY: torch.arange(6),
+        }
+    )
+    terms = module.loss_terms(
+        x,
+        batch=None if left_out == "batch" else batch,
+        centroids=centroids,
+        cluster=cluster,
+        regularise=True,
+    )
+    assert n_cells == 6
+    assert ("batch" in found) == (left_out != "batch")
+    weighted = sum(weights.get(name, 1.0) * term for name, term in terms.items())
+    torch.testing.assert_close(found["loss"], weighted)

@@ -15,6 +15,7 @@ from ace._threads import seeded
 from ace.model.scare import _attribution as attribution
 from ace.model.scare._ground_truth import Genes
 from ace.model.scare._loss import ALL_DIMENSIONS, AttributionLoss, AttributionSettings, Term
+from ace.model.scare._plan import ScareTrainingPlan
 
 if TYPE_CHECKING:
     from ace.model.scare import ScareModule
@@ -291,3 +292,25 @@ def test_no_cell_is_its_own_reference() -> None:
         for reference in ("minibatch", "label", "neighbor"):
             found = attribution.partners(reference, x, z, labels)
             assert (found != torch.arange(3)).all(), reference
+
+
+@pytest.mark.parametrize("epoch", [0, 1, 3, 4, 9])
+def test_weights_rise_in_their_epochs(
+    network: ScareModule, tensors: Tensors, monkeypatch: pytest.MonkeyPatch, epoch: int
+) -> None:
+    """The divergence joins in slowly, the attribution at once, each after its own warm-up."""
+    criterion = _loss(_settings(kind="integrated_gradients"))
+    plan = ScareTrainingPlan(
+        network,
+        criterion,
+        attribution_weight=3.0,
+        attribution_warmup_epochs=2,
+        kl_weight=0.5,
+        kl_warmup_epochs=4,
+    )
+    monkeypatch.setattr(ScareTrainingPlan, "current_epoch", epoch)
+    torch.manual_seed(0)
+    _, found = plan.step(tensors)
+    expected = found["reconstruction"] + 0.5 * min(epoch / 4, 1) * found["kl"]
+    expected = expected + 3.0 * (epoch >= 2) * found["attribution"]
+    torch.testing.assert_close(found["loss"].detach(), expected.detach())

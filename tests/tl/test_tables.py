@@ -1,0 +1,54 @@
+"""The tables of an explanation, by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ace._matrix import GroupSummary
+from ace.explain import Attribution
+from ace.tl._cells import layer_of_cells
+from ace.tl._tables import ExplanationTables
+
+#: Two groups of 1 and 3 cells, four genes; the scorer sees two of them.
+MEAN = np.array([[1.0, 2.0, 0.0, 3.0], [2.0, 0.5, 0.0, 1.0]])
+SUMMARY = GroupSummary(MEAN, np.array([[1.0, 1, 0, 1], [0.5, 0.25, 0, 1]]), np.array([1, 3]))
+
+
+def _tables(log_base: float | None) -> ExplanationTables:
+    tables = ExplanationTables(pd.Index(list("abcd")), np.array([3, 0]), SUMMARY, log_base)
+    found = Attribution(scores=np.array([0.0, -2.0]), ranking=np.array([1, 0]))
+    tables.add("one", found, 0, [1], {"seconds": 1.0})
+    return tables
+
+
+def test_genes_without_a_score_are_enriched_by_their_means() -> None:
+    """Of 0 there is no sign; genes that the scorer does not see follow by the difference."""
+    records = {name: frame["one"].tolist() for name, frame in _tables(None).records().items()}
+    assert records["names"] == ["a", "d", "b", "c"]
+    assert records["scores"] == [-2, 0, 0, 0]
+    assert records["enriched"] == [False, True, True, False]
+    assert records["pct_in"] == [1, 1, 1, 0]
+    assert records["pct_out"] == [0.5, 1, 0.25, 0]
+    assert np.isnan(records["logfoldchanges"]).all()
+
+
+@pytest.mark.parametrize("base", [np.e, 2.0, 10.0])
+def test_fold_changes_turn_back_the_logarithm_of_that_base(base: float) -> None:
+    """log2 of the ratio of what the means of logarithms are of, less 1."""
+    found = _tables(base).records()["logfoldchanges"]["one"]
+    up, down = base ** MEAN[0, [0, 3, 1]] - 1, base ** MEAN[1, [0, 3, 1]] - 1
+    np.testing.assert_allclose(found[:3], np.log2(up / down), rtol=1e-6)
+    assert found[3] == 0
+
+
+def test_cells_are_laid_out_with_their_signs() -> None:
+    rows = [(np.array([4, 1]), np.array([[1.0, -2.0], [0.0, np.nan]]))]
+    rows += [(np.array([2]), np.array([[-3.0, 4.0]]))]
+    layer = layer_of_cells(rows, (5, 4), np.array([3, 0]))
+    expected = np.zeros((5, 4))
+    expected[4, [3, 0]] = 1, -2
+    expected[2, [3, 0]] = -3, 4
+    np.testing.assert_array_equal(layer.toarray(), expected)
+    assert layer.dtype == np.float32
