@@ -15,7 +15,7 @@ from ace._arguments import number as number
 from ace._arguments import one_of as one_of
 from ace._arguments import seed as seed
 from ace._arguments import whole as whole
-from ace._kinds import NAMES
+from ace._kinds import CONSTANT, NAMES
 from ace._listed import listed
 from ace._values import describe
 from ace._warn import warn
@@ -285,9 +285,9 @@ def warn_unless_counts(values: Values, layer: str | None, model: str) -> None:
     if values.kind == "scaled":
         holds = "values scaled to unit variance" if values.detail else "negative values"
         raise ValueError(f"{where} holds {holds}, and {model} models counts. {fix}")
-    if values.kind not in ("counts", "binary"):
+    if values.kind not in ("counts", "binary") and values.detail != CONSTANT:
         warn(
-            f"{where} holds no whole numbers ({NAMES[values.kind]}), and {model} models counts. "
+            f"{where} holds no whole numbers but {NAMES[values.kind]}, and {model} models counts. "
             f"{fix}",
         )
 
@@ -296,14 +296,13 @@ def log_normalised(values: Values, name: str, layer: str | None) -> None:
     """Refuse what certainly is not log-normalised, warn of what may not be."""
     if values.is_log:
         return warn_unless_log(values, layer, name)
-    empty = values.kind == "unknown" and not values.certain
-    holds = "no values but one, or none above 1" if empty else NAMES[values.kind]
+    holds = f"no expression ({CONSTANT})" if values.detail == CONSTANT else NAMES[values.kind]
     message = (
         f"{_where(name, layer)} holds {holds}, and labels are transferred on log-normalised "
         "expression. Name a layer that has it, or compute it from the counts, in the same way for "
         f"all objects:\n{_normalise(name)}"
     )
-    if values.certain and values.kind != "binary":
+    if (values.certain and values.kind != "binary") or values.detail == CONSTANT:
         raise ValueError(message)
     warn(message.replace(" holds ", " seems to hold ", 1))
     return None

@@ -46,6 +46,8 @@ NAMES: dict[str, str] = {
     "unknown": "values of an unknown kind",
 }
 
+#: What :attr:`Values.detail` says of a matrix that tells nothing.
+CONSTANT = "all values are the same"
 #: A logarithm above this would be that of more than 4e8 counts (of a million in base 2).
 LARGEST_LOGARITHM = 20.0
 #: Totals that differ less (from the 5th to the 95th percentile) are one total.
@@ -71,7 +73,7 @@ class Values:
     total
         Total of every cell before the logarithm, where all have the same.
     median
-        Median total of the cells before the logarithm, over the genes that were asked for.
+        Median total of the cells before the logarithm, over the genes that were looked at.
     base
         Base of the logarithm.
     detail
@@ -141,9 +143,10 @@ class SampledCells:
 
         The unit is the lowest value, or a half or third of it: a cell may have no single count.
         """
-        with np.errstate(invalid="ignore"):
-            values = undo(self.data)
+        values = np.minimum(undo(self.data), np.finfo(float).max)
+        with np.errstate(over="ignore"):
             ratio = values / np.minimum.reduceat(values, self.starts)[self.row]
+        ratio[ratio > 3 * LARGEST_MULTIPLE] = 0.0  # too large to tell anything
         tried, found = self._near(ratio, 1)
         for parts in (2, 3):
             poor = found < 0.7 * tried
@@ -181,7 +184,7 @@ def power(base: float) -> Undo:
 def judge(cells: SampledCells, base: float | None) -> Values:
     """Tell what the values are, ``base`` being that of the logarithm if there should be one."""
     if not cells.n or (np.ptp(cells.data) == 0 and cells.data[0] != 1):
-        return Values("unknown", certain=False)
+        return Values("unknown", certain=False, detail=CONSTANT)
     negative = cells.low < 0
     whole = (cells.count(cells.data != np.rint(cells.data)) == 0) & ~negative
     if whole.all():
@@ -325,6 +328,8 @@ def _judge_totals(cells: SampledCells, bases: list[float]) -> Values:
         return _judge_large(cells, linear, bases)
     # Were these logarithms, no cells would differ so much in their totals, nor genes in a cell.
     totals = cells.totals(power(bases[0]))
+    if not np.isfinite(totals).all():
+        return Values(linear)
     spread = float(np.subtract(*np.quantile(np.log(totals), [0.95, 0.05])))
     middle = np.array([np.median(v) for v in np.split(cells.data, cells.starts[1:])])
     width = float(np.median(cells.high / middle))
@@ -363,17 +368,18 @@ def _modal(totals: np.ndarray) -> np.ndarray:
 
 def _total(totals: np.ndarray) -> float | None:
     """Total of every cell, ``None`` if they differ."""
-    if len(totals) < 3:
+    finite = totals[np.isfinite(totals)]
+    if len(totals) < 3 or len(finite) < 0.95 * len(totals):
         return None
-    low, middle, high = np.quantile(totals, [0.05, 0.5, 0.95])
-    if not np.isfinite(high) or high - low > SAME_TOTAL * middle:
+    low, middle, high = np.quantile(finite, [0.05, 0.5, 0.95])
+    if high - low > SAME_TOTAL * middle:
         return None
     return float(f"{middle:.4g}")
 
 
 def _uneven(totals: np.ndarray, plain: np.ndarray) -> str:
     """How cells of one matrix were normalised differently; ``plain`` were not at all."""
-    if len(totals) < 20:
+    if len(totals) < 20 or not np.isfinite(totals).all():
         return ""
     if 0.05 < plain.mean() < 0.95:
         return f"{plain.mean():.0%} of the cells were not normalised"

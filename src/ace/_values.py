@@ -56,7 +56,7 @@ def describe(
     matrix
         Cells × genes, of any kind that :func:`ace._matrix.read_rows` reads.
     columns
-        Genes that the median total is of; ``None`` for all.
+        Genes to look at; ``None`` for all.
     groups
         Code of each cell's batch: cells of every batch are looked at.
     base
@@ -69,14 +69,18 @@ def describe(
     if isinstance(matrix, LogCounts):
         return Values("log-normalised", total=matrix.target, median=matrix.target, base=math.e)
     rows = _rows(matrix, groups)
-    cells = SampledCells(_sample(matrix, rows), rows)
+    part = _sample(matrix, rows)
+    part = part if columns is None else part[:, columns]
+    bad = ~np.isfinite(part.data)  # others refuse these, and say where they are
+    part.data[bad] = 0
+    part.eliminate_zeros()
+    cells = SampledCells(part, rows)
     found = judge(cells, base)
     if not (found.is_log or found.is_linear):
         return found
-    if columns is not None:
-        cells = SampledCells(cells.part[:, columns], cells.rows)
     totals = cells.totals(power(found.base) if found.base else same)
-    return replace(found, median=float(np.median(totals)) if len(totals) else None)
+    detail = "" if bad.any() else found.detail
+    return replace(found, median=float(np.median(totals)), detail=detail)
 
 
 # -- the sample --------------------------------------------------------------------------------
@@ -116,7 +120,7 @@ def _by_cell(matrix: Any) -> bool:
 
 
 def _sample(matrix: Any, rows: np.ndarray) -> sp.csr_array:
-    """Rows as sparse float64, without zeros and without what is no number."""
+    """Rows as sparse float64."""
     if _by_cell(matrix):
         parts = [read_rows(matrix, rows)]
     else:
@@ -126,6 +130,4 @@ def _sample(matrix: Any, rows: np.ndarray) -> sp.csr_array:
     parts = [sp.csr_array(p if sp.issparse(p) else np.asarray(p, dtype=float)) for p in parts]
     part = sp.csr_array(sp.vstack(parts, format="csr"), dtype=np.float64, copy=True)
     part.sum_duplicates()
-    part.data[~np.isfinite(part.data)] = 0
-    part.eliminate_zeros()
     return part

@@ -336,6 +336,23 @@ def half_latent(self, *, dataloader=None):
     return VAEMixin.get_latent_representation(self, dataloader=dataloader) / 2
 
 
+def test_counts_with_and_without_decimals(cells):
+    counts = cells.layers["counts"].astype(np.float32)
+    cells.layers["counts"] = (counts * np.float32(0.9)).minimum(20).tocsr()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that these are no counts
+        model = scvi_model(cells, {"layer": "counts"})
+    assert isinstance(ForeignModel(model, cells).matrix, LogCounts)
+    rounded = cells.copy()
+    rounded.layers["counts"] = cells.layers["counts"].rint()
+    with pytest.warns(UserWarning, match=r"trained on counts with decimals .* hold counts\."):
+        reader = ForeignModel(model, rounded)
+    assert isinstance(reader.matrix, LogCounts)
+    rounded.layers["counts"] = cells.layers["counts"].log1p()
+    with pytest.raises(ValueError, match=r"trained on counts with decimals .* log-normalised"):
+        ForeignModel(model, rounded)
+
+
 # -- what cannot be explained, and why ---------------------------------------------------------
 
 

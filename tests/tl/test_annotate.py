@@ -372,6 +372,13 @@ def test_what_else_is_no_log_normalised_matrix(mixed):
         ace.tl.annotate(scaled, "known")
     with pytest.raises(ValueError, match="without a logarithm"):
         ace.tl.annotate(plain, "known")
+    plain.X = (plain.layers["counts"] * 0.9).minimum(20).tocsr()
+    with pytest.raises(ValueError, match="counts with decimals"):
+        ace.tl.annotate(plain, "known")
+    half = np.arange(plain.n_obs) % 2 == 0
+    plain.X = sp.diags(half * 1.0) @ mixed.X + sp.diags(~half * 1.0) @ plain.layers["counts"]
+    with pytest.raises(ValueError, match="values of different kinds: counts in rows such as 1, "):
+        ace.tl.annotate(plain, "known")
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")

@@ -150,6 +150,8 @@ def informative_genes(
         part = read_rows(matrix, rows)
         if not all_finite(part):
             raise ValueError("the matrix holds NaN or infinite values.")
+        if part.dtype in (np.bool_, np.float16):  # neither subtracts nor is sparse
+            part = part.astype(np.float32)
         values = sp.csc_array(part)
         values.sum_duplicates()
         if n_bins is None:
