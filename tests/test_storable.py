@@ -220,6 +220,21 @@ def test_keys_of_fssf(refused_or_stored, key):
 
 
 @pytest.mark.parametrize(
+    ("groups", "parts", "message"),
+    [
+        (["a", "a:b"], ["b:c", "c"], "cannot be told apart"),
+        (["a", "a"], [1, "1"], "cannot be told apart"),
+        (["a", "b"], ["x", "y\0"], "holds a NUL character"),
+    ],
+)
+def test_names_of_subclusters(groups, parts, message):
+    names = list(dict.fromkeys(groups))
+    given = pd.Series(parts, dtype=object, name="time")
+    with pytest.raises(ValueError, match=message):
+        ace.tl._fssf._check_subclusters(given, np.array([names.index(g) for g in groups]), names)
+
+
+@pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
         ({"key_added": 3}, TypeError, r"key_added must be a name, such as 'ace', got 3 \(int\)"),

@@ -144,7 +144,7 @@ def explain(
         ``flip_rate``, ``l1`` and ``n_features`` (of perturbations), ``delta`` (relative gap of
         attributions that should sum to a known number), ``seconds``.
 
-        No file holds scanpy's records with many fields (from 700 to 800 of 20 characters) or, in
+        No file holds scanpy's records with many fields (more than 680 of 20 characters) or, in
         Zarr's format 2, with a colon in a name. ``table`` has all in place of the records then, a
         row for each gene of each group, and ``params["stored_as"]`` says ``"table"``.
         :mod:`ace.get` and :mod:`ace.pl` read both alike, scanpy only the records.
