@@ -157,6 +157,7 @@ class SampledCells:
     def _near(self, ratio: np.ndarray, parts: int) -> tuple[np.ndarray, np.ndarray]:
         # The unit itself is one of its multiples, and says nothing.
         tried = (ratio > 1.05 * parts) & (ratio < LARGEST_MULTIPLE)
+        ratio = np.where(tried, ratio, 0)  # what overflowed is infinite
         near = tried & (np.abs(ratio - np.rint(ratio)) < TOLERANCE)
         return self.count(tried), self.count(near)
 
@@ -365,8 +366,9 @@ def _total(totals: np.ndarray) -> float | None:
     """Total of every cell, ``None`` if they differ."""
     if len(totals) < 3:
         return None
-    low, middle, high = np.quantile(totals, [0.05, 0.5, 0.95])
-    if not np.isfinite(high) or high - low > SAME_TOTAL * middle:
+    largest = np.finfo(np.float64).max  # a quantile of infinite numbers is not defined
+    low, middle, high = np.quantile(np.minimum(totals, largest), [0.05, 0.5, 0.95])
+    if high >= largest or high - low > SAME_TOTAL * middle:
         return None
     return float(f"{middle:.4g}")
 
