@@ -160,6 +160,7 @@ class SampledCells:
     def _near(self, ratio: np.ndarray, parts: int) -> tuple[np.ndarray, np.ndarray]:
         # The unit itself is one of its multiples, and says nothing.
         tried = (ratio > 1.05 * parts) & (ratio < LARGEST_MULTIPLE)
+        ratio = np.where(tried, ratio, 0)  # what overflowed is infinite
         near = tried & (np.abs(ratio - np.rint(ratio)) < TOLERANCE)
         return self.count(tried), self.count(near)
 

@@ -70,7 +70,7 @@ def test_nothing_to_explain(x: np.ndarray, change: Any, message: str, stored: An
         lambda x: x[:, :2],
         lambda x: x * 1e12,
         lambda x: x * 1e-10,
-        lambda x: x[np.arange(30) % 3],  # cells of a kind are all alike
+        lambda x: x[np.arange(30) % 15],  # every cell is there twice
         lambda x: np.eye(1, x.size, 5).reshape(x.shape) * 3,  # one value is not 0
         lambda x: x * (np.arange(12) == 4),  # one gene varies
     ],
@@ -124,7 +124,9 @@ def test_options_that_are_no_numbers(x: np.ndarray, method: str, option: str, va
         pytest.skip("a pair of numbers")
     adata = _cells(x)
     before = snapshot(adata)
-    with pytest.raises(ValueError, match=rf"^{option}.*(must be|is not one of)"):
+    with pytest.raises(
+        (ValueError, TypeError), match=rf"^({option}|option).*(must be|is not one)"
+    ):
         ace.tl.explain(adata, "ct", method=method, **{option: value})
     assert not changes(before, adata)
 
@@ -165,7 +167,7 @@ def test_groups_that_are_no_list(x: np.ndarray, groups: Any) -> None:
 def test_columns_that_are_no_names(x: np.ndarray) -> None:
     adata = _cells(x)
     for key in (["ct"], 3, np.nan):
-        with pytest.raises(KeyError, match="no column"):
+        with pytest.raises((KeyError, TypeError), match=r"no column|name one column"):
             ace.tl.explain(adata, key)
     for key in (3, np.nan, [3], {"ct"}):
         with pytest.raises(TypeError, match="domain_key must be the name of a column of obs"):

@@ -114,10 +114,10 @@ def _pca(
     part = read_rows(matrix, cells, columns).astype(np.float32)
     n_components = min(N_COMPONENTS, min(part.shape) - 1)
     if n_components < 1:
+        which = "highly variable genes" if "highly_variable" in adata.var else "genes"
         raise ValueError(
             f"principal components need two cells and two genes, got {part.shape[0]} cells x "
-            f"{part.shape[1]} {'' if marked is None else 'highly variable '}genes. Use more "
-            "genes, or explain through a model (model=...)."
+            f"{part.shape[1]} {which}. Use more genes, or explain through a model (model=...)."
         )
     total, squares = Rows(part).sums()
     _checks.varied(total / len(cells), squares / len(cells) - (total / len(cells)) ** 2)
