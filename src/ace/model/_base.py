@@ -275,7 +275,8 @@ class GeneModel(BaseModelClass):
         Raises
         ------
         ValueError
-            If ``adata`` lacks genes of the model.
+            If ``adata`` lacks genes of the model, or its values are of another kind than those
+            that the model was trained on.
         """
         with warnings.catch_warnings():
             # It compares positions, while registration and reading go by name.

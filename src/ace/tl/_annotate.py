@@ -142,17 +142,17 @@ def annotate(
     TypeError
         If an object is no AnnData, or an option of the training is unknown.
     ValueError
-        If no cell lacks a label, there are fewer than two labels, the matrices are not
+        If no cell lacks a label, there are fewer than two labels, the matrices certainly are not
         log-normalised, gene names repeat, too few are shared, values are NaN or infinite, or an
         argument is out of range. Nothing has been written then.
 
     Warns
     -----
     UserWarning
-        If totals of the cells show that they were normalised differently, more than half of the
-        shorter list of genes is lost or fewer than 100 are shared, cells of the reference have no
-        label, a label looks like the lack of one, or there are too few labelled cells to hold some
-        out that tell how sure to be.
+        If values may not be log-normalised, totals of the cells show that they were normalised
+        differently, more than half of the shorter list of genes is lost or fewer than 100 are
+        shared, cells of the reference have no label, a label looks like the lack of one, or there
+        are too few labelled cells to hold some out that tell how sure to be.
 
     See Also
     --------

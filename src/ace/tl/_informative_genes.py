@@ -54,8 +54,8 @@ def informative_genes(
     Parameters
     ----------
     adata
-        Annotated data with log-normalised values; counts are normalised on the way. Nothing of it
-        changes but the key below.
+        Annotated data with log-normalised values; counts, and values without a logarithm, are
+        log-normalised on the way. Nothing of it changes but the key below.
     groupby
         Column of ``adata.obs`` with the groups.
     n_genes
@@ -87,8 +87,9 @@ def informative_genes(
     KeyError
         If a column or the layer does not exist.
     ValueError
-        If there is one group only, in all cells or in each type, gene names repeat, values are NaN
-        or infinite, or an argument is out of range. Nothing has been written then.
+        If there is one group only, in all cells or in each type, gene names repeat, values are
+        NaN, infinite or of different kinds in different cells, or an argument is out of range.
+        Nothing has been written then.
 
     Warns
     -----

@@ -88,12 +88,13 @@ def rank_specificity(
         If the column or the layer does not exist.
     ValueError
         If a group or number is not allowed, there is one group only, gene names repeat, values are
-        NaN or infinite, or some of the first cells or a group's mean are negative.
+        NaN or infinite, of different kinds in different cells, or negative.
 
     Warns
     -----
     UserWarning
-        If the values are counts, or a group has a single cell.
+        If the values are counts or without a logarithm, cells were normalised differently, or a
+        group has a single cell.
 
     Examples
     --------

@@ -120,7 +120,7 @@ class TrainedScare(RNASeqMixin, VAEMixin, ArchesMixin, ExplainedScare):
         Raises
         ------
         ValueError
-            If genes are missing.
+            If genes are missing, or values are of another kind than those of the reference.
         """
         with warnings.catch_warnings():
             # It compares positions, while registration and reading go by name.

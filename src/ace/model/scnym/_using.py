@@ -66,7 +66,8 @@ class UsingScnym(SetUpScnym):
         RuntimeError
             If the reference is not trained.
         ValueError
-            If ``adata`` lacks genes of the model.
+            If ``adata`` lacks genes of the model, or its values are of another kind than those
+            that the model was trained on.
 
         Examples
         --------
@@ -145,7 +146,8 @@ class UsingScnym(SetUpScnym):
         RuntimeError
             If the model is not trained.
         ValueError
-            If genes are missing, or the matrix holds NaN or infinite values.
+            If genes are missing, or the matrix holds NaN or infinite values, or values of another
+            kind than those that the model was trained on.
         """
         predicted = super().predict(adata, indices, soft=soft, batch_size=batch_size)
         if soft or not keep_labels or (adata is not None and adata is not self.adata):
@@ -252,7 +254,8 @@ class UsingScnym(SetUpScnym):
         RuntimeError
             If the model is not trained.
         ValueError
-            If genes are missing, or the matrix holds NaN or infinite values.
+            If genes are missing, or the matrix holds NaN or infinite values, or values of another
+            kind than those that the model was trained on.
         """
         self._require_trained()
         reader = self._reader(adata)
