@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 #: Cells looked at, at most and at least, and stored values that they should not exceed.
-MOST_CELLS, FEWEST_CELLS, MOST_VALUES = 512, 100, 1_000_000
+MOST_CELLS, FEWEST_CELLS, MOST_VALUES = 512, 100, 400_000
 #: Stretches of cells that are read of a matrix on disk, or of a lazy one.
 N_STRETCHES = 16
 

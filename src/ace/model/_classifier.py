@@ -146,7 +146,13 @@ class ClassifierModel(LatentModel):
         RuntimeError
             If the model is not trained.
         ValueError
-            If genes are missing, or the matrix holds NaN or infinite values.
+            If genes are missing, or the matrix holds NaN or infinite values, or values of another
+            kind than those that the model was trained on.
+
+        Warns
+        -----
+        UserWarning
+            If the values may be of another kind, or were normalised to another total.
         """
         self._require_trained()
         cells = self._cells(adata)

@@ -164,7 +164,13 @@ class LatentModel(GeneModel):
         RuntimeError
             If the model is not trained.
         ValueError
-            If genes are missing, or the matrix holds NaN or infinite values.
+            If genes are missing, or the matrix holds NaN or infinite values, or values of another
+            kind than those that the model was trained on.
+
+        Warns
+        -----
+        UserWarning
+            If the values may be of another kind, or were normalised to another total.
         """
         self._require_trained()
         reader = self._reader(adata)

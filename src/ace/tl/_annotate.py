@@ -153,8 +153,8 @@ def annotate(
         If an object is no AnnData or MuData, an option of the training is unknown, or
         ``key_added`` or ``unlabeled_category`` is of a type that cannot be stored.
     ValueError
-        If no cell lacks a label, there are fewer than two labels, the matrices are not
-        log-normalised, gene names repeat or are missing, too few are shared, values are NaN or
+        If no cell lacks a label, there are fewer than two labels, the matrices certainly
+        are not log-normalised, gene names repeat or are missing, too few are shared, values are NaN or
         infinite, an argument is out of range, a MuData needs a ``modality``, an object is a view
         of a file or was opened lazily, or a name (of a label, a gene, the result) is one that no
         file holds. Nothing has been written then.
@@ -162,10 +162,10 @@ def annotate(
     Warns
     -----
     UserWarning
-        If totals of the cells show that they were normalised differently, more than half of the
-        shorter list of genes is lost or fewer than 100 are shared, cells of the reference have no
-        label, a label looks like the lack of one, or there are too few labelled cells to hold some
-        out that tell how sure to be.
+        If values may not be log-normalised, totals of the cells show that they were normalised
+        differently, more than half of the shorter list of genes is lost or fewer than 100 are
+        shared, cells of the reference have no label, a label looks like the lack of one, or there
+        are too few labelled cells to hold some out that tell how sure to be.
 
     See Also
     --------

@@ -135,14 +135,16 @@ def explain(
     ``adata.uns[key_added]``
         scanpy's ranking structure: records ``names``, ``scores`` (signed: positive = enriched in
         the group; ordered by size), ``logfoldchanges`` (scanpy's formula; NaN unless the values
-        are log-normalised), ``pvals`` and ``pvals_adj`` (NaN: the methods give none), and ours:
-        ``enriched`` (Boolean), ``pct_in`` and ``pct_out`` (fraction of cells with a value other
-        than 0 in the group and in its reference); ``params``, with the ``fidelity`` over all cells
-        and ``n_prototypes``, the number used; and ``diagnostics``, a row a group:
-        ``fidelity`` (share of the group's cells that the scorer gives to it), ``n_cells``,
-        ``n_reference``, ``panel_size`` (genes that a cross-validated surrogate has use for),
-        ``flip_rate``, ``l1`` and ``n_features`` (of perturbations), ``delta`` (relative gap of
-        attributions that should sum to a known number), ``seconds``.
+        are logarithms, to the base that ``uns["log1p"]`` says for ``X``), ``pvals`` and
+        ``pvals_adj`` (NaN: the methods give none), and ours: ``enriched`` (Boolean), ``pct_in``
+        and ``pct_out`` (fraction of cells with a value other than 0 in the group and in its
+        reference); ``params``, with the ``fidelity`` over all cells, ``n_prototypes``, the number
+        used, ``values``, the kind of values that were read, and ``values_total``, what every cell
+        was normalised to, if known; and ``diagnostics``, a row a group: ``fidelity`` (share of the
+        group's cells that the scorer gives to it), ``n_cells``, ``n_reference``, ``panel_size``
+        (genes that a cross-validated surrogate has use for), ``flip_rate``, ``l1`` and
+        ``n_features`` (of perturbations), ``delta`` (relative gap of attributions that should sum
+        to a known number), ``seconds``.
 
         No file holds scanpy's records with many fields (more than 680 of 20 characters) or, in
         Zarr's format 2, with a colon in a name. ``table`` has all in place of the records then, a
@@ -170,16 +172,18 @@ def explain(
         If a group, method, option or number is not allowed, there is one group only, a cell has no
         group, gene names repeat or are missing, a gene of the model is missing or a batch unknown
         to it, its latent space is no differentiable function of the genes, the cells do not
-        differ, values are NaN, infinite or above 1e15, a MuData needs a ``modality``, ``adata`` is
+        differ, values are NaN, infinite, above 1e15, of different kinds in different cells,
+        or of another kind than those that the model was trained on, a MuData needs a ``modality``, ``adata`` is
         a view of a file or was opened lazily, a name (of a group, a gene, the result) is one that
         no file holds, or something else lies under ``key_added``. Nothing has been written then.
 
     Warns
     -----
     UserWarning
-        If the values are counts, a group has a single cell, the scorer does not reproduce the
-        groups (fidelity below 0.9), or a group is called ``"rest"`` or ``"each"`` and so is the
-        reference.
+        If the values are counts, without a logarithm, or may be of another kind than those that
+        the model was trained on, cells were normalised differently, a group has a single cell, the
+        scorer does not reproduce the groups (fidelity below 0.9), or a group is called ``"rest"``
+        or ``"each"`` and so is the reference.
 
     Examples
     --------

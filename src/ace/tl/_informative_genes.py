@@ -58,8 +58,9 @@ def informative_genes(
     Parameters
     ----------
     adata
-        Annotated data with log-normalised values, or a MuData with such a modality; counts are
-        normalised on the way. Nothing of it changes but the key below.
+        Annotated data with log-normalised values, or a MuData with such a modality; counts, and
+        values without a logarithm, are log-normalised on the way. Nothing of it changes but the
+        key below.
     groupby
         Column of ``obs`` with the groups: of ``adata``, or of the modality or the MuData.
     n_genes
@@ -98,10 +99,9 @@ def informative_genes(
         If ``key_added`` is no text.
     ValueError
         If there is one group only, in all cells or in each type, a cell has no group, gene names
-        repeat or are missing, values are NaN or infinite, an argument is out of range, a MuData
-        needs a ``modality``, ``adata`` is a view of a file or was opened lazily, or a name is one
-        that no file holds. Nothing has
-        been written then.
+        repeat or are missing, values are NaN, infinite or of different kinds in different cells,
+        an argument is out of range, a MuData needs a ``modality``, ``adata`` is a view of a file
+        or was opened lazily, or a name is one that no file holds. Nothing has been written then.
 
     Warns
     -----

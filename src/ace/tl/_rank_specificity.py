@@ -101,7 +101,7 @@ def rank_specificity(
         If ``key_added`` is no text.
     ValueError
         If a group or number is not allowed, there is one group only, gene names repeat or are
-        missing, values are NaN or infinite, some values or a group's mean are negative, a MuData
+        missing, values are NaN, infinite, negative or of different kinds, a MuData
         needs a ``modality``, ``adata`` is a view of a file or was opened lazily, a name is one
         that no file holds, or something else lies under ``key_added``. Nothing has been written
         then.
@@ -109,7 +109,8 @@ def rank_specificity(
     Warns
     -----
     UserWarning
-        If the values are counts, or a group has a single cell.
+        If the values are counts or without a logarithm, cells were normalised differently, or a
+        group has a single cell.
 
     Examples
     --------

@@ -152,13 +152,14 @@ class KRATOS(ClassifierModel):
         KeyError
             If the column or the layer does not exist.
         ValueError
-            If labels are missing, there are fewer than two classes, gene names are not unique, or
-            ``adata`` is a view.
+            If labels are missing, there are fewer than two classes, gene names are not unique,
+            cells hold values of different kinds, or ``adata`` is a view.
 
         Warns
         -----
         UserWarning
-            If the matrix holds integer counts.
+            If the matrix holds counts (with or without decimals), values without a logarithm, or
+            cells that were normalised differently.
         """
         setup_method_args = cls._get_setup_method_args(**locals())
         cls._check_matrix(adata, layer, **kwargs)

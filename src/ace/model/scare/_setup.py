@@ -81,12 +81,13 @@ class SetUpScare(LatentModel, BaseMinifiedModeModelClass):
         KeyError
             If a column or the layer does not exist.
         ValueError
-            If labels or batches are missing, gene names are not unique, or ``adata`` is a view.
+            If labels or batches are missing, gene names are not unique, values are scaled or of
+            different kinds, or ``adata`` is a view.
 
         Warns
         -----
         UserWarning
-            If the matrix holds no counts.
+            If the matrix holds no whole numbers.
         """
         setup_method_args = cls._get_setup_method_args(**locals())
         cls._check_matrix(adata, layer, batch_key, **kwargs)

@@ -183,8 +183,9 @@ class TrainedScare(RNASeqMixin, VAEMixin, ArchesMixin, ExplainedScare):
         KeyError
             If ``adata`` lacks columns that the model reads.
         ValueError
-            If genes are missing, or batches are of another type than those of the model: names
-            where it has numbers, for example.
+            If genes are missing, values are of another kind than those of the reference, or
+            batches are of another type than those of the model: names where it has numbers, for
+            example.
         """
         with warnings.catch_warnings(), _compat.unchanged_on_error(cls, adata):
             # It compares positions, while registration and reading go by name.

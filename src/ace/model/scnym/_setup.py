@@ -89,12 +89,13 @@ class SetUpScnym(ClassifierModel):
             If a column or the layer does not exist.
         ValueError
             If labels or domains are missing, there are fewer than two classes, gene names are not
-            unique, or ``adata`` is a view.
+            unique, cells hold values of different kinds, or ``adata`` is a view.
 
         Warns
         -----
         UserWarning
-            If the matrix holds integer counts.
+            If the matrix holds counts (with or without decimals), values without a logarithm, or
+            cells that were normalised differently.
         """
         setup_method_args = cls._get_setup_method_args(**locals())
         cls._check_matrix(adata, layer, domain_key, **kwargs)

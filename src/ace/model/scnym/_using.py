@@ -68,7 +68,8 @@ class UsingScnym(SetUpScnym):
         RuntimeError
             If the reference is not trained.
         ValueError
-            If ``adata`` lacks genes of the model.
+            If ``adata`` lacks genes of the model, or its values are of another kind than those
+            that the model was trained on.
 
         Examples
         --------
@@ -156,8 +157,9 @@ class UsingScnym(SetUpScnym):
         RuntimeError
             If the model is not trained.
         ValueError
-            If genes are missing, the matrix holds NaN or infinite values, or labels that are to be
-            kept were renamed after the set-up.
+            If genes are missing, the matrix holds NaN or infinite values or values of another
+            kind than those of the training, or labels that are to be kept were renamed after the
+            set-up.
         """
         predicted = super().predict(adata, indices, soft=soft, batch_size=batch_size)
         if soft or not keep_labels or (adata is not None and adata is not self.adata):
@@ -266,7 +268,8 @@ class UsingScnym(SetUpScnym):
         RuntimeError
             If the model is not trained, or was saved before the novelty was fitted.
         ValueError
-            If genes are missing, or the matrix holds NaN or infinite values.
+            If genes are missing, or the matrix holds NaN or infinite values, or values of another
+            kind than those that the model was trained on.
         """
         self._require_trained()
         if self.is_unfinished_:
