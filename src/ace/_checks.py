@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+import scipy.sparse as sp
 
 from ace import _columns, _storable
 from ace._arguments import LARGEST_SEED as LARGEST_SEED
@@ -17,6 +18,7 @@ from ace._arguments import seed as seed
 from ace._arguments import whole as whole
 from ace._kinds import CONSTANT, NAMES
 from ace._listed import listed
+from ace._matrix import all_finite
 from ace._values import describe
 from ace._warn import warn
 
@@ -425,6 +427,19 @@ def finite(means: np.ndarray, genes: pd.Index, layer: str | None) -> None:
         raise ValueError(
             f"{where} has values above {LARGEST:g} in {int(bad.sum())} genes, such as "
             f"{list(genes[bad][:3])}, which is no expression. Leave these genes out, or normalise."
+        )
+
+
+def computable(part: Any, where: str = "the matrix") -> None:
+    """Raise unless values that are read are finite, and single precision can compute with them."""
+    if not all_finite(part):
+        raise ValueError(f"{where} holds NaN or infinite values.")
+    values = part.data if sp.issparse(part) else np.asarray(part)
+    largest = float(max(values.max(), -float(values.min()))) if values.size else 0.0
+    if largest > LARGEST:
+        raise ValueError(
+            f"{where} holds values as large as {largest:.3g}, too large for single precision: "
+            "normalise it again from the counts."
         )
 
 

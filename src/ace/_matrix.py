@@ -33,10 +33,13 @@ def read_rows(matrix: Any, rows: np.ndarray | slice, columns: np.ndarray | None 
         Column numbers in any order; ``None`` for all as they are.
     """
     if columns is not None and isinstance(matrix, np.ndarray) and not isinstance(rows, slice):
-        return matrix[np.ix_(rows, columns)]
+        part = matrix[np.ix_(rows, columns)]
+        return part.astype(np.float32) if part.dtype in (np.bool_, np.float16) else part
     part = matrix[rows]
     if hasattr(part, "compute"):  # dask
         part = part.compute()
+    if part.dtype in (np.bool_, np.float16):  # which cannot be negated, or are not sparse
+        part = part.astype(np.float32)
     if sp.issparse(part):
         part = part.tocsr()
     return part if columns is None else part[:, columns]

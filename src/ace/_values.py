@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 #: Cells looked at, at most and at least, and stored values that they should not exceed.
 MOST_CELLS, FEWEST_CELLS, MOST_VALUES = 512, 100, 400_000
+#: Different cells that a certain judgement takes.
+FEWEST_DIFFERENT = 5
 #: Stretches of cells that are read of a matrix on disk, or of a lazy one.
 N_STRETCHES = 16
 
@@ -76,6 +78,8 @@ def describe(
     part.eliminate_zeros()
     cells = SampledCells(part, rows)
     found = judge(cells, base)
+    if len(np.unique(cells.totals(same))) < FEWEST_DIFFERENT:
+        found = replace(found, certain=False)  # copies of few cells say what these say
     if not (found.is_log or found.is_linear):
         return found
     totals = cells.totals(power(found.base) if found.base else same)

@@ -100,7 +100,7 @@ def test_outputs_that_overflow_are_an_error(model: Any, query: AnnData) -> None:
     query.X.data[:3] = 3e38
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of values that are not those of the training
-        with pytest.raises(ValueError, match=r"not finite|NaN or infinite"):
+        with pytest.raises(ValueError, match=r"as large as 3e\+38"):
             model.get_latent_representation(query)
 
 

@@ -92,5 +92,5 @@ def test_given_split_leaves_out_unlabelled_cells() -> None:
     np.testing.assert_array_equal(train, [2, 0])
     np.testing.assert_array_equal(validation, [3])
     assert len(test) == 0
-    with pytest.raises(ValueError, match="takes the rows"):
+    with pytest.raises(ValueError, match="takes row numbers"):
         given_split([[0], [1], [2], [3]], codes)

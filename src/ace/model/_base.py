@@ -14,7 +14,6 @@ from scvi.data import AnnDataManager
 from ace import _checks, _columns, _compat
 from ace._kinds import Values
 from ace._listed import listed
-from ace._matrix import all_finite
 from ace._objects import annotated, is_mudata
 from ace.model._fields import LabelsField
 from ace.model._reader import MatrixReader
@@ -255,16 +254,14 @@ class GeneModel(SavableModel):
         _checks.whole(batch_size, "batch_size")
         for start in range(0, len(rows), batch_size):
             x = reader.dense(rows[start : start + batch_size])
-            if not all_finite(x):
-                raise ValueError("the matrix holds NaN or infinite values.")
+            _checks.computable(x)
             yield torch.from_numpy(x).to(self.device)
 
     @staticmethod
     def _require_finite(reader: MatrixReader, rows: np.ndarray) -> None:
         """Refuse values that are no numbers, in one pass that keeps sparse rows sparse."""
         for chunk in reader.chunks(rows):
-            if not all_finite(chunk):
-                raise ValueError("the matrix holds NaN or infinite values.")
+            _checks.computable(chunk)
 
     def _require_trained(self) -> None:
         if not self.is_trained_:

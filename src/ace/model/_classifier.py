@@ -14,7 +14,7 @@ from ace import _checks, _columns
 from ace._listed import listed
 from ace.explain import ClassifierScorer
 from ace.model._evaluation import N_CALIBRATION_BINS, calibration, evaluate_classifier
-from ace.model._latent import LatentModel, Part
+from ace.model._latent import BATCH_CHECKED, LatentModel, Part
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -63,7 +63,9 @@ class ClassifierModel(LatentModel):
         """Classes, in the order of the network's outputs; without the unlabelled category."""
         mapping = self._labels_state["categorical_mapping"].tolist()
         classes = mapping if self.unlabeled_category is None else mapping[:-1]
-        return pd.Index(classes).to_numpy()  # numbers stay numbers, names are objects
+        plain = pd.Index(classes)
+        # Numbers stay numbers; names, and what else is no number, are objects.
+        return plain.to_numpy(dtype=None if plain.dtype.kind in "iufb" else object)
 
     def _codes(self, obs: pd.DataFrame) -> np.ndarray:
         """Class of each cell, -1 for cells that have none."""
@@ -112,7 +114,7 @@ class ClassifierModel(LatentModel):
 
     def _sample_outputs(self, rows: np.ndarray) -> None:
         super()._sample_outputs(rows)
-        self._logits(self._reader(), rows, None)
+        self._logits(self._reader(), rows, BATCH_CHECKED)
 
     def predict(
         self,

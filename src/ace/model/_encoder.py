@@ -10,7 +10,7 @@ import scipy.sparse as sp
 import torch
 
 from ace import _checks
-from ace._matrix import all_finite, read_rows
+from ace._matrix import read_rows
 from ace._threads import seeded
 from ace.model._foreign import ForeignModel, PosteriorMean
 from ace.model._latent import LatentModel, Part
@@ -64,8 +64,7 @@ class Encoder:
     def values(self, rows: np.ndarray) -> sp.csr_matrix | np.ndarray:
         """Input of cells, in increasing order of rows, with the genes in the model's order."""
         part = read_rows(self._matrix, rows, self._columns)
-        if not all_finite(part):
-            raise ValueError("the matrix holds NaN or infinite values.")
+        _checks.computable(part)
         return sp.csr_matrix(part) if sp.issparse(part) else np.asarray(part)
 
     def context(self, rows: np.ndarray) -> torch.Tensor:

@@ -17,7 +17,7 @@ from scvi.model.base import BaseModelClass
 
 from ace import _checks, _columns
 from ace._listed import listed
-from ace._matrix import LogCounts, all_finite, read_rows
+from ace._matrix import LogCounts, read_rows
 from ace._threads import seeded
 from ace._values import claimed_base
 
@@ -194,8 +194,7 @@ class ForeignModel:
             for start in range(0, len(rows), BATCH_SIZE):
                 here = slice(start, start + BATCH_SIZE)
                 x = read_rows(self.matrix, rows[here], self.columns)
-                if not all_finite(x):
-                    raise ValueError("the matrix holds NaN or infinite values.")
+                _checks.computable(x)
                 x = torch.from_numpy(_dense(x)).to(self.device)
                 parts.append(self.embedding(x, context[here].to(self.device)).cpu().numpy())
         return np.concatenate(parts)

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 #: Cells whose outputs are checked after a training.
-N_CELLS_CHECKED = 256
+N_CELLS_CHECKED, BATCH_CHECKED = 256, 32
 
 
 class Part(torch.nn.Module):
@@ -132,7 +132,7 @@ class LatentModel(GeneModel):
 
     def _sample_outputs(self, rows: np.ndarray) -> None:
         """Compute what the model's users ask for, of some cells."""
-        self.get_latent_representation(indices=rows)
+        self.get_latent_representation(indices=rows, batch_size=BATCH_CHECKED)
 
     # -- using it ------------------------------------------------------------------------------
 

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.sparse import csr_array, issparse
 
+from ace import _checks
+
 if TYPE_CHECKING:
     from ace.model._reader import MatrixReader
-
-#: Largest value that a network can compute with in single precision.
-LARGEST = 1e15
 
 SCALES = ("minmax", "zscore", None)
 
@@ -60,12 +59,7 @@ def learn_scale(
                 f"the matrix holds NaN or infinite values in {n_bad} genes. Remove these genes or "
                 "cells, or normalise again from the counts."
             )
-        largest = max(-low.min(), high.max())
-        if largest > LARGEST:
-            raise ValueError(
-                f"the matrix holds values as large as {largest:.3g}, too large for single "
-                "precision: normalise it again from the counts."
-            )
+        _checks.computable(chunk)
         lowest, highest = np.minimum(lowest, low), np.maximum(highest, high)
         if scale == "zscore":
             if issparse(chunk):

@@ -173,9 +173,10 @@ def explain(
         group, gene names repeat or are missing, a gene of the model is missing or a batch unknown
         to it, its latent space is no differentiable function of the genes, the cells do not
         differ, values are NaN, infinite, above 1e15, of different kinds in different cells,
-        or of another kind than those that the model was trained on, a MuData needs a ``modality``, ``adata`` is
-        a view of a file or was opened lazily, a name (of a group, a gene, the result) is one that
-        no file holds, or something else lies under ``key_added``. Nothing has been written then.
+        or of another kind than those that the model was trained on, a MuData needs a
+        ``modality``, ``adata`` is a view of a file or was opened lazily, a name (of a group, a
+        gene, the result) is one that no file holds, or something else lies under ``key_added``.
+        Nothing has been written then.
 
     Warns
     -----

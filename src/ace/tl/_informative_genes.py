@@ -14,7 +14,7 @@ from sklearn.metrics import mutual_info_score
 from ace import _checks, _storable
 from ace._keys import require_free, storable
 from ace._listed import listed
-from ace._matrix import LogCounts, all_finite, read_rows
+from ace._matrix import LogCounts, read_rows
 from ace._objects import cells_of
 from ace._values import claimed_base
 from ace._warn import warn
@@ -148,8 +148,7 @@ def informative_genes(
             left_out.append(kind)
             continue
         part = read_rows(matrix, rows)
-        if not all_finite(part):
-            raise ValueError("the matrix holds NaN or infinite values.")
+        _checks.computable(part)
         if part.dtype in (np.bool_, np.float16):  # neither subtracts nor is sparse
             part = part.astype(np.float32)
         values = sp.csc_array(part)

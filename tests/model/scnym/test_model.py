@@ -20,6 +20,13 @@ if TYPE_CHECKING:
 QUIET = {"enable_progress_bar": False}
 
 
+#: These cells are small and made of no counts: what their values are cannot be told.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:the SCNYM was trained on"),
+    pytest.mark.filterwarnings("ignore:cells of adata.X were not normalised alike"),
+]
+
+
 def _cells(seed: int = 0, shift: float = 0.0) -> ad.AnnData:
     """Three types of 60, 40 and 20 cells with four genes each; six genes may be shifted."""
     rng = np.random.default_rng(seed)
