@@ -140,7 +140,9 @@ class LabelsField(LabelsWithUnlabeledObsField):
         unknown = -1 if self._unlabeled_category is None else len(mapping) - 1
         if self._original_attr_key not in adata.obs:
             return np.full(adata.n_obs, unknown)
-        codes = pd.Index(mapping).get_indexer(adata.obs[self._original_attr_key].to_numpy())
+        # As objects: pandas would look for intervals and tuples in other ways.
+        known = pd.Index(mapping, dtype=object, tupleize_cols=False)
+        codes = known.get_indexer(adata.obs[self._original_attr_key].to_numpy())
         return np.where(codes < 0, unknown, codes)
 
 

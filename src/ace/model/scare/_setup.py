@@ -363,7 +363,8 @@ def _codes(obs: pd.DataFrame, column: str, categories: Any, n_obs: int) -> np.nd
     if column not in obs:  # labels, which are not needed
         return np.full(n_obs, -1)
     values = obs[column].to_numpy()
-    return pd.Index(categories).get_indexer(values).astype(np.int64)
+    known = pd.Index(categories, dtype=object, tupleize_cols=False)
+    return known.get_indexer(values).astype(np.int64)
 
 
 def _check_numbers(obs: pd.DataFrame, columns: Sequence[str], *, positive: bool = False) -> None:
