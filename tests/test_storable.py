@@ -202,6 +202,8 @@ def test_annotate_with_odd_labels(pbmc, survives_files):
 
 
 @few
+@example([pd.Interval(3, 4), pd.Interval(2, 4)])
+@example([(1,), (2,)])
 @given(st.lists(CATEGORIES, min_size=2, max_size=3, unique=True))
 def test_labels_and_batches_of_models(refused_or_stored, names):
     refused_or_stored(ace.model.KRATOS.setup_anndata, cells(names), labels_key="type")

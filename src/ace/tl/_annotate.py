@@ -156,8 +156,8 @@ def annotate(
         If no cell lacks a label, there are fewer than two labels, the matrices certainly
         are not log-normalised, gene names repeat or are missing, too few are shared, values are
         NaN or infinite, an argument is out of range, a MuData needs a ``modality``, an object is a
-        view of a file or was opened lazily, or a name (of a label, a gene, the result) is one that no
-        file holds. Nothing has been written then.
+        view of a file or was opened lazily, or a name (of a label, a gene, the result) is one that
+        no file holds. Nothing has been written then.
 
     Warns
     -----
