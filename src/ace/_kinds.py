@@ -291,6 +291,7 @@ def _multiples(cells: SampledCells, way: tuple[str, float | None, Undo]) -> Valu
     if kind == "log":
         values = undo(cells.data)
         small = values < LARGEST_MULTIPLE
+        values = np.where(small, values, 0)  # what is infinite has no distance from a whole number
         near = cells.count(small & (np.abs(values - np.rint(values)) < TOLERANCE))
         plain = near >= 0.95 * np.maximum(cells.count(small), 1)
         if total is None and plain.mean() > 0.95:
