@@ -339,8 +339,7 @@ def _judge_totals(cells: SampledCells, bases: list[float]) -> Values:
         return Values(linear, certain=cells.n >= 10)
     if spread > 4.5 or width > 10:
         return Values("decimal counts" if linear == "decimal counts" else "unknown", certain=False)
-    detail = _uneven(totals, np.zeros(cells.n, dtype=bool))
-    return Values("log-normalised", certain=False, base=bases[0], detail=detail)
+    return Values("log-normalised", certain=False, base=bases[0], detail=_gap(totals))
 
 
 def _judge_large(cells: SampledCells, linear: Kind, bases: list[float]) -> Values:
@@ -385,26 +384,31 @@ def _uneven(totals: np.ndarray, plain: np.ndarray) -> str:
         return ""
     if 0.05 < plain.mean() < 0.95:
         return f"{plain.mean():.0%} of the cells were not normalised"
+    equal = _modal(totals)
+    # A selection of genes takes from the totals of some cells, and never adds to one.
+    more = (totals > 1.02 * totals[equal].max()).mean() if equal.any() else 0.0
+    if not _gap(totals) and 0.05 <= equal.mean() < 0.9 and equal.sum() >= 5 and more >= 0.05:
+        return f"only {equal.mean():.0%} of the cells have a total of {totals[equal][0]:.4g}"
+    return _gap(totals)
+
+
+def _gap(totals: np.ndarray) -> str:
+    """Which totals are far apart: a gap by a factor of 3 that no cell falls into."""
     ordered = np.sort(totals)
     fewest = max(5, len(ordered) // 20)
     steps = ordered[fewest:-fewest] / ordered[fewest - 1 : -fewest - 1]
-    if len(steps) and steps.max() > 3:  # where every third cell would lie in between
-        at = fewest + int(steps.argmax())
-        low, high = np.median(ordered[:at]), np.median(ordered[at:])
-        return f"the totals of some cells are near {low:.4g}, of others near {high:.4g}"
-    equal = _modal(totals)
-    # A selection of genes takes from the totals of some cells, and never adds to one.
-    more = totals > 1.02 * totals[equal].max() if equal.any() else equal
-    if fewest <= equal.sum() < 0.9 * len(totals) and more.sum() >= fewest:
-        return f"only {equal.mean():.0%} of the cells have a total of {totals[equal][0]:.4g}"
-    return ""
+    if len(ordered) < 20 or not len(steps) or steps.max() <= 3:
+        return ""
+    at = fewest + int(steps.argmax())
+    low, high = np.median(ordered[:at]), np.median(ordered[at:])
+    return f"the totals of some cells are near {low:.4g}, of others near {high:.4g}"
 
 
 def _has_unit_variance(cells: SampledCells) -> bool:
     """Whether every gene has a variance of 1, as ``sc.pp.scale(zero_center=False)`` leaves it."""
     part = cells.part.tocsc()
     seen = np.flatnonzero(np.diff(part.indptr) >= 30)
-    if len(seen) < 10:
+    if len(seen) < 30:  # of few genes it may be chance
         return False
     part = part[:, seen]
     mean = np.asarray(part.mean(axis=0)).ravel()

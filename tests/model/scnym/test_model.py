@@ -34,7 +34,7 @@ def _cells(seed: int = 0, shift: float = 0.0) -> ad.AnnData:
     x = rng.gamma(2, 0.3, size=(120, 20))
     for code in range(3):
         x[codes == code, 4 * code : 4 * code + 4] += 1.5
-    x[:, 14:] += shift
+    x[:, 14:] = np.maximum(x[:, 14:] + shift, 0)
     return ad.AnnData(
         sparse.csr_matrix(x.astype(np.float32)),
         obs=pd.DataFrame(
