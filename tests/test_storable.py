@@ -236,9 +236,10 @@ def test_keys_of_fssf(refused_or_stored, key):
 )
 def test_names_of_subclusters(groups, parts, message):
     names = list(dict.fromkeys(groups))
-    given = pd.Series(parts, dtype=object, name="time")
+    given = pd.Categorical(np.array(parts, dtype=object))
+    codes = np.array([names.index(group) for group in groups])
     with pytest.raises(ValueError, match=message):
-        ace.tl._fssf._check_subclusters(given, np.array([names.index(g) for g in groups]), names)
+        ace.tl._fssf._check_subclusters(given, "time", codes, names)
 
 
 @pytest.mark.parametrize(

@@ -111,6 +111,8 @@ class ExplanationKeys:
         if is_ranking(stored):
             return
         places = {"varm": (self.scores,), "layers": (self.cells,)}
+        if _are_scores(adata.varm.get(self.scores)):
+            places = {}  # of an explanation whose entry in uns was deleted or replaced
         if not (isinstance(stored, dict) and {"params", "names", "scores"} <= stored.keys()):
             places["uns"] = (self.uns,)
         require_free(adata, self.key, places, "no ranking of genes wrote")
@@ -354,6 +356,12 @@ def not_the_index(adata: AnnData, key: str, columns: Iterable[str]) -> None:
             f"key_added={key!r} would write the column {name!r}, which is the name of the index "
             "of adata.obs: choose another name, or `adata.obs.index.name = None`."
         )
+
+
+def _are_scores(stored: Any) -> bool:
+    """Whether something is what an explanation writes to ``varm``: scores in single precision."""
+    dtypes = list(stored.dtypes) if hasattr(stored, "dtypes") else [getattr(stored, "dtype", None)]
+    return all(dtype == np.float32 for dtype in dtypes)
 
 
 def require_free(adata: AnnData, key: str, places: Mapping[str, Iterable[str]], who: str) -> None:

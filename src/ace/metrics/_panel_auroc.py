@@ -139,7 +139,7 @@ def panel_auroc(
     names = check_labels(labels, X.shape[0])
     checked = check_panels(panels, X.shape[1], sizes[-1])
     check_known(checked, names)
-    whole(min_cells, "min_cells")
+    whole(min_cells, "min_cells", 0)
     seed(random_state)
     check_n_jobs(n_jobs)
     grid = _check_protocol(protocol, C, n_iter, n_splits)
