@@ -222,8 +222,14 @@ def _judge_negative(
 def _contradict(cells: SampledCells, counted: np.ndarray, rest: Values) -> bool:
     """Whether cells that hold counts are none of those that the rest is made of."""
     counts = cells.of(counted)
+    if rest.is_log and rest.base != 2.0:
+        return True  # no logarithm of a count is whole, but in base 2: log2(1 + 3) is
     if rest.is_log:
-        tried, found = counts.multiples(power(rest.base or math.e))
+        # By chance some quotients are whole, too: (e³ - 1) / (e² - 1) is 2.99.
+        undone = counts.totals(power(2.0))
+        if rest.total is not None:
+            return bool(np.mean(np.abs(undone / rest.total - 1) > SAME_TOTAL) > 0.5)
+        tried, found = counts.multiples(power(2.0))
         return bool(found.sum() < 0.5 * max(tried.sum(), 1))
     if rest.kind != "normalised" or counted.mean() < 0.03:
         return False  # corrections leave some counts as they are
@@ -293,7 +299,9 @@ def _multiples(cells: SampledCells, way: tuple[str, float | None, Undo]) -> Valu
         small = values < LARGEST_MULTIPLE
         values = np.where(small, values, 0)  # what is infinite has no distance from a whole number
         near = cells.count(small & (np.abs(values - np.rint(values)) < TOLERANCE))
-        plain = near >= 0.95 * np.maximum(cells.count(small), 1)
+        # One count is 1 there; 10 000 over a cell's total may be another whole number by chance.
+        one = np.abs(np.minimum.reduceat(undo(cells.data), cells.starts) - 1) < TOLERANCE
+        plain = one & (near >= 0.95 * np.maximum(cells.count(small), 1))
         if total is None and plain.mean() > 0.95:
             return Values("log counts", base=base)
         return Values("log-normalised", total=total, base=base, detail=_uneven(totals, plain))
@@ -387,7 +395,7 @@ def _uneven(totals: np.ndarray, plain: np.ndarray) -> str:
     equal = _modal(totals)
     # A selection of genes takes from the totals of some cells, and never adds to one.
     more = (totals > 1.02 * totals[equal].max()).mean() if equal.any() else 0.0
-    if not _gap(totals) and 0.05 <= equal.mean() < 0.9 and equal.sum() >= 5 and more >= 0.05:
+    if not _gap(totals) and 0.2 <= equal.mean() < 0.9 and equal.sum() >= 5 and more >= 0.05:
         return f"only {equal.mean():.0%} of the cells have a total of {totals[equal][0]:.4g}"
     return _gap(totals)
 
