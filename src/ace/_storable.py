@@ -6,6 +6,7 @@ user's file has already been truncated.
 
 from __future__ import annotations
 
+import warnings
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
@@ -123,8 +124,15 @@ def holds_records(fields: Sequence[str]) -> bool:
     # HDF5 pads the name of a field, and the NUL that ends it, to a multiple of eight bytes.
     size = sum(FIELD_SIZE + 8 * (len(field.encode()) // 8 + 1) for field in fields)
     # NumPy hands no field with a colon to the compressors of Zarr's format 2.
-    colon = ad.settings.zarr_write_format == 2 and any(":" in field for field in fields)
+    colon = _writes_zarr_2() and any(":" in field for field in fields)
     return size <= MAX_RECORD_TYPE and not colon
+
+
+def _writes_zarr_2() -> bool:
+    with warnings.catch_warnings():
+        # anndata 0.13 announces that it will write format 3 only.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return getattr(ad.settings, "zarr_write_format", 3) == 2
 
 
 def plain(value: Any, name: str) -> Any:

@@ -133,7 +133,8 @@ def test_changed_byte_is_noticed(folder: Path, share: float) -> None:
     content = bytearray(path.read_bytes())
     content[int(share * len(content))] ^= 1
     path.write_bytes(content)
-    with pytest.raises(ValueError, match="damaged"):
+    # Near the beginning it may be the name under which the document stands.
+    with pytest.raises(ValueError, match=r"damaged|not written by"):
         _load(folder)
 
 
