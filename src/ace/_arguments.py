@@ -1,4 +1,4 @@
-"""Arguments that a user passes: numbers in a range, or one of several choices."""
+"""Check arguments: numbers in a range, or one of several choices."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from ace._listed import listed
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-#: Whole numbers from here on are not stored: files hold 64 bits.
+#: Integers from here on cannot be stored in 64 bits.
 TOO_LARGE = 2**63
-#: What seeds every generator in use: NumPy's legacy one, which scikit-learn takes, ends here.
+#: Largest seed of NumPy's legacy generator, which scikit-learn uses.
 LARGEST_SEED = 2**32 - 1
 
 
@@ -31,11 +31,11 @@ def whole(
     Parameters
     ----------
     value
-        The argument: an integer of Python or NumPy. Booleans, floats and strings are none.
+        The argument: an integer of Python or NumPy, not a Boolean, float or string.
     name
         Its name.
     lowest, highest
-        The range, ends included; ``None``: positive numbers, and without end.
+        The range, inclusive; by default any positive number.
     optional
         Allow ``None``.
     """
@@ -68,13 +68,13 @@ def number(
     Parameters
     ----------
     value
-        The argument: a number of Python or NumPy. Booleans and strings are none.
+        The argument: a number of Python or NumPy, not a Boolean or string.
     name
         Its name.
     lowest, highest
         The range.
     above, below
-        Leave out its lower end, its upper end.
+        Exclude the lower or the upper end of the range.
     optional
         Allow ``None``.
     """
@@ -96,7 +96,7 @@ def number(
 
 
 def _kind(lowest: float, highest: float, above: bool, below: bool) -> str:
-    """Name the numbers of a range."""
+    """Describe a range of numbers."""
     if above and below:
         return f"a number between {lowest:g} and {highest:g}"
     first = f"{'above' if above else 'from'} {lowest:g}" if math.isfinite(lowest) else ""
@@ -106,10 +106,10 @@ def _kind(lowest: float, highest: float, above: bool, below: bool) -> str:
 
 
 def one_of(value: Any, name: str, allowed: Collection[Any]) -> None:
-    """Raise a ``ValueError`` with the nearest allowed values if ``value`` is not one of them."""
+    """Raise a ``ValueError`` that suggests a similar value if ``value`` is not allowed."""
     try:
         known = value in allowed
-    except (TypeError, ValueError):  # arrays and pandas.NA compare to no truth value
+    except (TypeError, ValueError):  # comparing arrays or pandas.NA gives no truth value
         known = False
     if known:
         return

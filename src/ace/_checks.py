@@ -1,4 +1,4 @@
-"""The only place where input is judged: what was wrong, what was expected, how to mend it."""
+"""Checks of user input. Messages say what is wrong, what is expected and how to fix it."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ if TYPE_CHECKING:
 
     from ace._kinds import Values
 
-#: Totals of the same genes that differ more, in the median cell, are no difference of cells.
+#: Larger ratios between median totals of the same genes mean different normalisation.
 MAX_RATIO_OF_TOTALS = 3.0
 
 #: Agreement of a scorer with the given groups under which its explanation is doubtful.
 MIN_FIDELITY = 0.9
 
-#: Squares of larger values, summed over genes, leave the range of single precision.
+#: Squares of larger values, summed over genes, overflow in single precision.
 LARGEST = 1e15
 
 
@@ -50,7 +50,7 @@ def share(value: Any, name: str) -> None:
 
 
 def layers(units: Any, name: str) -> tuple[int, ...]:
-    """Give the units of each hidden layer; a number is one layer."""
+    """Return the number of units of each hidden layer; a single number is one layer."""
     each = units if isinstance(units, list | tuple | np.ndarray) else (units,)
     if not len(each):
         raise ValueError(f"{name} needs a layer at least, such as {name}=(64,), got {units!r}.")
@@ -60,7 +60,7 @@ def layers(units: Any, name: str) -> tuple[int, ...]:
 
 
 def matrix_of(adata: AnnData, layer: Any, name: str = "adata") -> Any:
-    """Give the matrix of a layer, or ``X``, of the object that the user calls ``name``.
+    """Return a layer, or ``X``, of the object that messages call ``name``.
 
     Raises
     ------
@@ -84,7 +84,7 @@ def matrix_of(adata: AnnData, layer: Any, name: str = "adata") -> Any:
 
 
 def not_raw(use_raw: Any) -> None:
-    """Raise if ``adata.raw`` is asked for, as in scanpy."""
+    """Raise if ``use_raw`` is true: ``adata.raw`` is never read."""
     if not use_raw:
         return
     raise ValueError(
@@ -94,7 +94,7 @@ def not_raw(use_raw: Any) -> None:
 
 
 def unique_genes(adata: AnnData, name: str = "adata") -> None:
-    """Raise if a gene has no name, that of another gene, or one that no file holds."""
+    """Raise if gene names are missing, not unique or cannot be stored."""
     nameless = adata.var_names.isna()
     if nameless.any():
         raise ValueError(
@@ -111,7 +111,7 @@ def unique_genes(adata: AnnData, name: str = "adata") -> None:
 
 
 def column_of(adata: AnnData, key: Any, name: str = "adata") -> pd.Series:
-    """Give a column of ``obs`` of the object that the user calls ``name``, or raise."""
+    """Return a column of ``obs`` of the object that messages call ``name``."""
     if isinstance(key, int | np.integer) and key in adata.obs:
         raise TypeError(
             f"a column of {name}.obs is called by its name, got {key!r:.80}. If that is one, "
@@ -123,7 +123,7 @@ def column_of(adata: AnnData, key: Any, name: str = "adata") -> pd.Series:
 
 
 def column_names(keys: Any, name: str) -> tuple[str, ...]:
-    """Give the names of columns that an argument lists: none, one, or several."""
+    """Return the column names in an argument: none, one or several."""
     if keys is None:
         return ()
     names = (keys,) if isinstance(keys, str) else keys
@@ -135,7 +135,7 @@ def column_names(keys: Any, name: str) -> tuple[str, ...]:
 
 
 def category(value: Any, name: str) -> None:
-    """Raise unless a value can be a category of cells: a name or a number, and not missing."""
+    """Raise unless a value can be a category: a string or number, not missing."""
     if not pd.api.types.is_scalar(value) or (value is not None and pd.isna(value)):
         raise ValueError(
             f"{name} must be a category, such as 'Unknown', or None, got {value!r:.60}."
@@ -155,7 +155,7 @@ def groups_of(
         If there is no such column.
     ValueError
         If a cell has no group, there are too few groups, names coincide as text, or the column
-        holds measurements or lists, or is there twice.
+        has measurements or lists, or its name is not unique.
     """
     column = column_of(adata, groupby)
     if pd.api.types.is_float_dtype(column.dtype):
@@ -219,21 +219,21 @@ def values_of(
     groups: np.ndarray | None = None,
     columns: np.ndarray | None = None,
 ) -> Values:
-    """Tell what the values of a matrix are, from a sample of its cells.
+    """Detect the kind of values in a matrix, from a sample of its cells.
 
     Parameters
     ----------
     matrix, base, groups, columns
-        As :func:`ace._values.describe` has them.
+        As in :func:`ace._values.describe`.
     layer
-        Where the matrix is from, for messages; ``None`` for ``X``.
+        Layer of the matrix, for messages; ``None`` for ``X``.
     name
-        What the user calls the object.
+        Name of the object, for messages.
 
     Raises
     ------
     ValueError
-        If cells of one matrix hold values of different kinds, such as counts and logarithms.
+        If cells certainly have values of different kinds, such as counts and logarithms.
     """
     found = describe(matrix, columns=columns, groups=groups, base=base)
     if found.kind != "mixed":
@@ -249,7 +249,7 @@ def values_of(
 
 
 def warn_unless_log(values: Values, layer: str | None, name: str = "adata") -> None:
-    """Warn where log-normalised values are expected, and these are not or not all alike."""
+    """Warn if values are not log-normalised, or not all in the same way."""
     where = _where(name, layer)
     if values.kind == "normalised":
         warn(
@@ -270,7 +270,7 @@ def warn_unless_log(values: Values, layer: str | None, name: str = "adata") -> N
 
 
 def not_negative(values: Values, means: np.ndarray, layer: str | None) -> None:
-    """Raise if values or means are negative: there are no shares of such an expression."""
+    """Raise if values or means are negative, as shares of expression are then undefined."""
     if (values.kind != "scaled" or values.detail) and not (means < 0).any():
         return
     raise ValueError(
@@ -281,7 +281,7 @@ def not_negative(values: Values, means: np.ndarray, layer: str | None) -> None:
 
 
 def warn_unless_counts(values: Values, layer: str | None, model: str) -> None:
-    """Warn a model of counts of what looks like none, and refuse what cannot be any."""
+    """For a model of counts: warn if values may not be counts, raise if they cannot be."""
     where = _where("adata", layer)
     fix = f"Name the layer that has them: {model}.setup_anndata(adata, layer='counts', ...)."
     if values.kind == "scaled":
@@ -295,7 +295,7 @@ def warn_unless_counts(values: Values, layer: str | None, model: str) -> None:
 
 
 def log_normalised(values: Values, name: str, layer: str | None) -> None:
-    """Refuse what certainly is not log-normalised, warn of what may not be."""
+    """Raise if values certainly are not log-normalised, warn if they may not be."""
     if values.is_log:
         return warn_unless_log(values, layer, name)
     holds = f"no expression ({CONSTANT})" if values.detail == CONSTANT else NAMES[values.kind]
@@ -311,7 +311,7 @@ def log_normalised(values: Values, name: str, layer: str | None) -> None:
 
 
 def same_values(trained: Values, seen: Values, layer: str | None, model: str) -> None:
-    """Compare the values that a model meets with those that it was trained on.
+    """Compare values given to a model with those it was trained on.
 
     Raises
     ------
@@ -359,12 +359,12 @@ def same_values(trained: Values, seen: Values, layer: str | None, model: str) ->
 
 
 def _certainty_of_difference(trained: Values, seen: Values) -> bool | None:
-    """Whether two kinds surely are different; ``None`` if they may be used alike."""
+    """Whether two kinds certainly differ; ``None`` if they are compatible."""
     kinds = {trained.kind, seen.kind}
     for one in (trained, seen):
         if one.kind == "unknown" and not one.certain:
             return None  # nothing but zeros, for example
-    if kinds == {"counts", "binary"}:  # few cells may have no gene twice
+    if kinds == {"counts", "binary"}:  # a few cells may have no count above 1
         return None if seen.kind == "binary" else False
     if kinds in ({"counts", "decimal counts"}, {"log-normalised", "log counts"}):
         return False
@@ -383,7 +383,7 @@ def _normalise(name: str) -> str:
 
 
 def warn_of_reserved_name(reference: str, names: Sequence[str], groupby: str) -> None:
-    """Warn where a group is called as what the reference may be besides a group."""
+    """Warn if the reference is a keyword that is also the name of a group."""
     meaning = {"rest": "all other cells", "each": "each of the groups in turn"}
     if reference in meaning and reference in names:
         warn(
@@ -414,7 +414,7 @@ def warn_of_single_cells(counts: np.ndarray, names: Sequence[str]) -> None:
 
 
 def finite(means: np.ndarray, genes: pd.Index, layer: str | None) -> None:
-    """Raise if the mean of a gene shows values that are NaN, infinite, or too large to square."""
+    """Raise if the mean of a gene is NaN, infinite, or too large to square."""
     where = "adata.X" if layer is None else f"adata.layers[{layer!r}]"
     bad = ~np.isfinite(means).all(0)
     if bad.any():
@@ -431,7 +431,7 @@ def finite(means: np.ndarray, genes: pd.Index, layer: str | None) -> None:
 
 
 def computable(part: Any, where: str = "the matrix") -> None:
-    """Raise unless values that are read are finite, and single precision can compute with them."""
+    """Raise if values are not finite, or too large for single precision."""
     if not all_finite(part):
         raise ValueError(f"{where} holds NaN or infinite values.")
     values = part.data if sp.issparse(part) else np.asarray(part)
@@ -444,7 +444,7 @@ def computable(part: Any, where: str = "the matrix") -> None:
 
 
 def varied(mean: np.ndarray, variance: np.ndarray) -> None:
-    """Raise unless some gene differs between cells, by more than single precision can tell."""
+    """Raise if no gene differs between cells by more than rounding errors."""
     if (variance > np.maximum(1e-12 * mean**2, 1e-30)).any():
         return
     raise ValueError(
@@ -454,7 +454,7 @@ def varied(mean: np.ndarray, variance: np.ndarray) -> None:
 
 
 def finite_scores(scores: np.ndarray, field: str, method: str) -> None:
-    """Raise if a method found scores that are no numbers, so that none is stored."""
+    """Raise if scores are not finite, before anything is stored."""
     bad = int((~np.isfinite(scores)).sum())
     if bad:
         raise ValueError(
@@ -517,7 +517,7 @@ def known_genes(genes: Any, have: pd.Index, owner: str) -> np.ndarray:
 
 
 def not_a_model(model: Any) -> TypeError:
-    """Error for what is no model that can be explained."""
+    """Return the error for an object that is not a model that can be explained."""
     return TypeError(
         "model must be a trained model of ace.model or scvi-tools (ace.model.KRATOS, "
         "scvi.model.SCVI), or None for adata's own principal components, got "

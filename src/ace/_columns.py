@@ -1,8 +1,8 @@
-"""Columns of ``obs`` and ``var`` in plain terms, whatever pandas type holds them.
+"""Read columns of ``obs`` and ``var`` of any pandas type.
 
-Nullable strings, Booleans and whole numbers compare to ``pd.NA`` where a value is missing, and two
-columns that hold the same values need not have the same type. Everything that reads groups, labels
-or flags from a frame goes through these functions.
+Comparisons of nullable strings, Booleans and integers give ``pd.NA`` where a value is missing, and
+columns with the same values may have different types. All code that reads groups, labels or flags
+from a data frame uses these functions.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
 
 def column_of(frame: pd.DataFrame, key: Any, place: str = "adata.obs") -> pd.Series:
-    """Give one column of a frame that the user calls ``place``.
+    """Return one column of a frame, which messages call ``place``.
 
     Raises
     ------
     KeyError
-        If there is none, with the nearest.
+        If there is no such column; the message suggests a similar one.
     TypeError
         If ``key`` is not the name of one column.
     ValueError
@@ -50,9 +50,9 @@ def column_of(frame: pd.DataFrame, key: Any, place: str = "adata.obs") -> pd.Ser
 
 
 def labels_of(values: pd.Series, place: str) -> pd.Categorical:
-    """Give the label of each row; codes are -1 where it is missing.
+    """Return the label of each row; the code is -1 if it is missing.
 
-    The categories are plain values: strings, Booleans or numbers, never of a nullable type.
+    The categories are strings, Booleans or numbers, never of a nullable type.
 
     Raises
     ------
@@ -79,27 +79,27 @@ def labels_of(values: pd.Series, place: str) -> pd.Categorical:
 
 
 def without(labels: pd.Categorical, category: Any) -> pd.Categorical:
-    """Labels among which a category, if there is one of that value, means a missing label."""
-    # False is 0 here, as it is for a dictionary; for an index of Booleans it is not.
+    """Return the labels with a category set to missing, if it exists."""
+    # False equals 0 here, as in a dictionary, but not in an index of Booleans.
     return labels.remove_categories([known for known in labels.categories if known == category])
 
 
 def codes_of(values: pd.Series, categories: Sequence[Any] | np.ndarray, place: str) -> np.ndarray:
-    """Position of each row's label among ``categories``; -1 if it is missing or not among them."""
+    """Position of each row's label in ``categories``; -1 if it is missing or not in them."""
     labels = labels_of(values, place)
     known = pd.Index(list(categories), dtype=object, tupleize_cols=False)
     own = pd.Index(list(labels.categories), dtype=object, tupleize_cols=False)
-    # The last position is where the code -1 of a missing label points.
+    # The code -1 of a missing label selects the last element.
     return np.append(known.get_indexer(own), -1)[labels.codes].astype(np.int64)
 
 
 def flags_of(values: pd.Series, place: str) -> np.ndarray:
-    """Boolean array; a missing value is no flag.
+    """Convert a column to a Boolean array; missing values are false.
 
     Raises
     ------
     ValueError
-        If there are values other than true and false (or 1 and 0).
+        If there are values other than true and false, or 1 and 0.
     """
     labels = labels_of(values, place).remove_unused_categories()
     other = [value for value in labels.categories if _flag(value) is None]
@@ -114,7 +114,7 @@ def flags_of(values: pd.Series, place: str) -> np.ndarray:
 
 
 def _flag(value: Any) -> bool | None:
-    """Truth of a Boolean, 1 or 0; ``None`` of anything else."""
+    """Convert a Boolean, 1 or 0 to ``bool``; ``None`` for anything else."""
     is_number = isinstance(value, bool | int | float | np.bool_ | np.number)
     return bool(value) if is_number and value in (0, 1) else None
 

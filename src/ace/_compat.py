@@ -65,7 +65,7 @@ def is_copy_of_registered(model_cls: type[BaseModelClass], adata: AnnData | MuDa
 
 
 def ensure_own_identity(model_cls: type[BaseModelClass], adata: AnnData | MuData) -> None:
-    """Give a copy of an object that was set up an identity of its own."""
+    """Give a copy of an object that was set up a new identity."""
     if is_copy_of_registered(model_cls, adata):
         adata.uns[_UUID_KEY] = str(uuid4())
 
@@ -81,7 +81,7 @@ def forget(model: BaseModelClass, adata: AnnData | MuData) -> None:
 def unchanged_on_error(
     model_cls: type[BaseModelClass], adata: AnnData | MuData | None
 ) -> Iterator[None]:
-    """Leave an object as it was if registering it, or what follows, fails."""
+    """Restore an object if the block, in which it is registered, raises."""
     parts = [] if adata is None else [adata, *getattr(adata, "mod", {}).values()]
     holders = [holder for part in parts for holder in (part.obs, part.obsm, part.uns)]
     before = [_registered(holder) for holder in holders]
@@ -106,12 +106,12 @@ def _managers(model_cls: type[BaseModelClass], adata: AnnData | MuData | None) -
 
 
 def _registered(holder: Any) -> dict[str, Any]:
-    """What a set-up wrote; it replaces values, and changes none in place."""
+    """Entries written by a set-up, which replaces values and never modifies them in place."""
     return {key: holder[key] for key in list(holder) if str(key).startswith("_scvi_")}
 
 
 def torch_device(accelerator: str, device: int | str) -> torch.device:
-    """Give the device that scvi-tools would choose."""
+    """Return the device that scvi-tools would choose."""
     return parse_device_args(
         accelerator=accelerator,
         devices=device,
@@ -124,7 +124,7 @@ def torch_device(accelerator: str, device: int | str) -> torch.device:
 
 
 def running_trainer(model: BaseModelClass) -> Any:
-    """Give the trainer that is training a model now, where a checkpoint callback saves it."""
+    """Return the trainer if the model is being trained (a checkpoint saves it), else ``None``."""
     trainer = getattr(model, "trainer", None)
     if trainer is None or trainer.state.status != TrainerStatus.RUNNING:
         return None
@@ -135,12 +135,12 @@ def running_trainer(model: BaseModelClass) -> Any:
 def checkpoints_read_by(
     read_weights: Callable[[str], dict[str, torch.Tensor] | None],
 ) -> Iterator[None]:
-    """Let scvi-tools' ``SaveCheckpoint`` read back models that are no pickles, inside.
+    """Let scvi-tools' ``SaveCheckpoint`` read models that are not pickles inside the block.
 
     Parameters
     ----------
     read_weights
-        Gives the weights of the model in a folder, ``None`` if it cannot.
+        Returns the weights of the model in a folder, or ``None`` if it cannot.
     """
     original = _callbacks._load_saved_files
 

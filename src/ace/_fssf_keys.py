@@ -47,7 +47,7 @@ class FssfKeys:
         return {"uns": (self.uns,), "obs": (self.subcluster,), "obsm": (self.embedding,)}
 
     def require_free(self, adata: AnnData) -> None:
-        """Refuse to write over what are no scores, with a ``ValueError``."""
+        """Raise a ``ValueError`` if anything but scores would be overwritten."""
         not_the_index(adata, self.key, (self.subcluster,))
         if _is_fssf(adata.uns.get(self.uns)):
             return

@@ -91,7 +91,7 @@ class ExplanationKeys:
 
     @property
     def scores(self) -> str:
-        """``varm``: genes × groups, signed scores; an array where files hold no frame."""
+        """``varm``: signed scores, genes × groups; an array if a frame cannot be stored."""
         return f"{self.key}_scores"
 
     @property
@@ -100,25 +100,25 @@ class ExplanationKeys:
         return f"{self.key}_cells"
 
     def require_free(self, adata: AnnData) -> None:
-        """Refuse to write over what is no ranking of genes, of ours or scanpy's.
+        """Raise if anything but a gene ranking of ours or scanpy's would be overwritten.
 
         Raises
         ------
         ValueError
-            If something else lies under a name that an explanation would get.
+            If something else is stored under a name that the explanation needs.
         """
         stored = adata.uns.get(self.uns)
         if is_ranking(stored):
             return
         places = {"varm": (self.scores,), "layers": (self.cells,)}
         if _are_scores(adata.varm.get(self.scores)):
-            places = {}  # of an explanation whose entry in uns was deleted or replaced
+            places = {}  # from an explanation whose entry in uns was deleted or replaced
         if not (isinstance(stored, dict) and {"params", "names", "scores"} <= stored.keys()):
             places["uns"] = (self.uns,)
         require_free(adata, self.key, places, "no ranking of genes wrote")
 
     def read(self, adata: AnnData) -> Ranking:
-        """Give the stored ranking.
+        """Return the stored ranking.
 
         Raises
         ------
@@ -136,7 +136,7 @@ class ExplanationKeys:
         return Ranking(stored)
 
     def read_scores(self, adata: AnnData, fields: Sequence[str]) -> np.ndarray | None:
-        """Give the signed scores of all genes, genes × ``fields``; ``None`` if they are gone."""
+        """Return signed scores, all genes × ``fields``; ``None`` if they are missing."""
         scores = adata.varm.get(self.scores)
         known = self.read(adata).fields
         if scores is None or scores.shape[1] != len(known):
@@ -162,7 +162,7 @@ class ExplanationKeys:
         params
             How the explanation was made.
         records
-            For each name of :data:`ace._ranking.RECORD_DTYPES` the values by group, best first.
+            For each name in :data:`ace._ranking.RECORD_DTYPES`, the values by group, best first.
         scores
             Signed scores, genes × groups.
         frames
@@ -244,7 +244,7 @@ class AnnotationKeys:
 
     @property
     def probabilities(self) -> str:
-        """``obsm``: cells × labels; an array where files hold no frame."""
+        """``obsm``: cells × labels; an array if a frame cannot be stored."""
         return f"{self.key}_probabilities"
 
     @property
@@ -259,13 +259,13 @@ class AnnotationKeys:
         return (*names, self.majority)
 
     def require_free(self, adata: AnnData) -> None:
-        """Refuse to write over what is no annotation.
+        """Raise if anything but an annotation would be overwritten.
 
         Raises
         ------
         ValueError
-            If something else lies under a name that an annotation would get, or cells are
-            indexed under it.
+            If something else is stored under a name that the annotation needs, or the index of
+            ``obs`` has that name.
         """
         not_the_index(adata, self.key, self.columns)
         if _is_annotation(adata.uns.get(self.uns)):
@@ -349,7 +349,7 @@ def _is_annotation(stored: Any) -> bool:
 
 
 def not_the_index(adata: AnnData, key: str, columns: Iterable[str]) -> None:
-    """Raise if a column is to be called as the index of ``obs``: no file holds both."""
+    """Raise if a column would have the name of the index of ``obs``: both cannot be stored."""
     name = adata.obs.index.name
     if name is not None and name in columns:
         raise ValueError(
@@ -359,7 +359,7 @@ def not_the_index(adata: AnnData, key: str, columns: Iterable[str]) -> None:
 
 
 def _are_scores(stored: Any) -> bool:
-    """Whether something is what an explanation writes to ``varm``: scores in single precision."""
+    """Whether a value looks like the scores of an explanation in ``varm`` (float32)."""
     dtypes = list(stored.dtypes) if hasattr(stored, "dtypes") else [getattr(stored, "dtype", None)]
     return all(dtype == np.float32 for dtype in dtypes)
 

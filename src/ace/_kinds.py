@@ -1,9 +1,9 @@
-"""The judgement behind :mod:`ace._values`: what a sample of cells tells about a matrix.
+"""Classify the values of sampled cells, for :mod:`ace._values`.
 
-Most matrices are made of counts, and that shows cell by cell: counts are multiples of one count,
-whatever a cell was scaled to, and so are the values once a logarithm is undone. This holds for
-any selection of genes. Where it does not (corrected counts, transcripts per million), the totals
-of the cells tell, and without all genes only how far the values are spread.
+Most matrices are derived from counts. Within a cell, counts are multiples of a single count, also
+after the cell is scaled and after a logarithm is undone, for any selection of genes. Where this
+does not hold (corrected counts, transcripts per million), the totals of the cells are used, and if
+genes are missing, the spread of the values.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ Kind = Literal[
     "unknown",
 ]
 
-#: How messages call what the values are.
+#: Descriptions of the kinds, for messages.
 NAMES: dict[str, str] = {
     "counts": "counts",
     "decimal counts": "counts with decimals (corrected for ambient RNA, or estimated)",
@@ -46,38 +46,38 @@ NAMES: dict[str, str] = {
     "unknown": "values of an unknown kind",
 }
 
-#: What :attr:`Values.detail` says of a matrix that tells nothing.
+#: :attr:`Values.detail` of a constant matrix.
 CONSTANT = "all values are the same"
-#: A logarithm above this would be that of more than 4e8 counts (of a million in base 2).
+#: A larger logarithm would mean more than 4e8 counts (a million in base 2).
 LARGEST_LOGARITHM = 20.0
-#: Totals that differ less (from the 5th to the 95th percentile) are one total.
+#: Relative range of totals (5th to 95th percentile) that still counts as equal.
 SAME_TOTAL = 0.02
-#: Multiples of a cell's unit that are looked at, and how near to whole ones they have to be.
+#: Largest multiple of a cell's unit that is used, and tolerance for being whole.
 LARGEST_MULTIPLE, TOLERANCE = 10.0, 0.02
-#: Values that a cell, or the whole sample, needs to be judged by its multiples.
+#: Values needed to use the multiples of one cell, or of all cells pooled.
 FEWEST_MULTIPLES, FEWEST_POOLED = 6, 30
-#: Cells that are enough to contradict the others, if each of them is certain.
+#: Number of certain cells needed to contradict the others.
 FEWEST_CONTRADICTING = 2
 
 
 @dataclass(frozen=True)
 class Values:
-    """What the values of a matrix are.
+    """Kind of values in a matrix.
 
     Parameters
     ----------
     kind
-        ``"normalised"`` is without a logarithm, ``"log counts"`` without a normalisation.
+        Kind; ``"normalised"`` is not logged, ``"log counts"`` are not normalised.
     certain
-        Whether nothing else would give such values.
+        Whether no other kind would give such values.
     total
-        Total of every cell before the logarithm, where all have the same.
+        Total of each cell before the logarithm, if it is the same for all.
     median
-        Median total of the cells before the logarithm, over the genes that were looked at.
+        Median total of the cells before the logarithm, over the genes used.
     base
         Base of the logarithm.
     detail
-        How parts of the matrix differ, if they do.
+        How parts of the matrix differ, if they do; or why it is ``"unknown"`` or ``"scaled"``.
     """
 
     kind: Kind
@@ -94,16 +94,16 @@ class Values:
 
     @property
     def is_linear(self) -> bool:
-        """Whether they are proportional to counts."""
+        """Whether the values are proportional to counts."""
         return self.kind in ("counts", "decimal counts", "normalised")
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, to be saved."""
+        """Convert to a dictionary, to be saved."""
         return asdict(self)
 
 
 class SampledCells:
-    """Cells that have a value other than 0, and what can be said of each.
+    """Sampled cells with a value other than 0, and statistics of each.
 
     Parameters
     ----------
@@ -135,18 +135,18 @@ class SampledCells:
         return np.bincount(self.row, undo(self.data), minlength=self.n)
 
     def count(self, which: np.ndarray) -> np.ndarray:
-        """Number of values of each cell that are so."""
+        """Number of selected values in each cell."""
         return np.bincount(self.row[which], minlength=self.n)
 
     def multiples(self, undo: Undo) -> tuple[np.ndarray, np.ndarray]:
-        """How many values of each cell could be multiples of its unit, and how many are.
+        """Number of values per cell that could be multiples of its unit, and that are.
 
-        The unit is the lowest value, or a half or third of it: a cell may have no single count.
+        The unit is the lowest value, or a half or third of it, as a cell may lack single counts.
         """
         values = np.minimum(undo(self.data), np.finfo(float).max)
         with np.errstate(over="ignore"):
             ratio = values / np.minimum.reduceat(values, self.starts)[self.row]
-        ratio[ratio > 3 * LARGEST_MULTIPLE] = 0.0  # too large to tell anything
+        ratio[ratio > 3 * LARGEST_MULTIPLE] = 0.0  # too large to be informative
         tried, found = self._near(ratio, 1)
         for parts in (2, 3):
             poor = found < 0.7 * tried
@@ -158,7 +158,7 @@ class SampledCells:
         return tried, found
 
     def _near(self, ratio: np.ndarray, parts: int) -> tuple[np.ndarray, np.ndarray]:
-        # The unit itself is one of its multiples, and says nothing.
+        # The unit itself is trivially a multiple.
         tried = (ratio > 1.05 * parts) & (ratio < LARGEST_MULTIPLE)
         ratio = np.where(tried, ratio, 0)  # what overflowed is infinite
         near = tried & (np.abs(ratio - np.rint(ratio)) < TOLERANCE)
@@ -166,16 +166,16 @@ class SampledCells:
 
 
 def same(values: np.ndarray) -> np.ndarray:
-    """Undo nothing."""
+    """Return the values unchanged."""
     return values
 
 
 def power(base: float) -> Undo:
-    """Undo the logarithm of 1 + x."""
+    """Return a function that undoes log(1 + x) to a base."""
     factor = math.log(base)
 
     def undo(values: np.ndarray) -> np.ndarray:
-        # No cell has e³⁵ counts: what is too large for a logarithm stays out.
+        # No cell has e³⁵ counts: larger values cannot be logarithms.
         exponents = values * factor
         return np.expm1(np.where(exponents < 35.0, exponents, np.inf))
 
@@ -183,7 +183,7 @@ def power(base: float) -> Undo:
 
 
 def judge(cells: SampledCells, base: float | None) -> Values:
-    """Tell what the values are, ``base`` being that of the logarithm if there should be one."""
+    """Classify the values; ``base`` is the expected base of a logarithm, if any."""
     if not cells.n or (np.ptp(cells.data) == 0 and cells.data[0] != 1):
         return Values("unknown", certain=False, detail=CONSTANT)
     negative = cells.low < 0
@@ -191,7 +191,7 @@ def judge(cells: SampledCells, base: float | None) -> Values:
     if whole.all():
         return Values("binary" if cells.data.max() == 1 else "counts")
     bases = list(dict.fromkeys([base or math.e, math.e, 2.0, 10.0]))
-    # Cells of ones and little else may be of any kind.
+    # Cells with few values other than one may be of any kind.
     counted = whole & (cells.count(cells.data > 1) >= 3)
     if negative.any():
         return _judge_negative(cells, negative, counted, bases)
@@ -206,7 +206,7 @@ def judge(cells: SampledCells, base: float | None) -> Values:
 def _judge_negative(
     cells: SampledCells, negative: np.ndarray, counted: np.ndarray, bases: list[float]
 ) -> Values:
-    """Judge a matrix with values below zero, which then every cell should have."""
+    """Classify a matrix with negative values, which every cell should then have."""
     scaled = cells.of(negative)
     share = np.quantile(scaled.count(scaled.data < 0) / scaled.size, 0.05)
     odd = ~negative & ((1 - share) ** cells.size < 1e-6)
@@ -220,12 +220,12 @@ def _judge_negative(
 
 
 def _contradict(cells: SampledCells, counted: np.ndarray, rest: Values) -> bool:
-    """Whether cells that hold counts are none of those that the rest is made of."""
+    """Whether cells with counts are inconsistent with the kind of the other cells."""
     counts = cells.of(counted)
     if rest.is_log and rest.base != 2.0:
-        return True  # no logarithm of a count is whole, but in base 2: log2(1 + 3) is
+        return True  # logarithms of counts are whole in base 2 only, such as log2(1 + 3)
     if rest.is_log:
-        # By chance some quotients are whole, too: (e³ - 1) / (e² - 1) is 2.99.
+        # Some ratios are whole by chance: (e³ - 1) / (e² - 1) is 2.99.
         undone = counts.totals(power(2.0))
         if rest.total is not None:
             return bool(np.mean(np.abs(undone / rest.total - 1) > SAME_TOTAL) > 0.5)
@@ -246,17 +246,17 @@ def _mixed(cells: SampledCells, parts: dict[str, np.ndarray], *, certain: bool =
     return Values("mixed", certain, detail=" and ".join(shown))
 
 
-# -- values that are not negative --------------------------------------------------------------
+# -- non-negative values ----------------------------------------------------------------------
 
 
 def _judge_positive(cells: SampledCells, bases: list[float]) -> Values:
-    """Judge by multiples of one count; where there are none, by totals."""
+    """Classify by multiples of one count; if there are none, by totals."""
     ways: list[tuple[str, float | None, Undo]] = [
         ("linear", None, same),
         *[("log", base, power(base)) for base in bases],
         ("root", None, np.square),
     ]
-    # The first way that fits counts: of small values the logarithm is the value itself.
+    # The first match is used: the logarithm of a small value is close to the value itself.
     free = np.ones(cells.n, dtype=bool)
     nothing = np.zeros(cells.n, dtype=np.int64)
     fits, fitting = [], []
@@ -288,7 +288,7 @@ def _judge_positive(cells: SampledCells, bases: list[float]) -> Values:
 
 
 def _multiples(cells: SampledCells, way: tuple[str, float | None, Undo]) -> Values:
-    """Judge values that are multiples of one count, once undone this way."""
+    """Classify values that are multiples of one count after this transformation."""
     kind, base, undo = way
     if kind == "root":
         return Values("unknown")
@@ -297,7 +297,7 @@ def _multiples(cells: SampledCells, way: tuple[str, float | None, Undo]) -> Valu
     if kind == "log":
         values = undo(cells.data)
         small = values < LARGEST_MULTIPLE
-        values = np.where(small, values, 0)  # what is infinite has no distance from a whole number
+        values = np.where(small, values, 0)  # infinite values have no distance to a whole number
         near = cells.count(small & (np.abs(values - np.rint(values)) < TOLERANCE))
         # One count is 1 there; 10 000 over a cell's total may be another whole number by chance.
         one = np.abs(np.minimum.reduceat(undo(cells.data), cells.starts) - 1) < TOLERANCE
@@ -311,14 +311,14 @@ def _multiples(cells: SampledCells, way: tuple[str, float | None, Undo]) -> Valu
     plain = np.log(totals)
     if np.var(plain) < 0.5 * np.var(plain - np.log(cells.low)):
         return Values("normalised")
-    # What a correction leaves of one count is less than one.
+    # A corrected count of one is less than one.
     if np.quantile(cells.low, 0.9) < 1 + TOLERANCE:
         return Values("decimal counts")
     return Values("normalised", certain=False)
 
 
 def _judge_totals(cells: SampledCells, bases: list[float]) -> Values:
-    """Judge by the totals of the cells, which a normalisation makes equal, and their spread."""
+    """Classify by the totals of the cells, which are equal after normalisation, and spread."""
     largest = float(cells.data.max())
     total = _total(cells.totals(same))
     if total is not None:
@@ -336,7 +336,7 @@ def _judge_totals(cells: SampledCells, bases: list[float]) -> Values:
     linear: Kind = "decimal counts" if np.mean(cells.data <= 1) > 0.15 else "normalised"
     if largest > LARGEST_LOGARITHM:
         return _judge_large(cells, linear, bases)
-    # Were these logarithms, no cells would differ so much in their totals, nor genes in a cell.
+    # Totals and genes within a cell would not differ this much if these were logarithms.
     totals = cells.totals(power(bases[0]))
     if not np.isfinite(totals).all():
         return Values(linear)
@@ -351,7 +351,7 @@ def _judge_totals(cells: SampledCells, bases: list[float]) -> Values:
 
 
 def _judge_large(cells: SampledCells, linear: Kind, bases: list[float]) -> Values:
-    """Judge a matrix with values too large for logarithms, which some cells may still have."""
+    """Classify a matrix with values too large for logarithms; some cells may be logged."""
     for base in bases:
         logged = _modal(cells.totals(power(base)))
         if logged.sum() >= max(10, 0.05 * cells.n):
@@ -366,7 +366,7 @@ def _judge_large(cells: SampledCells, linear: Kind, bases: list[float]) -> Value
 
 
 def _modal(totals: np.ndarray) -> np.ndarray:
-    """Which cells have the total that most cells have, to a thousandth."""
+    """Cells whose total is within 0.1 % of the most common total."""
     finite = np.sort(totals[np.isfinite(totals)])
     if not len(finite):
         return np.zeros(len(totals), dtype=bool)
@@ -376,7 +376,7 @@ def _modal(totals: np.ndarray) -> np.ndarray:
 
 
 def _total(totals: np.ndarray) -> float | None:
-    """Total of every cell, ``None`` if they differ."""
+    """Common total of the cells; ``None`` if they differ."""
     finite = totals[np.isfinite(totals)]
     if len(totals) < 3 or len(finite) < 0.95 * len(totals):
         return None
@@ -387,13 +387,13 @@ def _total(totals: np.ndarray) -> float | None:
 
 
 def _uneven(totals: np.ndarray, plain: np.ndarray) -> str:
-    """How cells of one matrix were normalised differently; ``plain`` were not at all."""
+    """Describe how cells were normalised differently; ``plain`` ones were not normalised."""
     if len(totals) < 20 or not np.isfinite(totals).all():
         return ""
     if 0.05 < plain.mean() < 0.95:
         return f"{plain.mean():.0%} of the cells were not normalised"
     equal = _modal(totals)
-    # A selection of genes takes from the totals of some cells, and never adds to one.
+    # Selecting genes can only lower the total of a cell.
     more = (totals > 1.02 * totals[equal].max()).mean() if equal.any() else 0.0
     if not _gap(totals) and 0.2 <= equal.mean() < 0.9 and equal.sum() >= 5 and more >= 0.05:
         return f"only {equal.mean():.0%} of the cells have a total of {totals[equal][0]:.4g}"
@@ -401,7 +401,7 @@ def _uneven(totals: np.ndarray, plain: np.ndarray) -> str:
 
 
 def _gap(totals: np.ndarray) -> str:
-    """Which totals are far apart: a gap by a factor of 3 that no cell falls into."""
+    """Describe a gap in the totals: a factor of 3 or more without any cell."""
     ordered = np.sort(totals)
     fewest = max(5, len(ordered) // 20)
     steps = ordered[fewest:-fewest] / ordered[fewest - 1 : -fewest - 1]
@@ -416,7 +416,7 @@ def _has_unit_variance(cells: SampledCells) -> bool:
     """Whether every gene has a variance of 1, as ``sc.pp.scale(zero_center=False)`` leaves it."""
     part = cells.part.tocsc()
     seen = np.flatnonzero(np.diff(part.indptr) >= 30)
-    if len(seen) < 30:  # of few genes it may be chance
+    if len(seen) < 30:  # may be chance with few genes
         return False
     part = part[:, seen]
     mean = np.asarray(part.mean(axis=0)).ravel()

@@ -1,4 +1,4 @@
-"""Lists of names in messages, short however many there are."""
+"""Shorten lists of names for messages."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-#: Names that a message shows, and characters that it shows of each.
+#: Maximum number of names in a message, and maximum length of each.
 MOST, LONGEST = 10, 60
 
 
 def listed(names: Iterable[Any], most: int = MOST) -> str:
-    """Write names as a list, the first ``most`` of them if there are more.
+    """Format names as a list, with the first ``most`` names if there are more.
 
     Parameters
     ----------
     names
-        What the user named: groups, genes, columns.
+        Names of groups, genes or columns.
     most
-        Names to show.
+        Maximum number of names.
 
     Returns
     -------

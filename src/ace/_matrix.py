@@ -38,7 +38,7 @@ def read_rows(matrix: Any, rows: np.ndarray | slice, columns: np.ndarray | None 
     part = matrix[rows]
     if hasattr(part, "compute"):  # dask
         part = part.compute()
-    if part.dtype in (np.bool_, np.float16):  # which cannot be negated, or are not sparse
+    if part.dtype in (np.bool_, np.float16):  # cannot be negated or stored as sparse
         part = part.astype(np.float32)
     if sp.issparse(part):
         part = part.tocsr()
@@ -46,7 +46,7 @@ def read_rows(matrix: Any, rows: np.ndarray | slice, columns: np.ndarray | None 
 
 
 def all_finite(part: Any) -> bool:
-    """Whether no value is NaN or infinite; costs no memory, and large values do not add up."""
+    """Whether all values are finite; needs no extra memory and does not overflow."""
     values = part.data if sp.issparse(part) else np.asarray(part)
     if values.size == 0 or values.dtype.kind not in "fc":
         return True
@@ -88,7 +88,7 @@ def summarise(matrix: Any, codes: np.ndarray, n_groups: int) -> GroupSummary:
     ones = np.ones(len(cells))
     member = sp.csr_array((ones, (codes[cells], cells)), shape=(n_groups, matrix.shape[0]))
     if sp.issparse(matrix) and not matrix.has_canonical_format:
-        matrix = matrix.copy()  # entries that are stored twice would count as two cells
+        matrix = matrix.copy()  # duplicate entries would count as two cells
         matrix.sum_duplicates()
     total = np.zeros((n_groups, matrix.shape[1]))
     nonzero = np.zeros_like(total)
@@ -102,7 +102,7 @@ def summarise(matrix: Any, codes: np.ndarray, n_groups: int) -> GroupSummary:
 
 
 def _chunks(matrix: Any) -> Iterator[tuple[slice, slice, Any]]:
-    """Blocks of a matrix along the axis that it is stored by."""
+    """Blocks of a matrix along its storage axis."""
     n_rows, n_columns = matrix.shape
     whole = slice(None)
     if getattr(matrix, "format", None) == "csc":  # in memory or on disk

@@ -1,4 +1,4 @@
-"""What a user passes as cells: one AnnData to read, and the object that results go to."""
+"""Resolve an AnnData or MuData argument: the AnnData to read and the one to write to."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from mudata import MuData
 
-#: How a file of each kind is read.
+#: Function that reads each type of file, for messages.
 _READERS = {
     ".h5ad": "anndata.read_h5ad",
     ".h5mu": "mudata.read_h5mu",
@@ -29,22 +29,22 @@ _READERS = {
 
 
 def is_mudata(value: Any) -> TypeGuard[MuData]:
-    """Whether a value is a MuData; does not import mudata, which takes a while."""
+    """Whether a value is a MuData; avoids importing mudata, which is slow."""
     mudata = sys.modules.get("mudata")
     return mudata is not None and isinstance(value, mudata.MuData)
 
 
 def annotated(adata: Any, name: str = "adata", *, reads_matrix: bool = True) -> AnnData:
-    """Give an AnnData whose matrix and columns can be read, or raise.
+    """Return ``adata`` if its matrix and columns can be read; otherwise raise.
 
     Parameters
     ----------
     adata
-        What the user passed.
+        Object passed by the user.
     name
-        What the user calls it.
+        Name of the argument, for messages.
     reads_matrix
-        Whether more is read than ``obs``, ``var`` and ``uns``.
+        Whether anything besides ``obs``, ``var`` and ``uns`` is read.
 
     Raises
     ------
@@ -62,7 +62,7 @@ def annotated(adata: Any, name: str = "adata", *, reads_matrix: bool = True) -> 
             "`anndata.read_h5ad(path, backed='r')`."
         )
     if reads_matrix and adata.is_view and adata.isbacked:
-        # anndata cannot slice such a view, and its matrix would be read as a whole.
+        # anndata cannot slice such a view, and would read the whole matrix.
         raise ValueError(
             f"{name} is a view of an AnnData on disk, and only the whole can be read. Pass the "
             "whole (models take the rows to read as indices=...), or load the view, "
@@ -72,7 +72,7 @@ def annotated(adata: Any, name: str = "adata", *, reads_matrix: bool = True) -> 
 
 
 def _what(value: Any, name: str) -> str:
-    """Say what was passed in place of an AnnData, and how to make one of it."""
+    """Describe what was passed instead of an AnnData, and how to convert it."""
     if isinstance(value, str | os.PathLike):
         path = os.fspath(value)
         ending = os.path.splitext(str(path).rstrip("/"))[1]
@@ -97,17 +97,17 @@ def _what(value: Any, name: str) -> str:
 
 @dataclass(frozen=True)
 class Cells:
-    """The cells that a function of :mod:`ace.tl` was called with.
+    """Cells passed to a function of :mod:`ace.tl`.
 
     Parameters
     ----------
     adata
-        What is read. For a MuData it shares the matrices of one modality, and its ``obs`` has the
-        columns of the MuData besides.
+        AnnData to read. For a MuData, it shares the matrices of one modality, and its ``obs`` also
+        has the columns of the MuData.
     written
-        What results are written to: the user's AnnData, or that of the modality.
+        AnnData to write to: the one passed, or that of the modality.
     whole
-        What the user passed.
+        Object passed by the user.
     modality
         Name of the modality, ``None`` for an AnnData.
     """
@@ -118,7 +118,7 @@ class Cells:
     modality: str | None = None
 
     def column(self, name: Any) -> Any:
-        """Name of a column of ``obs`` in the modality, of which a MuData may have a copy.
+        """Resolve a prefixed column name of a MuData to the column of the modality.
 
         mudata calls the copy of ``mdata.mod["rna"].obs["leiden"]`` ``mdata.obs["rna:leiden"]``.
         """
@@ -132,30 +132,31 @@ class Cells:
         return own if copied.astype(object).equals(obs[own].astype(object)) else name
 
     def copied(self) -> Cells:
-        """The same with results going to a copy of what the user passed."""
+        """Return the same cells, with results written to a copy of the user's object."""
         whole = self.whole.copy()
         written = whole if self.modality is None else whole.mod[self.modality]
         return Cells(self.adata, written, whole, self.modality)
 
 
 def cells_of(adata: Any, modality: str | None, *, model: Any = None, name: str = "adata") -> Cells:
-    """Give the cells of an AnnData, or of one modality of a MuData.
+    """Return the cells of an AnnData, or of one modality of a MuData.
 
     Parameters
     ----------
     adata
-        What the user passed.
+        AnnData or MuData.
     modality
-        Name of the modality. ``None``: the one that ``model`` was set up with.
+        Name of the modality; ``None`` for the one that ``model`` was set up with.
     model
         A model, if the cells are read through one.
     name
-        What the user calls the object.
+        Name of the argument, for messages.
 
     Raises
     ------
     TypeError, ValueError
-        As :func:`annotated`; or if a MuData needs a modality, or an AnnData was given one.
+        As in :func:`annotated`; or if ``modality`` is missing for a MuData, or given for an
+        AnnData.
     """
     if not is_mudata(adata):
         cells = annotated(adata, name)
@@ -178,7 +179,7 @@ def cells_of(adata: Any, modality: str | None, *, model: Any = None, name: str =
 
 
 def _with_columns(part: AnnData, mdata: MuData, name: str) -> AnnData:
-    """The modality with the columns of the MuData besides its own; shares all matrices."""
+    """Return the modality with the columns of the MuData added; shares all matrices."""
     obs = aligned_obs(mdata, part, name)
     more = [column for column in obs.columns if column not in part.obs]
     if not more:
@@ -195,12 +196,12 @@ def _with_columns(part: AnnData, mdata: MuData, name: str) -> AnnData:
 
 
 def aligned_obs(mdata: MuData, part: AnnData, name: str = "mdata") -> pd.DataFrame:
-    """``obs`` of a MuData for the cells of one of its modalities, in the modality's order.
+    """Return ``obs`` of a MuData for the cells of a modality, in their order.
 
     Raises
     ------
     ValueError
-        If names of cells repeat, or the MuData does not have all cells of the modality.
+        If cell names are not unique, or the MuData lacks cells of the modality.
     """
     if mdata.obs_names.equals(part.obs_names):
         return mdata.obs

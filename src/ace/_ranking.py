@@ -1,4 +1,4 @@
-"""Rankings of genes as they are stored: scanpy's records, or a table where files hold no such."""
+"""Stored gene rankings: scanpy's records, or a table if records cannot be stored."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ace import _storable
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-#: scanpy's five records, in the dtypes that its plots and the h5ad format accept, and ours.
+#: scanpy's five records and ours, with dtypes that scanpy's plots and h5ad files support.
 RECORD_DTYPES: dict[str, str] = {
     "names": "O",
     "scores": "float32",
@@ -24,7 +24,7 @@ RECORD_DTYPES: dict[str, str] = {
     "pct_out": "float32",
 }
 
-#: Column of the table for each record but the p values, which are NaN.
+#: Column of the table for each record except the p values, which are NaN.
 TABLE_COLUMNS: dict[str, str] = {
     "names": "gene",
     "scores": "score",
@@ -36,12 +36,12 @@ TABLE_COLUMNS: dict[str, str] = {
 
 
 def pack(records: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """Lay records out for ``uns``: structured arrays, or where no file holds these a table.
+    """Convert records for ``uns``: to structured arrays, or to a table if those cannot be stored.
 
     Parameters
     ----------
     records
-        For each name of :data:`RECORD_DTYPES` (NaN where it is missing), the values by field.
+        Values by field, for each name in :data:`RECORD_DTYPES`; missing records become NaN.
     """
     fields = list(records["names"])
     if not _storable.holds_records(fields):
@@ -74,12 +74,12 @@ def _table(records: Mapping[str, Mapping[str, Any]], fields: list[str]) -> pd.Da
 
 
 class Ranking:
-    """A stored ranking, read alike from records and from a table.
+    """A stored ranking, read from records or from a table.
 
     Parameters
     ----------
     stored
-        What lies in ``uns``.
+        Entry in ``uns``.
     """
 
     def __init__(self, stored: Mapping[str, Any]) -> None:
@@ -91,7 +91,7 @@ class Ranking:
             return
         group = self._table["group"].array
         self.fields = [str(field) for field in group.categories]
-        # The rows of a field follow each other, in the order of the categories.
+        # The rows of a field are contiguous, in the order of the categories.
         numbers = np.arange(len(self.fields), dtype=group.codes.dtype)
         ends = np.searchsorted(group.codes, numbers, side="right")
         starts = np.concatenate([[0], ends[:-1]])
@@ -111,12 +111,12 @@ class Ranking:
         return self._genes[column.codes] if record == "names" else np.asarray(column)
 
     def stack(self, record: str, fields: Sequence[str]) -> np.ndarray:
-        """Values of one record for several fields, one after the other."""
+        """Values of one record for several fields, concatenated."""
         return np.concatenate([self.values(record, field) for field in fields])
 
 
 def is_ranking(stored: Any) -> bool:
-    """Whether that is one of our rankings."""
+    """Whether a value is a ranking stored by this package."""
     if not isinstance(stored, dict) or "params" not in stored:
         return False
     return "enriched" in stored or isinstance(stored.get("table"), pd.DataFrame)

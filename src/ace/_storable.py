@@ -1,7 +1,7 @@
-"""The only place that decides what h5ad and Zarr files can hold, for everything that is written.
+"""Check whether results can be stored in h5ad and Zarr files.
 
-What a file cannot hold is refused before any work: ``write_h5ad`` fails only half-way, when the
-user's file has already been truncated.
+These checks run before any computation, because ``write_h5ad`` fails half-way, after it has
+truncated the user's file.
 """
 
 from __future__ import annotations
@@ -18,44 +18,44 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-#: Bytes of a key or column. Zarr makes a file of it, and most file systems allow 255, which have
-#: to do for the affixes of :mod:`ace._keys` and Zarr's own.
+#: Bytes in the name of a key or column. Zarr uses it as a file name, of which most file systems
+#: allow 255 bytes; the rest is for the affixes of :mod:`ace._keys` and of Zarr.
 MAX_NAME = 200
-#: Columns of a frame. anndata lists them in one HDF5 attribute, which holds 4095.
+#: Columns of a data frame. anndata lists them in one HDF5 attribute, which can have 4095.
 MAX_COLUMNS = 4000
-#: Bytes of the type of a structured array. HDF5 keeps it in one header message of 64 KiB.
+#: Bytes in the type of a structured array, which HDF5 stores in one header message of 64 KiB.
 MAX_RECORD_TYPE = 64_000
-#: Bytes that HDF5 takes for one field of a structured array besides its name, at most: that of a
-#: Boolean, an enumeration of two names. (A number or string takes 52.)
+#: Maximum bytes that HDF5 needs for a field of a structured array, besides its name: those of a
+#: Boolean, which is stored as an enumeration. (A number or string needs 52.)
 FIELD_SIZE = 70
-#: Names that anndata or Zarr keep for themselves beside columns and keys.
+#: Names that anndata or Zarr reserve.
 RESERVED = {"_index", "zarr.json", ".zarray", ".zattrs", ".zgroup", ".zmetadata"}
 
 
 def text(values: Iterable[Any], what: str, fix: str) -> None:
-    """Raise if one of ``values`` is not text that every file can hold.
+    """Raise if one of ``values`` is not text that can be stored.
 
     Raises
     ------
     ValueError
-        If one is no text, holds a NUL character or cannot be encoded as UTF-8.
+        If one is not a string, contains a NUL character or cannot be encoded as UTF-8.
     """
     values = list(values)
     if all(isinstance(value, str) for value in values) and _flaw("".join(values)) is None:
-        return  # one look at the tens of thousands of genes
+        return  # fast path for tens of thousands of genes
     value, flaw = next((v, flaw) for v in values if (flaw := _flaw(v)) is not None)
     raise ValueError(f"{what} cannot be stored in a file: {value!r:.80} {flaw}. {fix}")
 
 
 def key(key_added: Any) -> str:
-    """Give a name that a result can be stored under, as plain text.
+    """Return ``key_added`` as a plain string; raise if it cannot be a key.
 
     Raises
     ------
     TypeError
-        If it is no text.
+        If it is not a string.
     ValueError
-        If no file can hold it as a key.
+        If it cannot be stored as a key.
     """
     if not isinstance(key_added, str):
         raise TypeError(
@@ -68,14 +68,14 @@ def key(key_added: Any) -> str:
             f"key_added must be a name without a '/', '\\' or NUL, of 1 to {MAX_NAME} bytes, that "
             f"anndata, Zarr and scvi-tools do not reserve, got {name!r:.80}."
         )
-    # anndata takes such a key apart when it reads the file.
+    # anndata splits such keys when it reads the file.
     if name.endswith("_keys_multicol"):
         raise ValueError(f"key_added={name!r} is reserved by anndata: choose another name.")
     return name
 
 
 def groups(names: Sequence[str], groupby: str, name: str = "adata") -> None:
-    """Raise if names of groups cannot be stored as names of fields and columns."""
+    """Raise if group names cannot be used as names of fields and columns."""
     where = f"{name}.obs[{groupby!r}]"
     renamed = f"{where} = {where}.astype('category').cat.rename_categories"
     bad = next((group for group in names if _flaw(group) is not None), "")
@@ -89,7 +89,7 @@ def groups(names: Sequence[str], groupby: str, name: str = "adata") -> None:
 
 
 def labels(categories: pd.Index, key: str, name: str) -> None:
-    """Raise if categories that are to be written as such are neither all text nor all numbers."""
+    """Raise unless categories to be stored are all strings or all numbers."""
     groups([str(category) for category in categories], key, name)
     numbers = categories.dtype.kind in "iufb"
     if numbers or all(isinstance(category, str) for category in categories):
@@ -103,47 +103,47 @@ def labels(categories: pd.Index, key: str, name: str) -> None:
 
 
 def frame(values: pd.DataFrame, index: pd.Index | None = None) -> pd.DataFrame | np.ndarray:
-    """Give a frame with a column for each group where files can hold it, else its plain values.
+    """Return the frame if it can be stored, otherwise its values as an array.
 
     Parameters
     ----------
     values
-        The frame; its columns are :func:`ace._keys.storable` names.
+        Frame with a column for each group, named by :func:`ace._keys.storable`.
     index
-        Names of the cells or genes, where anndata gives their index to the frame.
+        Index of the cells or genes, which anndata sets as the index of the frame.
     """
     columns = list(values.columns)
     held = len(columns) <= MAX_COLUMNS and all(map(_is_name, columns))
-    # An index is written as a column of its name.
+    # The index is stored as a column.
     name = values.index.name if index is None else index.name
     return values if held and name not in columns else values.to_numpy()
 
 
 def holds_records(fields: Sequence[str]) -> bool:
-    """Whether structured arrays with these fields, such as scanpy's rankings, can be written."""
-    # HDF5 pads the name of a field, and the NUL that ends it, to a multiple of eight bytes.
+    """Whether structured arrays with these fields, as in scanpy's rankings, can be stored."""
+    # HDF5 pads the name of a field and its terminating NUL to a multiple of eight bytes.
     size = sum(FIELD_SIZE + 8 * (len(field.encode()) // 8 + 1) for field in fields)
-    # NumPy hands no field with a colon to the compressors of Zarr's format 2.
+    # The compressors of Zarr's format 2 do not support fields with a colon in the name.
     colon = _writes_zarr_2() and any(":" in field for field in fields)
     return size <= MAX_RECORD_TYPE and not colon
 
 
 def _writes_zarr_2() -> bool:
     with warnings.catch_warnings():
-        # anndata 0.13 announces that it will write format 3 only.
+        # anndata 0.13 warns that it will only write format 3.
         warnings.simplefilter("ignore", DeprecationWarning)
         return getattr(ad.settings, "zarr_write_format", 3) == 2
 
 
 def plain(value: Any, name: str) -> Any:
-    """Give an argument as what files hold: None, text, numbers, lists and dictionaries of these.
+    """Convert an argument to storable types: None, strings, numbers, lists and dicts of these.
 
     Raises
     ------
     TypeError
-        If it is something else.
+        If its type is not supported.
     ValueError
-        If text or a number is one that no file holds.
+        If a string or number cannot be stored.
     """
     if value is None:
         return None
@@ -173,7 +173,7 @@ def plain(value: Any, name: str) -> Any:
 
 
 def _flaw(value: Any) -> str | None:
-    """What keeps text out of files."""
+    """Why a value cannot be stored as text; ``None`` if it can."""
     if not isinstance(value, str):
         return f"is no text but a value of the type {type(value).__name__}"
     if "\0" in value:
@@ -186,10 +186,10 @@ def _flaw(value: Any) -> str | None:
 
 
 def _is_name(name: str) -> bool:
-    """Whether HDF5 and Zarr hold something of that name; its slashes are judged elsewhere."""
+    """Whether HDF5 and Zarr allow the name; slashes are checked elsewhere."""
     return (
         _flaw(name) is None
         and 0 < len(name.encode()) <= MAX_NAME
         and name not in RESERVED | {".", ".."}
-        and "\\" not in name  # a slash for Zarr
+        and "\\" not in name  # Zarr treats it as a slash
     )

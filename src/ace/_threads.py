@@ -1,4 +1,4 @@
-"""State that all threads of a process share: one computation at a time may change it."""
+"""Global state shared by all threads, which only one computation may change at a time."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 #: Held while PyTorch's global random state or number of threads is changed for a computation.
-#: Dropout and the samplers of scvi-tools draw from the global generator only, so two threads that
-#: train or explain at once would draw from each other's stream; they take turns instead.
+#: Dropout and scvi-tools' samplers use the global generator, so threads that train or explain at
+#: the same time would interfere; they take turns instead.
 GLOBAL_STATE = threading.RLock()
 
 
-# A thread that is started later computes on as many threads as were set explicitly.
+# New Python threads use the number of PyTorch threads only if it was set explicitly.
 torch.set_num_threads(torch.get_num_threads())
 
 
 @contextmanager
 def threads_of_the_process() -> Iterator[None]:
-    """Compute on the same number of threads wherever the block is run: sums depend on it."""
+    """Use the same number of PyTorch threads in every Python thread, as sums depend on it."""
     before = torch.get_num_threads()
     found: list[int] = []
     fresh = threading.Thread(target=lambda: found.append(torch.get_num_threads()))
@@ -39,11 +39,11 @@ def threads_of_the_process() -> Iterator[None]:
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Compute on one thread inside the block, and leave the caller's settings as they were.
+    """Compute on a single thread inside the block, and restore the settings afterwards.
 
-    An explanation is many products of small matrices. With several pools of threads (torch's,
-    those of NumPy's and scikit-learn's libraries) each of them spins at its barriers while another
-    computes: on two free cores it takes half as long again, and on busy ones ten times as long.
+    Explanations multiply many small matrices. With several thread pools (those of PyTorch, NumPy
+    and scikit-learn), idle pools busy-wait while another computes, which takes 1.5 times as long
+    on two free cores and ten times as long on busy ones.
     """
     with GLOBAL_STATE:
         before = torch.get_num_threads()
@@ -57,14 +57,14 @@ def one_thread() -> Iterator[None]:
 
 @contextmanager
 def seeded(seed: int, device: torch.device | None = None) -> Iterator[None]:
-    """Seed PyTorch inside the block, and leave its global random state as it was.
+    """Seed PyTorch inside the block, and restore its global random state afterwards.
 
     Parameters
     ----------
     seed
         The seed.
     device
-        Device of the computation; ``None``: any that there is.
+        Device of the computation; ``None`` for all devices.
     """
     if device is not None:
         devices = [device] if device.type == "cuda" else []

@@ -1,4 +1,4 @@
-"""What the values of a matrix are (counts, logarithms, …), told from a sample of its cells."""
+"""Detect the kind of values in a matrix (counts, logarithms, …) from a sample of cells."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from ace._matrix import LogCounts, in_memory, read_rows
 if TYPE_CHECKING:
     from anndata import AnnData
 
-#: Cells looked at, at most and at least, and stored values that they should not exceed.
+#: Maximum and minimum number of sampled cells, and target number of stored values.
 MOST_CELLS, FEWEST_CELLS, MOST_VALUES = 512, 100, 400_000
-#: Different cells that a certain judgement takes.
+#: Distinct cells needed for a certain result.
 FEWEST_DIFFERENT = 5
-#: Stretches of cells that are read of a matrix on disk, or of a lazy one.
+#: Contiguous blocks of cells read from a matrix on disk or a lazy matrix.
 N_STRETCHES = 16
 
 
 def claimed_base(adata: AnnData, layer: str | None) -> float | None:
-    """Base of the logarithm that ``sc.pp.log1p`` noted for ``X``; ``None`` if there is none."""
+    """Base that ``sc.pp.log1p`` recorded in ``uns`` for ``X``; ``None`` if there is none."""
     noted = adata.uns.get("log1p") if layer is None else None
     base = noted.get("base") if isinstance(noted, Mapping) else None
     if base is None or isinstance(base, str | bytes | bool | np.bool_) or np.ndim(base) != 0:
@@ -38,7 +38,7 @@ def claimed_base(adata: AnnData, layer: str | None) -> float | None:
 
 
 def log_base(values: Values, claimed: float | None) -> float | None:
-    """Base of values that are logarithms; ``None`` for others, and where another is claimed."""
+    """Base of logarithms; ``None`` for other values, or if ``claimed`` contradicts it."""
     if values.base is None or (claimed is not None and not math.isclose(claimed, values.base)):
         return None
     return values.base
@@ -51,35 +51,35 @@ def describe(
     groups: np.ndarray | None = None,
     base: float | None = None,
 ) -> Values:
-    """Tell what the values of a matrix are.
+    """Detect the kind of values in a matrix.
 
     Parameters
     ----------
     matrix
         Cells × genes, of any kind that :func:`ace._matrix.read_rows` reads.
     columns
-        Genes to look at; ``None`` for all.
+        Genes to use; ``None`` for all.
     groups
-        Code of each cell's batch: cells of every batch are looked at.
+        Code of each cell's group or batch; cells are sampled from each.
     base
-        Base of the logarithm, if there should be one.
+        Expected base of the logarithm.
 
     Returns
     -------
-    The same for the same matrix: the cells are spread over the whole of it, but not random.
+    The kind of values. The sample is deterministic, so the result is reproducible.
     """
     if isinstance(matrix, LogCounts):
         return Values("log-normalised", total=matrix.target, median=matrix.target, base=math.e)
     rows = _rows(matrix, groups)
     part = _sample(matrix, rows)
     part = part if columns is None else part[:, columns]
-    bad = ~np.isfinite(part.data)  # others refuse these, and say where they are
+    bad = ~np.isfinite(part.data)  # reported elsewhere, with their location
     part.data[bad] = 0
     part.eliminate_zeros()
     cells = SampledCells(part, rows)
     found = judge(cells, base)
     if len(np.unique(cells.totals(same))) < FEWEST_DIFFERENT:
-        found = replace(found, certain=False)  # copies of few cells say what these say
+        found = replace(found, certain=False)  # copies of a few cells add no information
     if not (found.is_log or found.is_linear):
         return found
     totals = cells.totals(power(found.base) if found.base else same)
@@ -91,7 +91,7 @@ def describe(
 
 
 def _spread(n: int, wanted: int, rng: np.random.Generator) -> np.ndarray:
-    """One number of each of so many equal stretches: a fixed distance could miss a pattern."""
+    """Draw one index from each of ``wanted`` equal intervals, to avoid periodic patterns."""
     if n <= wanted:
         return np.arange(n)
     edges = np.linspace(0, n, wanted + 1)
@@ -99,7 +99,7 @@ def _spread(n: int, wanted: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def _rows(matrix: Any, groups: np.ndarray | None) -> np.ndarray:
-    """Rows to look at, in increasing order."""
+    """Rows to sample, in increasing order."""
     n, width = matrix.shape
     per_row = matrix.nnz / max(n, 1) if sp.issparse(matrix) else width
     wanted = int(np.clip(MOST_VALUES / max(per_row, 1), FEWEST_CELLS, MOST_CELLS))
@@ -119,7 +119,7 @@ def _rows(matrix: Any, groups: np.ndarray | None) -> np.ndarray:
 
 
 def _by_cell(matrix: Any) -> bool:
-    """Whether single rows are as cheap as neighbours: in memory, or a pass over all anyway."""
+    """Whether reading single rows is as cheap as reading contiguous rows."""
     return in_memory(matrix) or getattr(matrix, "format", None) == "csc"
 
 

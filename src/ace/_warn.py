@@ -1,4 +1,4 @@
-"""Warnings that point to the line of the user that caused them."""
+"""Warnings that point to the line of user code that caused them."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import sys
 import warnings
 from pathlib import Path
 
-#: Packages through which a user's call may reach this one; none of their lines is the user's.
+#: Packages that may be on the call stack between user code and this package.
 _LIBRARIES = ("scvi", "lightning", "torch", "contextlib", "functools")
 
 
 def warn(message: str, category: type[Warning] = UserWarning) -> None:
-    """Warn at the innermost line that is neither ours nor of a library that called us.
+    """Issue a warning that points to the innermost line of user code.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ def warn(message: str, category: type[Warning] = UserWarning) -> None:
 
 
 def _skipped_files() -> tuple[str, ...]:
-    """Beginnings of the names of files whose lines are not the user's."""
+    """Path prefixes of files that are not user code."""
     loaded = [sys.modules[name].__file__ for name in _LIBRARIES if name in sys.modules]
     files = [Path(file) for file in loaded if file is not None]
     folders = [str(f.parent) + os.sep if f.name == "__init__.py" else str(f) for f in files]

@@ -83,7 +83,7 @@ def fit_clustering(
         inertia += fitted.inertia_
     prototypes = np.concatenate(centroids)
     variance = inertia / z.size
-    # Every cell lies on a prototype, but for rounding: any stiffness separates them.
+    # Every cell lies on a prototype, up to rounding: any stiffness separates them.
     if variance <= 1e-10 * float(z.var(axis=0).mean()):
         variance = max(float(prototypes.var()), 1.0)
     return NeuralizedClustering(

@@ -70,7 +70,7 @@ def annotation_df(adata: AnnData, *, key: str = DEFAULT_ANNOTATION_KEY) -> pd.Da
 
 
 def _read(adata: AnnData, column: str, name: str) -> Any:
-    """Values as :func:`ace.tl.annotate` wrote them, whatever type they were turned into."""
+    """Values as written by :func:`ace.tl.annotate`, even if their type was changed later."""
     values, place = column_of(adata.obs, name), f"adata.obs[{name!r}]"
     if column in ("label", "majority"):
         return labels_of(values, place)

@@ -40,7 +40,7 @@ def diagnostics_df(
     ``n_cells``, ``n_reference``
         Cells explained, and cells they were compared with.
     ``panel_size``
-        Genes that a cross-validated surrogate has use for.
+        Genes that a cross-validated surrogate needs.
     ``flip_rate``
         Fraction of the cells whose group the perturbation changes.
     ``l1``

@@ -78,7 +78,7 @@ def pairs_df(
     genes = pd.Index(pd.unique(np.concatenate(list(names.values()))))
     every = None
     if any(len(own) < len(genes) for own in names.values()) and genes.isin(adata.var_names).all():
-        # Only the leading genes of each are in the records; the scores of all are beside them.
+        # The records only have the top genes of each pair; varm has the scores of all genes.
         every = keys.read_scores(adata, list(pairs))
         genes = genes if every is None else adata.var_names
     scores, rankings = {}, {}

@@ -16,12 +16,12 @@ from ace._listed import listed
 Matrix: TypeAlias = np.ndarray | sparse.spmatrix | sparse.sparray
 Panels: TypeAlias = Mapping[Hashable, Sequence[int] | NDArray[np.integer]]
 
-#: Larger values overflow in the sums of squares that distances and correlations are made of.
+#: Larger values overflow in the sums of squares of distances and correlations.
 LARGEST = 1e15
 
 
 def check_matrix(X: Matrix) -> Matrix:
-    """Give the matrix in memory, sparse if it was, in a format whose columns can be picked."""
+    """Return the matrix in memory, sparse or dense as given, with fast access to columns."""
     X = _array(X, "X")
     if X.ndim != 2:
         msg = f"X must be a matrix of cells × genes, got {X.ndim} dimension(s)."
@@ -31,7 +31,7 @@ def check_matrix(X: Matrix) -> Matrix:
         raise ValueError(msg)
     if not sparse.issparse(X):
         return X
-    if X.dtype.kind == "b" or X.dtype == np.float16:  # SciPy computes with neither
+    if X.dtype.kind == "b" or X.dtype == np.float16:  # SciPy supports neither
         X = X.astype(np.float32)
     # CSC picks the few columns of a panel without a pass over the whole matrix.
     return X if X.format == "csc" else X.tocsc()
@@ -40,7 +40,7 @@ def check_matrix(X: Matrix) -> Matrix:
 def check_numbers(
     values: ArrayLike, name: str, dtype: type[np.floating] = np.float64
 ) -> NDArray[Any]:
-    """Give finite numbers as an array."""
+    """Return finite numbers as an array."""
     array = _array(values, name)
     array = array.toarray() if sparse.issparse(array) else array
     check_finite(array, f"{name} holds")
@@ -48,7 +48,7 @@ def check_numbers(
 
 
 def check_finite(values: Matrix, holds: str) -> None:
-    """Refuse NaN, infinite values, and values so large that their squares overflow."""
+    """Raise if values are NaN, infinite, or so large that their squares overflow."""
     stored: Any = values.data if sparse.issparse(values) else values
     if not stored.size:
         return
@@ -95,7 +95,7 @@ def _array(values: Any, name: str) -> Any:
 
 
 def plain_array(values: Any) -> NDArray[Any]:
-    """Give an array; of lists of different lengths one of a shape that nothing has."""
+    """Convert to an array; ragged lists become an empty 3D array, which all checks reject."""
     try:
         return np.asarray(values)
     except (TypeError, ValueError):
@@ -117,7 +117,7 @@ def check_latent(z: ArrayLike, name: str) -> NDArray[np.float32]:
 def check_labels(
     labels: ArrayLike, n_cells: int | None = None, name: str = "labels"
 ) -> NDArray[np.str_]:
-    """Group names as text, one per cell; ``n_cells=None``: of at least one cell."""
+    """Return group names as text, one per cell; ``n_cells=None``: of at least one cell."""
     values = plain_array(labels)
     if values.ndim != 1 or len(values) != (len(values) if n_cells is None else n_cells):
         each = "each cell" if n_cells is None else f"each of {n_cells} cells"
@@ -160,7 +160,7 @@ def check_n_top(n_top: float | Sequence[float], n_genes: int | None = None) -> t
 
 
 def check_n_jobs(n_jobs: int | None) -> None:
-    """Refuse what joblib takes for no number of workers; negative ones count from all cores."""
+    """Raise if joblib does not accept the number of workers (negative ones are allowed)."""
     if n_jobs is None:
         return
     if isinstance(n_jobs, bool) or not isinstance(n_jobs, Integral) or n_jobs == 0:
@@ -207,7 +207,7 @@ def check_panels(panels: Panels, n_genes: int, n_top: int) -> dict[str, NDArray[
 
 
 def add_panel(checked: dict[str, Any], group: Hashable, panel: Any, of: str) -> None:
-    """Add a panel under its group's name as text, which no other group may have."""
+    """Add a panel under its group's name as text; raise if the name is not unique."""
     if str(group) in checked:
         msg = f"{of} has two groups of the name {str(group)!r}, such as 1 and '1'; rename one."
         raise ValueError(msg)

@@ -49,7 +49,7 @@ def knn_jaccard(
     Parameters
     ----------
     X
-        Cells × genes, sparse or dense. A matrix on disk or of dask is read into memory.
+        Cells × genes, sparse or dense. A matrix on disk or a dask array is read into memory.
     labels
         The group of each cell.
     panels

@@ -132,7 +132,7 @@ def _compare(
 
 
 def _check_pairs(given: object, name: str) -> None:
-    """Refuse what does not map ordered pairs to arrays."""
+    """Raise unless the argument maps ordered pairs to arrays."""
     pairs = list(given) if isinstance(given, Mapping) else [None]
     if not all(isinstance(pair, tuple) and len(pair) == 2 for pair in pairs):
         msg = f"{name} must be {{(group, reference): array}}, got {given!r:.60}."

@@ -75,8 +75,8 @@ def panel_auroc(
     Parameters
     ----------
     X
-        Cells × genes, sparse or dense. A matrix on disk or of dask is read into memory. Only the
-        columns of a panel are ever made dense.
+        Cells × genes, sparse or dense. Data on disk or in a dask array are read into memory. Only
+        the columns of a panel are ever made dense.
     labels
         The group of each cell.
     panels

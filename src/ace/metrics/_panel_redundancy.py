@@ -42,8 +42,8 @@ def panel_redundancy(
     Parameters
     ----------
     X
-        Cells × genes, sparse or dense. A matrix on disk or of dask is read into memory. Only the
-        columns of a panel are made dense.
+        Cells × genes, sparse or dense. Data on disk or in a dask array are read into memory. Only
+        the columns of a panel are made dense.
     panels
         For each group, column indices of its genes, best first.
     n_top

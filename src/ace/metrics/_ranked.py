@@ -112,7 +112,7 @@ def check_same_groups(panels: Mapping[str, Mapping[str, object]]) -> list[str]:
 
 
 def check_persistence(persistence: float) -> float:
-    """Refuse a persistence that gives no weights."""
+    """Raise if the persistence gives no weights."""
     number(persistence, "persistence", 0, 1, above=True, below=True)
     return float(persistence)
 

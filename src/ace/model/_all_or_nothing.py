@@ -1,4 +1,4 @@
-"""Training that ends well, or leaves the model as it was."""
+"""Training that either succeeds or leaves the model unchanged."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
 
     from ace.model._latent import LatentModel
 
-#: What a part of a network may keep besides its weights.
+#: Types of the plain attributes of a submodule that are restored with its weights.
 _PLAIN = (bool, int, float, str, tuple, type(None))
 
 
 def all_or_nothing(train: Callable[..., None]) -> Callable[..., None]:
-    """Make ``train`` a transaction, one at a time in a process.
+    """Make ``train`` a transaction; only one runs at a time in a process.
 
-    If it raises, or is interrupted by Ctrl-C, the weights and all that the model knows of its
-    training are those from before the call, and the exception goes on to the caller. What a
-    training leaves behind is checked: it ends in an error if the network's outputs are not finite.
+    If ``train`` raises, or is interrupted by Ctrl-C, the weights and attributes of the model are
+    restored to their state before the call, and the exception is re-raised. The call also fails
+    if the outputs of the trained network are not finite.
     """
 
     @functools.wraps(train)
@@ -41,11 +41,11 @@ def all_or_nothing(train: Callable[..., None]) -> Callable[..., None]:
 
 @contextmanager
 def _rolled_back(model: LatentModel) -> Iterator[None]:
-    """Restore the model if an exception leaves the block."""
+    """Restore the model if the block raises."""
     attributes = dict(vars(model))
     history = model.history_
     if isinstance(history, dict):
-        attributes["history_"] = dict(history)  # scvi-tools adds to it in place
+        attributes["history_"] = dict(history)  # scvi-tools modifies it in place
     before = copy.deepcopy(model.module)
     try:
         yield
@@ -57,7 +57,7 @@ def _rolled_back(model: LatentModel) -> Iterator[None]:
 
 
 def _copy_state(source: torch.nn.Module, target: torch.nn.Module) -> None:
-    """Give a network the state of its copy; its parameters stay the same objects."""
+    """Copy the state of ``source`` to ``target``, keeping its parameter objects."""
     for old, new in zip(source.modules(), target.modules(), strict=True):
         for name, parameter in new.named_parameters(recurse=False):
             parameter.data = getattr(old, name).data
@@ -71,9 +71,9 @@ def _copy_state(source: torch.nn.Module, target: torch.nn.Module) -> None:
 
 @contextmanager
 def _interruptible() -> Iterator[None]:
-    """Let Ctrl-C end the training only.
+    """Let Ctrl-C raise ``KeyboardInterrupt`` and keep the interpreter running.
 
-    Lightning answers it by ``sys.exit``, which ends the interpreter, and ignores it from then on.
+    Lightning calls ``sys.exit`` on Ctrl-C and ignores later interrupts.
     """
     in_main_thread = threading.current_thread() is threading.main_thread()
     handler = signal.getsignal(signal.SIGINT) if in_main_thread else None

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from mudata import MuData
     from scvi.data.fields import AnnDataField
 
-#: Where the registry says what the values are that the model was trained on.
+#: Key in the registry for the kind of values that the model was trained on.
 VALUES_KEY = "values"
 
 
@@ -131,7 +131,7 @@ class GeneModel(SavableModel):
         source_registry: Any = None,
         **kwargs: Any,
     ) -> None:
-        """Judge the object and its values, in every batch, before anything is written."""
+        """Check the object and its values in every batch, before anything is written."""
         annotated(adata)
         genes, trained = adata.var_names, None
         if source_registry is not None:
@@ -194,7 +194,7 @@ class GeneModel(SavableModel):
         return annotated(adata)
 
     def _reader(self, adata: AnnData | MuData | None = None) -> MatrixReader:
-        """Read the cells in the model's gene order; their values must be of the model's kind."""
+        """Return a reader of the cells in the model's gene order, after checking their values."""
         cells = self._cells(adata)
         reader = MatrixReader(cells, self.input_layer, self.var_names)
         if adata is not None and adata is not self.adata:
@@ -208,15 +208,15 @@ class GeneModel(SavableModel):
         return self.registry_["field_registries"][REGISTRY_KEYS.X_KEY]["state_registry"]
 
     def _keep_values(self, seen: Values) -> None:
-        """Remember, in the registry that is saved, what the values are that are trained on."""
-        self.registry_ = copy.deepcopy(self.registry_)  # another model may have the same one
+        """Store the kind of the training values in the registry, which is saved."""
+        self.registry_ = copy.deepcopy(self.registry_)  # other models may share it
         self._x_state[VALUES_KEY] = seen.to_dict()
 
     @classmethod
     def _judge_values(
         cls, seen: Values, layer: str | None, trained: dict[str, Any] | None = None
     ) -> None:
-        """Compare values with those of the training, or with what such a model expects."""
+        """Compare values with those of training, or with what the model expects."""
         if trained is not None:
             _checks.same_values(Values(**trained), seen, layer, cls.__name__)
         elif cls._expects_counts:
@@ -259,7 +259,7 @@ class GeneModel(SavableModel):
 
     @staticmethod
     def _require_finite(reader: MatrixReader, rows: np.ndarray) -> None:
-        """Refuse values that are no numbers, in one pass that keeps sparse rows sparse."""
+        """Raise if values are not finite; sparse rows stay sparse."""
         for chunk in reader.chunks(rows):
             _checks.computable(chunk)
 
@@ -269,5 +269,5 @@ class GeneModel(SavableModel):
 
     @staticmethod
     def _fingerprint(adata: AnnData | MuData) -> str:
-        """Tell whether row numbers of one AnnData mean the same cells in another."""
+        """Whether row numbers refer to the same cells in two AnnData objects."""
         return hashlib.sha256("\n".join(map(str, adata.obs_names)).encode()).hexdigest()

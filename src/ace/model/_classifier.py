@@ -64,7 +64,7 @@ class ClassifierModel(LatentModel):
         mapping = self._labels_state["categorical_mapping"].tolist()
         classes = mapping if self.unlabeled_category is None else mapping[:-1]
         plain = pd.Index(classes)
-        # Numbers stay numbers; names, and what else is no number, are objects.
+        # Numbers stay numbers; all other labels are objects.
         return plain.to_numpy(dtype=None if plain.dtype.kind in "iufb" else object)
 
     def _codes(self, obs: pd.DataFrame) -> np.ndarray:
@@ -86,10 +86,10 @@ class ClassifierModel(LatentModel):
         return _columns.codes_of(values, self.labels, place)
 
     def _given_labels(self) -> np.ndarray:
-        """Class of each of the model's own cells, -1 for cells without one that it knows.
+        """Class of each of the model's own cells, -1 if it has no known label.
 
-        Cells that a trained model was given later may have labels that it does not know. Those
-        that it was set up with, or split for the training, had labels that it knows.
+        Cells attached to a trained model later may have unknown labels. Those that it was set up
+        with, or that were split for training, had known labels.
         """
         obs = self._labelled(None)
         if self.labels_key in obs:
@@ -102,7 +102,7 @@ class ClassifierModel(LatentModel):
         return np.where(codes < len(self.labels), codes, -1)  # the unlabelled category is last
 
     def _labelled(self, adata: AnnData | MuData | None) -> pd.DataFrame:
-        """Give the ``obs`` that holds the labels."""
+        """Return the ``obs`` with the labels."""
         return self._obs(adata, REGISTRY_KEYS.LABELS_KEY)
 
     # -- using it ------------------------------------------------------------------------------
@@ -148,13 +148,14 @@ class ClassifierModel(LatentModel):
         RuntimeError
             If the model is not trained.
         ValueError
-            If genes are missing, or the matrix holds NaN or infinite values, or values of another
-            kind than those that the model was trained on.
+            If genes are missing, or values are NaN, infinite, or of another kind than those that
+            the model was trained on.
 
         Warns
         -----
         UserWarning
-            If the values may be of another kind, or were normalised to another total.
+            If the values may be of another kind than those that the model was trained on, or were
+            normalised to another total.
         """
         self._require_trained()
         cells = self._cells(adata)
@@ -329,7 +330,7 @@ class ClassifierModel(LatentModel):
         """
         self._require_trained()
         if adata is not None:
-            self._reader(adata)  # values of the right kind, also where they are not read
+            self._reader(adata)  # checks the values even if they are not read
         outputs = np.arange(len(self.labels))
         if groupby is not None:
             values = self._column(adata, groupby)

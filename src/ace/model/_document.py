@@ -1,4 +1,4 @@
-"""Python values as JSON and arrays, and back: a closed list of types, none of which is code."""
+"""Convert Python values of a fixed list of types, none of them code, to JSON and arrays."""
 
 from __future__ import annotations
 
@@ -14,38 +14,38 @@ import torch
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-#: Key of a JSON object that stands for anything but a dict with names as its keys.
+#: Key that marks a JSON object as an encoded value other than a dict with string keys.
 TAG = "$type"
 
 _PLAIN = (bool, int, str, type(None))
-#: Kinds of NumPy's types that are stored as tensors.
+#: Kinds of NumPy dtypes that are stored as tensors.
 _NUMBERS = "biuf"
-#: Those that are stored as 64-bit integers.
+#: Kinds of NumPy dtypes that are stored as 64-bit integers.
 _TIMES = "mM"
 _MISSING = {"NA": pd.NA, "NaT": pd.NaT}
-#: Where a function of the user may be; it is passed again when the model is loaded.
+#: Arguments that may be functions; the user passes them again when loading the model.
 _FUNCTIONS = ("init_params_.non_kwargs.target",)
 _RECORDS: dict[str, type] = {}
 
 
 class Unsavable(TypeError):
-    """A value is of a type that no file can hold."""
+    """The type of a value cannot be saved."""
 
 
 class MissingFunction:
-    """Stands for a function of the user, of which a file holds no more than the name.
+    """Placeholder for a user's function, of which only the name is saved.
 
     Parameters
     ----------
     name
-        The name that the function had.
+        Name of the function.
     """
 
     def __init__(self, name: str) -> None:
         self.__name__ = name
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Raise: there is no function."""
+        """Raise an error, because the function was not saved."""
         raise RuntimeError(
             f"the model was saved with a function of yours, {self.__name__!r}, and files hold no "
             f"code: pass it when you load the model, target={self.__name__}."
@@ -53,7 +53,7 @@ class MissingFunction:
 
 
 def saved_as(name: str) -> Callable[[type], type]:
-    """Make a dataclass savable, under a name that outlives the module it is in."""
+    """Make a dataclass savable under a name that does not depend on its module."""
 
     def register(cls: type) -> type:
         _RECORDS[name] = cls
@@ -63,21 +63,21 @@ def saved_as(name: str) -> Callable[[type], type]:
 
 
 def encode(value: Any, where: str, arrays: dict[str, np.ndarray]) -> Any:
-    """Give a value as JSON.
+    """Convert a value to JSON.
 
     Parameters
     ----------
     value
         The value.
     where
-        What the user knows it as, for errors and as the name of its arrays.
+        Name of the value, for error messages and for its arrays.
     arrays
-        Arrays of numbers are added here, by name.
+        Numeric arrays are added here, by name.
 
     Raises
     ------
     Unsavable
-        If it, or a value in it, is of another type than those of this module.
+        If its type, or that of a value in it, is not supported.
     """
     if type(value) in _PLAIN or (type(value) is float and math.isfinite(value)):
         return value
@@ -135,7 +135,7 @@ def _encode_array(value: Any, where: str, arrays: dict[str, np.ndarray]) -> Any:
     shape, dtype = list(value.shape), value.dtype
     if dtype.kind in _NUMBERS and dtype.itemsize <= 8:
         name = where.encode("ascii", "backslashreplace").decode()
-        while name in arrays:  # keys of dicts may hold dots too
+        while name in arrays:  # keys of dicts may contain dots too
             name += "'"
         arrays[name] = np.ascontiguousarray(value, dtype=dtype.newbyteorder("=")).reshape(shape)
         return {TAG: "array", "name": name}
@@ -215,16 +215,16 @@ def _encode_other(value: Any, where: str, arrays: dict[str, np.ndarray]) -> Any:
     return None
 
 
-# -- and back ----------------------------------------------------------------------------------
+# -- decoding ----------------------------------------------------------------------------------
 
 
 def decode(value: Any, arrays: dict[str, np.ndarray]) -> Any:
-    """Give the value that :func:`encode` was given.
+    """Convert the JSON of :func:`encode` back to a value.
 
     Raises
     ------
     ValueError
-        If the JSON is not of that function.
+        If the JSON was not written by :func:`encode`.
     """
     if isinstance(value, list):
         return [decode(one, arrays) for one in value]
@@ -245,7 +245,7 @@ def _objects(dtype: str, shape: list[int], items: list[Any]) -> np.ndarray:
     if dtype != "object":
         return np.array(items, dtype=dtype).reshape(shape)
     values = np.empty(len(items), dtype=object)
-    for i, item in enumerate(items):  # NumPy would look into tuples and lists
+    for i, item in enumerate(items):  # np.array would convert tuples and lists to dimensions
         values[i] = item
     return values.reshape(shape)
 
@@ -260,7 +260,7 @@ def _sparse(
 ) -> Any:
     make = sp.csr_matrix if matrix else sp.csr_array
     csr = make((data, indices, indptr), shape=tuple(shape))
-    csr.check_format(full_check=True)  # indices out of bounds would be read from anywhere
+    csr.check_format(full_check=True)  # indices out of bounds would read arbitrary memory
     return csr.asformat(format)
 
 

@@ -1,4 +1,4 @@
-"""Run the trainer of Lightning on a plan and its cells."""
+"""Run Lightning's trainer on a training plan and its cells."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 def check_training(*, max_epochs: Any, batch_size: Any, random_state: Any, **rates: Any) -> None:
-    """Raise unless the numbers of a training can be meant; ``rates`` are not negative."""
+    """Raise if a training argument is invalid; ``rates`` must not be negative."""
     _checks.positive(max_epochs, "max_epochs")
     _checks.positive(batch_size, "batch_size", optional=False)
     if random_state is not None:
@@ -38,7 +38,7 @@ def check_training(*, max_epochs: Any, batch_size: Any, random_state: Any, **rat
 
 
 def plan_options(plan: type[EpochPlan], given: Any, **defaults: Any) -> dict[str, Any]:
-    """Give the arguments of a training plan: the defaults, replaced by ``plan_kwargs``.
+    """Return the arguments of a training plan: the defaults, updated with ``plan_kwargs``.
 
     Raises
     ------
@@ -76,24 +76,26 @@ def fit(
     best: BestWeights | None,
     trainer_kwargs: dict[str, Any],
 ) -> None:
-    """Train: seeded, validated in each epoch, perhaps going back to the best one.
+    """Train with a fixed seed, and validate after each epoch.
+
+    If ``best`` is given, the weights of the best epoch are restored at the end.
 
     Parameters
     ----------
     model
-        The model, whose history and split are set.
+        The model; its history and split are set.
     plan
         Its training plan.
     data
-        Minibatches of its cells.
+        Data module with its cells.
     seed
-        Seed of all that PyTorch draws.
+        Seed of PyTorch's random state.
     max_epochs
         Passes over the training cells.
     early_stopping, monitor, mode
-        Whether to stop when a metric no longer improves, which, and what better means.
+        Whether to stop when a metric no longer improves; its name; ``"min"`` or ``"max"``.
     best
-        Keeps the weights of the best epoch, if any are to be kept.
+        Keeps the weights of the best epoch; ``None`` keeps those of the last.
     trainer_kwargs
         Arguments of :class:`scvi.train.Trainer`.
 
@@ -104,7 +106,7 @@ def fit(
     TypeError
         If the trainer has no such argument.
     ValueError
-        If early stopping is asked for without validation cells.
+        If early stopping is enabled without validation cells.
     """
     if early_stopping and not data.n_val:
         raise ValueError(
@@ -127,26 +129,26 @@ def fit(
     _checks.number(stopping["min_delta"], "early_stopping_min_delta")
     if data.n_val:
         if best is not None:
-            callbacks.insert(0, best)  # a checkpoint of scvi-tools has the last word
+            callbacks.insert(0, best)  # before scvi-tools' checkpoint, so that it runs last
         trainer_kwargs.setdefault("check_val_every_n_epoch", 1)
     if early_stopping:
-        # scvi-tools leaves it out when several processes train; here all know the same metrics.
+        # scvi-tools disables it with several processes, but ours all have the same metrics.
         callbacks.append(LoudEarlyStopping(monitor=monitor, mode=mode, **stopping))
-    # scvi-tools' trainer takes its own kind of checkpoints only.
+    # scvi-tools' trainer accepts only its own checkpoint callbacks.
     checkpoints = [c for c in callbacks if _is_checkpoint_of_lightning(c)]
     callbacks = [c for c in callbacks if not _is_checkpoint_of_lightning(c)]
-    # Everything is logged once an epoch: never look for something to log at a step.
+    # Metrics are logged once per epoch, so the trainer need not log at every step.
     trainer_kwargs.setdefault("log_every_n_steps", len(data.train_dataloader()))
     trainer_kwargs["strategy"] = strategy_of(
         trainer_kwargs.get("strategy", "auto"), trainer_kwargs.get("devices")
     )
     earlier = model.history_ if isinstance(model.history_, dict) else {}
-    # A checkpoint of scvi-tools saves the model as it is in the middle of the training.
+    # scvi-tools' checkpoints save the model during training, including these attributes.
     model.train_indices, model.validation_indices = data.train_idx, data.val_idx
     model.test_indices = data.test_idx
     model.history_, model.is_trained_ = None, False
     plan.history_before = _as_lists(earlier)
-    model.module.train()  # a trained module comes in evaluation mode, and would stay in it
+    model.module.train()  # a trained module is in evaluation mode and would stay in it
     with (
         seeded(seed),
         flushed_denormals(),
@@ -154,7 +156,7 @@ def fit(
         _compat.checkpoints_read_by(saved_weights),
         TemporaryDirectory() as folder,
     ):
-        # Where several processes train, scvi-tools hands the history over in a file.
+        # With several processes, scvi-tools passes the history through a file.
         trainer_kwargs.setdefault(
             "log_save_dir", folder if is_ddp(trainer_kwargs["strategy"]) else None
         )
@@ -162,9 +164,9 @@ def fit(
             model,
             training_plan=plan,
             data_splitter=data,
-            max_epochs=int(max_epochs),  # Lightning takes no integer of NumPy
+            max_epochs=int(max_epochs),  # Lightning does not accept NumPy integers
             callbacks=callbacks,
-            use_distributed_sampler=False,  # the minibatches are shared out already
+            use_distributed_sampler=False,  # the minibatches are already split across processes
             **trainer_kwargs,
         )
         runner.trainer.callbacks.extend(checkpoints)
@@ -179,7 +181,7 @@ def fit(
 
 
 def restores_best(callbacks: Any) -> bool:
-    """Whether a checkpoint of scvi-tools puts the best weights back at the end."""
+    """Whether one of scvi-tools' checkpoints restores the best weights at the end."""
     return any(isinstance(c, SaveCheckpoint) and c.load_best_on_end for c in callbacks or ())
 
 
@@ -188,7 +190,7 @@ def _is_checkpoint_of_lightning(callback: Any) -> bool:
 
 
 def _known(trainer_kwargs: dict[str, Any]) -> None:
-    """Refuse arguments that no trainer has."""
+    """Raise if the trainer does not have one of the arguments."""
     known = {
         name
         for trainer in Trainer.__mro__[:2]
@@ -202,9 +204,9 @@ def _known(trainer_kwargs: dict[str, Any]) -> None:
 
 
 def state_in_training(trainer: Any) -> tuple[torch.nn.Module, dict[str, pd.DataFrame]]:
-    """Network and history as they are if a training ends here."""
+    """Return the network and the history as if training ended now."""
     plan: EpochPlan = trainer.lightning_module
-    # The logger gets the means of this epoch after the callbacks.
+    # The logger receives the means of this epoch only after the callbacks have run.
     logged = joined(_as_lists(getattr(trainer.logger, "history", None)), plan.unlogged)
     history = _as_frames(_continued(plan.history_before, joined(plan.earlier_history, logged)))
     return getattr(plan, "teacher", plan.module), history
@@ -214,7 +216,7 @@ def state_in_training(trainer: Any) -> tuple[torch.nn.Module, dict[str, pd.DataF
 
 
 def _as_lists(history: Any) -> dict[str, list[list[float]]]:
-    """Give a history as ``{name: [epochs, values]}``."""
+    """Convert a history to ``{name: [epochs, values]}``."""
     frames = history if isinstance(history, dict) else {}
     return {name: [list(frame.index), list(frame[name])] for name, frame in frames.items()}
 
@@ -233,7 +235,7 @@ def _as_frames(history: dict[str, list[list[float]]]) -> dict[str, pd.DataFrame]
 def _continued(
     earlier: dict[str, list[list[float]]], later: dict[str, list[list[float]]]
 ) -> dict[str, list[list[float]]]:
-    """Put the epochs of a further training after those of the trainings before it."""
+    """Append the epochs of a training to those of earlier trainings."""
     n_before = max((int(max(epochs)) + 1 for epochs, _ in earlier.values() if epochs), default=0)
     moved = {
         name: [[epoch + n_before for epoch in epochs], values]

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 TARGET = 1e4
 #: Cells on which our reading of a model is compared with the model's own.
 N_CELLS_COMPARED = 64
-#: scvi-tools judges counts of fragments (POISSONVI) on so many cells, and refuses fewer.
+#: scvi-tools checks fragment counts (POISSONVI) on this many cells, and fails with fewer.
 FEWEST_REGISTERED = 100
 BATCH_SIZE = 256
 
@@ -89,7 +89,7 @@ class PosteriorMean(torch.nn.Module):
 
 
 class ForeignModel:
-    """What :func:`ace.tl.explain` has to know of a scvi-tools model that is none of ours.
+    """What :func:`ace.tl.explain` needs to know about a scvi-tools model from elsewhere.
 
     Nothing is registered in ``adata`` or in the model: fields are transferred to a small AnnData
     of the cells that are asked for.
@@ -104,7 +104,7 @@ class ForeignModel:
     Raises
     ------
     TypeError
-        If the model is none of scvi-tools, or not in PyTorch.
+        If the model is not a scvi-tools model, or does not use PyTorch.
     RuntimeError
         If it is not trained.
     KeyError
@@ -212,16 +212,16 @@ class ForeignModel:
         ]
 
     def _register(self, rows: np.ndarray) -> AnnDataManager:
-        """Transfer the model's fields to an AnnData of some cells.
+        """Transfer the model's fields to an AnnData with some of the cells.
 
-        Of few cells it holds some again, after all of them.
+        If there are few cells, some are repeated at the end.
         """
         again = np.resize(np.arange(len(rows)), max(len(rows), FEWEST_REGISTERED))
         obs = self._adata.obs.iloc[rows[again]].reset_index(drop=True)
         obs.index = obs.index.astype(str)
         self._fill_labels(obs)
         require_columns(self._registries, self._keys, obs, self.name)
-        # What the model reads is there once now; scvi-tools stumbles over any other twice.
+        # Columns that the model reads are unique now; scvi-tools fails on other duplicates.
         obs = obs.loc[:, ~obs.columns.duplicated()]
         cells = AnnData(self._genes_of(self._counts, rows)[again], obs=obs)
         cells.var_names = list(self.genes)
@@ -245,7 +245,7 @@ class ForeignModel:
 
     def _genes_of(self, matrix: Any, rows: np.ndarray) -> Any:
         part = read_rows(matrix, rows, self.columns)
-        # scvi-tools judges matrices only, no sparse arrays.
+        # scvi-tools checks sparse matrices only, not sparse arrays.
         return csr_matrix(part) if issparse(part) else part
 
     def _fill_labels(self, obs: pd.DataFrame) -> None:
@@ -260,7 +260,7 @@ class ForeignModel:
             return
         values = _columns.column_of(obs, self.labels_key)
         codes = _columns.codes_of(values, mapping, f"adata.obs[{self.labels_key!r}]")
-        labels = np.array([*mapping, filler], dtype=object)[codes]  # -1 is the filler's
+        labels = np.array([*mapping, filler], dtype=object)[codes]  # -1 selects the filler
         obs[self.labels_key] = pd.Categorical(labels)
 
     def _compare(self, rows: np.ndarray) -> None:
@@ -391,7 +391,7 @@ def _require_encoder(model: Any, name: str) -> None:
 
 
 def _values_of(adata: AnnData, layer: str | None, genes: Sequence[str]) -> Values:
-    """Tell what the values of an object are, over the genes of a model."""
+    """Detect the kind of values of an object, over the genes of a model."""
     return _checks.values_of(
         _checks.matrix_of(adata, layer),
         layer,

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from ace.nn import NeuralizedClustering
 
 
-#: Cells whose outputs are checked after a training.
+#: Number of cells whose outputs are checked after training.
 N_CELLS_CHECKED, BATCH_CHECKED = 256, 32
 
 
@@ -117,13 +117,13 @@ class LatentModel(GeneModel):
     # -- training ------------------------------------------------------------------------------
 
     def _fit(self, plan: EpochPlan, data: SplitCells, **options: Any) -> None:
-        """Run the trainer, see :func:`ace.model._fit.fit`, and remember which cells it was for."""
+        """Train with :func:`ace.model._fit.fit`, and store which cells were trained on."""
         self.split_fingerprint_ = self._fingerprint(self.adata)
         self.split_eligible_ = self._eligible
         fit(self, plan, data, **options)
 
     def _require_finite_outputs(self) -> None:
-        """Raise unless the trained network gives finite numbers for some of its cells."""
+        """Raise if outputs of the trained network are not finite for a sample of its cells."""
         rows = np.unique(np.linspace(0, self.adata.n_obs - 1, N_CELLS_CHECKED).astype(np.int64))
         try:
             self._sample_outputs(rows)
@@ -131,7 +131,7 @@ class LatentModel(GeneModel):
             raise diverged(str(error)) from None
 
     def _sample_outputs(self, rows: np.ndarray) -> None:
-        """Compute what the model's users ask for, of some cells."""
+        """Compute the outputs that the model's methods return, for some cells."""
         self.get_latent_representation(indices=rows, batch_size=BATCH_CHECKED)
 
     # -- using it ------------------------------------------------------------------------------
@@ -164,13 +164,14 @@ class LatentModel(GeneModel):
         RuntimeError
             If the model is not trained.
         ValueError
-            If genes are missing, or the matrix holds NaN or infinite values, or values of another
-            kind than those that the model was trained on.
+            If genes are missing, or values are NaN, infinite, or of another kind than those that
+            the model was trained on.
 
         Warns
         -----
         UserWarning
-            If the values may be of another kind, or were normalised to another total.
+            If the values may be of another kind than those that the model was trained on, or were
+            normalised to another total.
         """
         self._require_trained()
         reader = self._reader(adata)
@@ -269,7 +270,7 @@ class LatentModel(GeneModel):
         return None if field is None else field["state_registry"]
 
     def _obs(self, adata: AnnData | MuData | None, registry_key: str) -> pd.DataFrame:
-        """``obs`` that holds labels or batches, a row for each cell that is read."""
+        """Return the ``obs`` with labels or batches, with a row for each cell that is read."""
         adata = self.adata if adata is None else adata
         if not is_mudata(adata):
             return adata.obs
@@ -278,7 +279,7 @@ class LatentModel(GeneModel):
         cells = self._cells(adata)
         if modality is None:
             return aligned_obs(adata, cells)
-        if modality not in adata.mod:  # of cells to predict, labels are not needed
+        if modality not in adata.mod:  # labels are not needed for prediction
             return pd.DataFrame(index=cells.obs_names)
         return aligned_obs(adata.mod[modality], cells, f"modality {modality!r}")
 

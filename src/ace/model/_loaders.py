@@ -71,9 +71,9 @@ class SplitCells(LightningDataModule):
     split
         Row numbers of the training, validation and test cells.
     batch_size
-        Cells in a minibatch, of all processes together; the last of an epoch may be smaller.
+        Cells in a minibatch, over all processes; the last one of an epoch may be smaller.
     rng
-        Orders the training cells anew in each epoch, in the same way in each process.
+        Shuffles the training cells in each epoch, in the same way in all processes.
     """
 
     def __init__(
@@ -90,12 +90,12 @@ class SplitCells(LightningDataModule):
         self.train_idx, self.val_idx, self.test_idx = split
         self.n_train, self.n_val = len(self.train_idx), len(self.val_idx)
         self._batch_size = batch_size
-        #: Orders the cells; a checkpoint keeps its state.
+        #: Shuffles the cells; checkpoints store its state.
         self.rng = rng
 
     @property
     def _share(self) -> tuple[int, int]:
-        """Number of this process, and of all processes that train together."""
+        """Rank of this process, and number of processes."""
         trainer = self.trainer
         return (0, 1) if trainer is None else (trainer.global_rank, trainer.world_size)
 

@@ -1,4 +1,4 @@
-"""The file of a saved model: weights, arrays, and a JSON document that says what they are."""
+"""The file of a saved model: weights, arrays, and a JSON document that describes them."""
 
 from __future__ import annotations
 
@@ -24,34 +24,34 @@ if TYPE_CHECKING:
     import numpy as np
 
 FILE_NAME = "model.safetensors"
-#: Increase it when a model of the last release could not read what this code writes.
+#: Increase it if the last release cannot read the files that this code writes.
 FORMAT_VERSION = 1
-#: Name of the document among the metadata.
+#: Key of the JSON document in the metadata.
 _KEY = "ace"
 _WEIGHTS, _ARRAYS = "weights/", "arrays/"
 
 
 @dataclass
 class SavedModel:
-    """What a file holds of a model."""
+    """Content of a model file."""
 
     class_name: str
     attributes: dict[str, Any]
     weights: dict[str, torch.Tensor]
-    #: Further facts about the file: strings, numbers, and nothing else.
+    #: Further information about the file: strings and numbers only.
     facts: dict[str, Any] = field(default_factory=dict)
 
 
 def to_file(model: SavedModel) -> bytes:
-    """Give a model as the content of a file.
+    """Return the content of a model file.
 
-    It is one safetensors file, with the JSON document as its metadata: weights and document are
-    replaced together, by one ``os.replace``, and cannot get mixed up.
+    The file is in the safetensors format, with the JSON document as metadata, so that a single
+    ``os.replace`` replaces weights and document together.
 
     Raises
     ------
     ace.model._document.Unsavable
-        If an attribute is of a type that no file can hold.
+        If the type of an attribute cannot be saved.
     ValueError
         If a weight is not finite.
     """
@@ -70,17 +70,17 @@ def to_file(model: SavedModel) -> bytes:
     }
     tensors |= {_ARRAYS + name: torch.from_numpy(value.copy()) for name, value in arrays.items()}
     document["sha256"] = _digest(document, tensors)
-    # One entry: of several, safetensors writes the order by chance.
+    # A single entry, because safetensors writes several in random order.
     return to_bytes(tensors, {_KEY: json.dumps(document, allow_nan=False)})
 
 
 def from_file(path: Path) -> SavedModel:
-    """Read a file of :func:`to_file`.
+    """Read a file written by :func:`to_file`.
 
     Raises
     ------
     ValueError
-        If it is damaged, of a newer format, or not the file of a model.
+        If it is damaged, in a newer format, or not a model file.
     """
     try:
         with safe_open(path, framework="pt") as file:
@@ -103,7 +103,7 @@ def from_file(path: Path) -> SavedModel:
 
 
 def saved_weights(folder: str | Path) -> dict[str, torch.Tensor] | None:
-    """Weights of the model in a folder, ``None`` if it holds none of ours."""
+    """Weights of the model in a folder; ``None`` if there is no model file."""
     path = Path(folder) / FILE_NAME
     return from_file(path).weights if path.is_file() else None
 
@@ -125,7 +125,7 @@ def require_finite(weights: Mapping[str, torch.Tensor]) -> None:
 
 
 def _document_of(path: Path, metadata: dict[str, str] | None) -> dict[str, Any]:
-    """Give the document, which is of a format that this version reads."""
+    """Return the document; raise if this version cannot read its format."""
     try:
         document = json.loads((metadata or {})[_KEY])
         newest = int(document["format_version"])
@@ -145,7 +145,7 @@ def _part(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tens
 
 
 def _digest(document: dict[str, Any], tensors: dict[str, torch.Tensor]) -> str:
-    """Checksum of all that a file says."""
+    """Checksum of the document and the tensors."""
     digest = hashlib.sha256(json.dumps(document, allow_nan=False).encode())
     for name in sorted(tensors):
         value = tensors[name]
@@ -160,7 +160,7 @@ def _digest(document: dict[str, Any], tensors: dict[str, torch.Tensor]) -> str:
 
 @contextmanager
 def staging(folder: Path, name: str) -> Iterator[None]:
-    """Make a folder inside ``folder`` to write to; nothing of it is left at the end."""
+    """Create a temporary folder inside ``folder``, and delete it at the end."""
     is_new = not folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
     stage = folder / name
@@ -176,13 +176,13 @@ def staging(folder: Path, name: str) -> Iterator[None]:
 
 
 def write(path: Path, content: bytes) -> None:
-    """Write a file, and wait until the disk has it."""
+    """Write a file and flush it to disk."""
     path.write_bytes(content)
     sync(path)
 
 
 def sync(path: Path) -> None:
-    """Wait until the disk has a file, or the names in a folder."""
+    """Flush a file or the entries of a folder to disk."""
     if path.is_dir() and os.name != "posix":
         return  # folders cannot be opened there
     descriptor = os.open(path, os.O_RDONLY)
@@ -193,6 +193,6 @@ def sync(path: Path) -> None:
 
 
 def move(source: Path, target: Path) -> None:
-    """Put a complete file in the place of another, in one step that survives a crash."""
+    """Atomically replace a file with a complete one."""
     source.replace(target)
     sync(target.parent)

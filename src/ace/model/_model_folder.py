@@ -1,4 +1,4 @@
-"""The folder of a saved model: what is in it, and whether it is what it should be."""
+"""The folder of a saved model: find, check and read its files."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from ace.model._model_file import SavedModel
 
-#: What earlier versions, and the models of scvi-tools, are saved as.
+#: File name used by earlier versions and by scvi-tools.
 PICKLE = "model.pt"
 ADATA, MDATA = "adata.h5ad", "mdata.h5mu"
 
@@ -34,7 +34,7 @@ def as_folder(dir_path: Any) -> Path:
 
 
 def as_prefix(prefix: Any) -> str:
-    """Give the beginning of the files' names, in which no folder can be named."""
+    """Return the prefix of the file names; raise if it contains a folder."""
     if prefix is None:
         return ""
     if not isinstance(prefix, str):
@@ -48,7 +48,7 @@ def as_prefix(prefix: Any) -> str:
 
 
 def require_model(name: str, folder: Path, prefix: str, allow_pickle: bool) -> bool:
-    """Raise unless there is a file to load; tell whether it is one of ours."""
+    """Raise if there is no file to load; return whether it is in this package's format."""
     if (folder / (prefix + FILE_NAME)).is_file():
         return True
     if not (folder / (prefix + PICKLE)).is_file():

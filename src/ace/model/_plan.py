@@ -1,4 +1,4 @@
-"""What the training plans share: an optimizer, and means logged once an epoch."""
+"""Base class of the training plans: an optimizer, and means logged once per epoch."""
 
 from __future__ import annotations
 
@@ -17,10 +17,9 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
-#: A watched loss that ends so many times as large as it was at the start, and above so many, is
-#: that of a network worse than an untrained one.
+#: Training diverged if the watched loss grew by this factor (relative to 1, if it began lower).
 MOST_GROWTH = 1e3
-#: A loss in which single precision leaves nothing of what a cell contributes.
+#: Above this loss, the contribution of a cell is lost in single precision.
 LARGEST = 1e12
 CHECKPOINT_KEY = "ace"
 
@@ -29,9 +28,9 @@ STEPS_BETWEEN_CLEANUPS = 100
 
 
 class _Means:
-    """Means of some numbers over the cells of an epoch.
+    """Running means of metrics over the cells of an epoch.
 
-    Sums stay on the device: reading a number at every step would make the processor wait for it.
+    Sums stay on the device, because reading a value at every step would stall the CPU.
     """
 
     def __init__(self) -> None:
@@ -46,7 +45,7 @@ class _Means:
 
     @property
     def state(self) -> dict[str, list[float]]:
-        """Sum and count of each number so far."""
+        """Sum and count of each metric so far."""
         return {name: [float(s), float(self._counts[name])] for name, s in self._sums.items()}
 
     @state.setter
@@ -55,7 +54,7 @@ class _Means:
         self._counts = {name: torch.tensor(n) for name, (_, n) in state.items()}
 
     def take(self, prefix: str, *, several_processes: bool = False) -> dict[str, float]:
-        """Give the means, and start anew; NaN of what no cell had a part in."""
+        """Return the means and reset; NaN for metrics without any cells."""
         totals: dict[str, tuple[float, float]] = {}
         for part in gathered(self.state) if several_processes else [self.state]:
             for name, (s, n) in part.items():
@@ -66,10 +65,10 @@ class _Means:
 
 
 class EpochPlan(LightningModule):
-    """Training by Adam, with the means over the cells of an epoch in the history.
+    """Training with Adam; the history has the means over the cells of each epoch.
 
-    A subclass says in :meth:`step` what the loss of a minibatch is, and what else is logged. Its
-    checkpoints hold all that a training needs to go on as if it had never been interrupted.
+    Subclasses implement :meth:`step`, which returns the loss of a minibatch and other metrics to
+    log. Checkpoints hold everything that is needed to resume training exactly.
 
     Parameters
     ----------
@@ -80,12 +79,12 @@ class EpochPlan(LightningModule):
     weight_decay
         Weight decay of Adam.
     eps
-        What Adam adds to the root of the mean squared gradient.
+        Term added to the denominator by Adam.
     optimizer_creator
-        Makes another optimizer from the parameters; the arguments above are then unused.
+        Creates another optimizer from the parameters; the arguments above are then ignored.
     """
 
-    #: Number that shows whether the training diverged: its weight in the loss never changes.
+    #: Metric used to detect divergence; its weight in the loss must not change.
     watched = "loss"
 
     def __init__(
@@ -104,31 +103,31 @@ class EpochPlan(LightningModule):
         self.eps = eps
         self.optimizer_creator = optimizer_creator
         self._train_means, self._validation_means = _Means(), _Means()
-        #: Watched number of the first minibatch, and its mean over each epoch.
+        #: Watched metric in the first minibatch, and its mean over each epoch.
         self._first_watched: Tensor | None = None
         self._watched: dict[int, float] = {}
-        #: Means over the training cells of the last epoch, which the logger gets later.
+        #: Means over the training cells of the last epoch, not yet passed to the logger.
         self.unlogged: dict[str, list[list[float]]] = {}
         self._several_processes = False
         self._resumed: dict[str, Any] | None = None
-        #: History of the trainings before this one.
+        #: History of earlier trainings.
         self.history_before: dict[str, list[list[float]]] = {}
-        #: What was logged before the checkpoint that this training goes on from.
+        #: History up to the checkpoint that this training resumes from.
         self.earlier_history: dict[str, list[list[float]]] = {}
 
     @abstractmethod
     def step(self, batch: dict[str, Tensor]) -> tuple[int, dict[str, Tensor]]:
-        """Number of cells of a minibatch, and means over them: ``"loss"`` and what is logged."""
+        """Return the number of cells in a minibatch, and its ``"loss"`` and other mean metrics."""
 
     def n_counted(self) -> dict[str, Tensor]:
-        """Cells of the last minibatch that a mean is over, where these are not all."""
+        """Number of cells in the last minibatch per metric, for metrics not over all cells."""
         return {}
 
     def on_fit_start(self) -> None:
-        """Find out whether others train along."""
+        """Detect whether several processes train."""
         self._several_processes = self.trainer.world_size > 1
         if self._several_processes:
-            # Dropout of its own for each share of a minibatch.
+            # Each process draws its own dropout masks.
             torch.manual_seed(torch.initial_seed() + self.trainer.global_rank)
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
@@ -149,7 +148,7 @@ class EpochPlan(LightningModule):
         self._validation_means.update(*self._checked_step(batch), self.n_counted())
 
     def _checked_step(self, batch: dict[str, Tensor]) -> tuple[int, dict[str, Tensor]]:
-        """Take a step; say what is the matter where a distribution gets NaN for a parameter."""
+        """Call :meth:`step`; raise a clear error if a distribution gets NaN parameters."""
         try:
             return self.step(batch)
         except ValueError as error:
@@ -158,7 +157,7 @@ class EpochPlan(LightningModule):
             raise
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
-        """Keep the optimizer's state out of the range where a CPU is slow."""
+        """Drop denormal values from the optimizer's state, which are slow on a CPU."""
         if batch_idx % STEPS_BETWEEN_CLEANUPS == 0:
             for optimizer in self.trainer.optimizers:
                 drop_tiny_moments(optimizer)
@@ -177,7 +176,7 @@ class EpochPlan(LightningModule):
         found = means.take(prefix, several_processes=self._several_processes)
         if prefix == "train":
             self.unlogged = {
-                # Rounded as the logger does.
+                # Rounded to single precision, as in the logger.
                 name: [[float(self.current_epoch)], [float(torch.tensor(value))]]
                 for name, value in found.items()
             }
@@ -188,17 +187,17 @@ class EpochPlan(LightningModule):
         return found
 
     def on_train_end(self) -> None:
-        """Give every process the same weights, running statistics included."""
+        """Synchronise weights and running statistics across processes."""
         if self._several_processes:
             self.load_state_dict(of_first_process(self.state_dict()))
 
     def require_converged(self, epoch: int | None) -> None:
-        """Raise if the weights of an epoch (``None``: the last) are no result.
+        """Raise if training diverged by the given epoch (``None``: the last).
 
         Raises
         ------
         RuntimeError
-            If a weight is not finite, or the loss is far above that of the network at the start.
+            If a weight is not finite, or the loss is far above its initial value.
         """
         for name, value in self.state_dict().items():
             if value.is_floating_point() and not torch.isfinite(value).all():
@@ -213,24 +212,24 @@ class EpochPlan(LightningModule):
     # -- checkpoints ---------------------------------------------------------------------------
 
     def progress(self) -> dict[str, Any]:
-        """What else a checkpoint must know to go on: numbers, tensors, and containers of them."""
+        """Return further state for a checkpoint: numbers, tensors, and containers of them."""
         return {}
 
     def go_on_from(self, progress: dict[str, Any]) -> None:
-        """Take up what :meth:`progress` gave."""
+        """Restore the state returned by :meth:`progress`."""
 
     @property
     def _order(self) -> Any:
-        """What orders the cells."""
+        """Random generator that shuffles the cells."""
         trainer: Any = self.trainer
         return trainer.datamodule.rng.bit_generator
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add the random states, the unfinished means, the history and :meth:`progress`."""
         history = getattr(self.trainer.logger, "history", None)
-        if not isinstance(history, dict):  # another logger, or another process than the first
+        if not isinstance(history, dict):  # another logger, or not the first process
             history = {}
-        # The logger gets the means of this epoch after the callbacks.
+        # The logger receives the means of this epoch only after the callbacks have run.
         logged = {
             name: [[float(i) for i in frame.index], [float(x) for x in frame[name]]]
             for name, frame in history.items()
@@ -245,12 +244,12 @@ class EpochPlan(LightningModule):
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Go on from a checkpoint of such a training.
+        """Resume from a checkpoint.
 
         Raises
         ------
         ValueError
-            If it is of another training, or was written in the middle of an epoch.
+            If it was not written by this plan, or was written in the middle of an epoch.
         """
         if CHECKPOINT_KEY not in checkpoint:
             raise ValueError(
@@ -270,28 +269,28 @@ class EpochPlan(LightningModule):
         self.go_on_from(self._resumed["progress"])
 
     def on_train_epoch_start(self) -> None:
-        """Order the cells as the uninterrupted training would."""
+        """Restore the state of the generator that shuffles the cells."""
         if self._resumed is not None:
             self._order.state = self._resumed["order"]
 
     def _restore_random_state(self, resumed: dict[str, Any]) -> None:
-        """Draw what the uninterrupted training would draw."""
+        """Restore PyTorch's random states, as in uninterrupted training."""
         torch.set_rng_state(resumed["random"].cpu())
         if len(resumed["random_cuda"]) == torch.cuda.device_count():
             torch.cuda.set_rng_state_all([state.cpu() for state in resumed["random_cuda"]])
-        # A loader draws a seed for its workers when its epoch begins, but Lightning begins the
-        # first epoch of a resumed training before the states are restored.
+        # A data loader draws a seed for its workers at the start of an epoch. When resuming,
+        # Lightning starts the first epoch before the states are restored, so draw it again.
         torch.empty((), dtype=torch.int64).random_()
 
     def parameter_groups(self) -> list[Any]:
-        """Parameters as the optimizer gets them."""
+        """Parameters passed to the optimizer."""
         return [p for p in self.module.parameters() if p.requires_grad]
 
     def configure_optimizers(self) -> Any:
-        """Adam, or what ``optimizer_creator`` makes."""
+        """Return Adam, or the optimizer made by ``optimizer_creator``."""
         if self.optimizer_creator is not None:
             return self.optimizer_creator([p for p in self.module.parameters() if p.requires_grad])
-        # One kernel for all parameters, where there is one: a third of a step's time on a CPU.
+        # The fused kernel saves a third of the time of a step on a CPU.
         fused = next(self.module.parameters()).device.type in {"cpu", "cuda"}
         return torch.optim.Adam(
             self.parameter_groups(),
@@ -305,7 +304,7 @@ class EpochPlan(LightningModule):
 def joined(
     earlier: dict[str, list[list[float]]], later: dict[str, list[list[float]]]
 ) -> dict[str, list[list[float]]]:
-    """Join histories, ``{name: [epochs, values]}``; of an epoch that is in both, the later."""
+    """Join histories, ``{name: [epochs, values]}``; values in ``later`` take precedence."""
     both = {}
     for name in {**earlier, **later}:
         values = dict(zip(*earlier.get(name, [[], []]), strict=True))
@@ -315,7 +314,7 @@ def joined(
 
 
 def diverged(what: str) -> RuntimeError:
-    """Error for a training that led nowhere."""
+    """Return the error for training that diverged."""
     return RuntimeError(
         f"training diverged: {what}. Lower the learning rate (lr=..., or lr in plan_kwargs), and "
         "check that the matrix holds the values that the model expects, none of them extreme."

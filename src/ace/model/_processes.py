@@ -1,4 +1,4 @@
-"""Training in several processes: each takes its share of every minibatch, all know the same."""
+"""Training in several processes that split each minibatch and share their metrics."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lightning.pytorch.strategies import DDPStrategy
 if TYPE_CHECKING:
     import numpy as np
 
-#: Cells that a share must have: a batch normalisation needs two.
+#: Minimum number of cells per share: batch normalisation needs two.
 MIN_SHARE = 2
 
 _WITH_UNUSED_PARAMETERS = "_find_unused_parameters_true"
@@ -20,19 +20,19 @@ _STRATEGIES = ("ddp", "ddp_spawn", "ddp_fork", "ddp_notebook")
 
 
 def share_of(rows: np.ndarray, process: int, n_processes: int) -> np.ndarray:
-    """Rows of a minibatch that one process takes; all of them where there are too few to share."""
+    """Rows of a minibatch for one process; all rows if there are too few to split."""
     if len(rows) < MIN_SHARE * n_processes:
         return rows
     return rows[process::n_processes]
 
 
 def strategy_of(strategy: Any, devices: Any) -> Any:
-    """Lightning's strategy for the networks of this package, which need not use every parameter.
+    """Return a Lightning strategy that allows networks with unused parameters.
 
     Parameters
     ----------
     strategy
-        What the user asked for; ``"auto"`` if nothing.
+        The user's strategy; ``"auto"`` by default.
     devices
         The user's choice of devices.
     """
@@ -46,34 +46,34 @@ def strategy_of(strategy: Any, devices: Any) -> Any:
 
 
 def is_ddp(strategy: Any) -> bool:
-    """Whether a strategy of Lightning is one of several processes."""
+    """Whether a Lightning strategy trains in several processes."""
     return "ddp" in strategy if isinstance(strategy, str) else isinstance(strategy, DDPStrategy)
 
 
 def still_connected(trainer: Any) -> bool:
-    """Whether the processes of a training that has ended can talk to each other.
+    """Whether the processes can still communicate after training.
 
-    They cannot where they were started for the training only.
+    They cannot if they were started for the training only.
     """
     return trainer.world_size > 1 and dist.is_initialized()
 
 
 def weight_of_share(n_cells: int, device: torch.device) -> torch.Tensor:
-    """Factor that makes the mean over processes of mean losses the mean over all cells."""
+    """Weight of a process's mean loss, so that averaging gives the mean over all cells."""
     total = torch.tensor(float(n_cells), device=device)
     dist.all_reduce(total)
     return n_cells * dist.get_world_size() / total
 
 
 def gathered(value: Any) -> list[Any]:
-    """The value that each process has."""
+    """Return the values of all processes."""
     values: list[Any] = [None] * dist.get_world_size()
     dist.all_gather_object(values, value)
     return values
 
 
 def of_first_process(value: Any) -> Any:
-    """The value that the first process has."""
+    """Return the value of the first process."""
     values = [value]
     dist.broadcast_object_list(values, src=0)
     return values[0]

@@ -61,7 +61,7 @@ class MatrixReader:
         return self._adata.n_obs
 
     def values(self, groups: np.ndarray | None = None) -> Values:
-        """Tell what the values are; ``groups`` are codes of batches that are all looked at."""
+        """Detect the kind of values; cells are sampled from each of ``groups`` (codes)."""
         return _checks.values_of(
             self.matrix,
             self.layer,

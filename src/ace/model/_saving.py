@@ -1,4 +1,4 @@
-"""Saving a model as data without code, and loading it."""
+"""Save models as data without code, and load them."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ if TYPE_CHECKING:
     import torch
 
 _SETUP_METHODS = ("setup_anndata", "setup_mudata")
-#: Attributes that are saved, as in scvi-tools.
+#: Names of attributes that are saved, as in scvi-tools.
 _ATTRIBUTE = re.compile(r"[a-zA-Z]\w*_")
 
 
 class SavableModel(BaseModelClass):
     """A :class:`~scvi.model.base.BaseModelClass` whose files hold no code."""
 
-    #: Saved in the middle of a training, so that what is fitted at its end is missing.
+    #: Whether the model was saved during training, before the final fits.
     is_unfinished_: bool = False
 
     def save(
@@ -64,27 +64,27 @@ class SavableModel(BaseModelClass):
         """Save the model.
 
         The file ``model.safetensors`` holds weights and arrays, and everything else as JSON. It
-        is complete before it replaces an earlier one: if the disk is full, or the process is
-        killed, the earlier model stays as it was.
+        is written completely before it replaces an earlier one: if the disk is full, or the
+        process is killed, the earlier model stays intact.
 
         Parameters
         ----------
         dir_path
             Folder to save to.
         prefix
-            Beginning of the names of the files.
+            Prefix of the file names.
         overwrite
-            Replace a model in a folder that exists; other files in it are left alone.
+            Replace a model in an existing folder; other files in it are kept.
         save_anndata
             Save the model's AnnData or MuData too.
         save_kwargs
-            Options of :func:`torch.save`, which is not used: must be empty.
+            Must be empty, as :func:`torch.save` is not used.
         legacy_mudata_format
-            No effect; for the likes of :class:`scvi.model.SCVI`.
+            Ignored; for compatibility with scvi-tools.
         datamodule
             Must be ``None``.
         **anndata_write_kwargs
-            Passed on to :func:`anndata.io.write_h5ad`, or the method ``write`` of the MuData.
+            Passed to :func:`anndata.io.write_h5ad`, or to the method ``write`` of the MuData.
 
         Raises
         ------
@@ -92,7 +92,7 @@ class SavableModel(BaseModelClass):
             If the folder exists and ``overwrite`` is not set, ``prefix`` is not the beginning of
             a file name, or the weights are not finite.
         TypeError
-            If the model holds values of types that cannot be saved, or ``dir_path`` is no path.
+            If the model holds values of types that cannot be saved, or ``dir_path`` is not a path.
         OSError
             If the files cannot be written.
         """
@@ -154,7 +154,7 @@ class SavableModel(BaseModelClass):
                 _model_file.sync(path)
             name = prefix + FILE_NAME
             _model_file.write(folder / stage / name, content)
-            # From here on the new model is the one that is loaded, with the cells in the stage
+            # From here on, load() reads the new model, with the cells in the staging folder
             # until they are moved.
             _model_file.move(folder / stage / name, folder / name)
             if save_anndata:
@@ -189,11 +189,11 @@ class SavableModel(BaseModelClass):
         accelerator, device
             Hardware to put the model on, as in scvi-tools.
         prefix
-            Beginning of the names of the files.
+            Prefix of the file names.
         allow_pickle
-            Load ``model.pt`` if there is no other file: a pickle, as earlier versions saved it,
-            and as scvi-tools does. **A pickle can run any program when it is loaded**: allow it
-            for files that you trust only, and save the model again.
+            Load the pickle ``model.pt``, the format of earlier versions and of scvi-tools, if
+            there is no other file. **Loading a pickle can run arbitrary code**: allow it only for
+            files that you trust, and save the model again.
         **kwargs
             ``allowed_classes_names_list``: names of further classes whose models may be loaded
             as this one.
@@ -205,16 +205,16 @@ class SavableModel(BaseModelClass):
         Raises
         ------
         ValueError
-            If the folder holds no model of this class, its files are damaged, of a newer format
-            or a pickle, weights are missing or not finite, or ``adata`` lacks genes of the model.
+            If the folder has no model of this class, its files are damaged, in a newer format or
+            pickles, weights are missing or not finite, or ``adata`` lacks genes of the model.
         TypeError
-            If an argument is unknown, or ``dir_path`` is no path.
+            If an argument is unknown, or ``dir_path`` is not a path.
 
         Warns
         -----
         UserWarning
-            If ``adata`` is ``None`` and none was saved; or if the model was saved in the middle
-            of a training, and what is fitted at the end of it cannot be fitted to these cells.
+            If ``adata`` is ``None`` and none was saved, or if the model was saved during training
+            and the final fits (such as the calibration) need the training cells.
         """
         allowed = (cls.__name__, *(kwargs.pop("allowed_classes_names_list", None) or ()))
         for name, value in kwargs.items():
@@ -244,7 +244,7 @@ class SavableModel(BaseModelClass):
                     **hardware,
                 )
                 _model_file.require_finite(model.module.state_dict())
-                # Checkpoints of earlier versions lacked all that comes after the weights.
+                # Checkpoints of earlier versions lack everything except the weights.
                 model.is_unfinished_ = model.is_trained_ and model.train_indices_ is None
             model._after_load()
         return model
@@ -253,11 +253,11 @@ class SavableModel(BaseModelClass):
     def _restore(
         cls, saved: SavedModel, adata: AnnData | MuData | None, device: torch.device
     ) -> Self:
-        """Build the model that a file describes."""
+        """Build a model from the content of a file."""
         attributes = dict(saved.attributes)
         try:
             registry, init = attributes.pop("registry_"), attributes["init_params_"]
-            # A model of minified cells has no name of the method.
+            # Models with minified cells do not store the name of the method.
             method = registry.get("setup_method_name", _SETUP_METHODS[0])
             setup = registry["setup_args"]
             arguments = dict(init["non_kwargs"])
@@ -281,7 +281,7 @@ class SavableModel(BaseModelClass):
         return model
 
     def _after_load(self) -> None:
-        """Fit what is fitted at the end of a training, if the model was saved before it."""
+        """Do the final fits of training, if the model was saved before them."""
         if not self.is_unfinished_:
             return
         if self._fitted_at_end is not None:
@@ -297,7 +297,7 @@ class SavableModel(BaseModelClass):
 
     @property
     def _fitted_at_end(self) -> str | None:
-        """What is fitted at the end of a training, with its verb."""
+        """What the final fits determine, with a verb, for messages."""
         return None
 
     def _split_is_of(self, adata: AnnData | MuData | None) -> bool:
@@ -305,25 +305,25 @@ class SavableModel(BaseModelClass):
         raise NotImplementedError
 
     def _finish(self) -> None:
-        """Fit what is fitted at the end of a training."""
+        """Do the final fits of training."""
 
-    # -- what else reads files -----------------------------------------------------------------
+    # -- reading other parts of the file -----------------------------------------------------
 
     @staticmethod
     def load_registry(dir_path: str | PathLike[str], prefix: str | None = None) -> dict[str, Any]:
-        """Give the registry of a saved model: what was set up, and how.
+        """Return the registry of a saved model, with the arguments of its set-up.
 
         Parameters
         ----------
         dir_path
             Folder that :meth:`save` wrote.
         prefix
-            Beginning of the names of the files.
+            Prefix of the file names.
 
         Raises
         ------
         ValueError
-            If there is no model, or only a pickle.
+            If the folder has no model, or only a pickle.
         """
         folder, prefix = as_folder(dir_path), as_prefix(prefix)
         require_model("the model", folder, prefix, allow_pickle=False)
@@ -338,13 +338,13 @@ class SavableModel(BaseModelClass):
         dir_path
             Folder that :meth:`save` wrote.
         prefix
-            Beginning of the names of the files.
+            Prefix of the file names.
         """
         AnnDataManager.view_setup_method_args(SavableModel.load_registry(dir_path, prefix))
 
     @classmethod
     def convert_legacy_save(cls, *args: Any, **kwargs: Any) -> None:
-        """Raise: no model of this package is older than scvi-tools 0.15."""
+        """Not supported: all models of this package are newer than scvi-tools 0.15."""
         raise NotImplementedError(
             "no model of ace was saved as scvi-tools before 0.15 did. To convert a model.pt, load "
             f"it with {cls.__name__}.load(path, allow_pickle=True) and save it."
@@ -353,12 +353,12 @@ class SavableModel(BaseModelClass):
 
 @contextmanager
 def _expected_warnings() -> Iterator[None]:
-    """Silence what scvi-tools says of cells that are attached to a model that exists."""
+    """Silence scvi-tools' warnings on attaching cells to an existing model."""
     with warnings.catch_warnings():
-        # It compares positions, while registration and reading go by name.
+        # It compares genes by position, while this package matches them by name.
         warnings.filterwarnings("ignore", message=_compat.var_names_warning)
-        # It advises on training, and these cells may only be looked at.
+        # This advice is about training, and these cells may never be trained on.
         warnings.filterwarnings("ignore", message=_compat.small_category_warning)
-        # Its own use of a name that mudata renamed.
+        # scvi-tools uses a name that mudata has deprecated.
         warnings.filterwarnings("ignore", message=".*mod_names", category=FutureWarning)
         yield

@@ -70,9 +70,9 @@ def quiet_trainer() -> Iterator[None]:
     with warnings.catch_warnings():
         # Workers would each pickle the matrix; slicing rows is cheap.
         warnings.filterwarnings("ignore", message=".*does not have many workers.*")
-        # With several processes it works here: all of them know the same metrics.
+        # Early stopping works here, because all processes have the same metrics.
         warnings.filterwarnings("ignore", message="early_stopping was automatically disabled.*")
-        # A checkpoint of the user need not be made again in the training that goes on from it.
+        # The callback that wrote a checkpoint is not needed to resume from it.
         warnings.filterwarnings("ignore", message="Be aware that when using `ckpt_path`.*")
         # A teacher is in evaluation mode from the start to the end.
         warnings.filterwarnings("ignore", message=".*in eval mode at the start of training.*")
@@ -113,7 +113,7 @@ class BestWeights(Callback):
 
     @property
     def state_key(self) -> str:
-        """Name under which a checkpoint holds the state."""
+        """Key of the state in a checkpoint."""
         return "BestWeights"
 
     def state_dict(self) -> dict[str, Any]:
@@ -121,7 +121,7 @@ class BestWeights(Callback):
         return {"best": self._best, "weights": self._weights, "epoch": self.best_epoch}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from the state of a checkpoint."""
+        """Restore the state from a checkpoint."""
         self._best, self._weights = state_dict["best"], state_dict["weights"]
         self.best_epoch = state_dict["epoch"]
 

@@ -52,7 +52,7 @@ def group_colors(adata: AnnData, *, key: str) -> dict[str, str]:
 
 
 def _stored_palette(stored: Any) -> list[str]:
-    """Colours as they are found in ``uns``; none if one of them is no colour.
+    """Colours in ``uns``; none of them if one is invalid.
 
     Names, hex codes, and tuples or rows of an array of RGB(A), from 0 to 1 or from 0 to 255.
     """

@@ -145,7 +145,7 @@ def wrap(name: str, width: int) -> str:
 
 
 def check_n_genes(n_genes: int) -> None:
-    """Refuse to draw fewer genes than one.
+    """Raise if fewer than one gene would be drawn.
 
     Raises
     ------

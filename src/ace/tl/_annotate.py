@@ -63,10 +63,9 @@ def annotate(
     Parameters
     ----------
     adata
-        Annotated data, log-normalised: log1p of counts scaled to 10⁴ a cell; or a MuData with such
-        a modality. In memory or on disk,
-        sparse or dense; nothing of it changes but the keys below. What is trained on is a sparse
-        copy of the chosen genes.
+        Annotated data, log-normalised (log1p of counts scaled to 10⁴ per cell), or a MuData with
+        such a modality. In memory or on disk, sparse or dense. Only the keys below are changed.
+        The model is trained on a sparse copy of the chosen genes.
     labels_key
         Column of ``obs`` with the labels: of ``reference`` if that is given (a column of the same
         name in ``adata`` is then neither read nor changed), else of ``adata``.
@@ -82,8 +81,8 @@ def annotate(
     layer
         Layer to read instead of ``X``; in both objects.
     modality
-        Modality of a MuData to read; in both objects, where both are MuData. The result is written
-        to ``adata.mod[modality]``. Columns are looked up in its ``obs``, then in that of the
+        Modality of a MuData to read, in both objects if both are MuData. The result is written to
+        ``adata.mod[modality]``. Columns are looked up in its ``obs`` first, then in that of the
         MuData.
     n_top_genes
         Number of genes to train on: those that vary most within the domains, by
@@ -129,12 +128,13 @@ def annotate(
         Whether that is above the threshold, which 95 % of labelled cells held out are not. Never
         true of a cell that had a label.
     ``obs[key_added + "_majority"]``
-        With ``over_clustering``: the vote of its cluster. Cells that had a label keep it. Labels
-        that are numbers become text if a cluster is ``"Heterogeneous"``.
+        With ``over_clustering``: the vote of its cluster. Cells that had a label keep it. Numeric
+        labels become strings if a cluster is ``"Heterogeneous"``.
     ``obsm[key_added + "_probabilities"]``
         Probability of each label, cells × labels. A ``/`` in a label becomes ``|`` in the column's
-        name: anndata ≥ 0.13 stores no other. Labels that no file holds as columns (longer than 200
-        bytes, more than 4000) make it an array, whose columns ``uns[key_added]["labels"]`` names.
+        name, because anndata ≥ 0.13 does not store columns with a ``/``. If the labels cannot be
+        stored as columns (longer than 200 bytes, or more than 4000), it is an array, and
+        ``uns[key_added]["labels"]`` has the names of its columns.
     ``obsm["X_" + key_added]``
         The model's embedding.
     ``uns[key_added]``
@@ -150,14 +150,14 @@ def annotate(
     KeyError
         If a column or the layer does not exist.
     TypeError
-        If an object is no AnnData or MuData, an option of the training is unknown, or
-        ``key_added`` or ``unlabeled_category`` is of a type that cannot be stored.
+        If an object is not an AnnData or MuData, an option of the training is unknown, or
+        ``key_added`` or ``unlabeled_category`` has a type that cannot be stored.
     ValueError
         If no cell lacks a label, there are fewer than two labels, the matrices certainly
         are not log-normalised, gene names repeat or are missing, too few are shared, values are
         NaN or infinite, an argument is out of range, a MuData needs a ``modality``, an object is a
-        view of a file or was opened lazily, or a name (of a label, a gene, the result) is one that
-        no file holds. Nothing has been written then.
+        view of a file or was opened lazily, or a name (of a label, a gene, the result) cannot be
+        stored in a file. Nothing is written in these cases.
 
     Warns
     -----
@@ -284,7 +284,7 @@ def annotate(
 def _read(
     adata: AnnData | MuData, reference: AnnData | MuData | None, modality: str | None
 ) -> tuple[Cells, AnnData | None]:
-    """Give the cells to annotate and those of the reference; either may be a MuData."""
+    """Return the cells to annotate and those of the reference; either may be a MuData."""
     if reference is None:
         return cells_of(adata, modality), None
     other = modality if is_mudata(reference) else None
@@ -295,7 +295,7 @@ def _read(
 def _known_options(
     model: type[SCNYM], model_kwargs: dict[str, Any], train_options: dict[str, Any]
 ) -> None:
-    """Refuse options that neither the network, the training nor the trainer has."""
+    """Raise for options that neither the network, the training nor the trainer has."""
     from lightning.pytorch import Trainer as LightningTrainer
     from scvi.train import Trainer
 
@@ -396,5 +396,5 @@ def majority_vote(
     codes = labels.codes.astype(np.int64)
     codes[voters] = winner[cluster[voters]]
     voted = pd.Categorical.from_codes(codes, categories=categories).remove_unused_categories()
-    # No file holds numbers and text together.
+    # Files cannot store numbers and strings in one column.
     return voted.rename_categories(str) if HETEROGENEOUS in voted.categories else voted

@@ -13,8 +13,8 @@ from ace.explain import GroupedCells
 if TYPE_CHECKING:
     from ace.tl._scorers import Scored
 
-#: Attributions of which fewer than one in so many differ from 0 are kept sparse: of the others,
-#: positions take as much memory as values.
+#: Attributions are kept sparse if fewer than one in this many differs from 0; with more, their
+#: indices would take as much memory as the values.
 FULL = 3
 
 
@@ -49,25 +49,24 @@ def read_cells(
 
 
 class CellLayer:
-    """Attributions of single cells, written into one matrix as the comparisons give them.
+    """Collect the attributions of single cells in one matrix.
 
-    Methods that change few genes of a cell leave the others at 0: their matrix is sparse. It is
-    also sparse where only some of the cells or genes are explained. Otherwise it is a dense array,
-    which takes half the memory then.
+    The matrix is sparse if the method changes few genes per cell, or if fewer than half of the
+    values are explained. Otherwise it is a dense array, which then takes half the memory.
 
     Parameters
     ----------
     shape
-        Numbers of cells and genes in the data.
+        Number of cells and genes in the data.
     cells
         All cells that are explained, in increasing order.
     columns
-        Positions of the genes that the scorer sees.
+        Positions of the genes that the scorer uses.
     """
 
     def __init__(self, shape: tuple[int, int], cells: np.ndarray, columns: np.ndarray) -> None:
         self._shape, self._cells, self._columns = shape, cells, columns
-        #: Blocks of mostly zeros, until one comes that is not: it and all others are dense.
+        #: Sparse blocks; after the first block that is not sparse, all are dense.
         self._blocks: list[tuple[np.ndarray, sp.csr_matrix]] = []
         self._dense: np.ndarray | None = None
 

@@ -73,10 +73,10 @@ def explain(
     Parameters
     ----------
     adata
-        Annotated data, log-normalised (or scaled), or a MuData with such a modality. Nothing of
-        it changes but the keys below.
+        Annotated data, log-normalised (or scaled), or a MuData with such a modality. Only the
+        keys below are changed.
     groupby
-        Column of ``obs`` with the groups: of ``adata``, or of the modality or the MuData.
+        Column of ``obs`` with the groups; for a MuData, of the modality or of the MuData.
     model
         A trained model of :mod:`ace.model`, such as :class:`~ace.model.KRATOS`, or any other of
         scvi-tools with a Gaussian or deterministic latent space: SCVI, SCANVI, LinearSCVI, or one
@@ -102,8 +102,8 @@ def explain(
         Layer to read instead of ``adata.X``. With a model: the one that it was set up with, which
         is what ``None`` takes.
     modality
-        Modality of a MuData to explain. The result is written to ``mdata.mod[modality]``, where
-        :mod:`ace.get`, :mod:`ace.pl` and scanpy find it. ``None``: the one that ``model`` was set
+        Modality of a MuData to explain. The result is written to ``mdata.mod[modality]``; pass
+        that to :mod:`ace.get`, :mod:`ace.pl` and scanpy. ``None``: the one that ``model`` was set
         up with.
     n_cells
         Cells drawn from each group, so that the cost does not grow with the data; ``None``: all.
@@ -112,13 +112,13 @@ def explain(
         ``None`` chooses by fidelity on held-out cells: 3, or where that is below 0.9, up to 20
         (:func:`ace.explain.choose_n_prototypes`). ``params`` of the result tells the number.
     n_genes
-        Number of genes stored for each group in ``uns``, best first; ``None``: all, which scanpy's
-        ``values_to_plot`` needs. The scores in ``varm`` are of all genes in any case.
+        Number of top genes of each group to store in ``uns``; ``None``: all, which scanpy's
+        ``values_to_plot`` needs. ``varm`` always has the scores of all genes.
     per_cell
         Write the attributions of the single cells that were drawn to a layer (0 elsewhere).
     key_added
-        Name of the result. A ranking of genes (of this function or scanpy's) that lies under it is
-        overwritten; nothing else is.
+        Name of the result. An existing ranking of genes (from this function or scanpy) with this
+        name is overwritten; anything else raises an error.
     copy
         Return a changed copy and leave ``adata`` as it is.
     random_state
@@ -135,53 +135,53 @@ def explain(
     ``adata.uns[key_added]``
         scanpy's ranking structure: records ``names``, ``scores`` (signed: positive = enriched in
         the group; ordered by size), ``logfoldchanges`` (scanpy's formula; NaN unless the values
-        are logarithms, to the base that ``uns["log1p"]`` says for ``X``), ``pvals`` and
+        are logarithms, to the base in ``uns["log1p"]`` if stated for ``X``), ``pvals`` and
         ``pvals_adj`` (NaN: the methods give none), and ours: ``enriched`` (Boolean), ``pct_in``
         and ``pct_out`` (fraction of cells with a value other than 0 in the group and in its
-        reference); ``params``, with the ``fidelity`` over all cells, ``n_prototypes``, the number
-        used, ``values``, the kind of values that were read, and ``values_total``, what every cell
-        was normalised to, if known; and ``diagnostics``, a row a group: ``fidelity`` (share of the
-        group's cells that the scorer gives to it), ``n_cells``, ``n_reference``, ``panel_size``
-        (genes that a cross-validated surrogate has use for), ``flip_rate``, ``l1`` and
+        reference); ``params``, with ``fidelity`` (over all cells), ``n_prototypes`` (the number
+        used), ``values`` (the kind of values that were read) and ``values_total`` (the total that
+        every cell was normalised to, if known); and ``diagnostics``, a row per group: ``fidelity``
+        (share of the group's cells that the scorer assigns to it), ``n_cells``, ``n_reference``,
+        ``panel_size`` (genes that a cross-validated surrogate needs), ``flip_rate``, ``l1`` and
         ``n_features`` (of perturbations), ``delta`` (relative gap of attributions that should sum
         to a known number), ``seconds``.
 
-        No file holds scanpy's records with many fields (more than 680 of 20 characters) or, in
-        Zarr's format 2, with a colon in a name. ``table`` has all in place of the records then, a
-        row for each gene of each group, and ``params["stored_as"]`` says ``"table"``.
-        :mod:`ace.get` and :mod:`ace.pl` read both alike, scanpy only the records.
+        scanpy's records cannot be stored with many groups (more than about 680 with names of 20
+        characters) or, in Zarr's format 2, with a colon in a name. Then the data frame ``table``,
+        with a row for each gene of each group, replaces the records, and ``params["stored_as"]``
+        is ``"table"``. :mod:`ace.get` and :mod:`ace.pl` read both; scanpy reads only the records.
     ``adata.varm[key_added + "_scores"]``
-        Signed scores, genes × groups. A ``/`` in a group's name becomes ``|`` in the column's, as
-        anndata ≥ 0.13 stores no other. More than 4000 groups, or names that no file holds as
-        columns (longer than 200 bytes), make it an array, its columns in the order of the
+        Signed scores, genes × groups. A ``/`` in a group's name becomes ``|`` in the column name,
+        because anndata ≥ 0.13 does not store columns with a ``/``. With more than 4000 groups, or
+        names longer than 200 bytes, it is an array whose columns are in the order of the
         diagnostics.
     ``adata.layers[key_added + "_cells"]``
-        Attributions of single cells, with ``per_cell=True``: sparse where the method changes few
-        genes of a cell or fewer than half of the values are explained, else a dense array.
+        Attributions of single cells, with ``per_cell=True``: sparse if the method changes few
+        genes per cell or fewer than half of the values are explained, otherwise a dense array.
 
     Raises
     ------
     KeyError
         If the column or the layer does not exist, or a column of ``obs`` that the model reads.
     TypeError
-        If ``adata`` is no AnnData or MuData, the model is none, or ``key_added`` or an option is
-        of a type that cannot be stored.
+        If ``adata`` is not an AnnData or MuData, ``model`` is not a supported model, or
+        ``key_added`` or an option has a type that cannot be stored.
     RuntimeError
         If the model is not trained.
     ValueError
         If a group, method, option or number is not allowed, there is one group only, a cell has no
         group, gene names repeat or are missing, a gene of the model is missing or a batch unknown
-        to it, its latent space is no differentiable function of the genes, the cells do not
+        to it, its latent space is not a differentiable function of the genes, the cells do not
         differ, values are NaN, infinite, above 1e15, of different kinds in different cells,
         or of another kind than those that the model was trained on, a MuData needs a
         ``modality``, ``adata`` is a view of a file or was opened lazily, a name (of a group, a
-        gene, the result) is one that no file holds, or something else lies under ``key_added``.
-        Nothing has been written then.
+        gene, the result) cannot be stored in a file, or ``key_added`` names something else.
+        Nothing is written in these cases.
 
     Warns
     -----
     UserWarning
-        If the values are counts, without a logarithm, or may be of another kind than those that
+        If the values are counts, have no logarithm, or may be of another kind than those that
         the model was trained on, cells were normalised differently, a group has a single cell, the
         scorer does not reproduce the groups (fidelity below 0.9), or a group is called ``"rest"``
         or ``"each"`` and so is the reference.

@@ -65,18 +65,17 @@ def fssf(
     ----------
     adata
         Annotated data with the genes of the model, in the values that it was trained on (counts,
-        for an SCARE or SCVI), or a MuData with such a modality. Nothing of it changes but the keys
-        below.
+        for an SCARE or SCVI), or a MuData with such a modality. Only the keys below are changed.
     model
         A trained model with a latent space: :class:`ace.model.SCARE`, any other of
         :mod:`ace.model` or of scvi-tools (:class:`scvi.model.SCVI`). Swapped cells keep their own
         batch and covariates.
     genes
-        Names of genes; the name of a Boolean column of ``var`` (a missing value is false); or a
-        mapping from groups to
-        names of genes, for sets of each group's own (groups that it does not name are left out).
+        Names of genes; the name of a Boolean column of ``var`` (missing values are false); or a
+        mapping from groups to names of genes, if each group has its own set (groups that are not
+        in the mapping are left out).
     groupby
-        Column of ``obs`` with the groups, such as cell types: of ``adata``, or of the modality or
+        Column of ``obs`` with the groups, such as cell types; for a MuData, of the modality or of
         the MuData.
     subclusters
         Column of ``obs`` with subclusters, such as time points, in place of the clustering;
@@ -128,12 +127,12 @@ def fssf(
     RuntimeError
         If the model is not trained.
     TypeError
-        If ``model`` is no model with a latent space that is a function of genes, ``genes`` are no
-        names, or ``key_added`` is no text.
+        If ``model`` has no latent space that is a function of genes, ``genes`` are not names, or
+        ``key_added`` is not a string.
     ValueError
         If the model lacks genes of the set, no group has two subclusters, there are too few genes
         besides the set for random ones, an argument is out of range, or a name (of a group, a
-        subcluster, the result) is one that no file holds. Nothing has been written then.
+        subcluster, the result) cannot be stored in a file. Nothing is written in these cases.
 
     Warns
     -----

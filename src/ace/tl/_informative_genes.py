@@ -58,15 +58,15 @@ def informative_genes(
     Parameters
     ----------
     adata
-        Annotated data with log-normalised values, or a MuData with such a modality; counts, and
-        values without a logarithm, are log-normalised on the way. Nothing of it changes but the
-        key below.
+        Annotated data with log-normalised values, or a MuData with such a modality. Counts and
+        other values without a logarithm are log-normalised internally. Only the key below is
+        changed.
     groupby
-        Column of ``obs`` with the groups: of ``adata``, or of the modality or the MuData.
+        Column of ``obs`` with the groups; for a MuData, of the modality or of the MuData.
     n_genes
         Number of genes, at most: those that tell nothing are left out.
     within
-        Column of ``obs`` with types, for genes of each type's own.
+        Column of ``obs`` with types, to find genes for each type separately.
     layer
         Layer to read instead of ``X``.
     modality
@@ -87,21 +87,22 @@ def informative_genes(
     -------
     Names of genes, best first; with ``within`` a dictionary of them by type. Written is
     ``uns[key_added]``, with ``params`` and the frame ``scores``, genes × types (or ``"all"``), in
-    nats. A ``/`` in a type becomes ``|`` in the column's name: anndata ≥ 0.13 stores no other.
-    Where no file holds types as columns (names longer than 200 bytes, more than 4000 types), it is
-    a row for each gene of each type, ``type``, ``gene`` and ``score``.
+    nats. A ``/`` in a type becomes ``|`` in the column name, because anndata ≥ 0.13 does not store
+    columns with a ``/``. If types cannot be stored as columns (names longer than 200 bytes,
+    or more than 4000 types), the frame has a row for each gene of each type instead, with the
+    columns ``type``, ``gene`` and ``score``.
 
     Raises
     ------
     KeyError
         If a column or the layer does not exist.
     TypeError
-        If ``key_added`` is no text.
+        If ``key_added`` is not a string.
     ValueError
         If there is one group only, in all cells or in each type, a cell has no group, gene names
         repeat or are missing, values are NaN, infinite or of different kinds in different cells,
         an argument is out of range, a MuData needs a ``modality``, ``adata`` is a view of a file
-        or was opened lazily, or a name is one that no file holds. Nothing has been written then.
+        or was opened lazily, or a name cannot be stored in a file. Nothing is written then.
 
     Warns
     -----
@@ -138,7 +139,7 @@ def informative_genes(
     if values.is_linear:
         matrix = LogCounts(matrix, np.arange(adata.n_vars), TARGET)
 
-    # Distances within a group take two cells.
+    # Distances within a group need two cells.
     fewest = max(min_cells, 2) if n_bins is None else min_cells
     scores, left_out = {}, []
     for number, kind in enumerate(names):
@@ -149,7 +150,7 @@ def informative_genes(
             continue
         part = read_rows(matrix, rows)
         _checks.computable(part)
-        if part.dtype in (np.bool_, np.float16):  # neither subtracts nor is sparse
+        if part.dtype in (np.bool_, np.float16):  # do not support subtraction or sparse storage
             part = part.astype(np.float32)
         values = sp.csc_array(part)
         values.sum_duplicates()
@@ -219,7 +220,7 @@ def _by_neighbors(values: sp.csc_array, codes: np.ndarray, random_state: int) ->
 
 
 def _stored(scores: pd.DataFrame) -> pd.DataFrame:
-    """Scores as they are stored, a column for each type where files hold that, else a row."""
+    """Scores to store: a column for each type if that can be stored, otherwise a long table."""
     wide = scores.rename(columns=storable)
     if isinstance(_storable.frame(wide), pd.DataFrame):
         return wide

@@ -141,7 +141,7 @@ def _labels(adata: AnnData, key: str, unlabeled_category: Any, name: str) -> pd.
         )
     labels = _columns.labels_of(values, f"{name}.obs[{key!r}]")
     labels = _columns.without(labels, unlabeled_category).remove_unused_categories()
-    # Numbers beside "Unknown" are objects; without it they are numbers, which files hold.
+    # Numbers next to "Unknown" are objects; without it, they are numbers and can be stored.
     labels = labels.rename_categories(labels.categories.infer_objects())
     classes = [str(label) for label in labels.categories]
     if len(classes) < 2:
@@ -191,7 +191,7 @@ def _domains(adata: AnnData, keys: Sequence[str], labels_key: str, name: str) ->
                 f"{name}.obs[{key!r}] (domain_key) is missing for {n_missing} cells: every cell "
                 "needs a domain."
             )
-        # As text: the categories of two objects need not be of one type.
+        # As strings, because the categories of two objects may have different types.
         texts = np.array([str(value) for value in values.categories], dtype=object)
         domains[key] = texts[values.codes]
     return pd.DataFrame(domains, index=adata.obs_names)

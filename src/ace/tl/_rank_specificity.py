@@ -54,10 +54,10 @@ def rank_specificity(
     Parameters
     ----------
     adata
-        Annotated data, log-normalised, or a MuData with such a modality. Nothing of it changes but
-        the keys below. The matrix is read once and never made dense.
+        Annotated data, log-normalised, or a MuData with such a modality. Only the keys below are
+        changed. The matrix is read once and never made dense.
     groupby
-        Column of ``obs`` with the groups: of ``adata``, or of the modality or the MuData.
+        Column of ``obs`` with the groups; for a MuData, of the modality or of the MuData.
     groups
         Groups to rank genes for, or ``"all"``. Profiles are over all groups in any case.
     layer
@@ -70,12 +70,13 @@ def rank_specificity(
     n_genes
         Number of genes kept in the records; ``None``: all.
     key_added
-        Name of the result. A ranking of genes (of this function or scanpy's) that lies under it is
-        overwritten; nothing else is.
+        Name of the result. An existing ranking of genes (from this function or scanpy) with this
+        name is overwritten; anything else raises an error.
     copy
         Return a changed copy and leave ``adata`` as it is.
     use_raw
-        As in scanpy, but ``adata.raw`` is never read: ``True`` raises, and says how to pass it.
+        For compatibility with scanpy. ``adata.raw`` is never read: ``True`` raises an error that
+        explains how to pass its values.
 
     Returns
     -------
@@ -91,25 +92,25 @@ def rank_specificity(
     ``adata.varm[key_added + "_scores"]``
         Signed scores, genes × groups. A ``/`` in a group's name becomes ``|`` in the column's.
 
-    Where no file holds that, in the other forms that :func:`explain` tells of.
+    If these cannot be stored in a file, the alternative forms of :func:`explain` are used.
 
     Raises
     ------
     KeyError
         If the column or the layer does not exist.
     TypeError
-        If ``key_added`` is no text.
+        If ``key_added`` is not a string.
     ValueError
         If a group or number is not allowed, there is one group only, gene names repeat or are
         missing, values are NaN, infinite, negative or of different kinds, a MuData
-        needs a ``modality``, ``adata`` is a view of a file or was opened lazily, a name is one
-        that no file holds, or something else lies under ``key_added``. Nothing has been written
-        then.
+        needs a ``modality``, ``adata`` is a view of a file or was opened lazily, a name
+        cannot be stored in a file, or ``key_added`` names something else. Nothing is written in
+        these cases.
 
     Warns
     -----
     UserWarning
-        If the values are counts or without a logarithm, cells were normalised differently, or a
+        If the values are counts or have no logarithm, cells were normalised differently, or a
         group has a single cell.
 
     Examples

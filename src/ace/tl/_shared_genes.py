@@ -86,7 +86,7 @@ def _disguise(query: AnnData, reference: AnnData, n_shared: int) -> str:
     objects = {"query": query, "reference": reference}
     for name, other in (("query", "reference"), ("reference", "query")):
         wanted = set(objects[other].var_names)
-        for column, values in objects[name].var.items():  # also of columns that are there twice
+        for column, values in objects[name].var.items():  # also works for duplicate columns
             numbers = pd.api.types.is_numeric_dtype(values.dtype)
             if not numbers and values.astype(str).isin(wanted).sum() > max(FEW, 2 * n_shared):
                 return (
@@ -135,7 +135,7 @@ def variable_genes(sample: sp.csr_matrix, domains: pd.Series, n_top_genes: int) 
         warnings.simplefilter("ignore")
         chosen = sc.pp.highly_variable_genes(
             part,
-            n_top_genes=int(n_top_genes),  # scanpy takes no integer of NumPy
+            n_top_genes=int(n_top_genes),  # scanpy does not accept NumPy integers
             flavor="seurat",
             batch_key="domain" if several else None,
             inplace=False,

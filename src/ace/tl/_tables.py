@@ -33,7 +33,7 @@ class ExplanationTables:
         Base of the logarithm that the values are of; ``None``: they are of none, and log fold
         changes are NaN.
     n_genes
-        Number of genes in the records, best first; ``None``: all.
+        Number of top genes in the records; ``None``: all.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class ExplanationTables:
         self._genes = genes
         self._columns = columns
         self._unseen = np.setdiff1d(np.arange(len(genes)), columns)
-        # One string for each gene, which all records share.
+        # One string per gene, shared by all records.
         self._names = np.array([str(gene) for gene in genes], dtype=object)
         self._by_name = np.argsort(np.argsort(self._names))
         self._summary = summary
@@ -111,7 +111,7 @@ class ExplanationTables:
         return np.log2((up + PSEUDOCOUNT) / (down + PSEUDOCOUNT))
 
     def records(self) -> dict[str, dict[str, np.ndarray]]:
-        """Values by field, best gene first, of each record but the p values: there are none."""
+        """Values by field, best gene first, for each record except the p values."""
         return self._records
 
     def scores(self) -> pd.DataFrame:

@@ -213,8 +213,8 @@ class ACE(TrainedAce):
         accelerator
             Lightning's name of the hardware.
         devices
-            Lightning's choice of devices. Several (``devices=2, strategy="ddp"``) share each
-            minibatch; see :ref:`several-processes`.
+            Devices to train on, as in Lightning. With several (``devices=2, strategy="ddp"``),
+            each minibatch is split between them; see :ref:`several-processes`.
         train_size
             Fraction of the cells to train on; ``None`` for 0.9.
         validation_size
@@ -242,14 +242,14 @@ class ACE(TrainedAce):
             Further arguments of :class:`~ace.model.autoencoder.AceTrainingPlan`.
         **trainer_kwargs
             Passed on to :class:`scvi.train.Trainer`: ``enable_progress_bar``, ``callbacks``,
-            ``early_stopping_min_delta``, ``logger``, ``strategy``, ``ckpt_path`` (a checkpoint
-            of Lightning to resume from), …
+            ``early_stopping_min_delta``, ``logger``, ``strategy``, ``ckpt_path`` (a Lightning
+            checkpoint to resume from), …
 
         Raises
         ------
         RuntimeError
-            If the training diverges. After any error, and after Ctrl-C, the model is what it was
-            before the call.
+            If the training diverges. After any error, and after Ctrl-C, the model is restored to
+            its state before the call.
         ValueError
             If an argument is out of range, the matrix holds NaN or infinite values, batches are
             unknown, labels are without training cells, or early stopping is asked for without

@@ -107,7 +107,7 @@ class AceTrainingPlan(EpochPlan):
         return {"centroids": None if self.centroids is None else torch.tensor(self.centroids)}
 
     def go_on_from(self, progress: dict[str, Any]) -> None:
-        """Take up the centroids of a checkpoint."""
+        """Restore the centroids from a checkpoint."""
         centroids = progress["centroids"]
         self.centroids = None if centroids is None else centroids.cpu().numpy()
 

@@ -1,4 +1,4 @@
-"""What finds the clusters of the training cells while ACE is trained."""
+"""Cluster the training cells during the training of ACE."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ if TYPE_CHECKING:
 
 @dataclass
 class Recluster:
-    """Give centroids in the latent space as it is, and the cluster of each cell.
+    """Compute centroids in the current latent space, and the cluster of each cell.
 
     Parameters
     ----------
     model
-        The model that is trained.
+        The model being trained.
     reader
         Its matrix.
     cells
         Rows of the training cells.
     labels
-        Label of each cell; used if the clusters are the labels.
+        Label of each cell, used if ``n_clusters`` is ``None``.
     n_clusters
-        Number of clusters; ``None``: the labels, ``"auto"``: chosen at the first call.
+        Number of clusters; ``None`` to use the labels, ``"auto"`` to choose it at the first call.
     batch_size
-        Cells that are embedded at once.
+        Number of cells embedded at once.
     rng
-        Draws the cells that the first clusters are found on.
+        Draws the cells for the initial clustering.
     """
 
     model: ACE
@@ -50,7 +50,7 @@ class Recluster:
     rng: np.random.Generator
 
     def __call__(self, before: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-        """Move the clusters from the centroids ``before``, or find the first ones.
+        """Update the clusters, starting from the centroids ``before``, or find initial ones.
 
         Returns
         -------

@@ -61,13 +61,13 @@ class SetUpAce(LatentModel):
             If a column or the layer does not exist.
         ValueError
             If labels are missing, there are fewer than two classes, gene names are not unique,
-            cells hold values of different kinds, or ``adata`` is a view.
+            cells have values of different kinds, or ``adata`` is a view.
 
         Warns
         -----
         UserWarning
-            If the matrix holds counts (with or without decimals), values without a logarithm, or
-            cells that were normalised differently.
+            If the values are counts (with or without decimals) or have no logarithm, or if cells
+            were normalised differently.
         """
         setup_method_args = cls._get_setup_method_args(**locals())
         cls._check_matrix(adata, layer, batch_key, **kwargs)
@@ -111,8 +111,8 @@ class SetUpAce(LatentModel):
         Raises
         ------
         ValueError
-            If ``modalities`` does not name the modality of ``layer``, a modality does not hold all
-            cells of ``mdata`` in the same order, and as for :meth:`setup_anndata`.
+            If ``modalities`` does not name the modality of ``layer``, if a modality does not have
+            the same cells as ``mdata`` in the same order, or as in :meth:`setup_anndata`.
 
         Examples
         --------
@@ -163,7 +163,7 @@ class SetUpAce(LatentModel):
         batches: np.ndarray,
         labels: np.ndarray | None,
     ) -> None:
-        """Find out before the training what would fail in it or after it."""
+        """Raise before training for what would fail during or after it."""
         fewest = 3 if self._n_clusters == "auto" else int(self._n_clusters or 1)
         if len(split[0]) < fewest:
             raise ValueError(

@@ -153,13 +153,13 @@ class KRATOS(ClassifierModel):
             If the column or the layer does not exist.
         ValueError
             If labels are missing, there are fewer than two classes, gene names are not unique,
-            cells hold values of different kinds, or ``adata`` is a view.
+            cells have values of different kinds, or ``adata`` is a view.
 
         Warns
         -----
         UserWarning
-            If the matrix holds counts (with or without decimals), values without a logarithm, or
-            cells that were normalised differently.
+            If the values are counts (with or without decimals) or have no logarithm, or if cells
+            were normalised differently.
         """
         setup_method_args = cls._get_setup_method_args(**locals())
         cls._check_matrix(adata, layer, **kwargs)
@@ -202,8 +202,8 @@ class KRATOS(ClassifierModel):
         Raises
         ------
         ValueError
-            If ``modalities`` does not name the modality of ``layer``, a modality does not hold all
-            cells of ``mdata`` in the same order, and as for :meth:`setup_anndata`.
+            If ``modalities`` does not name the modality of ``layer``, if a modality does not have
+            the same cells as ``mdata`` in the same order, or as in :meth:`setup_anndata`.
 
         Examples
         --------
@@ -262,8 +262,8 @@ class KRATOS(ClassifierModel):
         accelerator
             Lightning's name of the hardware.
         devices
-            Lightning's choice of devices. Several (``devices=2, strategy="ddp"``) share each
-            minibatch; see :ref:`several-processes`.
+            Devices to train on, as in Lightning. With several (``devices=2, strategy="ddp"``),
+            each minibatch is split between them; see :ref:`several-processes`.
         train_size
             Fraction of the labelled cells to train on; ``None`` for 0.63 (70 % of the cells, of
             which a tenth is for validation, as published). Each class is split by itself.
@@ -291,14 +291,14 @@ class KRATOS(ClassifierModel):
             Further arguments of :class:`~ace.model.kratos.KratosTrainingPlan`.
         **trainer_kwargs
             Passed on to :class:`scvi.train.Trainer`: ``enable_progress_bar``, ``callbacks``,
-            ``early_stopping_min_delta``, ``logger``, ``strategy``, ``ckpt_path`` (a checkpoint
-            of Lightning to resume from), …
+            ``early_stopping_min_delta``, ``logger``, ``strategy``, ``ckpt_path`` (a Lightning
+            checkpoint to resume from), …
 
         Raises
         ------
         RuntimeError
-            If the training diverges. After any error, and after Ctrl-C, the model is what it was
-            before the call.
+            If the training diverges. After any error, and after Ctrl-C, the model is restored to
+            its state before the call.
         ValueError
             If an argument is out of range, the matrix holds NaN or infinite values, or early
             stopping is asked for without validation cells.

@@ -46,7 +46,7 @@ def default_weight(losses: Sequence[Loss], reference: Reference) -> float:
 
 
 def check_network(options: dict[str, Any]) -> None:
-    """Refuse networks whose encoder would be read wrongly.
+    """Raise for networks whose encoder cannot be read correctly.
 
     Raises
     ------
@@ -60,7 +60,7 @@ def check_network(options: dict[str, Any]) -> None:
 
 
 def check_target(target: Any) -> None:
-    """Refuse targets that there are not.
+    """Raise if the target does not exist.
 
     Raises
     ------
@@ -79,7 +79,7 @@ def check_choices(
     target: Any,
     n_blocks: int | None,
 ) -> None:
-    """Refuse what cannot mean anything; ``n_blocks`` dimensions are divided, if any.
+    """Raise if settings are invalid; ``n_blocks`` dimensions are divided, if any.
 
     Raises
     ------

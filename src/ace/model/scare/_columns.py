@@ -14,22 +14,22 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-#: Categories that an error names.
+#: Maximum number of categories in an error message.
 N_NAMED = 5
 
 
 def codes_of(obs: pd.DataFrame, column: str, categories: Any, n_obs: int) -> np.ndarray:
     """Position of each cell's value among the categories, -1 if unknown."""
-    if column.startswith("_scvi_"):  # one category, in a column that any model may have written
+    if column.startswith("_scvi_"):  # a single category; other models write such columns too
         return np.zeros(n_obs, dtype=np.int64)
-    if column not in obs:  # labels, which are not needed
+    if column not in obs:  # labels are optional
         return np.full(n_obs, -1)
     values = _columns.column_of(obs, column)
     return _columns.codes_of(values, categories, f"adata.obs[{column!r}]")
 
 
 def check_numbers(obs: pd.DataFrame, columns: Sequence[str], *, positive: bool = False) -> None:
-    """Refuse what the network could not compute with."""
+    """Raise if a column has values that the network cannot use."""
     for column in columns:
         try:
             values = obs[column].to_numpy(dtype=np.float64)
@@ -47,7 +47,7 @@ def check_categories(
     extend_categories: bool = False,
     **kwargs: Any,
 ) -> None:
-    """Find out before anything is written whether categories can be those of the model."""
+    """Check, before anything is written, that the categories fit those of the model."""
     registries = {} if source_registry is None else source_registry["field_registries"]
     known: dict[str, Any] = dict(
         registries.get(REGISTRY_KEYS.CAT_COVS_KEY, {})
@@ -89,7 +89,7 @@ def _kind(value: Any) -> str:
 
 
 def check_columns(obs: pd.DataFrame, columns: Sequence[str], labels_key: str | None) -> None:
-    """Find out before anything is written whether columns are there, and complete."""
+    """Check, before anything is written, that columns exist and have no missing values."""
     for column in columns:
         values = _columns.column_of(obs, column)
         n_missing = int((_columns.labels_of(values, f"adata.obs[{column!r}]").codes < 0).sum())

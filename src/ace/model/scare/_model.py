@@ -103,8 +103,8 @@ class SCARE(TrainedScare):
         published: ``"encoder_sum"``, the sum of the latent means, which constrains one direction;
         ``"encoder_norm"``, their squared norm; ``"decoder_sum"``, the sum over the genes of
         :math:`\log(1 + \mu)` of the decoder's means (which themselves add up to the cell's
-        total). Or a function from latent means ``(n_cells, n_latent)`` to ``(n_cells,)``; files
-        hold no code, so that it is passed again to :meth:`load`.
+        total). Or a function from latent means ``(n_cells, n_latent)`` to ``(n_cells,)``; it is
+        not saved with the model, so pass it again to :meth:`load`.
     transform
         How attributions are brought into [0, 1]: their squares or absolute values as shares of
         the cell's sum, ``"square_share"`` or ``"abs_share"``, or as published ``"abs_minmax"`` or
@@ -148,7 +148,7 @@ class SCARE(TrainedScare):
     KeyError
         If a column of ``var`` does not exist.
     TypeError
-        If the ground truth is of no known kind, or the model could not be saved with an argument.
+        If the type of the ground truth is not supported, or an argument cannot be saved.
 
     Examples
     --------
@@ -298,8 +298,8 @@ class SCARE(TrainedScare):
         accelerator
             Lightning's name of the hardware.
         devices
-            Lightning's choice of devices. Several (``devices=2, strategy="ddp"``) share each
-            minibatch; see :ref:`several-processes`.
+            Devices to train on, as in Lightning. With several (``devices=2, strategy="ddp"``),
+            each minibatch is split between them; see :ref:`several-processes`.
         train_size
             Fraction of the cells to train on; ``None`` for 0.9.
         validation_size
@@ -327,14 +327,14 @@ class SCARE(TrainedScare):
             them with early stopping), ``lr``, …
         **trainer_kwargs
             Passed on to :class:`scvi.train.Trainer`: ``enable_progress_bar``, ``callbacks``,
-            ``early_stopping_min_delta``, ``logger``, ``strategy``, ``ckpt_path`` (a checkpoint
-            of Lightning to resume from), …
+            ``early_stopping_min_delta``, ``logger``, ``strategy``, ``ckpt_path`` (a Lightning
+            checkpoint to resume from), …
 
         Raises
         ------
         RuntimeError
-            If the training diverges. After any error, and after Ctrl-C, the model is what it was
-            before the call.
+            If the training diverges. After any error, and after Ctrl-C, the model is restored to
+            its state before the call.
         ValueError
             If an argument is out of range, the matrix holds negative, NaN or infinite values, a
             category is unknown, or early stopping is asked for without validation cells.

@@ -87,7 +87,7 @@ class SetUpScare(LatentModel, BaseMinifiedModeModelClass):
         Warns
         -----
         UserWarning
-            If the matrix holds no whole numbers.
+            If the values are not whole numbers.
         """
         setup_method_args = cls._get_setup_method_args(**locals())
         cls._check_matrix(adata, layer, batch_key, **kwargs)
@@ -157,8 +157,8 @@ class SetUpScare(LatentModel, BaseMinifiedModeModelClass):
         Raises
         ------
         ValueError
-            If ``modalities`` does not name the modality of ``layer``, a modality does not hold all
-            cells of ``mdata`` in the same order, and as for :meth:`setup_anndata`.
+            If ``modalities`` does not name the modality of ``layer``, if a modality does not have
+            the same cells as ``mdata`` in the same order, or as in :meth:`setup_anndata`.
 
         Examples
         --------
@@ -338,7 +338,7 @@ class SetUpScare(LatentModel, BaseMinifiedModeModelClass):
         """Counts and ``obs`` of cells, as a model that reads by position needs them."""
         reader = self._reader(adata)
         part = reader.rows(np.arange(len(reader)))
-        # scvi-tools judges matrices only, no sparse arrays.
+        # scvi-tools checks sparse matrices only, not sparse arrays.
         x = csr_matrix(part) if issparse(part) else np.asarray(part)
         copied = AnnData(x, obs=cells.obs.copy(), var=pd.DataFrame(index=self._feature_names))
         if self.input_layer is not None:

@@ -1,4 +1,4 @@
-"""What a trained SCARE is asked for as scvi-tools' models are."""
+"""Methods of a trained SCARE that scvi-tools' models have too."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class TrainedScare(RNASeqMixin, VAEMixin, ArchesMixin, ExplainedScare):
-    """The side of :class:`~ace.model.SCARE` that needs no training of its own."""
+    """Methods of :class:`~ace.model.SCARE` for trained models."""
 
     def get_latent_representation(  # type: ignore[override]
         self,
@@ -48,7 +48,7 @@ class TrainedScare(RNASeqMixin, VAEMixin, ArchesMixin, ExplainedScare):
         give_mean
             Give the mean of the posterior, not a sample of it.
         mc_samples
-            Unused; for the likes of :class:`scvi.model.SCVI`.
+            Ignored; for compatibility with :class:`scvi.model.SCVI`.
         batch_size
             Cells in a minibatch; ``None`` for ``scvi.settings.batch_size``.
         return_dist
@@ -110,7 +110,7 @@ class TrainedScare(RNASeqMixin, VAEMixin, ArchesMixin, ExplainedScare):
     ) -> Self:
         """Load a saved model.
 
-        Nothing in its files is executed, unless ``allow_pickle`` is set.
+        Loading executes no code from the files, unless ``allow_pickle`` is set.
 
         Parameters
         ----------
@@ -122,8 +122,8 @@ class TrainedScare(RNASeqMixin, VAEMixin, ArchesMixin, ExplainedScare):
         *args
             As in :meth:`ace.model.KRATOS.load`: ``accelerator``, ``device``, ``prefix``.
         target
-            The function that the model was made with, if its ``target`` was one: files hold no
-            code. It is needed to train the model and for attributions.
+            The function that was the model's ``target``, which is not saved in files. It is
+            needed to train the model and to compute attributions.
         **kwargs
             As in :meth:`ace.model.KRATOS.load`: ``allow_pickle``, …
 
@@ -134,10 +134,10 @@ class TrainedScare(RNASeqMixin, VAEMixin, ArchesMixin, ExplainedScare):
         Raises
         ------
         ValueError
-            If the model was not made with a function as its ``target``, and as in
+            If the model's ``target`` is not a function, or as in
             :meth:`ace.model.KRATOS.load`.
         TypeError
-            If ``target`` is no function.
+            If ``target`` is not a function.
         """
         if target is not None and not callable(target):
             raise TypeError(f"target must be the function of the model, got {target!r}.")
@@ -148,7 +148,7 @@ class TrainedScare(RNASeqMixin, VAEMixin, ArchesMixin, ExplainedScare):
         return model
 
     def _take_target(self, target: Callable[[Tensor], Tensor]) -> None:
-        """Put a function in the place of the one that is not in a file."""
+        """Set the function used as target, which is not saved in files."""
         if not callable(self._settings.target):
             raise ValueError(
                 f"the model was made with target={self._settings.target!r}: leave target out."
@@ -184,8 +184,8 @@ class TrainedScare(RNASeqMixin, VAEMixin, ArchesMixin, ExplainedScare):
             If ``adata`` lacks columns that the model reads.
         ValueError
             If genes are missing, values are of another kind than those of the reference, or
-            batches are of another type than those of the model: names where it has numbers, for
-            example.
+            batches are of another type than those of the model, such as strings instead of
+            numbers.
         """
         with warnings.catch_warnings(), _compat.unchanged_on_error(cls, adata):
             # It compares positions, while registration and reading go by name.
@@ -198,7 +198,7 @@ class TrainedScare(RNASeqMixin, VAEMixin, ArchesMixin, ExplainedScare):
     def prepare_query_anndata(
         cls, adata: AnnData, reference_model: Any, *args: Any, **kwargs: Any
     ) -> AnnData | pd.Index | None:
-        """Bring cells into the genes of a model, for methods that read by position.
+        """Reorder cells to the genes of a model, for methods that match genes by position.
 
         See :meth:`scvi.model.base.ArchesMixin.prepare_query_anndata`. The methods of this class
         do not need it: they find genes by name.
@@ -211,7 +211,7 @@ class TrainedScare(RNASeqMixin, VAEMixin, ArchesMixin, ExplainedScare):
     def prepare_query_mudata(
         cls, mdata: MuData, reference_model: Any, *args: Any, **kwargs: Any
     ) -> MuData | dict[str, pd.Index] | None:
-        """Bring cells into the genes of a model, for methods that read by position.
+        """Reorder cells to the genes of a model, for methods that match genes by position.
 
         See :meth:`scvi.model.base.ArchesMixin.prepare_query_mudata`.
         """
@@ -221,5 +221,5 @@ class TrainedScare(RNASeqMixin, VAEMixin, ArchesMixin, ExplainedScare):
 
     @classmethod
     def _as_model(cls, model: Any) -> Any:
-        """Load a model that is given as its folder."""
+        """Load a model from a folder, if a path is given."""
         return cls.load(model, adata=False) if isinstance(model, str | PathLike) else model

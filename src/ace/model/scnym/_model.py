@@ -114,7 +114,7 @@ class SCNYM(UsingScnym):
         self.split_fingerprint_: str | None = None
         self.temperature_ = 1.0
         self.novelty_threshold_: float | None = None
-        #: Whether temperature and novelty are those of the present weights.
+        #: Whether temperature and novelty belong to the current weights.
         n_columns = max(1, len(self.domain_keys))
         with seeded(self.random_state_):
             self.module = self._module_cls(
@@ -184,8 +184,8 @@ class SCNYM(UsingScnym):
         accelerator
             Lightning's name of the hardware.
         devices
-            Lightning's choice of devices. Several (``devices=2, strategy="ddp"``) share each
-            minibatch; see :ref:`several-processes`.
+            Devices to train on, as in Lightning. With several (``devices=2, strategy="ddp"``),
+            each minibatch is split between them; see :ref:`several-processes`.
         train_size
             Fraction of the labelled cells to train on; ``None`` for 0.9. Each class is split by
             itself.
@@ -210,21 +210,21 @@ class SCNYM(UsingScnym):
             Settings of :class:`~ace.model.scnym.Recipe` that replace the preset's.
         **trainer_kwargs
             Passed on to :class:`scvi.train.Trainer`: ``enable_progress_bar``, ``callbacks``,
-            ``early_stopping_min_delta``, ``logger``, ``strategy``, ``ckpt_path`` (a checkpoint
-            of Lightning to resume from), …
+            ``early_stopping_min_delta``, ``logger``, ``strategy``, ``ckpt_path`` (a Lightning
+            checkpoint to resume from), …
 
         Raises
         ------
         RuntimeError
-            If the training diverges. After any error, and after Ctrl-C, the model is what it was
-            before the call.
+            If the training diverges. After any error, and after Ctrl-C, the model is restored to
+            its state before the call.
         ValueError
             If an argument is out of range, the matrix holds NaN or infinite values, a class has
             no training cell, labels were renamed after the set-up, a minibatch has one labelled
-            cell where batch normalisation needs two, or early stopping is asked for without
+            cell where batch normalisation needs two, or early stopping is enabled without
             validation cells.
         TypeError
-            If ``plan_kwargs`` has settings that there are not.
+            If ``plan_kwargs`` has unknown settings.
         """
         check_training(
             max_epochs=max_epochs,
@@ -249,7 +249,7 @@ class SCNYM(UsingScnym):
         if not (recipe.mixmatch or recipe.adversary_weight):
             unlabelled = unlabelled[:0]  # nothing is learned from them
         self._check_cells(labels, split, unlabelled)
-        # Without a teacher the network itself, in training, says what the unlabelled cells are.
+        # Without a teacher, the network itself, in training mode, labels the unlabelled cells.
         asked = recipe.teacher_decay is None and (
             recipe.mixmatch or recipe.adversary_confident_only
         )
@@ -312,7 +312,7 @@ class SCNYM(UsingScnym):
             self._calibrate(reader, labels, batch_size)
 
     def _check_minibatches(self, sizes: dict[str, int], batch_size: int) -> None:
-        """Find out before the training whether a single cell would have to be normalised."""
+        """Raise if a minibatch would have a single cell, which batch normalisation cannot use."""
         if not any(isinstance(part, nn.BatchNorm1d) for part in self.module.modules()):
             return
         for kind, size in sizes.items():
@@ -327,7 +327,7 @@ class SCNYM(UsingScnym):
     def _check_cells(
         self, labels: np.ndarray, split: tuple[np.ndarray, ...], unlabelled: np.ndarray
     ) -> None:
-        """Find out before the training whether there is something to learn from."""
+        """Raise before training if there is nothing to learn from."""
         if not len(split[0]) and not len(unlabelled):
             raise ValueError(
                 "no cell has a label, and this preset learns nothing from cells without: train "

@@ -91,11 +91,11 @@ class ScnymTrainingPlan(EpochPlan):
             self.teacher = copy.deepcopy(module).eval().requires_grad_(False)
 
     def progress(self) -> dict[str, Any]:
-        """Steps done, for a checkpoint: the ramps go by them."""
+        """Return the number of steps, which the ramps depend on, for a checkpoint."""
         return {"steps_done": self._steps_done}
 
     def go_on_from(self, progress: dict[str, Any]) -> None:
-        """Take up the ramps where the checkpoint left them."""
+        """Restore the state of the ramps from a checkpoint."""
         self._steps_done = progress["steps_done"]
 
     def train(self, mode: bool = True) -> ScnymTrainingPlan:

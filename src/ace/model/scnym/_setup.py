@@ -89,13 +89,13 @@ class SetUpScnym(ClassifierModel):
             If a column or the layer does not exist.
         ValueError
             If labels or domains are missing, there are fewer than two classes, gene names are not
-            unique, cells hold values of different kinds, or ``adata`` is a view.
+            unique, cells have values of different kinds, or ``adata`` is a view.
 
         Warns
         -----
         UserWarning
-            If the matrix holds counts (with or without decimals), values without a logarithm, or
-            cells that were normalised differently.
+            If the values are counts (with or without decimals) or have no logarithm, or if cells
+            were normalised differently.
         """
         setup_method_args = cls._get_setup_method_args(**locals())
         cls._check_matrix(adata, layer, domain_key, **kwargs)
@@ -143,8 +143,8 @@ class SetUpScnym(ClassifierModel):
         Raises
         ------
         ValueError
-            If ``modalities`` does not name the modality of ``layer``, a modality does not hold all
-            cells of ``mdata`` in the same order, and as for :meth:`setup_anndata`.
+            If ``modalities`` does not name the modality of ``layer``, if a modality does not have
+            the same cells as ``mdata`` in the same order, or as in :meth:`setup_anndata`.
 
         Examples
         --------

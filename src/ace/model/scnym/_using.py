@@ -268,8 +268,8 @@ class UsingScnym(SetUpScnym):
         RuntimeError
             If the model is not trained, or was saved before the novelty was fitted.
         ValueError
-            If genes are missing, or the matrix holds NaN or infinite values, or values of another
-            kind than those that the model was trained on.
+            If genes are missing, or values are NaN, infinite, or of another kind than those that
+            the model was trained on.
         """
         self._require_trained()
         if self.is_unfinished_:
