@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import ace
-from ace import _checks
+from ace import _value_checks
 from ace._kinds import Values
 from ace._matrix import all_finite
 from ace._values import MOST_CELLS, claimed_base, describe
@@ -162,7 +162,7 @@ def test_cells_of_two_kinds_are_noticed_wherever_they_are(first, second, share, 
     found = describe(both)
     assert (found.kind, found.certain) == ("mixed", True)
     with pytest.raises(ValueError, match=r"values of different kinds: .* in rows such as \d+"):
-        _checks.values_of(both, None)
+        _value_checks.values_of(both, None)
 
 
 def test_one_kind_normalised_in_two_ways(counts):
@@ -170,7 +170,7 @@ def test_one_kind_normalised_in_two_ways(counts):
     found = describe(sp.vstack(halves))
     assert (found.kind, found.total) == ("log-normalised", None)
     with pytest.warns(UserWarning, match=r"not normalised alike: .*near 1e\+04.*near 1e\+06"):
-        _checks.warn_unless_log(found, None)
+        _value_checks.warn_unless_log(found, None)
     plain = describe(sp.vstack([logged(normalised(counts[:350])), logged(counts[350:])]))
     assert plain.detail.endswith("% of the cells were not normalised")
 

@@ -11,7 +11,7 @@ import torch
 from scvi import REGISTRY_KEYS, settings
 from scvi.data import AnnDataManager
 
-from ace import _checks, _columns, _compat
+from ace import _checks, _columns, _compat, _value_checks
 from ace._kinds import Values
 from ace._listed import listed
 from ace._objects import annotated, is_mudata
@@ -218,11 +218,11 @@ class GeneModel(SavableModel):
     ) -> None:
         """Compare values with those of training, or with what the model expects."""
         if trained is not None:
-            _checks.same_values(Values(**trained), seen, layer, cls.__name__)
+            _value_checks.same_values(Values(**trained), seen, layer, cls.__name__)
         elif cls._expects_counts:
-            _checks.warn_unless_counts(seen, layer, cls.__name__)
+            _value_checks.warn_unless_counts(seen, layer, cls.__name__)
         else:
-            _checks.warn_unless_log(seen, layer)
+            _value_checks.warn_unless_log(seen, layer)
 
     @staticmethod
     def _rows(indices: Sequence[int] | np.ndarray | None, n_obs: int) -> np.ndarray:

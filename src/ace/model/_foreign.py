@@ -15,7 +15,7 @@ from scipy.sparse import csr_matrix, issparse
 from scvi import REGISTRY_KEYS
 from scvi.model.base import BaseModelClass
 
-from ace import _checks, _columns
+from ace import _checks, _columns, _value_checks
 from ace._listed import listed
 from ace._matrix import LogCounts, read_rows
 from ace._threads import seeded
@@ -128,7 +128,7 @@ class ForeignModel:
         matrix = _checks.matrix_of(adata, self.input_layer)
         own = _values_of(model.adata, self.input_layer, self.genes)
         seen = own if adata is model.adata else _values_of(adata, self.input_layer, self.genes)
-        _checks.same_values(own, seen, self.input_layer, self.name)
+        _value_checks.same_values(own, seen, self.input_layer, self.name)
         is_counts = own.is_linear
         #: What is explained, all genes of ``adata``: log-normalised counts, or values as they are.
         self.matrix = LogCounts(matrix, self.columns, TARGET) if is_counts else matrix
@@ -392,7 +392,7 @@ def _require_encoder(model: Any, name: str) -> None:
 
 def _values_of(adata: AnnData, layer: str | None, genes: Sequence[str]) -> Values:
     """Detect the kind of values of an object, over the genes of a model."""
-    return _checks.values_of(
+    return _value_checks.values_of(
         _checks.matrix_of(adata, layer),
         layer,
         base=claimed_base(adata, layer),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.sparse import issparse
 
-from ace import _checks
+from ace import _checks, _value_checks
 from ace._matrix import in_memory, read_rows
 from ace._values import claimed_base
 
@@ -62,7 +62,7 @@ class MatrixReader:
 
     def values(self, groups: np.ndarray | None = None) -> Values:
         """Detect the kind of values; cells are sampled from each of ``groups`` (codes)."""
-        return _checks.values_of(
+        return _value_checks.values_of(
             self.matrix,
             self.layer,
             base=claimed_base(self._adata, self.layer),

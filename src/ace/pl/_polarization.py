@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from ace import _checks
+from ace import _checks, _value_checks
 from ace._columns import labels_of
 from ace._fssf_keys import DEFAULT_FSSF_KEY, FssfKeys
 from ace._listed import listed
@@ -200,7 +200,7 @@ def _score(
     _checks.unique_genes(adata)
     columns = _checks.known_genes(genes, adata.var_names, "adata")
     matrix = _checks.matrix_of(adata, layer)
-    if _checks.values_of(matrix, layer, base=claimed_base(adata, layer)).is_linear:
+    if _value_checks.values_of(matrix, layer, base=claimed_base(adata, layer)).is_linear:
         matrix = LogCounts(matrix, np.arange(adata.n_vars), _TARGET)
     part = read_rows(matrix, rows, columns)
     values = np.asarray(part.toarray() if hasattr(part, "toarray") else part, dtype=np.float64)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from ace import _checks, _storable
+from ace import _checks, _storable, _value_checks
 from ace._keys import DEFAULT_KEY, ExplanationKeys, pair_name, storable
 from ace._matrix import LogCounts, summarise
 from ace._objects import cells_of
@@ -285,9 +285,9 @@ def _explain(
         raise ValueError("per_cell=True needs one reference, 'rest' or a group, not 'each'.")
     matrix = matrix_of(model, adata, layer)
     base = claimed_base(adata, layer)
-    values = _checks.values_of(matrix, layer, base=base, groups=codes)
+    values = _value_checks.values_of(matrix, layer, base=base, groups=codes)
     if model is None:
-        _checks.warn_unless_log(values, layer)
+        _value_checks.warn_unless_log(values, layer)
     summary = summarise(matrix, codes, len(names))
     _checks.finite(summary.mean, adata.var_names, layer)
     _checks.warn_of_single_cells(summary.counts[asked], [names[group] for group in asked])

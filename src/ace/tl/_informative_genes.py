@@ -11,7 +11,7 @@ import scipy.sparse as sp
 from sklearn.feature_selection import mutual_info_classif
 from sklearn.metrics import mutual_info_score
 
-from ace import _checks, _storable
+from ace import _checks, _storable, _value_checks
 from ace._keys import require_free, storable
 from ace._listed import listed
 from ace._matrix import LogCounts, read_rows
@@ -135,7 +135,7 @@ def informative_genes(
         _storable.groups(names, within)
         _checks.distinct([storable(n) for n in names], names)
     matrix = _checks.matrix_of(adata, layer)
-    values = _checks.values_of(matrix, layer, base=claimed_base(adata, layer), groups=codes)
+    values = _value_checks.values_of(matrix, layer, base=claimed_base(adata, layer), groups=codes)
     if values.is_linear:
         matrix = LogCounts(matrix, np.arange(adata.n_vars), TARGET)
 

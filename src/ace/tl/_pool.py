@@ -12,7 +12,7 @@ import scipy.sparse as sp
 from anndata import AnnData
 from anndata.utils import make_index_unique
 
-from ace import _checks, _columns, _storable
+from ace import _checks, _columns, _storable, _value_checks
 from ace._keys import storable
 from ace._listed import listed
 from ace._matrix import CHUNK_VALUES, read_rows
@@ -75,8 +75,8 @@ def pool_cells(
     for (name, adata), matrix, own in zip(objects.items(), matrices, domains, strict=True):
         batch = own.agg(" ".join, axis=1).factorize()[0] if domain_key else None
         base = claimed_base(adata, layer)
-        values = _checks.values_of(matrix, layer, name=name, base=base, groups=batch)
-        _checks.log_normalised(values, name, layer)
+        values = _value_checks.values_of(matrix, layer, name=name, base=base, groups=batch)
+        _value_checks.log_normalised(values, name, layer)
     labels = _labels(
         query if reference is None else reference,
         labels_key,

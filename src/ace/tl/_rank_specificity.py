@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from ace import _checks, _storable
+from ace import _checks, _storable, _value_checks
 from ace._keys import DIAGNOSTICS, ExplanationKeys, storable
 from ace._matrix import summarise
 from ace._objects import cells_of
@@ -155,11 +155,11 @@ def _rank(
         )
     matrix = _checks.matrix_of(adata, layer)
     base = claimed_base(adata, layer)
-    values = _checks.values_of(matrix, layer, base=base, groups=codes)
-    _checks.warn_unless_log(values, layer)
+    values = _value_checks.values_of(matrix, layer, base=base, groups=codes)
+    _value_checks.warn_unless_log(values, layer)
     summary = summarise(matrix, codes, len(names))
     _checks.finite(summary.mean, adata.var_names, layer)
-    _checks.not_negative(values, summary.mean, layer)
+    _value_checks.not_negative(values, summary.mean, layer)
     _checks.warn_of_single_cells(summary.counts[chosen], fields)
 
     every = np.arange(adata.n_vars)
