@@ -295,13 +295,7 @@ def _multiples(cells: SampledCells, way: tuple[str, float | None, Undo]) -> Valu
     totals = cells.totals(undo)
     total = _total(totals)
     if kind == "log":
-        values = undo(cells.data)
-        small = values < LARGEST_MULTIPLE
-        values = np.where(small, values, 0)  # infinite values have no distance to a whole number
-        near = cells.count(small & (np.abs(values - np.rint(values)) < TOLERANCE))
-        # One count is 1 there; 10 000 over a cell's total may be another whole number by chance.
-        one = np.abs(np.minimum.reduceat(undo(cells.data), cells.starts) - 1) < TOLERANCE
-        plain = one & (near >= 0.95 * np.maximum(cells.count(small), 1))
+        plain = _hold_counts(cells, undo)
         if total is None and plain.mean() > 0.95:
             return Values("log counts", base=base)
         return Values("log-normalised", total=total, base=base, detail=_uneven(totals, plain))
@@ -315,6 +309,20 @@ def _multiples(cells: SampledCells, way: tuple[str, float | None, Undo]) -> Valu
     if np.quantile(cells.low, 0.9) < 1 + TOLERANCE:
         return Values("decimal counts")
     return Values("normalised", certain=False)
+
+
+def _hold_counts(cells: SampledCells, undo: Undo) -> np.ndarray:
+    """Which cells hold counts that were not normalised, once the logarithm is undone."""
+    values = undo(cells.data)
+    small = values < LARGEST_MULTIPLE
+    values = np.where(small, values, 0)  # infinite values are not near any whole number
+    number = np.maximum(cells.count(small), 1)
+    whole = cells.count(small & (np.abs(values - np.rint(values)) < TOLERANCE)) >= 0.95 * number
+    # A normalised cell may have a factor that is a whole number: all its values are multiples.
+    lowest = np.minimum.reduceat(undo(cells.data), cells.starts)
+    ratio = values / lowest[cells.row]
+    multiple = cells.count(small & (np.abs(ratio - np.rint(ratio)) < TOLERANCE)) >= 0.95 * number
+    return whole & ((lowest < 1 + TOLERANCE) | ~multiple)
 
 
 def _judge_totals(cells: SampledCells, bases: list[float]) -> Values:
