@@ -242,7 +242,7 @@ def finite(means: np.ndarray, genes: pd.Index, layer: str | None) -> None:
     if bad.any():
         raise ValueError(
             f"{where} has NaN or infinite values in {int(bad.sum())} genes, such as "
-            f"{listed(genes[bad][:3])}. Leave these genes out, or mend the values."
+            f"{listed(genes[bad][:3])}. Leave these genes out, or fix the values."
         )
     bad = (np.abs(means) > LARGEST).any(0)
     if bad.any():

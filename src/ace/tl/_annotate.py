@@ -165,7 +165,7 @@ def annotate(
         If values may not be log-normalised, totals of the cells show that they were normalised
         differently, more than half of the shorter list of genes is lost or fewer than 100 are
         shared, cells of the reference have no label, a label looks like the lack of one, or there
-        are too few labelled cells to hold some out that tell how sure to be.
+        are too few labelled cells to hold some out to calibrate the confidence.
 
     See Also
     --------

@@ -243,7 +243,7 @@ def _finite(x: sp.csr_matrix, genes: pd.Index, layer: str | None) -> None:
         where = "X" if layer is None else f"layer {layer!r}"
         raise ValueError(
             f"{where} has NaN or infinite values in {len(bad)} genes, such as "
-            f"{listed(genes[bad[:3]])}. Leave these genes out, or mend the values."
+            f"{listed(genes[bad[:3]])}. Leave these genes out, or fix the values."
         )
 
 
