@@ -400,10 +400,6 @@ def _values_of(adata: AnnData, layer: str | None, genes: Sequence[str]) -> Value
     )
 
 
-def _place(layer: str | None) -> str:
-    return ".X" if layer is None else f".layers[{layer!r}]"
-
-
 def _dense(part: Any) -> np.ndarray:
     dense = part.toarray() if hasattr(part, "toarray") else np.asarray(part)
     return np.ascontiguousarray(dense, dtype=np.float32)
