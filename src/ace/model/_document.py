@@ -115,7 +115,8 @@ def _encode_scalar(value: Any, where: str, arrays: dict[str, np.ndarray]) -> Any
     if value is pd.NA or value is pd.NaT:
         return {TAG: "missing", "value": "NA" if value is pd.NA else "NaT"}
     if isinstance(value, np.str_):
-        return {TAG: "numpy", "dtype": "str", "value": str(value)}
+        # str(value) drops NUL characters at the end.
+        return {TAG: "numpy", "dtype": "str", "value": str.__str__(value)}
     if isinstance(value, np.generic) and value.dtype.kind in _NUMBERS + _TIMES:
         return _tagged("numpy", where, arrays, dtype=value.dtype.str, value=np.array([value]))
     if isinstance(value, pd.Timestamp | pd.Timedelta):
