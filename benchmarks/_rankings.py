@@ -103,7 +103,7 @@ def rankings() -> dict[str, Ranking]:
     # Minutes of training: asked for by name, and with the default method only. Of our models
     # they need nothing but the reader.
     with_scvi = code_key(
-        "explain", "nn", "tl", files=("_rankings.py", "../src/ace/model/_foreign.py")
+        "explain", "nn", "tl", files=("_rankings.py", "../src/ace/model/adapter/_foreign.py")
     )
     found += [
         Ranking(

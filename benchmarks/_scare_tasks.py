@@ -67,7 +67,13 @@ QUICK = (OURS, PLAIN, "published, random_projection", SCVI, ALONE)
 #: What of the package a row depends on besides SCARE itself.
 BENEATH = tuple(
     f"../src/ace/{name}.py"
-    for name in ("model/_plan", "model/_training", "model/_loaders", "tl/_fssf", "tl/_swaps")
+    for name in (
+        "model/training/_plan",
+        "model/training/_training",
+        "model/training/_loaders",
+        "tl/_fssf",
+        "tl/_swaps",
+    )
 )
 BY_TYPE, OF_ALL = f"{OURS}, genes by type", f"{OURS}, genes of all"
 SCANVI = "SCANVI, time as label"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from inspect import cleandoc
+from textwrap import dedent
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
@@ -12,7 +13,9 @@ T = TypeVar("T")
 
 
 def doc_params(**texts: str) -> Callable[[T], T]:
-    """Replace ``{name}`` in a docstring by a text, a decorator.
+    """Replace ``{name}`` in a docstring by a text.
+
+    Used as a decorator.
 
     A placeholder stands alone on its line, without indentation of its own, and its text may hold
     several parameters. Other braces, as in equations, are left as they are.
@@ -26,24 +29,6 @@ def doc_params(**texts: str) -> Callable[[T], T]:
     ------
     ValueError
         If the docstring has no such placeholder.
-
-    Examples
-    --------
-    >>> @doc_params(size="size\\n    Number of cells.")
-    ... def draw(size: int) -> None:
-    ...     '''Draw cells.
-    ...
-    ...     Parameters
-    ...     ----------
-    ...     {size}
-    ...     '''
-    >>> print(draw.__doc__)
-    Draw cells.
-    <BLANKLINE>
-    Parameters
-    ----------
-    size
-        Number of cells.
     """
 
     def decorate(documented: T) -> T:
@@ -55,7 +40,9 @@ def doc_params(**texts: str) -> Callable[[T], T]:
             lines = text.split("\n")
             if placeholder not in lines:
                 raise ValueError(f"the docstring has no line {placeholder!r}.")
-            text = "\n".join(cleandoc(replacement) if ln == placeholder else ln for ln in lines)
+            text = "\n".join(
+                dedent(replacement).strip() if ln == placeholder else ln for ln in lines
+            )
         documented.__doc__ = text
         return documented
 

@@ -226,7 +226,7 @@ def test_labels_are_not_needed(case: ModelCase, model: Any, query: AnnData) -> N
 def test_only_minibatches_become_dense(
     case: ModelCase, adata: AnnData, query: AnnData, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from ace.model._reader import MatrixReader
+    from ace.model.base._reader import MatrixReader
 
     sizes = []
     dense = MatrixReader.dense

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ace.model import _model_file
+from ace.model.saving import _model_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable

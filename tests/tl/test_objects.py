@@ -146,7 +146,7 @@ def test_view_of_a_file_is_refused_before_the_work(
     rna.write_h5ad(tmp_path / "cells.h5ad")
     view = ad.read_h5ad(tmp_path / "cells.h5ad", backed="r")[:300]
     before = state(view)
-    for module in ("ace._matrix", "ace.tl._explain", "ace.model._reader"):
+    for module in ("ace._matrix", "ace.tl._explain", "ace.model.base._reader"):
         for read in ("read_rows", "summarise"):
             monkeypatch.setattr(f"{module}.{read}", _no_work, raising=False)
     with pytest.raises(ValueError, match=r"view of an AnnData on disk.*to_memory\(\)"):

@@ -183,8 +183,8 @@ def fssf(
         _check_subclusters(given, subclusters, codes, names)
 
     # scvi-tools takes seconds to import: only this call waits for it.
-    from ace.model._encoder import Encoder
-    from ace.model._swapped_cells import SwappedCells
+    from ace.model.adapter._encoder import Encoder
+    from ace.model.adapter._swapped_cells import SwappedCells
 
     encoder = Encoder(model, adata)
     sets = _gene_sets(adata, genes, encoder.genes, names)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
     from ace.explain import GroupScorer
-    from ace.model._foreign import ForeignModel
+    from ace.model.adapter._foreign import ForeignModel
 
 logger = logging.getLogger(__name__)
 
@@ -158,7 +158,7 @@ def readable(model: Any, adata: AnnData) -> Any:
     if not hasattr(model, "module"):
         raise _checks.not_a_model(model)
     # scvi-tools takes seconds to import: only a model of it waits for that.
-    from ace.model._foreign import ForeignModel
+    from ace.model.adapter._foreign import ForeignModel
 
     return ForeignModel(model, adata)
 

@@ -8,7 +8,7 @@ import pytest
 from scipy import sparse
 from scvi import REGISTRY_KEYS
 
-from ace.model._reader import MatrixReader
+from ace.model.base._reader import MatrixReader
 from ace.model.scnym._loader import LabelledAndUnlabelled, class_shares, cycle
 
 

@@ -10,16 +10,16 @@ from scvi.train import TrainRunner
 
 from ace import _checks, _compat
 from ace._threads import seeded
-from ace.model._all_or_nothing import all_or_nothing
-from ace.model._fit import check_training, plan_options
-from ace.model._loaders import SplitCells
-from ace.model._scaling import SCALES, learn_scale, scaled_moments
-from ace.model._training import resolve_seed
 from ace.model.autoencoder._clusters import Clusters
 from ace.model.autoencoder._module import AceModule
 from ace.model.autoencoder._plan import AceTrainingPlan
 from ace.model.autoencoder._recluster import Recluster
 from ace.model.autoencoder._using import TrainedAce
+from ace.model.base._scaling import SCALES, learn_scale, scaled_moments
+from ace.model.training._fit import check_training, plan_options
+from ace.model.training._loaders import SplitCells
+from ace.model.training._training import resolve_seed
+from ace.model.training._transaction import all_or_nothing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from mudata import MuData
 
-    from ace.model._reader import MatrixReader
+    from ace.model.base._reader import MatrixReader
 
 #: Passes over the cells, up to 20 000 of them, and the least number of steps.
 MAX_EPOCHS = 30

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from scvi import REGISTRY_KEYS
 
-from ace.model._plan import EpochPlan
+from ace.model.training._plan import EpochPlan
 
 if TYPE_CHECKING:
     import numpy as np

@@ -15,8 +15,8 @@ from ace.model.autoencoder._clusters import (
 )
 
 if TYPE_CHECKING:
-    from ace.model._reader import MatrixReader
     from ace.model.autoencoder._model import ACE
+    from ace.model.base._reader import MatrixReader
 
 
 @dataclass

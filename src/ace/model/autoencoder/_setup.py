@@ -9,7 +9,7 @@ from scvi import REGISTRY_KEYS
 from scvi.utils import setup_anndata_dsp
 
 from ace._listed import listed
-from ace.model._fields import (
+from ace.model.base._fields import (
     BatchField,
     GenesField,
     GroupsField,
@@ -17,7 +17,7 @@ from ace.model._fields import (
     MuDataGenesField,
     MuDataGroupsField,
 )
-from ace.model._latent import LatentModel
+from ace.model.base._latent import LatentModel
 
 if TYPE_CHECKING:
     from anndata import AnnData

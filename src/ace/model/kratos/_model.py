@@ -11,15 +11,15 @@ from scvi.utils import setup_anndata_dsp
 
 from ace import _checks, _compat
 from ace._threads import seeded
-from ace.model._all_or_nothing import all_or_nothing
-from ace.model._classifier import ClassifierModel
-from ace.model._fields import GenesField, LabelsField, MuDataGenesField, MuDataLabelsField
-from ace.model._fit import check_training, plan_options
-from ace.model._loaders import SplitCells
-from ace.model._scaling import SCALES, learn_scale
-from ace.model._training import BestWeights, resolve_seed
+from ace.model.base._classifier import ClassifierModel
+from ace.model.base._fields import GenesField, LabelsField, MuDataGenesField, MuDataLabelsField
+from ace.model.base._scaling import SCALES, learn_scale
 from ace.model.kratos._module import LOSSES, KratosModule
 from ace.model.kratos._plan import KratosTrainingPlan
+from ace.model.training._fit import check_training, plan_options
+from ace.model.training._loaders import SplitCells
+from ace.model.training._training import BestWeights, resolve_seed
+from ace.model.training._transaction import all_or_nothing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

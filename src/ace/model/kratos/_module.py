@@ -9,7 +9,7 @@ from scvi import REGISTRY_KEYS
 from scvi.module.base import LossOutput, auto_move_data
 from torch import Tensor, nn
 
-from ace.model._module import EmbeddingModule
+from ace.model.base._module import EmbeddingModule
 from ace.nn import log_odds
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from scvi import REGISTRY_KEYS
 
-from ace.model._plan import EpochPlan
+from ace.model.training._plan import EpochPlan
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -16,7 +16,7 @@ from ace import _checks
 from ace._matrix import read_rows
 from ace._threads import seeded
 from ace.explain import EmbeddingScorer, fit_clustering
-from ace.model._foreign import ForeignModel
+from ace.model.adapter._foreign import ForeignModel
 from ace.model.scare import _attribution as attribution
 from ace.model.scare._ground_truth import as_numbers
 from ace.model.scare._loss import ALL_DIMENSIONS, AttributionLoss, AttributionSettings, Term

@@ -13,7 +13,7 @@ import torch
 
 from ace import _checks, _columns
 from ace._listed import listed
-from ace.model._document import saved_as
+from ace.model.saving._document import saved_as
 
 if TYPE_CHECKING:
     from anndata import AnnData

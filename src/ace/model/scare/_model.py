@@ -10,11 +10,7 @@ from scvi.train import TrainRunner
 
 from ace import _checks, _compat
 from ace._threads import seeded
-from ace.model._all_or_nothing import all_or_nothing
-from ace.model._document import encode
-from ace.model._fit import check_training, plan_options
-from ace.model._loaders import SplitCells
-from ace.model._training import resolve_seed
+from ace.model.saving._document import encode
 from ace.model.scare._attribution import (
     ATTRIBUTIONS,
     COMBINES,
@@ -33,6 +29,10 @@ from ace.model.scare._loss import AttributionSettings
 from ace.model.scare._module import ScareModule
 from ace.model.scare._plan import ScareTrainingPlan
 from ace.model.scare._using import TrainedScare
+from ace.model.training._fit import check_training, plan_options
+from ace.model.training._loaders import SplitCells
+from ace.model.training._training import resolve_seed
+from ace.model.training._transaction import all_or_nothing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

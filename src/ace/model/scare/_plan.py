@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from scvi import REGISTRY_KEYS
 
 from ace import _checks
-from ace.model._plan import EpochPlan
+from ace.model.training._plan import EpochPlan
 
 if TYPE_CHECKING:
     from torch import Tensor

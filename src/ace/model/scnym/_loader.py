@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from torch.utils.data import DataLoader, Sampler
 
-from ace.model._loaders import SplitCells
-from ace.model._processes import share_of
+from ace.model.training._loaders import SplitCells
+from ace.model.training._processes import share_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ace.model._reader import MatrixReader
+    from ace.model.base._reader import MatrixReader
 
 
 def cycle(cells: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:

@@ -13,15 +13,15 @@ from torch import nn
 from ace import _checks
 from ace._listed import listed
 from ace._threads import seeded
-from ace.model._all_or_nothing import all_or_nothing
-from ace.model._fit import check_training, restores_best
-from ace.model._scaling import learn_scale
-from ace.model._training import BestWeights, resolve_seed
+from ace.model.base._scaling import learn_scale
 from ace.model.scnym._loader import LabelledAndUnlabelled
 from ace.model.scnym._module import NORMALIZATIONS, ScnymModule
 from ace.model.scnym._plan import DOMAINS_KEY, ScnymTrainingPlan
 from ace.model.scnym._recipe import recipe_of
 from ace.model.scnym._using import UsingScnym
+from ace.model.training._fit import check_training, restores_best
+from ace.model.training._training import BestWeights, resolve_seed
+from ace.model.training._transaction import all_or_nothing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

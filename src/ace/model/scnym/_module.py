@@ -10,7 +10,7 @@ from scvi.module.base import LossOutput, auto_move_data
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ace.model._module import EmbeddingModule
+from ace.model.base._module import EmbeddingModule
 from ace.model.scnym._novelty import Novelty
 from ace.nn import reverse_gradient
 

@@ -11,7 +11,7 @@ from scvi import REGISTRY_KEYS
 from torch import Tensor
 from torch.nn import functional as F
 
-from ace.model._plan import EpochPlan
+from ace.model.training._plan import EpochPlan
 
 if TYPE_CHECKING:
     from ace.model.scnym._module import ScnymModule

@@ -11,8 +11,8 @@ from scvi.utils import setup_anndata_dsp
 
 from ace import _checks
 from ace._listed import listed
-from ace.model._classifier import ClassifierModel
-from ace.model._fields import (
+from ace.model.base._classifier import ClassifierModel
+from ace.model.base._fields import (
     BatchField,
     GenesField,
     LabelsField,

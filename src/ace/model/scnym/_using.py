@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from mudata import MuData
 
-    from ace.model._reader import MatrixReader
+    from ace.model.base._reader import MatrixReader
     from ace.model.scnym._module import ScnymModule
 
 #: Share of the known cells that the threshold of novelty is to keep.

@@ -13,8 +13,8 @@ from scvi import REGISTRY_KEYS
 from ace import _checks, _columns
 from ace._listed import listed
 from ace.explain import ClassifierScorer
-from ace.model._evaluation import N_CALIBRATION_BINS, calibration, evaluate_classifier
-from ace.model._latent import BATCH_CHECKED, LatentModel, Part
+from ace.model.base._evaluation import N_CALIBRATION_BINS, calibration, evaluate_classifier
+from ace.model.base._latent import BATCH_CHECKED, LatentModel, Part
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from mudata import MuData
 
     from ace.explain import GroupScorer
-    from ace.model._reader import MatrixReader
+    from ace.model.base._reader import MatrixReader
 
 SPLITS = ("train", "validation", "test")
 
@@ -35,8 +35,9 @@ N_CELLS_COMPARED = 2000
 class ClassifierModel(LatentModel):
     """Base of the models that learn the labels of cells.
 
-    A subclass registers :class:`~ace.model._fields.LabelsField` under ``"labels"``; its module has
-    ``classify`` (softmax logits of unscaled expression) and ``embed`` (the latent space).
+    A subclass registers a :class:`~ace.model.base._fields.LabelsField` under ``"labels"``; its
+    module has ``classify`` (softmax logits of unscaled expression) and ``embed`` (the latent
+    space).
     """
 
     #: Split that the model is judged on unless another one is named.

@@ -12,9 +12,9 @@ import torch
 from ace import _checks
 from ace._matrix import read_rows
 from ace._threads import seeded
-from ace.model._foreign import ForeignModel, PosteriorMean
-from ace.model._latent import LatentModel, Part
-from ace.model._module import EmbeddingModule
+from ace.model.adapter._foreign import ForeignModel, PosteriorMean
+from ace.model.base._latent import LatentModel, Part
+from ace.model.base._module import EmbeddingModule
 
 if TYPE_CHECKING:
     from anndata import AnnData

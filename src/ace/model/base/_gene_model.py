@@ -15,9 +15,9 @@ from ace import _checks, _columns, _compat, _value_checks
 from ace._kinds import Values
 from ace._listed import listed
 from ace._objects import annotated, is_mudata
-from ace.model._fields import LabelsField
-from ace.model._reader import MatrixReader
-from ace.model._saving import SavableModel
+from ace.model.base._fields import LabelsField
+from ace.model.base._reader import MatrixReader
+from ace.model.saving._saving import SavableModel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

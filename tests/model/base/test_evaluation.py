@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from ace.model._evaluation import evaluate_classifier
+from ace.model.base._evaluation import evaluate_classifier
 
 LABELS = np.array(["a", "b", "c"], dtype=object)
 

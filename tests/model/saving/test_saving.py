@@ -19,7 +19,7 @@ from safetensors.torch import save_file
 from scipy import sparse
 
 from ace.model import KRATOS, SCARE
-from ace.model import _model_file as model_file
+from ace.model.saving import _model_file as model_file
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -17,10 +17,9 @@ from scvi.model.base import BaseModelClass
 from ace import _compat
 from ace._objects import annotated, is_mudata
 from ace._warn import warn
-from ace.model import _model_file
-from ace.model._fit import state_in_training
-from ace.model._model_file import FILE_NAME, SavedModel
-from ace.model._model_folder import (
+from ace.model.saving import _model_file
+from ace.model.saving._model_file import FILE_NAME, SavedModel
+from ace.model.saving._model_folder import (
     ADATA,
     MDATA,
     as_folder,
@@ -30,6 +29,7 @@ from ace.model._model_folder import (
     require_model,
     saved_cells,
 )
+from ace.model.training._fit import state_in_training
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ace.model._loaders import SplitCells, given_split, split_cells
-from ace.model._reader import MatrixReader
+from ace.model.base._reader import MatrixReader
+from ace.model.training._loaders import SplitCells, given_split, split_cells
 
 N_CELLS = 130
 

@@ -13,7 +13,7 @@ import pytest
 
 import ace
 
-DATA = Path(__file__).parents[1] / "data"
+DATA = Path(__file__).parents[2] / "data"
 _spec = importlib.util.spec_from_file_location("make_models", DATA / "make_models.py")
 assert _spec is not None
 assert _spec.loader is not None
@@ -35,7 +35,7 @@ def _load(version: str, name: str, **kwargs: Any) -> Any:
 
 
 def test_there_is_a_model_of_each_class_and_version() -> None:
-    from ace.model._model_file import FORMAT_VERSION
+    from ace.model.saving._model_file import FORMAT_VERSION
 
     assert len(SAVED) == (FORMAT_VERSION + 1) * len(make_models.MODELS)
 

@@ -11,12 +11,12 @@ import scipy.sparse as sp
 import torch
 
 from ace._threads import seeded
-from ace.model._encoder import dense
+from ace.model.adapter._encoder import dense
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ace.model._encoder import Encoder
+    from ace.model.adapter._encoder import Encoder
 
 #: Whole cells that are dense at once.
 BATCH_SIZE = 512

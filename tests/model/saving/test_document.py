@@ -15,7 +15,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 
-from ace.model._document import MissingFunction, Unsavable, decode, encode
+from ace.model.saving._document import MissingFunction, Unsavable, decode, encode
 from ace.model.scare._ground_truth import GroundTruth
 
 

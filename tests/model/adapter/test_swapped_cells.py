@@ -13,8 +13,8 @@ import scvi
 import torch
 
 import ace
-from ace.model._encoder import Encoder
-from ace.model._swapped_cells import SwappedCells
+from ace.model.adapter._encoder import Encoder
+from ace.model.adapter._swapped_cells import SwappedCells
 
 N_CELLS = 150
 COVARIATES = {

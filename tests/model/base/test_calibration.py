@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from ace.model._evaluation import calibration
+from ace.model.base._evaluation import calibration
 from ace.model.scnym._calibration import fit_temperature
 
 

@@ -10,7 +10,7 @@ from scipy.sparse import csr_array, issparse
 from ace import _checks
 
 if TYPE_CHECKING:
-    from ace.model._reader import MatrixReader
+    from ace.model.base._reader import MatrixReader
 
 SCALES = ("minmax", "zscore", None)
 

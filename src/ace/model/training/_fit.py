@@ -14,17 +14,17 @@ from scvi.train import LoudEarlyStopping, SaveCheckpoint, Trainer
 
 from ace import _checks, _compat
 from ace._threads import seeded
-from ace.model._model_file import saved_weights
-from ace.model._plan import EpochPlan, joined
-from ace.model._processes import is_ddp, of_first_process, still_connected, strategy_of
-from ace.model._training import flushed_denormals, quiet_trainer
+from ace.model.saving._model_file import saved_weights
+from ace.model.training._plan import EpochPlan, joined
+from ace.model.training._processes import is_ddp, of_first_process, still_connected, strategy_of
+from ace.model.training._training import flushed_denormals, quiet_trainer
 
 if TYPE_CHECKING:
     import torch
 
-    from ace.model._latent import LatentModel
-    from ace.model._loaders import SplitCells
-    from ace.model._training import BestWeights
+    from ace.model.base._latent import LatentModel
+    from ace.model.training._loaders import SplitCells
+    from ace.model.training._training import BestWeights
 
 
 def check_training(*, max_epochs: Any, batch_size: Any, random_state: Any, **rates: Any) -> None:

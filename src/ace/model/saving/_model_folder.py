@@ -11,14 +11,14 @@ import anndata as ad
 import mudata
 
 from ace._warn import warn
-from ace.model._model_file import FILE_NAME, require_finite
+from ace.model.saving._model_file import FILE_NAME, require_finite
 
 if TYPE_CHECKING:
     import torch
     from anndata import AnnData
     from mudata import MuData
 
-    from ace.model._model_file import SavedModel
+    from ace.model.saving._model_file import SavedModel
 
 #: File name used by earlier versions and by scvi-tools.
 PICKLE = "model.pt"

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import sparse
 
-from ace.model._reader import MatrixReader
+from ace.model.base._reader import MatrixReader
 
 if TYPE_CHECKING:
     from pathlib import Path

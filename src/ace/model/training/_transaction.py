@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     import torch
 
-    from ace.model._latent import LatentModel
+    from ace.model.base._latent import LatentModel
 
 #: Types of the plain attributes of a submodule that are restored with its weights.
 _PLAIN = (bool, int, float, str, tuple, type(None))

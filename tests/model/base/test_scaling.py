@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from scipy import sparse
 from sklearn.preprocessing import minmax_scale
 
-from ace.model._reader import MatrixReader
-from ace.model._scaling import learn_scale
+from ace.model.base._reader import MatrixReader
+from ace.model.base._scaling import learn_scale
 
 
 def _reader(x: np.ndarray, as_sparse: bool) -> MatrixReader:

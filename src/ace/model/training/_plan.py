@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from lightning.pytorch import LightningModule
 
-from ace.model._processes import gathered, of_first_process, weight_of_share
-from ace.model._training import drop_tiny_moments
+from ace.model.training._processes import gathered, of_first_process, weight_of_share
+from ace.model.training._training import drop_tiny_moments
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

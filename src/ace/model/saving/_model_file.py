@@ -16,7 +16,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
 
-from ace.model._document import decode, encode
+from ace.model.saving._document import decode, encode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -50,7 +50,7 @@ def to_file(model: SavedModel) -> bytes:
 
     Raises
     ------
-    ace.model._document.Unsavable
+    ace.model.saving._document.Unsavable
         If the type of an attribute cannot be saved.
     ValueError
         If a weight is not finite.

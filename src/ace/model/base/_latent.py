@@ -14,10 +14,10 @@ from scvi import REGISTRY_KEYS
 from ace import _columns
 from ace._objects import aligned_obs, is_mudata
 from ace.explain import EmbeddingScorer, fit_clustering
-from ace.model._base import GeneModel
-from ace.model._fit import fit
-from ace.model._loaders import given_split, split_cells
-from ace.model._plan import diverged
+from ace.model.base._gene_model import GeneModel
+from ace.model.training._fit import fit
+from ace.model.training._loaders import given_split, split_cells
+from ace.model.training._plan import diverged
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from mudata import MuData
 
-    from ace.model._loaders import SplitCells
-    from ace.model._plan import EpochPlan
-    from ace.model._reader import MatrixReader
+    from ace.model.base._reader import MatrixReader
+    from ace.model.training._loaders import SplitCells
+    from ace.model.training._plan import EpochPlan
     from ace.nn import NeuralizedClustering
 
 
@@ -117,7 +117,7 @@ class LatentModel(GeneModel):
     # -- training ------------------------------------------------------------------------------
 
     def _fit(self, plan: EpochPlan, data: SplitCells, **options: Any) -> None:
-        """Train with :func:`ace.model._fit.fit`, and store which cells were trained on."""
+        """Train, and store which cells were trained on."""
         self.split_fingerprint_ = self._fingerprint(self.adata)
         self.split_eligible_ = self._eligible
         fit(self, plan, data, **options)

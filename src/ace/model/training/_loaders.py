@@ -11,12 +11,12 @@ from scvi import REGISTRY_KEYS
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from ace._arguments import number
-from ace.model._processes import share_of
+from ace.model.training._processes import share_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from ace.model._reader import MatrixReader
+    from ace.model.base._reader import MatrixReader
 
 
 class _Minibatches(Sampler[np.ndarray]):

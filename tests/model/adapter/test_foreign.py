@@ -19,7 +19,7 @@ from scvi.model.base import BaseModelClass, VAEMixin
 from scvi.module.base import BaseModuleClass, auto_move_data
 
 from ace._matrix import LogCounts
-from ace.model._foreign import ForeignModel
+from ace.model.adapter._foreign import ForeignModel
 
 COVARIATES = {
     "layer": "counts",

@@ -5,7 +5,7 @@ import scvi
 import torch
 
 from ace._threads import seeded
-from ace.model._training import (
+from ace.model.training._training import (
     TINY_MOMENT,
     drop_tiny_moments,
     flushed_denormals,

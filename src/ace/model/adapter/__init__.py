@@ -1,0 +1,1 @@
+"""Trained models as differentiable functions of the genes."""

@@ -1,0 +1,1 @@
+"""What at least two of the models share: genes, latent space, classification and data fields."""

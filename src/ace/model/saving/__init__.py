@@ -1,0 +1,1 @@
+"""Saving and loading of every model, in files that hold no code."""

@@ -1,0 +1,1 @@
+"""Training of every model: loaders, training plan, trainer, and what an interrupted run leaves."""
