@@ -344,7 +344,8 @@ def test_cells_that_cannot_be_written(tmp_path: Path) -> None:
 SAVES = """
 import os, resource, shutil, signal, sys
 from pathlib import Path
-from ace.model import KRATOS, _model_file
+from ace.model import KRATOS
+from ace.model.saving import _model_file
 
 saved = Path(sys.argv[1])
 model = KRATOS.load(saved)
