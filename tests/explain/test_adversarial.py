@@ -95,7 +95,7 @@ def test_no_correct_cell_is_said(values):
         linear.weight.fill_(0.01)
         linear.bias.copy_(torch.tensor([-100.0, 100.0]))
     scorer = ClassifierScorer(linear, ["x", "y"])
-    with pytest.warns(UserWarning, match="gives no cell of 'x' to it"):
+    with pytest.warns(UserWarning, match="assigns none of the cells of 'x' to that"):
         Adversarial(scorer, GroupedCells(values[:2]), max_steps=2)(0)
 
 

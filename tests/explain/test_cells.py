@@ -7,7 +7,7 @@ import pytest
 import scipy.sparse as sp
 
 from ace.explain import GroupedCells
-from ace.explain._cells import Rows
+from ace.explain._rows import Rows
 
 
 @pytest.mark.parametrize("stored", [np.asarray, sp.csr_matrix, sp.csc_array])

@@ -67,7 +67,7 @@ def test_a_given_number_is_taken_as_it_is():
 def test_same_seed_same_number_and_global_state_is_left_alone():
     z, codes = rings()
     state = np.random.get_state()[1].copy()  # noqa: NPY002
-    assert choose_n_prototypes(z, codes, seed=4) == choose_n_prototypes(z, codes, seed=4)
+    assert choose_n_prototypes(z, codes, random_state=4) == choose_n_prototypes(z, codes, random_state=4)
     np.testing.assert_array_equal(np.random.get_state()[1], state)  # noqa: NPY002
 
 
@@ -94,9 +94,9 @@ def test_large_groups_count_by_their_cells():
 def test_prototypes_depend_neither_on_a_seed_nor_on_the_order_of_cells():
     """Three for five spots: random starts end in one place or another."""
     z, codes = rings()
-    first = fit_clustering(z, codes, n_prototypes=3, seed=0).prototypes
+    first = fit_clustering(z, codes, n_prototypes=3, random_state=0).prototypes
     moved = np.random.default_rng(1).permutation(len(z))
-    again = fit_clustering(z[moved], codes[moved], n_prototypes=3, seed=1).prototypes
+    again = fit_clustering(z[moved], codes[moved], n_prototypes=3, random_state=1).prototypes
     torch.testing.assert_close(first[first.sum(1).argsort()], again[again.sum(1).argsort()])
 
 

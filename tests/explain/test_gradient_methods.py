@@ -57,7 +57,7 @@ def test_expected_gradients_sum_to_the_difference_of_the_means(scorer, cells):
 
 def test_minibatches_change_nothing(classifier, two, monkeypatch):
     whole = IntegratedGradients(classifier, two)(0).scores
-    monkeypatch.setattr("ace.explain._gradient.MAX_VALUES", 1)
+    monkeypatch.setattr("ace.explain._rows.MAX_VALUES", 1)
     np.testing.assert_allclose(IntegratedGradients(classifier, two)(0).scores, whole, rtol=1e-5)
 
 

@@ -26,6 +26,7 @@ def test_record_is_complete(name):
     assert row["computes"]
     assert row["paper"]
     assert row["signed"]
+    assert row["revision"] >= 1
 
 
 @every_method
@@ -71,10 +72,10 @@ def test_same_seed_same_bits_and_global_state_is_left_alone(name, scorer, cells)
     expected = torch.rand(1)
     torch.manual_seed(3)
     numpy_state = np.random.get_state()[1].copy()  # noqa: NPY002
-    first = explain(name, scorer, cells, seed=1)
+    first = explain(name, scorer, cells, random_state=1)
     torch.testing.assert_close(torch.rand(1), expected)
     np.testing.assert_array_equal(np.random.get_state()[1], numpy_state)  # noqa: NPY002
-    again = explain(name, scorer, cells, seed=1)
+    again = explain(name, scorer, cells, random_state=1)
     np.testing.assert_array_equal(first.scores, again.scores)
     np.testing.assert_array_equal(first.ranking, again.ranking)
 
@@ -126,7 +127,7 @@ def test_under_no_grad(name, scorer, cells):
 
 @every_method
 def test_unmatched_cells_are_refused(name, scorer, values):
-    with pytest.raises(ValueError, match="3 groups, but cells of 2"):
+    with pytest.raises(ValueError, match="3 groups, but cells has 2"):
         Method.registry[name](scorer, GroupedCells(values[:2]))
 
 
@@ -221,5 +222,5 @@ def test_adversarial_in_context_shared_by_all_cells_of_a_group(scorer, values):
 
 
 def test_context_needs_a_row_for_each_cell(values):
-    with pytest.raises(ValueError, match="60 cells need as many rows of context, got 59"):
+    with pytest.raises(ValueError, match="60 cells, but 59 rows"):
         GroupedCells(values, contexts=[v[1:, :1] for v in values])

@@ -6,9 +6,9 @@ import scipy.sparse as sp
 import torch
 
 from ace.explain import EmbeddingScorer, GroupedCells, LinearEmbedding, Panel
-from ace.explain._cells import Rows
-from ace.explain._method import rank, score_cells
+from ace.explain._attribution import rank
 from ace.explain._pursuit import panel_size, pursue
+from ace.explain._rows import Rows
 from explain.conftest import embedding_scorer
 
 
@@ -152,7 +152,7 @@ def test_a_subclass_of_the_linear_embedding_is_asked_itself(values, cells):
     rooted = _Rooted(plain.embedding.loadings.numpy(), plain.embedding.offset.numpy())
     scorer = EmbeddingScorer(rooted, plain.clustering, plain.groups)
     expected = scorer(torch.from_numpy(values[0]))
-    np.testing.assert_allclose(score_cells(scorer, cells)[0], expected, rtol=1e-5)
+    np.testing.assert_allclose(cells.log_odds(scorer)[0], expected, rtol=1e-5)
     assert not np.allclose(expected, plain(torch.from_numpy(values[0])))
 
 
@@ -176,17 +176,14 @@ def test_linear_shortcut_gives_what_any_scorer_gives(
     others = cells.others(*pair)
     short = Panel(scorer, cells)._against(pair[0], others, pair[1])
     sparse = Panel(scorer, sparse_cells)._against(pair[0], others, pair[1])
-    monkeypatch.setattr("ace.explain._panel.is_linear", lambda scorer, cells: False)
-    monkeypatch.setattr("ace.explain._method.is_linear", lambda scorer, cells: False)
-    cells.scored = None
-    panel = Panel(scorer, cells)
-    full = panel._against(pair[0], others, pair[1])
+    fast = sparse_cells.log_odds(scorer)[0]
+    monkeypatch.setattr(EmbeddingScorer, "_linear_embedding", lambda self, cells: None)
+    cells = GroupedCells(cells.groups)
+    full = Panel(scorer, cells)._against(pair[0], others, pair[1])
     scale = np.abs(full).max()
     np.testing.assert_allclose(short, full, atol=1e-5 * scale)
     np.testing.assert_allclose(sparse, full, atol=1e-5 * scale)
-    np.testing.assert_allclose(
-        score_cells(scorer, sparse_cells)[0], panel._log_odds[0], rtol=1e-4, atol=1e-4
-    )
+    np.testing.assert_allclose(fast, cells.log_odds(scorer)[0], rtol=1e-4, atol=1e-4)
 
 
 def test_features_that_matter_to_no_group_are_no_candidates(scorer, cells):
@@ -264,7 +261,7 @@ def test_the_target_is_half_the_score_and_half_the_groups(scorer, cells):
     x, weights, target = panel.design(1, None, np.array([3, 0, 5]), np.array([2, 0]))
     groups = [1, 0, 2]
     np.testing.assert_array_equal(x, np.concatenate([cells[g][:][:, [5, 3]] for g in groups]))
-    m = np.concatenate([panel._log_odds[g][:, 1] for g in groups]).astype(float)
+    m = np.concatenate([cells.log_odds(scorer)[g][:, 1] for g in groups]).astype(float)
     given = np.repeat([1, -1, -1], [len(cells[g]) for g in groups])
     expected = (np.tanh(m / np.median(np.abs(m))) + given) / 2
     np.testing.assert_allclose(target, expected, rtol=1e-6)

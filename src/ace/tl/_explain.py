@@ -15,7 +15,7 @@ from ace._objects import cells_of
 from ace._threads import one_thread
 from ace._values import claimed_base, log_base
 from ace.explain import EmbeddingScorer, Method, fidelity
-from ace.explain._method import options as options_of
+from ace.explain._methods import options_of
 from ace.tl._cells import CellLayer, draw_cells, read_cells
 from ace.tl._scorers import (
     layer_of_model,
@@ -308,7 +308,7 @@ def _explain(
     used = _n_prototypes(scored.scorer, n_prototypes)
     _checks.warn_of_low_fidelity(overall, agreement, names, _on_prototypes(used, n_prototypes))
 
-    explainer = kind(scored.scorer, cells, seed=random_state, per_cell=per_cell, **method_options)
+    explainer = kind(scored.scorer, cells, random_state=random_state, per_cell=per_cell, **method_options)
     tables = ExplanationTables(
         adata.var_names,
         scored.columns,

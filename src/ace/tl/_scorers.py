@@ -14,7 +14,7 @@ from ace import _checks, _columns
 from ace._listed import listed
 from ace._matrix import read_rows
 from ace.explain import EmbeddingScorer, LinearEmbedding, fit_clustering
-from ace.explain._cells import Rows
+from ace.explain._rows import Rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,7 +61,7 @@ def scorer_of_pca(
         z = np.asarray(adata.obsm["X_pca"])[fit]
     else:
         z = _project(read_rows(matrix, fit, columns), loadings) + offset
-    clustering = fit_clustering(z, codes[fit], n_prototypes=n_prototypes, seed=random_state)
+    clustering = fit_clustering(z, codes[fit], n_prototypes=n_prototypes, random_state=random_state)
     genes = adata.var_names[columns]
     scorer = EmbeddingScorer(LinearEmbedding(loadings, offset), clustering, names, genes)
     return Scored(scorer, columns)
@@ -227,7 +227,7 @@ def scorer_of_latent_space(
     """Explain through the latent space of any model of scvi-tools."""
     fit = _cells_to_fit(codes, len(names), np.random.default_rng([random_state, 1]))
     clustering = fit_clustering(
-        model.embed(fit), codes[fit], n_prototypes=n_prototypes, seed=random_state
+        model.embed(fit), codes[fit], n_prototypes=n_prototypes, random_state=random_state
     )
     scorer = EmbeddingScorer(model.embedding, clustering, names, model.genes).to(model.device)
     return Scored(scorer, model.columns, model.context)
