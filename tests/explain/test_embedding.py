@@ -67,7 +67,9 @@ def test_a_given_number_is_taken_as_it_is():
 def test_same_seed_same_number_and_global_state_is_left_alone():
     z, codes = rings()
     state = np.random.get_state()[1].copy()  # noqa: NPY002
-    assert choose_n_prototypes(z, codes, random_state=4) == choose_n_prototypes(z, codes, random_state=4)
+    assert choose_n_prototypes(z, codes, random_state=4) == choose_n_prototypes(
+        z, codes, random_state=4
+    )
     np.testing.assert_array_equal(np.random.get_state()[1], state)  # noqa: NPY002
 
 

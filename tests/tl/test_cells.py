@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 import ace
-from ace.tl._cells import CellLayer
+from ace.tl._cell_layer import CellLayer
 
 if TYPE_CHECKING:
     from anndata import AnnData

@@ -45,7 +45,7 @@ def x() -> np.ndarray:
         (lambda x: x * 1e-42, "the cells do not differ"),
         (lambda x: 5 + x * 1e-8, "the cells do not differ"),
         (lambda x: x * 1e30, r"adata\.X has values above 1e\+15 in 12 genes, such as \['g0'"),
-        (lambda x: x[:, :1], "need two cells and two genes, got 30 cells x 1 genes"),
+        (lambda x: x[:, :1], "need at least two cells and two genes, got 30 cells x 1 genes"),
         (lambda x: x[:, :0], "adata is empty"),
         (lambda x: x[:1], "one group only"),
         (lambda x: x[:0], "names no group of the 0 cells"),

@@ -424,7 +424,7 @@ def spoil(what):
             None,
             {"per_cell": True, "reference": "each"},
             ValueError,
-            "per_cell=True needs one reference",
+            "per_cell=True needs a single reference",
         ),
         (None, {"model": "pca"}, KeyError, "no 'pca' in adata.obsm"),
         ("nan", {}, ValueError, "NaN or infinite values in 1 genes"),

@@ -9,7 +9,8 @@ import scipy.sparse as sp
 
 from ace._matrix import GroupSummary
 from ace.explain import Attribution
-from ace.tl._cells import CellLayer
+from ace.tl._cell_layer import CellLayer
+from ace.tl._expression import Expression
 from ace.tl._tables import ExplanationTables
 
 #: Two groups of 1 and 3 cells, four genes; the scorer sees two of them.
@@ -18,7 +19,8 @@ SUMMARY = GroupSummary(MEAN, np.array([[1.0, 1, 0, 1], [0.5, 0.25, 0, 1]]), np.a
 
 
 def _tables(log_base: float | None) -> ExplanationTables:
-    tables = ExplanationTables(pd.Index(list("abcd")), np.array([3, 0]), SUMMARY, log_base)
+    expression = Expression(None, log_base, SUMMARY)
+    tables = ExplanationTables(pd.Index(list("abcd")), np.array([3, 0]), expression)
     found = Attribution(scores=np.array([0.0, -2.0]), ranking=np.array([1, 0]))
     tables.add("one", found, 0, [1], {"seconds": 1.0})
     return tables

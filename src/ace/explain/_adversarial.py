@@ -42,12 +42,12 @@ class Adversarial(Method):
         ``"proximal"`` (a proximal-linear method, with exact zeros) or ``"subgradient"`` (the
         published plain subgradient steps, for comparison).
     penalty
-        :math:`\lambda`, 100 as published.
+        Weight :math:`\lambda` of the hinge, 100 as published.
     margin
-        :math:`\alpha`, 1 as published.
+        Margin :math:`\alpha` in the log-odds, 1 as published.
     shared
-        Use one :math:`\delta` for all cells of the group (with the mean of their hinges as
-        penalty), as in the text of ACE, not one per cell, as in the published code.
+        Use one perturbation for all cells of the group (with the mean of their hinges), as in the
+        text of ACE, not one per cell, as in the published code.
     bounds
         Bounds of perturbed values: ``"observed"`` (the range of each feature over the cells), a
         pair of numbers (``(0, 1)`` for images), or ``None`` (no bounds).

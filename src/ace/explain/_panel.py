@@ -90,8 +90,8 @@ class Panel(Method):
     max_panel
         Largest size of a panel.
     sparing
-        :math:`\sigma`, not negative: larger values give less redundant panels, smaller values
-        panels that are more stable between samples of cells.
+        Exponent :math:`\sigma`, not negative: larger values give less redundant panels, smaller
+        values panels that are more stable between samples of cells.
     """
 
     info = MethodInfo(

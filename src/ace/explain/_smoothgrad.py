@@ -31,7 +31,8 @@ class SmoothGrad(GradientMethod):
     n_samples
         Number of noisy copies per cell; 20 as published.
     noise
-        :math:`\sigma` in standard deviations of the values of the cell; 0.2 as published.
+        Standard deviation :math:`\sigma` of the noise, relative to that of the values of the cell;
+        0.2 as published.
     """
 
     info = MethodInfo(
