@@ -19,13 +19,17 @@ from ace.tl._explain_each import explain_each
 from ace.tl._expression import read_expression
 from ace.tl._sample import draw_sample
 from ace.tl._sources import source_of
-from ace.tl._tables import ExplanationTables
+from ace.tl._tables import ExplanationTables, scanpy_params
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    import numpy as np
     from anndata import AnnData
     from mudata import MuData
+
+    from ace.tl._sample import Sample
+    from ace.tl._sources import Scored
 
 logger = logging.getLogger(__name__)
 
@@ -211,27 +215,22 @@ def explain(
         scored = source.scorer(comparisons.groups, n_prototypes, random_state)
         sizes = expression.summary.counts
         sample = draw_sample(matrix, comparisons.groups, sizes, scored, n_cells, random_state)
-        by_group = fidelity(scored.scorer, sample.cells)[sample.code]
-        overall = float(sizes @ by_group / sizes.sum())
-        advice = scored.advice(n_prototypes)
-        _checks.warn_of_low_fidelity(overall, by_group, comparisons.groups.names, advice)
+        agreement, overall = _fidelity(scored, sample, sizes, n_prototypes)
 
-        shared = {"random_state": random_state, "per_cell": per_cell}
         explainer = Method.registry[method](
-            scored.scorer, sample.cells, **shared, **method_options
+            scored.scorer,
+            sample.cells,
+            random_state=random_state,
+            per_cell=per_cell,
+            **method_options,
         )
         tables = ExplanationTables(adata.var_names, scored.columns, expression, n_genes)
-        per_cell_values = explain_each(explainer, comparisons, sample, by_group, tables, progress)
+        cells = explain_each(explainer, comparisons, sample, agreement, tables, progress)
         given = given.copied() if copy else given
         written = keys.write(
             given.written,
-            params={
-                "groupby": groupby,
-                "reference": reference,
-                "method": method,
-                "use_raw": False,
-                "layer": source.layer,
-                "corr_method": None,
+            params=scanpy_params(groupby, reference, method, source.layer)
+            | {
                 "options": options,
                 "scorer": type(scored.scorer).__name__,
                 "embedding": source.name,
@@ -243,13 +242,11 @@ def explain(
                 "n_genes": n_genes,
                 "random_state": random_state,
             },
-            records=tables.records(),
-            scores=tables.scores(),
-            frames={"diagnostics": tables.diagnostics()},
-            per_cell=per_cell_values,
+            per_cell=cells,
+            **tables.parts(),
         )
-    n_pairs = len(comparisons.pairs)
-    logger.info("explained %d comparisons by %r; added %s", n_pairs, method, ", ".join(written))
+    n = len(comparisons.pairs)
+    logger.info("explained %d comparisons by %r; added %s", n, method, ", ".join(written))
     return given.whole if copy else None
 
 
@@ -263,3 +260,15 @@ def _checked_options(adata: AnnData, method: str, options: dict[str, Any]) -> di
     for option in options:
         _checks.one_of(option, f"option of method {method!r}", list(known))
     return _storable.plain(options, "option")
+
+
+def _fidelity(
+    scored: Scored, sample: Sample, sizes: np.ndarray, n_prototypes: int | None
+) -> tuple[np.ndarray, float]:
+    """Fidelity of each group and over all cells; warns if the latter is low."""
+    scorer = scored.scorer
+    by_group = fidelity(scorer, sample.cells)[sample.code]
+    overall = float(sizes @ by_group / sizes.sum())
+    names = [scorer.groups[code] for code in sample.code]
+    _checks.warn_of_low_fidelity(overall, by_group, names, scored.advice(n_prototypes))
+    return by_group, overall

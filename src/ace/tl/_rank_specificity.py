@@ -17,7 +17,7 @@ from ace.tl import _texts
 from ace.tl._comparisons import resolve
 from ace.tl._copying import require_copyable
 from ace.tl._expression import read_expression
-from ace.tl._tables import ExplanationTables
+from ace.tl._tables import ExplanationTables, scanpy_params
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -161,20 +161,13 @@ def rank_specificity(
     given = given.copied() if copy else given
     written = keys.write(
         given.written,
-        params={
-            "groupby": groupby,
-            "reference": "rest",
-            "method": "specificity",
-            "use_raw": False,
-            "layer": layer,
-            "corr_method": None,
+        params=scanpy_params(groupby, "rest", "specificity", layer)
+        | {
             "min_fraction": float(min_fraction),
             "values": values.kind,
             "values_total": values.total,
         },
-        records=tables.records(),
-        scores=tables.scores(),
-        frames={"diagnostics": tables.diagnostics()},
+        **tables.parts(),
     )
     logger.info("ranked genes of %d groups by specificity; added %s", len(ranked), written)
     return given.whole if copy else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -13,6 +13,7 @@ from ace._ranking import TABLE_COLUMNS
 if TYPE_CHECKING:
     from ace.explain import Attribution
     from ace.tl._expression import Expression
+
 
 #: Constant that scanpy adds to means before it divides them.
 PSEUDOCOUNT = 1e-9
@@ -116,9 +117,29 @@ class ExplanationTables:
         """Signed scores, genes × fields."""
         return pd.DataFrame(self._scores, index=self._genes)
 
+    def parts(self) -> dict[str, Any]:
+        """All tables, as arguments of :meth:`ace._keys.ExplanationKeys.write`."""
+        return {
+            "records": self.records(),
+            "scores": self.scores(),
+            "frames": {"diagnostics": self.diagnostics()},
+        }
+
     def diagnostics(self) -> pd.DataFrame:
         """Diagnostics, one row per field."""
         frame = pd.DataFrame.from_dict(
             self._diagnostics, orient="index", columns=list(DIAGNOSTICS)
         )
         return frame.astype(float)
+
+
+def scanpy_params(groupby: str, reference: str, method: str, layer: str | None) -> dict[str, Any]:
+    """Parameters of a ranking that scanpy's functions read."""
+    return {
+        "groupby": groupby,
+        "reference": reference,
+        "method": method,
+        "use_raw": False,
+        "layer": layer,
+        "corr_method": None,
+    }
