@@ -12,7 +12,7 @@ import scanpy as sc
 import scipy.sparse as sp
 
 import ace
-from ace.tl._annotate import majority_vote
+from ace.tl._majority_vote import majority_vote
 
 LABELS = "bulk_labels"
 WRITTEN = {
@@ -76,7 +76,7 @@ def assert_same(
 
 def test_labels_of_a_reference(query, atlas):
     before, reference = state(query), state(atlas)
-    model = ace.tl.annotate(query, LABELS, reference=atlas, max_epochs=30)
+    model = ace.tl.annotate(query, LABELS, reference=atlas, max_epochs=30, return_model=True)
     assert_only_written(query, before)
     assert (query.obs["scnym"].astype(str) == query.obs["truth"].astype(str)).mean() > 0.7
     # The reference is as it was.
@@ -112,9 +112,25 @@ def test_labels_of_a_reference(query, atlas):
     assert about["params"]["reference"] is True
 
 
+def test_what_is_returned(query, atlas):
+    """Nothing, the copy, the model, or both, as scanpy's functions return copies."""
+    before = state(query)
+    both = ace.tl.annotate(query, LABELS, reference=atlas, copy=True, return_model=True, **QUICK)
+    copied, model = both
+    assert_only_written(copied, before)
+    assert set(query.obs) == set(before.obs)
+    assert set(query.uns) == set(before.uns)
+    assert isinstance(model, ace.model.SCNYM)
+    assert list(copied.obs["scnym"]) == list(model.predict(copied))
+    only = ace.tl.annotate(query, LABELS, reference=atlas, copy=True, **QUICK)
+    assert list(only.obs["scnym"]) == list(copied.obs["scnym"])
+    assert ace.tl.annotate(query, LABELS, reference=atlas, **QUICK) is None
+    assert list(query.obs["scnym"]) == list(copied.obs["scnym"])
+
+
 def test_given_labels_are_kept_and_missing_ones_found(mixed):
     before = state(mixed)
-    model = ace.tl.annotate(mixed, "known", max_epochs=30)
+    model = ace.tl.annotate(mixed, "known", max_epochs=30, return_model=True)
     assert_only_written(mixed, before)
     given = np.arange(700) % 2 == 0
     assert (mixed.obs["scnym"][given].astype(str) == before.obs[LABELS][given].astype(str)).all()
@@ -202,7 +218,7 @@ def test_survives_disk(mixed, tmp_path, suffix):
 
 
 def test_what_is_explained_is_the_classifier(query, atlas):
-    model = ace.tl.annotate(query, LABELS, reference=atlas, max_epochs=20)
+    model = ace.tl.annotate(query, LABELS, reference=atlas, max_epochs=20, return_model=True)
     ace.tl.explain(query, groupby="scnym", model=model, n_cells=50, method="saliency")
     assert query.uns["ace"]["params"]["scorer"] == "ClassifierScorer"
     groups = query.uns["ace"]["names"].dtype.names
@@ -212,8 +228,10 @@ def test_what_is_explained_is_the_classifier(query, atlas):
 def test_domains_of_columns(mixed):
     mixed.obs["donor"] = pd.Categorical(np.where(np.arange(700) % 3 == 0, "a", "b"))
     mixed.obs["lane"] = np.arange(700) % 2
-    one = ace.tl.annotate(mixed, "known", domain_key="donor", **QUICK)
-    two = ace.tl.annotate(mixed, "known", domain_key=["donor", "lane"], key_added="two", **QUICK)
+    one = ace.tl.annotate(mixed, "known", domain_key="donor", **QUICK, return_model=True)
+    two = ace.tl.annotate(
+        mixed, "known", domain_key=["donor", "lane"], key_added="two", **QUICK, return_model=True
+    )
     assert set(one.predict_domain()) <= {"a", "b"}
     assert two.predict_domain(domain_key="lane", soft=True).shape == (700, 2)
     assert list(mixed.uns["two"]["params"]["domain_key"]) == ["donor", "lane"]
@@ -293,7 +311,7 @@ def test_failed_training_writes_nothing(query, atlas):
 # What anndata says of pandas' options is caught with what is expected, and passed on after it.
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_without_held_out_cells_nothing_is_called_novel(query, atlas):
-    with pytest.warns(UserWarning, match="0 labelled cells were held out.*validation_size"):
+    with pytest.warns(UserWarning, match="only 0 labelled cells were held out.*validation_size"):
         ace.tl.annotate(query, LABELS, reference=atlas, train_size=1.0, **QUICK)
     assert not query.obs["scnym_novel"].any()
     assert np.isnan(query.uns["scnym"]["novelty_threshold"])
@@ -313,7 +331,11 @@ def test_progress_bar_on_request(query, atlas, capsys):
         ({"max_epochs": 1.5}, ValueError, "max_epochs must be a positive whole number"),
         ({"random_state": -1}, ValueError, "random_state must be a whole number"),
         ({"min_prop": 2}, ValueError, "min_prop must be a number from 0 to 1"),
-        ({"unlabeled_category": None}, ValueError, "unlabeled_category=None is no value"),
+        (
+            {"unlabeled_category": None},
+            ValueError,
+            "unlabeled_category=None must be a string or a number",
+        ),
         ({"key_added": ""}, ValueError, "key_added must be a name"),
         ({"key_added": "a/b"}, ValueError, "key_added must be a name without a '/'"),
         ({"key_added": "known"}, ValueError, r"would write to obs\['known'\]"),
@@ -351,7 +373,7 @@ def test_warnings_point_at_the_caller(query, atlas):
         "reference.obs['bulk_labels'] h",
         "3 cells of the reference have ",
         "the query and the reference sh",
-        "totals of the reference and of",
+        "totals of the reference and th",
     ]
     assert {w.filename for w in ours} == {__file__}
 
@@ -384,7 +406,7 @@ def test_what_else_is_no_log_normalised_matrix(mixed):
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_few_held_out_cells_are_warned_about(query, atlas):
     few = atlas[np.r_[:60]].copy()
-    with pytest.warns(UserWarning, match=r"^\d+ labelled cells were held out, too few to tell"):
+    with pytest.warns(UserWarning, match=r"^only \d+ labelled cells were held out, too few"):
         ace.tl.annotate(query, LABELS, reference=few, **QUICK)
 
 
@@ -401,7 +423,7 @@ def test_nothing_but_an_annotation_is_overwritten(query, atlas, key, place):
 
 
 def test_an_explanation_does_not_replace_an_annotation(query, atlas):
-    model = ace.tl.annotate(query, LABELS, reference=atlas, **QUICK)
+    model = ace.tl.annotate(query, LABELS, reference=atlas, **QUICK, return_model=True)
     with pytest.raises(ValueError, match=r"key_added='scnym' would overwrite"):
         ace.tl.explain(query, "scnym", model=model, key_added="scnym")
     ace.get.annotation_df(query)  # it is still there
@@ -433,7 +455,9 @@ def test_unknown_options(query, atlas, options, message):
 
 def test_options_of_the_network(query, atlas):
     network = {"n_layers": 3, "n_hidden": 20}
-    model = ace.tl.annotate(query, LABELS, reference=atlas, model_kwargs=network, **QUICK)
+    model = ace.tl.annotate(
+        query, LABELS, reference=atlas, model_kwargs=network, **QUICK, return_model=True
+    )
     assert len(model.module.encoder) == 3
     assert query.obsm["X_scnym"].shape == (query.n_obs, 20)
 

@@ -34,7 +34,9 @@ def kang(data_dir):
     sc.pp.log1p(cells)
     control, stimulated = (cells[cells.obs["condition"] == c].copy() for c in ("CTRL", "STIM"))
     # Three epochs of the twenty and more that it takes by itself.
-    model = ace.tl.annotate(stimulated, "cell_type", reference=control, max_epochs=3, **TRAIN)
+    model = ace.tl.annotate(
+        stimulated, "cell_type", reference=control, max_epochs=3, **TRAIN, return_model=True
+    )
     return stimulated, model
 
 
@@ -57,7 +59,7 @@ def _small(_pbmc_original):
     adata.obs["known"] = adata.obs["bulk_labels"].astype(str)
     adata.obs.loc[adata.obs_names[::2], "known"] = "Unknown"
     options = TRAIN | {"max_epochs": 30, "validation_size": 0.3}
-    model = ace.tl.annotate(adata, "known", n_top_genes=None, **options)
+    model = ace.tl.annotate(adata, "known", n_top_genes=None, **options, return_model=True)
     return adata, model
 
 
