@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import pathlib
+import re
+from typing import Any
 
 import anndata as ad
 import numpy as np
@@ -20,9 +22,6 @@ from ace.explain import (
     fit_clustering,
 )
 from ace.nn import log_odds
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 GENES = [f"g{i}" for i in range(6)]
 #: Log-odds of "a" and "b": of the other genes they are no function.
@@ -199,7 +198,7 @@ def test_the_module_is_left_as_it_was(cells: ad.AnnData) -> None:
 
 @pytest.mark.parametrize("model", [Linear, Embedding])
 @pytest.mark.parametrize("stored", ["csr", "csc", "backed", "layer", "dask"])
-def test_any_matrix(two: ad.AnnData, model: Any, stored: str, tmp_path: Path) -> None:
+def test_any_matrix(two: ad.AnnData, model: Any, stored: str, tmp_path: pathlib.Path) -> None:
     ace.tl.explain(two, "group", model=model(), method="expected_gradients", n_cells=20)
     expected = two.varm["ace_scores"].to_numpy()
     options = {}
@@ -321,3 +320,34 @@ def test_on_a_gpu(two: ad.AnnData, model: Any) -> None:
     np.testing.assert_allclose(
         two.varm["gpu_scores"], two.varm["cpu_scores"], rtol=1e-2, atol=1e-3
     )
+
+
+@pytest.mark.filterwarnings("ignore:the scorer gives only")
+def test_the_page_of_the_user_guide_runs() -> None:
+    page = pathlib.Path(__file__).parents[2] / "docs" / "user_guide" / "own_scorer.md"
+    if not page.exists():
+        pytest.skip("the documentation is not here")
+    blocks = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), flags=re.S)
+    assert len(blocks) == 5
+    names: dict[str, Any] = {}
+    with torch.random.fork_rng():
+        for block in blocks:
+            exec(compile(block, page.name, "exec"), names)
+    adata, two = names["adata"], names["two"]
+    assert adata.uns["ace"]["params"]["embedding"] == "Sequential"
+    assert two.uns["ace"]["params"]["fidelity"] > 0.9
+
+    class Transformer(torch.nn.Module):
+        """Stands in for that of scGPT: the <cls> token sums what the others hold."""
+
+        def _encode(
+            self, tokens: torch.Tensor, values: torch.Tensor, src_key_padding_mask: torch.Tensor
+        ) -> torch.Tensor:
+            assert tokens.shape == values.shape == src_key_padding_mask.shape
+            assert (tokens[:, 0] == 9).all()
+            return values[:, None, 1:].expand(-1, 5, -1)
+
+    vocabulary = {"<cls>": 9, "CD79A": 1, "LYZ": 2, "CST3": 4}
+    embedding = names["ScGPTEmbedding"](Transformer(), vocabulary, ["CD79A", "LYZ", "CST3"])
+    ace.tl.explain(two, "bulk_labels", model=embedding)
+    assert set(two.uns["ace"]["names"]["CD19+ B"][:3]) == {"CD79A", "LYZ", "CST3"}
