@@ -185,6 +185,14 @@ def test_a_module_may_name_its_genes(cells: ad.AnnData) -> None:
     assert seen[seen].index.tolist() == ["g0", "g4"]
 
 
+@pytest.mark.parametrize("names", ["g4", 3])
+def test_names_of_genes_are_a_list(cells: ad.AnnData, names: Any) -> None:
+    module = torch.nn.Linear(2, 2)
+    module.feature_names = names
+    with pytest.raises(TypeError, match="feature_names of the embedding must be a list"):
+        ace.tl.explain(cells, "group", model=module)
+
+
 def test_the_module_is_left_as_it_was(cells: ad.AnnData) -> None:
     module = Embedding().train()
     module.dropout.eval()
@@ -252,6 +260,7 @@ def _narrow(x: torch.Tensor) -> torch.Tensor:
         (lambda x: x[:, :0], r"shape \(64, 0\)"),
         (lambda x: x.double(), r"returns torch.float64. It must return torch.float32"),
         (lambda x: x.half(), r"returns torch.float16"),
+        (lambda x: x.to_sparse(), r"returns a sparse tensor: call \.to_dense"),
         (lambda x: x.detach(), "is not differentiable"),
         (lambda x: torch.ones(len(x), 2), "is not differentiable"),
         (lambda x: torch.round(x), "the gradient of Function is 0 for all genes"),

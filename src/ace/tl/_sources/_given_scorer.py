@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -88,10 +89,14 @@ class _SelectedGroups(GroupScorer):
         return self.scorer(x)[:, self._columns]
 
 
-def columns_of(genes: Sequence[str] | None, adata: AnnData, owner: str) -> np.ndarray:
+def columns_of(genes: Any, adata: AnnData, owner: str) -> np.ndarray:
     """Columns of the genes that ``owner`` takes; all columns if it does not name any."""
     if genes is None:
         return np.arange(adata.n_vars)
+    if isinstance(genes, str) or not isinstance(genes, Iterable):
+        raise TypeError(
+            f"feature_names of {owner} must be a list of names of genes, got {genes!r:.60}."
+        )
     names = [str(gene) for gene in genes]
     if len(set(names)) < len(names):
         twice = sorted({name for name in names if names.count(name) > 1})

@@ -90,10 +90,10 @@ def _call(function: nn.Module, x: Tensor, name: str, *, seed: int) -> Tensor:
             return function(x)
     except Exception as error:
         raise ValueError(
-            f"{name} fails on {x.shape[0]} cells x {x.shape[1]} genes: {error}. It must accept "
-            "one float32 tensor of shape (n_cells, n_genes) with the values of the matrix. If it "
-            "takes other genes than all of adata.var_names in their order, give their names as "
-            "its feature_names."
+            f"{name} fails on {x.shape[0]} cells x {x.shape[1]} genes: "
+            f"{str(error).rstrip('.')}. It must accept one float32 tensor of shape (n_cells, "
+            "n_genes) with the values of the matrix. If it does not take all genes of adata in "
+            "their order, give the names of its genes as feature_names."
         ) from error
 
 
@@ -108,6 +108,8 @@ def _require_matrix(y: Any, n_cells: int, name: str, output: str) -> None:
             f"{name} returns a tensor of shape {tuple(y.shape)} for {n_cells} cells. The shape "
             f"must be (n_cells, n_{output})."
         )
+    if y.layout != torch.strided:
+        raise ValueError(f"{name} returns a sparse tensor: call .to_dense() on its output.")
     if y.dtype != torch.float32:
         raise ValueError(
             f"{name} returns {y.dtype}. It must return torch.float32: call .float() on its output."
