@@ -24,7 +24,7 @@ from ace.explain import (
 from ace.nn import log_odds
 
 GENES = [f"g{i}" for i in range(6)]
-#: Log-odds of "a" and "b": of the other genes they are no function.
+#: Log-odds of "a" and "b" as functions of two genes.
 WEIGHTS = torch.tensor([[2.0, -1.0], [-2.0, 1.0]])
 
 
@@ -40,7 +40,7 @@ class Linear(GroupScorer):
 
 
 class Embedding(torch.nn.Module):
-    """The first three genes, stretched; with dropout, which is off in evaluation mode."""
+    """The first three genes times two, with dropout in training mode."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -66,7 +66,7 @@ class Function(torch.nn.Module):
 
 @pytest.fixture
 def cells() -> ad.AnnData:
-    """Group a is high in g4 and low in g1, b the other way round; c is high in g0."""
+    """Group a is high in g4, b in g1 and c in g0."""
     rng = np.random.default_rng(0)
     codes = np.arange(150) % 3
     x = rng.exponential(0.3, (150, 6)) * (rng.random((150, 6)) < 0.7)
@@ -97,7 +97,7 @@ def test_gradients_of_a_linear_scorer_are_its_weights(two: ad.AnnData) -> None:
 
 
 def test_integrated_gradients_of_single_cells(two: ad.AnnData) -> None:
-    """From zero they are weight times value; only cells that were drawn are explained."""
+    """With a baseline of zeros they are weight times value, for the cells that were drawn."""
     ace.tl.explain(
         two, "group", model=Linear(), method="integrated_gradients", per_cell=True, n_cells=10
     )
@@ -124,7 +124,7 @@ def test_a_reference_and_a_panel(cells: ad.AnnData) -> None:
     assert set(cells.uns["ace"]["names"]["c"][:2]) == {"g0", "g1"}
 
 
-def test_groups_that_no_cell_has_are_left_out(two: ad.AnnData) -> None:
+def test_groups_without_cells_are_left_out(two: ad.AnnData) -> None:
     class Padded(Linear):
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             known = super().forward(x)
@@ -141,7 +141,7 @@ def test_without_names_features_are_all_genes_in_order(two: ad.AnnData) -> None:
         linear.weight.zero_()
         linear.weight[0, 1] = linear.weight[1, 4] = 1
     ace.tl.explain(two, "group", model=ClassifierScorer(linear, ["b", "a"]), method="saliency")
-    # Of two classes, log-odds are the difference of the logits.
+    # For two classes, log-odds are the difference of the logits.
     np.testing.assert_allclose(two.varm["ace_scores"]["b"], [0, 1, 0, 0, -1, 0])
 
 
@@ -155,7 +155,7 @@ def test_genes_are_matched_by_name(two: ad.AnnData) -> None:
 
 
 def test_a_module_is_an_embedding(cells: ad.AnnData) -> None:
-    """The same as the scorer that is made of it by hand."""
+    """It is equivalent to a scorer that is built by hand."""
     module = Embedding()
     linear = LinearEmbedding(2 * np.eye(6, 3), np.zeros(3))
     z = linear(torch.from_numpy(cells.X)).numpy()
@@ -193,7 +193,7 @@ def test_names_of_genes_are_a_list(cells: ad.AnnData, names: Any) -> None:
         ace.tl.explain(cells, "group", model=module)
 
 
-def test_the_module_is_left_as_it_was(cells: ad.AnnData) -> None:
+def test_the_module_is_unchanged(cells: ad.AnnData) -> None:
     module = Embedding().train()
     module.dropout.eval()
     before = {name: value.clone() for name, value in module.state_dict().items()}
@@ -238,8 +238,8 @@ def test_same_call_same_bits_and_global_state_is_left_alone(cells: ad.AnnData) -
     assert torch.equal(torch.rand(1), expected)
 
 
-def test_counts_are_no_reason_to_warn(two: ad.AnnData) -> None:
-    """Which values a scorer takes, only its author knows (and a warning is an error here)."""
+def test_no_warning_about_kinds_of_values(two: ad.AnnData) -> None:
+    """Only the author of a scorer knows which values it expects (warnings are errors here)."""
     two.layers["counts"] = np.round(10 * two.X)
     ace.tl.explain(two, "group", model=Linear(), layer="counts", method="saliency")
     assert two.uns["ace"]["params"]["values"] == "counts"
@@ -292,7 +292,7 @@ def test_functions_that_cannot_be_explained(
         (Linear(["a", "b", "d"]), {}, "returns 2 columns for its 3 groups"),
     ],
 )
-def test_scorers_that_do_not_fit(
+def test_scorers_that_do_not_match(
     two: ad.AnnData, scorer: GroupScorer, options: dict, message: str
 ) -> None:
     with pytest.raises(ValueError, match=message):
@@ -300,8 +300,8 @@ def test_scorers_that_do_not_fit(
     assert "ace" not in two.uns
 
 
-def test_values_that_only_some_cells_break(cells: ad.AnnData) -> None:
-    """Not among the cells that the function is tried on."""
+def test_nan_for_a_few_cells(cells: ad.AnnData) -> None:
+    """Not one of the cells that the function is tried on."""
     largest = float(cells.X.max())
     cells.X[1, 0] = 2 * largest
     module = Function(lambda x: torch.where(x > 1.5 * largest, torch.nan, x))
@@ -315,7 +315,7 @@ def test_a_low_fidelity_is_warned_about(two: ad.AnnData) -> None:
         ace.tl.explain(two, "group", model=swapped, method="saliency")
 
 
-def test_anything_else_is_refused(two: ad.AnnData) -> None:
+def test_other_types_are_an_error(two: ad.AnnData) -> None:
     for model in (Linear, lambda x: x, 3):
         with pytest.raises(TypeError, match="model must be"):
             ace.tl.explain(two, "group", model=model)
@@ -347,7 +347,7 @@ def test_the_page_of_the_user_guide_runs() -> None:
     assert two.uns["ace"]["params"]["fidelity"] > 0.9
 
     class Transformer(torch.nn.Module):
-        """Stands in for that of scGPT: the <cls> token sums what the others hold."""
+        """Stand-in for the transformer of scGPT, which returns the values."""
 
         def _encode(
             self, tokens: torch.Tensor, values: torch.Tensor, src_key_padding_mask: torch.Tensor

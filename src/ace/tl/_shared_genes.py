@@ -33,7 +33,7 @@ MIN_CELLS = 50
 
 _ENSEMBL = re.compile(r"ENS[A-Z]*G\d{6,}")
 #: Changes of names under which more genes may agree, and how to make them.
-_DISGUISES: list[tuple[Callable[[str], str], str]] = [
+_SPELLINGS: list[tuple[Callable[[str], str], str]] = [
     (
         lambda gene: gene.split(".")[0],
         "They agree without the part after the dot (versions of Ensembl IDs): "
@@ -69,7 +69,7 @@ def shared_genes(query: AnnData, reference: AnnData) -> pd.Index:
         raise ValueError(
             f"the query and the reference share only {len(shared)} genes by name, which is too "
             f"few: {lost}. The query has {listed(mine[:3])}, the reference {listed(theirs[:3])}. "
-            + _disguise(query, reference, len(shared))
+            + _how_to_match(query, reference, len(shared))
         )
     logger.info("%d genes are in the query and in the reference; %s", len(shared), lost)
     if len(shared) < max(NOTABLE * n_shorter, NUMBER):
@@ -81,7 +81,7 @@ def shared_genes(query: AnnData, reference: AnnData) -> pd.Index:
     return shared
 
 
-def _disguise(query: AnnData, reference: AnnData, n_shared: int) -> str:
+def _how_to_match(query: AnnData, reference: AnnData, n_shared: int) -> str:
     """How to make more names agree, for a message."""
     objects = {"query": query, "reference": reference}
     for name, other in (("query", "reference"), ("reference", "query")):
@@ -94,10 +94,10 @@ def _disguise(query: AnnData, reference: AnnData, n_shared: int) -> str:
                     f"`{name}.var_names = {name}.var[{column!r}].astype(str)`, then "
                     f"`{name}.var_names_make_unique()`."
                 )
-    for change, mend in _DISGUISES:
+    for change, fix in _SPELLINGS:
         both = [{change(str(gene)) for gene in x.var_names} for x in (query, reference)]
         if len(both[0] & both[1]) > max(FEW, 2 * n_shared):
-            return mend.format(object="adata")
+            return fix.format(object="adata")
     ids = {
         name: np.mean([bool(_ENSEMBL.match(str(gene))) for gene in x.var_names]) > 0.5
         for name, x in objects.items()
