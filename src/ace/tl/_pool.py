@@ -77,29 +77,15 @@ def pool_cells(
         base = claimed_base(adata, layer)
         values = _value_checks.values_of(matrix, layer, name=name, base=base, groups=batch)
         _value_checks.log_normalised(values, name, layer)
-    labels = _labels(
-        query if reference is None else reference,
-        labels_key,
-        unlabeled_category,
-        "adata" if reference is None else "reference",
-    )
-    unlabelled = labels.codes < 0
     rows = [np.arange(adata.n_obs) for adata in objects.values()]
     if reference is None:
-        if not unlabelled.any():
-            raise _nothing_to_annotate(labels, labels_key, unlabeled_category)
-        given, genes = labels, query.var_names
+        labels = given = _labels_to_complete(query, labels_key, unlabeled_category)
+        genes = query.var_names
     else:
-        if unlabelled.any():
-            warn(
-                f"{unlabelled.sum()} cells of the reference have no label in "
-                f"reference.obs[{labels_key!r}] and are left out.",
-            )
-            rows[1], labels = np.flatnonzero(~unlabelled), labels[~unlabelled]
-        given = pd.Categorical.from_codes(np.full(query.n_obs, -1), dtype=labels.dtype)
-        labels = pd.Categorical.from_codes(
-            np.concatenate([given.codes, labels.codes]), dtype=labels.dtype
-        )
+        known, rows[1] = _labels_of_reference(reference, labels_key, unlabeled_category)
+        given = pd.Categorical.from_codes(np.full(query.n_obs, -1), dtype=known.dtype)
+        codes = np.concatenate([given.codes, known.codes])
+        labels = pd.Categorical.from_codes(codes, dtype=known.dtype)
         genes = shared_genes(query, reference)
     columns = [adata.var_names.get_indexer(genes) for adata in objects.values()]
     n_shared = len(genes)
@@ -158,6 +144,28 @@ def _labels(adata: AnnData, key: str, unlabeled_category: Any, name: str) -> pd.
             f"cells have no label, pass unlabeled_category={doubtful[0]!r}.",
         )
     return labels
+
+
+def _labels_to_complete(adata: AnnData, key: str, unlabeled: Any) -> pd.Categorical:
+    """Label of each cell of one object, some of them missing."""
+    labels = _labels(adata, key, unlabeled, "adata")
+    if not (labels.codes < 0).any():
+        raise _nothing_to_annotate(labels, key, unlabeled)
+    return labels
+
+
+def _labels_of_reference(
+    reference: AnnData, key: str, unlabeled: Any
+) -> tuple[pd.Categorical, np.ndarray]:
+    """Labels of the labelled cells of the reference, and their rows."""
+    labels = _labels(reference, key, unlabeled, "reference")
+    labelled = labels.codes >= 0
+    if not labelled.all():
+        warn(
+            f"{(~labelled).sum()} cells of the reference have no label in "
+            f"reference.obs[{key!r}] and are left out.",
+        )
+    return labels[labelled], np.flatnonzero(labelled)
 
 
 def _nothing_to_annotate(labels: pd.Categorical, key: str, unlabeled: Any) -> ValueError:

@@ -63,7 +63,8 @@ class GivenScorer:
         if unknown:
             raise ValueError(
                 f"adata.obs[{groups.column!r}] has groups that the scorer does not: "
-                f"{listed(unknown)}. It scores {listed(scorer.groups)}."
+                f"{listed(unknown)}. It scores {listed(scorer.groups)}. Leave other cells out: "
+                f"`adata[adata.obs[{groups.column!r}].isin(scorer.groups)].copy()`."
             )
         columns = columns_of(scorer.feature_names, self._adata, "the scorer")
         found = probe(scorer, self.matrix, groups, columns, output="groups")
@@ -73,11 +74,11 @@ class GivenScorer:
                 "groups. It must return one column of log-odds for each."
             )
         if len(names) < len(scorer.groups):
-            scorer = _SelectedGroups(scorer, names)
+            scorer = SelectedGroups(scorer, names)
         return Scored(scorer, columns, None)
 
 
-class _SelectedGroups(GroupScorer):
+class SelectedGroups(GroupScorer):
     """Log-odds of some groups of a scorer, which are still against all of its groups."""
 
     def __init__(self, scorer: GroupScorer, names: Sequence[str]) -> None:
@@ -86,6 +87,7 @@ class _SelectedGroups(GroupScorer):
         self._columns = [scorer.groups.index(name) for name in names]
 
     def forward(self, x: Tensor) -> Tensor:
+        """Log-odds of these groups, shape ``(n_cells, n_groups)``."""
         return self.scorer(x)[:, self._columns]
 
 
