@@ -177,7 +177,7 @@ def test_numbers_beside_unknown_stay_numbers(survives_files):
 
 def test_a_majority_of_numbered_labels_is_stored(survives_files):
     labels = pd.Categorical([1, 2, 1, 1])
-    vote = ace.tl._annotate.majority_vote(
+    vote = ace.tl._majority_vote.majority_vote(
         labels, np.array(["x", "x", "y", "y"]), np.ones(4, bool), min_prop=0.9
     )
     assert list(vote) == ["Heterogeneous", "Heterogeneous", "1", "1"]

@@ -234,7 +234,7 @@ class LatentModel(GeneModel):
             self.get_latent_representation(adata, batch_size=batch_size),
             codes,
             n_prototypes=n_prototypes,
-            seed=random_state,
+            random_state=random_state,
         )
         return self._embedding_scorer(clustering, names)
 
