@@ -13,8 +13,9 @@ from ace import _checks
 from ace._matrix import read_rows
 from ace._threads import seeded
 from ace.model.adapter._foreign import ForeignModel, PosteriorMean
-from ace.model.base._latent import LatentModel, Part
+from ace.model.base._gene_model import GeneModel
 from ace.model.base._module import EmbeddingModule
+from ace.model.base._outputs import Part
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -46,7 +47,7 @@ class Encoder:
 
     def __init__(self, model: Any, adata: AnnData) -> None:
         foreign = None
-        if isinstance(model, LatentModel) and isinstance(model.module, EmbeddingModule):
+        if isinstance(model, GeneModel) and isinstance(model.module, EmbeddingModule):
             model._require_trained()
             self.genes = tuple(str(gene) for gene in model.var_names)
             self._matrix = model._reader(adata).matrix

@@ -17,10 +17,14 @@ from ace._matrix import read_rows
 from ace._threads import seeded
 from ace.explain import EmbeddingScorer, fit_clustering
 from ace.model.adapter._foreign import ForeignModel
+from ace.model.base._obs import grouping_of, state_of
+from ace.model.base._outputs import groups_of, network_outputs
+from ace.model.base._reader import row_numbers
 from ace.model.scare import _attribution as attribution
 from ace.model.scare._ground_truth import as_numbers
 from ace.model.scare._loss import ALL_DIMENSIONS, AttributionLoss, AttributionSettings, Term
 from ace.model.scare._setup import SetUpScare
+from ace.model.training._split import fingerprint
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,7 +64,7 @@ class ExplainedScare(SetUpScare):
 
     def _attribution_terms(self) -> list[Term]:
         """The ground truths as numbers."""
-        state = self._state_of(REGISTRY_KEYS.LABELS_KEY) or {}
+        state = state_of(self, REGISTRY_KEYS.LABELS_KEY) or {}
         categories = list(state.get("categorical_mapping", ()))
         blocks = self.latent_blocks
         terms = []
@@ -74,7 +78,7 @@ class ExplainedScare(SetUpScare):
     def _attribution_loss(self) -> AttributionLoss:
         """The attribution loss for the cells of the model."""
         by_cell = any(sp.issparse(truth.genes) for truth in self._ground_truth)
-        if by_cell and self._fingerprint(self.adata) != self.ground_truth_cells_:
+        if by_cell and fingerprint(self.adata) != self.ground_truth_cells_:
             raise ValueError(
                 "the ground truth by cell is of other cells than these: make a model of them, "
                 f"{type(self).__name__}(adata, ground_truth=...)."
@@ -145,7 +149,7 @@ class ExplainedScare(SetUpScare):
             n_samples = 1  # nothing is drawn
         cells = self._cells(adata)
         reader = self._reader(adata)
-        rows = self._rows(indices, len(reader))
+        rows = row_numbers(indices, len(reader))
         batch_size = scvi_settings.batch_size if batch_size is None else batch_size
         _checks.positive(batch_size, "batch_size", optional=False)
         covariates = self._covariates(adata)
@@ -168,7 +172,8 @@ class ExplainedScare(SetUpScare):
             for here in np.array_split(
                 rng.permutation(len(rows)), max(1, len(rows) // batch_size)
             ):
-                for x in self._minibatches(reader, rows[here], max(1, len(here))):
+                for cpu in reader.minibatches(rows[here], max(1, len(here))):
+                    x = cpu.to(self.device)
                     tensors = {REGISTRY_KEYS.X_KEY: x} | {
                         key: torch.from_numpy(values[rows[here]]).to(x.device)
                         for key, values in covariates.items()
@@ -264,7 +269,7 @@ class ExplainedScare(SetUpScare):
             raise ValueError(
                 "name the groups to score, groupby=...: no labels were set up (labels_key)."
             )
-        codes, names = self._groups(self._column(adata, groupby))
+        codes, names = groups_of(grouping_of(self, adata, groupby))
         clustering = fit_clustering(
             self._means(adata),
             codes,
@@ -294,7 +299,7 @@ class ExplainedScare(SetUpScare):
         Log-normalised expression, ``(n_cells, n_genes)``, and context, ``(n_cells, n_context)``.
         """
         cells = self._cells(adata)
-        rows = self._rows(indices, cells.n_obs)
+        rows = row_numbers(indices, cells.n_obs)
         unique, inverse = np.unique(rows, return_inverse=True)
         reader = ForeignModel(self, cells)
         x = read_rows(reader.matrix, unique, reader.columns)
@@ -311,10 +316,10 @@ class ExplainedScare(SetUpScare):
         batch_size: int | None = None,
     ) -> np.ndarray:
         reader = self._reader(adata)
-        rows = self._rows(indices, len(reader))
+        rows = row_numbers(indices, len(reader))
         embed, n_latent = self.module.embed, self.module.n_latent
-        return self._outputs(
-            embed, n_latent, reader, rows, batch_size, self._beside(adata)
+        return network_outputs(
+            self.module, embed, n_latent, reader, rows, batch_size, self._beside(adata)
         ).numpy()
 
     def _require_genes(self, adata: AnnData | MuData | None) -> None:

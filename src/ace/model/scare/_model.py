@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import scipy.sparse as sp
-from scvi.train import TrainRunner
 
-from ace import _checks, _compat
+from ace import _checks
 from ace._threads import seeded
 from ace.model.saving._document import encode
 from ace.model.scare._attribution import (
@@ -29,10 +28,9 @@ from ace.model.scare._loss import AttributionSettings
 from ace.model.scare._module import ScareModule
 from ace.model.scare._plan import ScareTrainingPlan
 from ace.model.scare._using import TrainedScare
-from ace.model.training._fit import check_training, plan_options
 from ace.model.training._loaders import SplitCells
-from ace.model.training._training import resolve_seed
-from ace.model.training._transaction import all_or_nothing
+from ace.model.training._run import Prepared, Training, run_training
+from ace.model.training._split import fingerprint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -164,7 +162,7 @@ class SCARE(TrainedScare):
 
     _module_cls = ScareModule
     _training_plan_cls = ScareTrainingPlan
-    _train_runner_cls = TrainRunner
+    revision = 1
 
     def __init__(
         self,
@@ -203,8 +201,7 @@ class SCARE(TrainedScare):
         for name, number in sizes.items():
             _checks.whole(number, name, 1)
         _checks.number(dropout_rate, "dropout_rate", 0, 1, below=True)
-        _checks.whole(random_state, "random_state", 0, _checks.LARGEST_SEED, optional=True)
-        super().__init__(adata, registry)
+        super().__init__(adata, registry, random_state=random_state)
         if reference is None:
             reference = self._default_reference(loss)
         if ground_truth is not None:
@@ -238,10 +235,8 @@ class SCARE(TrainedScare):
             any(sp.issparse(truth.genes) for truth in self._ground_truth)
             and self.adata is not None
         ):
-            self.ground_truth_cells_ = self._fingerprint(self.adata)
+            self.ground_truth_cells_ = fingerprint(self.adata)
         self._settings = AttributionSettings(attribution, target, transform, reference)
-        self.random_state_ = resolve_seed(random_state)
-        self.split_fingerprint_: str | None = None
         with seeded(self.random_state_):
             self.module = self._module_cls(
                 **self._sizes(use_observed_lib_size),
@@ -269,7 +264,6 @@ class SCARE(TrainedScare):
 
     # -- training ------------------------------------------------------------------------------
 
-    @all_or_nothing
     def train(
         self,
         max_epochs: int | None = None,
@@ -280,8 +274,10 @@ class SCARE(TrainedScare):
         validation_size: float | None = None,
         external_indexing: Sequence[Sequence[int] | np.ndarray | None] | None = None,
         batch_size: int = 128,
+        lr: float | None = None,
+        weight_decay: float | None = None,
         early_stopping: bool = False,
-        early_stopping_patience: int = 45,
+        early_stopping_patience: int = 20,
         random_state: int | None = None,
         plan_kwargs: dict[str, Any] | None = None,
         **trainer_kwargs: Any,
@@ -309,6 +305,8 @@ class SCARE(TrainedScare):
             left out of it.
         batch_size
             Cells in a minibatch.
+        lr, weight_decay
+            Learning rate and weight decay of Adam; ``None`` for 0.001 and 1e-6 (0 for a query).
         early_stopping
             Stop when the evidence lower bound of the validation cells no longer improves, once
             all terms of the loss have joined in and have their weight: in the first half, unless
@@ -324,7 +322,7 @@ class SCARE(TrainedScare):
             others; 20 000 for the other losses, which are means over all genes; 0 is the plain
             model), ``attribution_warmup_epochs`` (a fifth of the epochs),
             ``reconstruction_weight``, ``kl_weight``, ``kl_warmup_epochs`` (all epochs, half of
-            them with early stopping), ``lr``, …
+            them with early stopping), …
         **trainer_kwargs
             Passed on to :class:`scvi.train.Trainer`: ``enable_progress_bar``, ``callbacks``,
             ``early_stopping_min_delta``, ``logger``, ``strategy``, ``ckpt_path`` (a Lightning
@@ -339,38 +337,36 @@ class SCARE(TrainedScare):
             If an argument is out of range, the matrix holds negative, NaN or infinite values, a
             category is unknown, or early stopping is asked for without validation cells.
         """
-        check_training(
+        self._require_genes(None)
+        training = Training(
             max_epochs=max_epochs,
             batch_size=batch_size,
+            train_size=train_size,
+            validation_size=validation_size,
+            external_indexing=external_indexing,
+            early_stopping=early_stopping,
+            early_stopping_patience=early_stopping_patience,
             random_state=random_state,
+            lr=lr,
+            weight_decay=weight_decay,
+            plan_kwargs=plan_kwargs,
+            trainer_kwargs={"accelerator": accelerator, "devices": devices} | trainer_kwargs,
         )
-        self._require_genes(None)
-        reader = self._reader()
+        run_training(self, training)
+
+    def _prepare_training(self, training: Training) -> Prepared:  # type: ignore[override]
+        reader, split = training.reader, training.split
         covariates = self._covariates(None)
-        seed = self.random_state_ if random_state is None else int(random_state)
-        # A second training goes on with other numbers, not with the same ones again.
-        rng = np.random.default_rng([seed, self._n_epochs_trained])
-        if train_size is None and validation_size is not None:
-            train_size = 1 - validation_size
-        split = self._split(
-            np.zeros(len(reader), np.int64),
-            train_size,
-            validation_size,
-            external_indexing,
-            rng,
-            default=(0.9, 0.1),
-        )
-        self._require_finite(reader, np.concatenate(split))
-        if max_epochs is None:
-            max_epochs = _compat.get_max_epochs_heuristic(len(split[0]), epochs_cap=MAX_EPOCHS)
-            max_epochs = max(max_epochs, -(-MIN_STEPS // -(-len(split[0]) // batch_size)))
-        settings = plan_options(
+        reader.require_finite(np.concatenate(split))
+        max_epochs = training.epochs(MAX_EPOCHS, MIN_STEPS)
+        settings = training.plan_options(
             self._training_plan_cls,
-            plan_kwargs,
             attribution_weight=None,
             weight_decay=self.weight_decay_,
             attribution_warmup_epochs=0 if self.is_trained_ else int(WARMUP * max_epochs),
-            kl_warmup_epochs=0 if self.is_trained_ else max_epochs // (1 + early_stopping),
+            kl_warmup_epochs=0
+            if self.is_trained_
+            else max_epochs // (1 + training.early_stopping),
         )
         if settings["attribution_weight"] is None:
             settings["attribution_weight"] = (
@@ -386,22 +382,10 @@ class SCARE(TrainedScare):
         plan = self._training_plan_cls(
             self.module, self._attribution_loss() if self._ground_truth else None, **settings
         )
-        self._fit(
-            plan,
-            SplitCells(reader, covariates, split, batch_size, rng),
-            seed=int(rng.integers(2**31)),
-            max_epochs=max_epochs,
-            early_stopping=early_stopping,
-            monitor="validation_elbo",
-            best=None,  # the last: the weights of the terms rise until then
-            trainer_kwargs={
-                "accelerator": accelerator,
-                "devices": devices,
-                "early_stopping_patience": early_stopping_patience,
-                "early_stopping_warmup_epochs": max(
-                    settings["attribution_warmup_epochs"], settings["kl_warmup_epochs"]
-                ),
-                **trainer_kwargs,
-            },
-        )
+        data = SplitCells(reader, covariates, split, training.batch_size, training.rng)
+        warmup = max(settings["attribution_warmup_epochs"], settings["kl_warmup_epochs"])
+        # The weights of the last epoch are kept: the terms reach their weights only then.
+        return Prepared(plan, data, max_epochs, monitor="validation_elbo", warmup_epochs=warmup)
+
+    def _finish_training(self, training: Training, plan: ScareTrainingPlan) -> None:
         self.module.eval()

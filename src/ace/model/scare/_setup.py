@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -14,10 +14,6 @@ from scvi import REGISTRY_KEYS
 from scvi.data.fields import (
     CategoricalJointObsField,
     CategoricalObsField,
-    MuDataCategoricalJointObsField,
-    MuDataCategoricalObsField,
-    MuDataNumericalJointObsField,
-    MuDataNumericalObsField,
     NumericalJointObsField,
     NumericalObsField,
 )
@@ -26,15 +22,20 @@ from scvi.utils import setup_anndata_dsp
 
 from ace import _checks, _compat
 from ace.model.adapter._foreign import require_columns
-from ace.model.base._fields import GenesField, GroupsField, MuDataGenesField, MuDataGroupsField
-from ace.model.base._latent import LatentModel
+from ace.model.base._fields import GenesField, LabelsField
+from ace.model.base._gene_model import GeneModel
+from ace.model.base._obs import obs_of, state_of
 from ace.model.scare._columns import check_categories, check_columns, check_numbers, codes_of
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
-class SetUpScare(LatentModel, BaseMinifiedModeModelClass):
+
+class SetUpScare(GeneModel, BaseMinifiedModeModelClass):
     """The set-up of :class:`~ace.model.SCARE`: counts, batches, labels and covariates."""
 
     _expects_counts: ClassVar[bool] = True
+    _batch_argument = "batch_key"
     _LATENT_QZM_KEY = "scare_latent_qzm"
     _LATENT_QZV_KEY = "scare_latent_qzv"
     #: The last copy of other cells that a method of scvi-tools was given.
@@ -90,30 +91,9 @@ class SetUpScare(LatentModel, BaseMinifiedModeModelClass):
             If the values are not whole numbers.
         """
         setup_method_args = cls._get_setup_method_args(**locals())
-        cls._check_matrix(adata, layer, batch_key, **kwargs)
-        columns = [batch_key, labels_key, size_factor_key]
-        columns += _checks.column_names(categorical_covariate_keys, "categorical_covariate_keys")
-        columns += _checks.column_names(continuous_covariate_keys, "continuous_covariate_keys")
-        if kwargs.get("source_registry") is not None:  # labels are optional then
-            columns.remove(labels_key)
-        check_columns(adata.obs, [c for c in columns if c is not None], labels_key)
-        check_numbers(adata.obs, [*(continuous_covariate_keys or ())])
-        check_numbers(adata.obs, [size_factor_key] if size_factor_key else [], positive=True)
-        check_categories(adata.obs, columns, **kwargs)
-        fields: list[Any] = [
-            GenesField(REGISTRY_KEYS.X_KEY, layer),
-            CategoricalObsField(REGISTRY_KEYS.BATCH_KEY, batch_key),
-            CategoricalObsField(REGISTRY_KEYS.LABELS_KEY, None)
-            if labels_key is None
-            else GroupsField(REGISTRY_KEYS.LABELS_KEY, labels_key),
-            NumericalObsField(REGISTRY_KEYS.SIZE_FACTOR_KEY, size_factor_key, required=False),
-            CategoricalJointObsField(REGISTRY_KEYS.CAT_COVS_KEY, categorical_covariate_keys),
-            NumericalJointObsField(REGISTRY_KEYS.CONT_COVS_KEY, continuous_covariate_keys),
-        ]
         minified = _compat.minified_type(adata)
-        if minified is not None:
-            fields += cls._get_fields_for_adata_minification(minified)
-        cls._register(adata, fields, setup_method_args, **kwargs)
+        further = () if minified is None else cls._get_fields_for_adata_minification(minified)
+        cls._set_up(adata, setup_method_args, kwargs, further)
 
     @classmethod
     @setup_anndata_dsp.dedent
@@ -164,52 +144,53 @@ class SetUpScare(LatentModel, BaseMinifiedModeModelClass):
         --------
         >>> SCARE.setup_mudata(mdata, modalities={"layer": "rna"})  # doctest: +SKIP
         """
-        setup_method_args = cls._get_setup_method_args(**locals())
-        location = cls._modalities(mdata, modalities, setup_method_args)
-        cls._check_matrix(mdata.mod[location.layer], layer, batch_key, **kwargs)
-        of: dict[str, list[str]] = {
-            "batch_key": [] if batch_key is None else [batch_key],
-            "labels_key": [] if labels_key is None else [labels_key],
-            "size_factor_key": [] if size_factor_key is None else [size_factor_key],
-            "categorical_covariate_keys": list(categorical_covariate_keys or ()),
-            "continuous_covariate_keys": list(continuous_covariate_keys or ()),
-        }
-        for argument, columns in of.items():
-            modality = location[argument]
-            obs = mdata.obs if modality is None else mdata.mod[modality].obs
+        cls._set_up(mdata, cls._get_setup_method_args(**locals()), kwargs)
+
+    @classmethod
+    def _check_columns(
+        cls, obs_of: Callable[[str], pd.DataFrame], arguments: dict[str, Any], **kwargs: Any
+    ) -> None:
+        labels_key = arguments["labels_key"]
+        for argument in (
+            "batch_key",
+            "labels_key",
+            "size_factor_key",
+            "categorical_covariate_keys",
+            "continuous_covariate_keys",
+        ):
+            columns = _checks.column_names(arguments[argument], argument)
+            obs = obs_of(argument)
             if argument != "labels_key" or kwargs.get("source_registry") is None:
                 check_columns(obs, columns, labels_key)
                 check_categories(obs, columns, **kwargs)
             if argument in ("size_factor_key", "continuous_covariate_keys"):
                 check_numbers(obs, columns, positive=argument == "size_factor_key")
-        fields: list[Any] = [
-            MuDataGenesField(
-                REGISTRY_KEYS.X_KEY, layer, mod_key=location.layer, mod_required=True
-            ),
-            MuDataCategoricalObsField(
-                REGISTRY_KEYS.BATCH_KEY, batch_key, mod_key=location.batch_key
-            ),
-            (MuDataCategoricalObsField if labels_key is None else MuDataGroupsField)(
-                REGISTRY_KEYS.LABELS_KEY, labels_key, mod_key=location.labels_key
-            ),
-            MuDataNumericalObsField(
-                REGISTRY_KEYS.SIZE_FACTOR_KEY,
-                size_factor_key,
-                mod_key=location.size_factor_key,
-                required=False,
-            ),
-            MuDataCategoricalJointObsField(
-                REGISTRY_KEYS.CAT_COVS_KEY,
-                categorical_covariate_keys,
-                mod_key=location.categorical_covariate_keys,
-            ),
-            MuDataNumericalJointObsField(
-                REGISTRY_KEYS.CONT_COVS_KEY,
-                continuous_covariate_keys,
-                mod_key=location.continuous_covariate_keys,
-            ),
+
+    @classmethod
+    def _fields(
+        cls,
+        *,
+        layer: str | None,
+        batch_key: str | None,
+        labels_key: str | None,
+        size_factor_key: str | None,
+        categorical_covariate_keys: list[str] | None,
+        continuous_covariate_keys: list[str] | None,
+    ) -> list[tuple[str, Any]]:
+        labels = CategoricalObsField(REGISTRY_KEYS.LABELS_KEY, None)
+        if labels_key is not None:
+            labels = LabelsField(REGISTRY_KEYS.LABELS_KEY, labels_key)
+        sizes = NumericalObsField(REGISTRY_KEYS.SIZE_FACTOR_KEY, size_factor_key, required=False)
+        cats = CategoricalJointObsField(REGISTRY_KEYS.CAT_COVS_KEY, categorical_covariate_keys)
+        conts = NumericalJointObsField(REGISTRY_KEYS.CONT_COVS_KEY, continuous_covariate_keys)
+        return [
+            ("layer", GenesField(layer)),
+            ("batch_key", CategoricalObsField(REGISTRY_KEYS.BATCH_KEY, batch_key)),
+            ("labels_key", labels),
+            ("size_factor_key", sizes),
+            ("categorical_covariate_keys", cats),
+            ("continuous_covariate_keys", conts),
         ]
-        cls._register(mdata, fields, setup_method_args, **kwargs)
 
     @property
     def labels_key(self) -> str | None:
@@ -224,7 +205,7 @@ class SetUpScare(LatentModel, BaseMinifiedModeModelClass):
     def _sizes(self, use_observed_lib_size: bool) -> dict[str, Any]:
         """What the network has to know of the data."""
         stats = self.summary_stats
-        categories = self._state_of(REGISTRY_KEYS.CAT_COVS_KEY) or {}
+        categories = state_of(self, REGISTRY_KEYS.CAT_COVS_KEY) or {}
         size_factor = self.registry_["setup_args"].get("size_factor_key") is not None
         sizes: dict[str, Any] = {
             "n_input": len(self.var_names),
@@ -261,7 +242,7 @@ class SetUpScare(LatentModel, BaseMinifiedModeModelClass):
         ):
             if key not in registries or not registries[key]["data_registry"]:
                 continue
-            obs, state = self._obs(adata, key), registries[key]["state_registry"]
+            obs, state = obs_of(self, adata, key), registries[key]["state_registry"]
             if key != REGISTRY_KEYS.LABELS_KEY:
                 require_columns(registries, [key], obs, type(self).__name__)
             if "categorical_mapping" in state:
