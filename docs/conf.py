@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 import warnings
 from importlib.metadata import metadata
@@ -142,11 +143,9 @@ def _write_presets_table() -> None:
 
 
 def _render_benchmarks() -> None:
-    """Turn the kept numbers of the benchmarks into tables and figures of docs/benchmarks.md."""
-    sys.path.insert(0, str(ROOT / "benchmarks"))
-    from render import render
-
-    render(ROOT / "benchmarks" / "results", TABLES)
+    """Turn the stored results of the benchmarks into tables and figures."""
+    command = [sys.executable, "-m", "benchmarks", "render", "--out", str(TABLES)]
+    subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
 
 
 TABLES.mkdir(parents=True, exist_ok=True)

@@ -101,7 +101,8 @@ class Results:
 
     def rows(self, name: str, **where: Any) -> pd.DataFrame:
         """A row per run and a column per value (``auroc@18``), without empty columns."""
-        return _where(self._frame(name, wide=True), where).dropna(axis=1, how="all")
+        found = _where(self._frame(name, wide=True), where)
+        return found.dropna(axis=1, how="all") if len(found) else found[[*KEYS, "revision"]]
 
     def values(self, name: str, **where: Any) -> pd.DataFrame:
         """The tidy table itself."""
@@ -144,7 +145,7 @@ def widened(frame: pd.DataFrame) -> pd.DataFrame:
 
 def read(path: Path) -> pd.DataFrame:
     """A tidy table; empty if there is no file."""
-    types = {name: str for name in COLUMNS} | {"seed": int, "value": float}
+    types = dict.fromkeys(COLUMNS, str) | {"seed": int, "value": float}
     if not path.exists():
         return pd.DataFrame({k: pd.Series(dtype=v) for k, v in types.items()})
     return pd.read_csv(path, dtype=types, keep_default_na=False)

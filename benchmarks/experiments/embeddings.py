@@ -60,7 +60,7 @@ def components(adata: AnnData, seed: int, batch: str | None = None, n: int = 50)
 
 
 def scvi(adata: AnnData, seed: int, batch: str | None = None) -> Space:
-    """scVI on counts, default settings."""
+    """ScVI on counts, default settings."""
     library = quiet_scvi(seed)
     own = adata.copy()
     library.model.SCVI.setup_anndata(own, layer="counts", batch_key=batch)

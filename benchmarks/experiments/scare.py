@@ -184,7 +184,8 @@ METHODS = {
     ),
     **{
         f"variable genes, by {title}": Method(kind, once=True, parts=("selection",))
-        for title, kind in (("dispersion",) * 2, ("Pearson residuals", "residuals"), ("variance",) * 2)
+        for title, kind in (("dispersion", "dispersion"), ("Pearson residuals", "residuals"),
+                            ("variance", "variance"))
     },
     "random genes": Method("random", parts=("selection",)),
 }  # fmt: skip
@@ -417,8 +418,8 @@ def _disjoint(task: Task, quick: bool) -> Values:
     method = METHODS[task.method]
     adata, model, seconds = train(load(task.data), method, truths, task.seed, quick)
     scores = {
-        (block, name): founders(adata, model, genes, dimensions=dimensions, n_random=0)["fssf"].mean()
-        for block, dimensions in model.latent_blocks.items()
+        (block, name): founders(adata, model, genes, dimensions=d, n_random=0)["fssf"].mean()
+        for block, d in model.latent_blocks.items()
         for name, genes in sets.items()
     }  # fmt: skip
     return {

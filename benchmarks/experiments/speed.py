@@ -425,9 +425,7 @@ def _transfer_epochs(task: Task, quick: bool) -> Values:
     parts = [cells.adata.X[rows].astype(np.float32) for rows in (split[0], cells.target)]
     dense = [torch.from_numpy(part.toarray()) for part in parts]
     rounds, n_epochs = (2, 3) if quick else (5, 8)
-    calls: dict[str, Any] = {
-        "scnym": lambda: epochs(model, n_epochs, external_indexing=split),
-    }
+    calls: dict[str, Any] = {"scnym": lambda: epochs(model, n_epochs, external_indexing=split)}
     for name, tensors in (("bare", dense), ("sparse", parts)):
         total = rounds * n_epochs
         loop = MixMatchLoop(model, PRESETS["default"], *tensors, codes, total, seed=task.seed)

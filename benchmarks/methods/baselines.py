@@ -18,13 +18,13 @@ import numpy as np
 import pandas as pd
 import scanpy as sc
 import scipy.sparse as sp
-from benchmarks.core.data import GROUP
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 from sklearn.model_selection import StratifiedKFold
 from sklearn.preprocessing import StandardScaler
 
 import ace
+from benchmarks.core.data import GROUP
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,6 +11,7 @@ import anndata as ad
 import numpy as np
 import scanpy as sc
 import scipy.sparse as sp
+
 from benchmarks.methods.baselines import Panels, dense, groups_of, ordered, univariate
 
 if TYPE_CHECKING:

@@ -2,9 +2,9 @@
 
     /their/python benchmarks/methods/scib.py latent.npz
 
-The file holds ``type`` and ``batch`` of the cells, ``unintegrated`` (principal components), and the
-latent space ``z``. Printed, as the last line, is every measure, the means of those of biology and
-of batches, and the total (.6 and .4 of them). Nothing of ``ace`` is imported.
+The file holds ``type`` and ``batch`` of the cells, ``unintegrated`` (principal components) and
+the latent space ``z``. Printed, as the last line, is every measure, the means of those of biology
+and of batches, and the total (.6 and .4 of them). Nothing of ``ace`` is imported.
 """
 
 from __future__ import annotations

@@ -1,13 +1,15 @@
 """What the papers claim and what the default was to reach, judged by the stored results.
 
-A claim is a sentence and its inequalities: a metric of a method against rivals or a level. Two
-methods are compared by their means over common seeds as they are shown, a level by the mean itself.
-A claim holds if all inequalities do, partly if some do.
+The claims are in ``data/claims.csv``, a row per inequality; empty cells of the first columns
+repeat the row above. A claim is a sentence and its inequalities: a metric of a method against
+rivals or a level. Two methods are compared by their means over common seeds as they are shown, a
+level by the mean itself. A claim holds if all inequalities do, partly if some do.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Any
 
 import pandas as pd
@@ -15,8 +17,7 @@ import pandas as pd
 from benchmarks.core.store import Results
 from benchmarks.report import evidence as e
 from benchmarks.report.derived import derived
-from benchmarks.report.evidence import BASELINES, DEFAULT
-from benchmarks.report.markdown import classed, markdown, plural
+from benchmarks.report.markdown import classed, data, markdown, plural
 
 HOLDS, PARTLY, FAILS, UNKNOWN = "holds", "partly", "does not hold", "not measured"
 SO_FAR = ", as far as measured"
@@ -157,15 +158,47 @@ def judged(claim: Claim, results: Results) -> tuple[str, str]:
 
 def tables(results: Results) -> dict[str, str]:
     """The papers' claims, and the levels that the default was to reach."""
-    from benchmarks.report.claims_data import PAPERS, TARGETS
-
-    found = {title: [(c, *judged(c, results)) for c in claims] for title, claims in PAPERS.items()}
+    found: dict[str, list[tuple[Claim, str, str]]] = {}
+    for paper, claim in read():
+        found.setdefault(paper, []).append((claim, *judged(claim, results)))
+    targets = found.pop("targets")
     text = count([word for of_paper in found.values() for _, word, _ in of_paper]) + "\n"
     for title, of_paper in found.items():
         text += f"\n**{title}**\n\n{_summary(of_paper, 'published')}"
-    targets = [(c, *judged(c, results)) for c in TARGETS]
     summary = f"{count([word for _, word, _ in targets])}\n\n{_summary(targets, 'level')}"
     return {"claims": text, "targets": summary}
+
+
+def read() -> list[tuple[str, Claim]]:
+    """All claims, each with its paper."""
+    table, claims = data("claims", filled=5), []
+    rows = table.to_dict("records")
+    for _, of_claim in groupby(rows, key=lambda r: (r["paper"], r["source"], r["claim"])):
+        parts: dict[str, list[Part]] = {"judged": [], "beside": []}
+        for row in of_claim:
+            method = row["method"].split("|")
+            part = Part(
+                row["metric"],
+                method[0] if len(method) == 1 else tuple(method),
+                (row["experiment"], where(row["where"])),
+                e.named(row["rivals"]),
+                float(row["level"]) if row["level"] else None,
+                int(row["best"]),
+                row["label"],
+                int(row["decimals"]),
+                float(row["slack"] or 0),
+                row["tie"],
+            )
+            parts[row["role"]].append(part)
+        sentences = [row[k] for k in ("source", "claim", "published", "section")]
+        claim = Claim(*sentences, tuple(parts["judged"]), tuple(parts["beside"]))
+        claims.append((row["paper"], claim))
+    return claims
+
+
+def where(text: str) -> dict[str, Any]:
+    """Values that rows have: ``"data=kang;setting=CTRL"``."""
+    return dict(pair.split("=", 1) for pair in text.split(";")) if text else {}
 
 
 def count(verdicts: list[str]) -> str:
@@ -186,6 +219,3 @@ def _summary(found: list[tuple[Claim, str, str]], of: str) -> str:
         badge = f"{{bdg-{COLOURS[plain]}}}`{plain}`{word.removeprefix(plain)}"
         lines.append([said, measured, badge])
     return classed(markdown(["claim", "measured here", "verdict"], lines, n_words=3), "claims")
-
-
-__all__ = ["BASELINES", "DEFAULT", "Claim", "Part", "tables"]

@@ -127,7 +127,7 @@ def digits(results: Results) -> pd.DataFrame:
 
 
 def predicted(results: Results) -> pd.DataFrame:
-    """Latent spaces; Kratos' clusters are its predictions ("the third layer is the clustering")."""
+    """Latent spaces; Kratos' clusters are its predictions (§4.2)."""
     rows = results.rows("representations", data="pbmc3k_processed")
     fields = [f for f in ("silhouette", "ari", "ami") if f"{f}_predicted" in rows]
     return rows.assign(**{f: rows[f"{f}_predicted"].fillna(rows[f]) for f in fields})

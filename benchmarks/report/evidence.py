@@ -93,3 +93,8 @@ def telling(value: float, level: float, best: int, decimals: int) -> int:
 def mean_sd(found: pd.Series, decimals: int) -> str:
     """Mean ± standard deviation."""
     return number(found.mean(), found.std(), decimals)
+
+
+def named(text: str) -> tuple[str, ...]:
+    """Methods named in a table of claims or choices: ``"baselines"``, or names with ``|``."""
+    return BASELINES if text == "baselines" else tuple(filter(None, text.split("|")))

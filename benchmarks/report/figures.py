@@ -70,7 +70,7 @@ WEIGHTS: dict[str, dict[str, Any]] = {
 }
 
 
-def _styles(methods: Iterable[str]) -> dict[str, dict[str, Any]]:
+def _styles(methods: Iterable[str], dense: bool = False) -> dict[str, dict[str, Any]]:
     """How each method is drawn, ours first."""
     names = ordered(methods, STYLES)
     ours = [name for name in names if not is_baseline(name) and name != CAUSAL]
@@ -78,6 +78,7 @@ def _styles(methods: Iterable[str]) -> dict[str, dict[str, Any]]:
     for i, name in enumerate(name for name in names if is_baseline(name)):
         grey, mark = ("0.25", "0.55")[i % 2], MARKS[i % len(MARKS)]
         styles[name] = {"color": grey, "marker": mark, "markersize": 4.5, "linewidth": 0.8}
+        styles[name]["markevery"] = 3 if dense else 1
     return styles
 
 
@@ -85,7 +86,7 @@ def _lines(
     ax: Axes, x: list[int], mean: pd.DataFrame, error: pd.DataFrame, banded: Iterable[str]
 ) -> None:
     """A line for each method, with a band around some."""
-    styles = _styles(mean.index)
+    styles = _styles(mean.index, dense=len(x) > 10)
     for name in styles:
         ax.plot(x, mean.loc[name], label=name, **styles[name])
         if name in banded:
@@ -102,14 +103,14 @@ def _plain(ax: Axes) -> None:
     ax.spines[["top", "right"]].set_visible(False)
 
 
-def _legend(fig: Figure, **options: Any) -> None:
-    """One legend for all panels."""
+def _legend(fig: Figure, *, sort: bool = True, **options: Any) -> None:
+    """One legend for all panels, the methods as in the tables."""
     handles = {
         label: handle
         for ax in fig.axes
         for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)
     }
-    names = ordered(handles, [*_styles(handles), CAUSAL])
+    names = ordered(handles, [*_styles(handles), CAUSAL]) if sort else list(handles)
     options = {"loc": "outside right center", "handlelength": 2.8} | options
     fig.legend([handles[n] for n in names], names, frameon=False, fontsize=9, **options)
 
@@ -190,7 +191,7 @@ def draw_overlap(results: Results) -> Figure:
     genes = results.values("overlap", metric="depleted", seed=rows["seed"].min())
     genes = genes[genes["data"] == ordered(genes["data"], TITLES)[0]]
     group = CD4 if (genes["group"] == CD4).any() else genes["group"].iloc[0]
-    own = {name: part for name, part in genes[genes["group"] == group].groupby("method")}
+    own = dict(iter(genes[genes["group"] == group].groupby("method")))
     names = [name for name in COMPARED if name in own]
     panels = {
         f"{n} ({own[n]['value'].sum():.0f} depleted)": {group: list(own[n]["at"])} for n in names
@@ -271,7 +272,7 @@ def draw_representations(results: Results) -> Figure:
         if pd.notna(row.get("ari_predicted")):
             agreement += f"; predicted: {row['ari_predicted']:.2f}, {row['ami_predicted']:.2f}"
         ax.set_title(f"{PLACES.get(name, name)}\n{agreement}", fontsize=9)
-    _legend(fig, markerscale=3, handlelength=1.5)
+    _legend(fig, sort=False, markerscale=3, handlelength=1.5)
     return fig
 
 
@@ -337,7 +338,7 @@ def draw_scare_fssf(results: Results) -> Figure:
             ax.set_title(f"{SHORT.get(data, data)}, {said}", fontsize=10)
             _pairs(ax, own[own["method"] == method], types)
         line[0].set_ylabel("FSSF")
-    _legend(fig, loc="outside lower center", ncols=2)
+    _legend(fig, sort=False, loc="outside lower center", ncols=2)
     return fig
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import cache
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -50,6 +52,24 @@ class Column(NamedTuple):
     title: str
     decimals: int = 3
     best: int = 0
+
+
+def data(name: str, filled: int = 0) -> pd.DataFrame:
+    """A table of ``report/data``; empty cells of its first columns repeat the row above."""
+    table = pd.read_csv(Path(__file__).parent / "data" / f"{name}.csv", dtype=str)
+    first = table.columns[:filled]
+    table[first] = table[first].ffill()
+    return table.fillna("")
+
+
+@cache
+def columns(table: str) -> tuple[Column, ...]:
+    """The columns of a table, see ``data/columns.csv``."""
+    rows = data("columns").query("table == @table")
+    return tuple(
+        Column(field, title, int(decimals), int(best))
+        for _, field, title, decimals, best in rows.itertuples(index=False)
+    )
 
 
 def mean_table(

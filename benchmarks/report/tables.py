@@ -16,6 +16,7 @@ from benchmarks.report.markdown import (
     TITLES,
     Column,
     classed,
+    columns,
     markdown,
     mean_table,
     number,
@@ -23,86 +24,6 @@ from benchmarks.report.markdown import (
     titled,
 )
 
-AUROC = tuple(Column(f"auroc@{k}", f"AUROC @{k}", 3, 1) for k in (3, 5, 10, 18))
-REDUNDANCY = (
-    Column("redundancy", "redundancy", 3, -1),
-    Column("redundancy_abs", "of absolute correlations", 3, -1),
-)
-COST = (Column("seconds", "seconds", 2), Column("peak_mb", "peak MB", 0))
-TRAINING = (
-    Column("accuracy", "model's accuracy", 3, 1),
-    Column("train_seconds", "seconds of training", 1),
-)
-TRUTH = (
-    Column("causal", "causal", 1, 1),
-    Column("dependent", "dependent", 1),
-    Column("noise", "noise", 1, -1),
-    *(Column(f"jaccard@{k}", f"Jaccard distance @{k}", 3, -1) for k in (5, 10, 20)),
-)
-SPEED = (
-    Column("matrix_mb", "matrix, MB", 0),
-    Column("seconds", "seconds", 2, -1),
-    Column("seconds_first", "first call", 2),
-    Column("peak_mb", "peak above it, MB", 0, -1),
-)
-SOLVERS = (
-    Column("steps", "steps", 0),
-    Column("seconds", "seconds", 1, -1),
-    Column("flip_rate", "flipped", 3, 1),
-    Column("l1", "L1", 2, -1),
-    Column("n_features", "genes changed", 1, -1),
-    *AUROC,
-    Column("redundancy", "redundancy", 3, -1),
-)
-TRAIN = (
-    Column("n_cells", "cells", 0),
-    Column("n_genes", "genes", 0),
-    Column("ms_ours", "ours, ms per epoch", 0),
-    Column("ms_bare", "bare loop, ms per epoch", 0),
-    Column("ratio", "ratio", 2),
-)
-CLUSTERS = (
-    Column("ari", "ARI", 3, 1),
-    Column("ami", "AMI", 3, 1),
-    Column("knn_accuracy", "kNN accuracy", 3, 1),
-    Column("batch_mixing", "batch mixing", 3, 1),
-    Column("batch_silhouette", "silhouette by batch", 3),  # best nearest to 0
-    Column("seconds", "seconds", 1),
-)
-NEIGHBOURS = (
-    *(Column(f"jaccard@{k}", f"@{k}", 3, -1) for k in (5, 10, 20, 50, 100)),
-    Column("seconds", "seconds", 2),
-)
-#: Timed on either device.
-ON_GPU = (
-    Column("ms_epoch", "epoch, ms", 0),
-    Column("seconds_panel", "`panel`, s", 2),
-    Column("seconds_expected_gradients", "`expected_gradients`, s", 2),
-)
-STABILITY = (
-    Column("jaccard", "Jaccard of the top genes", 2, 1),
-    Column("jaccard_large", "of types with at least 50 cells", 2, 1),
-    Column("rbo", "rank-biased overlap", 2, 1),
-)
-REPRESENTATIONS = (
-    Column("silhouette", "silhouette", 3, 1),
-    Column("ari", "ARI", 3, 1),
-    Column("ami", "AMI", 3, 1),
-    Column("silhouette_types", "silhouette of the types", 3, 1),
-    Column("silhouette_predicted", "as predicted: silhouette", 3),
-    Column("ari_predicted", "ARI", 3),
-    Column("ami_predicted", "AMI", 3),
-    Column("accuracy", "accuracy", 3),
-    Column("train_seconds", "seconds of training", 1),
-)
-OVERLAP = (
-    Column("n_depleted", "depleted", 0),
-    Column("n_called_depleted", "called depleted", 0),
-    Column("n_depleted_all_types", "depleted, mean of all types", 1),
-    Column("n_only", "its own", 0),
-    Column("n_only_depleted", "of these depleted", 0),
-    Column("n_only_all_types", "its own, mean of all types", 1),
-)
 #: Redundancy of fewer genes is that of a handful of pairs.
 ENOUGH = 15
 
@@ -116,19 +37,17 @@ def tables(results: Results) -> dict[str, str]:
         "halves": ": two random halves of the cells",
     }
     return {
-        "panels_held_out": per_set(
-            panels, (*AUROC, *REDUNDANCY, *COST, *TRAINING), {"held-out": ""}
-        ),
-        "panels_in_sample": per_set(panels, (*AUROC, *REDUNDANCY), nested),
-        "panels_truth": per_set(panels, (*TRUTH, *COST), {"truth": ""}),
+        "panels_held_out": per_set(panels, columns("panels_held_out"), {"held-out": ""}),
+        "panels_in_sample": per_set(panels, columns("panels_in_sample"), nested),
+        "panels_truth": per_set(panels, columns("panels_truth"), {"truth": ""}),
         "curves_in_sample": _curves(curves, "in-sample"),
         "curves_held_out": _curves(curves, "held-out"),
         "curves_leaders": leaders(curves),
-        "stability": per_set(results.rows("stability"), STABILITY, kinds, "pair"),
+        "stability": per_set(results.rows("stability"), columns("stability"), kinds, "pair"),
         "overlap": _overlap(results),
         "structure": _structure(results.rows("structure")),
-        "clusters": per_set(results.rows("clusters"), CLUSTERS),
-        "representations": per_set(results.rows("representations"), REPRESENTATIONS),
+        "clusters": per_set(results.rows("clusters"), columns("clusters")),
+        "representations": per_set(results.rows("representations"), columns("representations")),
         "speed": _speed(results.rows("speed")),
         "train_speed": _training(results.rows("train_speed")),
         "gpu": _gpu(results.rows("gpu")),
@@ -162,8 +81,8 @@ def _curves(rows: pd.DataFrame, protocol: str) -> str:
     rows = rows[rows["protocol"] == protocol]
     for data in ordered(rows["data"], TITLES):
         part = rows[rows["data"] == data].dropna(axis=1, how="all")
-        columns = [Column(f"auroc@{k}", f"AUROC @{k}", 3, 1) for k in sizes_of(part)]
-        columns += [
+        shown = [Column(f"auroc@{k}", f"AUROC @{k}", 3, 1) for k in sizes_of(part)]
+        shown += [
             Column(f"redundancy@{k}", f"redundancy @{k}", 3, -1)
             for k in sizes_of(part)
             if k >= ENOUGH
@@ -171,8 +90,8 @@ def _curves(rows: pd.DataFrame, protocol: str) -> str:
         note, errors = f", {part['n_groups'].max():.0f} types", None
         if part["seed"].nunique() == 1:
             note += ", ± standard error over types and folds"
-            errors = {c.field: c.field.replace("@", "_sem@") for c in columns}
-        table = mean_table(part, "method", columns, errors)
+            errors = {c.field: c.field.replace("@", "_sem@") for c in shown}
+        table = mean_table(part, "method", shown, errors)
         parts.append(titled(TITLES.get(data, data) + note, part, table))
     return "\n".join(parts)
 
@@ -230,9 +149,9 @@ def _overlap(results: Results) -> str:
     for data in ordered(results.rows("overlap")["data"], TITLES):
         part = overlap(results, data)
         title = f"{TITLES.get(data, data)}: {CD4}, the first 18 genes"
-        parts.append(titled(title, part, mean_table(part, "method", OVERLAP)))
+        parts.append(titled(title, part, mean_table(part, "method", columns("overlap"))))
         first = part[(part["seed"] == part["seed"].min()) & (part["only"].fillna("") != "")]
-        own = [f"- `{method}`: {genes}\n" for method, genes in zip(first["method"], first["only"])]
+        own = ("- `" + first["method"] + "`: " + first["only"] + "\n").tolist()
         if own:
             parts.append("Genes that no baseline (no other one) has:\n\n" + "".join(own))
     return "\n".join(parts)
@@ -244,7 +163,7 @@ def _structure(rows: pd.DataFrame) -> str:
     for data in ordered(rows["data"], TITLES):
         part = rows[rows["data"] == data]
         level, part = part[part["method"] == e.CAUSAL], part[part["method"] != e.CAUSAL]
-        parts.append(per_set(part, NEIGHBOURS))
+        parts.append(per_set(part, columns("structure")))
         if not len(level):
             continue
         at = level["jaccard@20"].mean()
@@ -277,13 +196,13 @@ def _speed(rows: pd.DataFrame) -> str:
         if not len(part):
             continue
         part = part.assign(subject=part["method"])
-        columns = SOLVERS if name == "adversarial" else SPEED
+        shown = columns("solvers" if name == "adversarial" else "speed")
         if name == "scale":
             size = part["setting"].astype(int)
             part = part.assign(subject=part["method"] + size.map(", {:,} cells".format), size=size)
             # The best of what differs by design means nothing.
-            columns = [Column(c.field, c.title, c.decimals) for c in columns]
-        table = mean_table(part, "subject", columns)
+            shown = [column._replace(best=0) for column in shown]
+        table = mean_table(part, "subject", shown)
         parts.append(f"**{title}**\n\n{table}{_ratio(part, name)}")
     return "\n".join(parts)
 
@@ -312,7 +231,9 @@ def _training(rows: pd.DataFrame) -> str:
     if not len(rows):
         return ""
     return mean_table(
-        rows.assign(training=rows["method"] + ", " + rows["protocol"]), "training", TRAIN
+        rows.assign(training=rows["method"] + ", " + rows["protocol"]),
+        "training",
+        columns("train_speed"),
     )
 
 
@@ -325,16 +246,19 @@ def _gpu(rows: pd.DataFrame) -> str:
         both = own[on_gpu].merge(own[~on_gpu], on=["method", "seed"], suffixes=("", "_processor"))
         if both.empty:  # interrupted after the first device
             continue
-        columns = []
-        for time in ON_GPU:
+        shown = []
+        for time in columns("gpu"):
             both[f"{time.field}_ratio"] = both[f"{time.field}_processor"] / both[time.field]
-            columns += [time, Column(f"{time.field}_ratio", "processor / GPU", 2)]
+            shown += [time, Column(f"{time.field}_ratio", "processor / GPU", 2)]
         # Stored with the times of the GPU.
         both["agreement"] = both[["jaccard_panel", "jaccard_expected_gradients"]].mean(axis=1)
-        columns.append(Column("agreement", "same genes", 3))
-        title = f"{TITLES[data]}; {both['protocol'].iloc[0]} against {both['threads'].iloc[0]:.0f} threads"
+        shown.append(Column("agreement", "same genes", 3))
+        first = both.iloc[0]
+        title = (
+            f"{TITLES.get(data, data)}; {first['protocol']} against {first['threads']:.0f} threads"
+        )
         parts.append(
-            titled(title, own, mean_table(both.assign(model=both["method"]), "model", columns))
+            titled(title, own, mean_table(both.assign(model=both["method"]), "model", shown))
         )
     return "\n".join(parts)
 
@@ -430,26 +354,6 @@ FLAGGING = (
     *(NEW, "logistic regression", "logistic regression, variable genes"),
     *(f"{ITS_OWN}, for new types", f"{SCNYM}, published, for new types"),
 )
-FULL = (
-    Column("accuracy", "accuracy", 3, 1),
-    Column("balanced_accuracy", "balanced accuracy", 3, 1),
-    Column("macro_f1", "macro F1", 3, 1),
-    Column("ece", "ECE", 3, -1),
-)
-EPOCH = (
-    Column("ms_scnym", "ours, ms per epoch", 0),
-    Column("ms_bare", "loop over dense tensors", 0),
-    Column("ms_sparse", "loop over sparse rows", 0),
-    Column("ratio", "ours / dense loop", 2),
-    Column("ratio_sparse", "ours / sparse loop", 2),
-)
-TASK = (Column("seconds", "seconds", 1, -1), Column("accuracy", "accuracy", 3, 1))
-MEMORY = (
-    *(Column(f"n_{name}", name, 0) for name in ("labelled", "unlabelled", "cells", "genes")),
-    Column("matrix_mb", "matrix, MB", 0),
-    Column("peak_mb", "peak above it, MB", 0),
-    Column("seconds", "seconds", 0),
-)
 
 
 def transfer_tables(results: Results) -> dict[str, str]:
@@ -465,17 +369,21 @@ def transfer_tables(results: Results) -> dict[str, str]:
         "transfer_novelty": _novelty(novelty(results)),
         "transfer_damage": _damage(results),
         "transfer_speed": _costs(
-            results.rows("transfer_speed"), "An epoch, Kang CTRL → STIM", EPOCH, "task",
-            "Training and prediction", TASK,
+            results.rows("transfer_speed"),
+            {
+                "epoch": ("An epoch, Kang CTRL → STIM", "transfer_epoch"),
+                "task": ("Training and prediction", "transfer_task"),
+                "memory": ("Memory", "memory"),
+            },
         ),
-    }  # fmt: skip
+    }
 
 
 def _directions(rows: pd.DataFrame) -> str:
     """A table for each direction."""
     titles = {"CTRL": "CTRL → STIM (defaults were chosen here)", "STIM": "STIM → CTRL"}
     return "\n".join(
-        titled(titles[source], part, mean_table(part, "method", FULL))
+        titled(titles[source], part, mean_table(part, "method", columns("transfer")))
         for source, part in rows.groupby("setting")
     )
 
@@ -488,13 +396,13 @@ def _others(rows: pd.DataFrame) -> str:
         wide = part.pivot_table(index=keys, columns="setting", values="accuracy")
         means = part.groupby(keys)[["accuracy", "balanced_accuracy", "ece"]].mean()
         means = means.where(wide.notna().all(axis=1))  # a mean of fewer domains is no mean
-        columns = (
+        shown = (
             *(Column(s, f"from {s}", 3, 1) for s in sources),
             Column("accuracy", "mean", 3, 1),
             Column("balanced_accuracy", "balanced accuracy, mean", 3, 1),
             Column("ece", "ECE, mean", 3, -1),
         )
-        table = mean_table(wide.join(means).reset_index(), "method", columns)
+        table = mean_table(wide.join(means).reset_index(), "method", shown)
         parts.append(titled(TITLES.get(str(data), str(data)), part, table))
     return "\n".join(parts)
 
@@ -559,28 +467,21 @@ def _damage(results: Results) -> str:
         for name, first in before.groupby("method").first().items():
             table[name] = table[name].fillna(table["method"].map(first))
         names = ("accuracy", "balanced accuracy", f"recall of {rare}" if rare else "ECE")
-        columns = []
+        shown = []
         for field, title in zip(fields, names, strict=True):
-            columns.append(Column(f"{field} before", f"{title} before", 3))
-            columns.append(Column(field, "after", 3, -1 if field == "ece" else 1))
-        parts.append(titled(change, part, mean_table(table, "method", columns)))
+            shown.append(Column(f"{field} before", f"{title} before", 3))
+            shown.append(Column(field, "after", 3, -1 if field == "ece" else 1))
+        parts.append(titled(change, part, mean_table(table, "method", shown)))
     return "\n".join(parts)
 
 
 COLUMNS_OF_RUN = ["data", "protocol", "setting", "method", "seed"]
 
 
-def _costs(
-    rows: pd.DataFrame, epoch_title: str, epoch: Sequence[Column], second: str,
-    second_title: str, columns: Sequence[Column],
-) -> str:  # fmt: skip
-    """An epoch, a second comparison and memory, with the number of threads."""
+def _costs(rows: pd.DataFrame, comparisons: dict[str, tuple[str, str]]) -> str:
+    """A table for each comparison (title, name of the columns), with the number of threads."""
     parts = []
-    for name, title, shown in (
-        ("epoch", epoch_title, epoch),
-        (second, second_title, columns),
-        ("memory", "Memory", MEMORY),
-    ):
+    for name, (title, table) in comparisons.items():
         part = rows[rows["protocol"] == name]
         if not len(part):
             continue
@@ -596,7 +497,9 @@ def _costs(
             title += ", " + ", ".join("one thread" if n == 1 else f"{n} threads" for n in numbers)
         if name == "memory":
             title += f", {part['density'].iloc[0]:.0%} non-zero"
-        parts.append(titled(title, part, mean_table(part.assign(**{by: subject}), by, shown)))
+        parts.append(
+            titled(title, part, mean_table(part.assign(**{by: subject}), by, columns(table)))
+        )
         seconds = part.groupby("method")["seconds"].mean() if "seconds" in part else {}
         if ITS_OWN in seconds:
             ratio = seconds[ITS_OWN] / seconds[SCNYM]
@@ -611,53 +514,6 @@ UNLABELLED, RANDOM = f"{SCARE}, types not given", f"{SCARE}, random genes"
 ALONE = f"{PLAIN}, the set's genes alone"
 #: Beside each other in every table of a pathway; all others of ours are variants.
 MAIN = (SCARE, UNLABELLED, PLAIN, RANDOM, "SCVI", ALONE)
-TYPES = (
-    Column("accuracy", "types, accuracy", 3, 1),
-    Column("balanced_accuracy", "balanced accuracy", 3, 1),
-)
-PATHWAY = (
-    Column("fssf", "FSSF", 3, 1),
-    Column("fssf_random", "of random sets", 3),
-    Column("n_pairs", "pairs", 0),
-    TYPES[0],
-    Column("accuracy_lost", "against weight 0", 3),
-    TYPES[1],
-    Column("balanced_accuracy_lost", "against weight 0", 3),
-    Column("batch_mixing", "batch mixing", 3),
-    Column("share", "share of attribution", 3),
-)
-WEIGHTS = (
-    Column("fssf", "FSSF", 3),
-    *(column._replace(best=0) for column in TYPES),
-    Column("share", "share of attribution", 3),
-)
-INTEGRATION = (
-    Column("bio", "bio-conservation", 3, 1),
-    Column("batch", "batch correction", 3, 1),
-    Column("total", "total", 3, 1),
-)
-TIME = (
-    Column("time_mixing", "time points mixed", 3, -1),
-    Column("time_silhouette", "silhouette of time", 3, 1),
-    *TYPES,
-)
-SELECTION = (
-    Column("accuracy", "neighbours, accuracy", 3, 1),
-    TYPES[1],
-    Column("logistic_accuracy", "logistic regression, accuracy", 3, 1),
-    Column("logistic_balanced_accuracy", "balanced accuracy", 3, 1),
-)
-SCARE_EPOCH = (
-    Column("ms_with", "with the loss, ms", 0),
-    Column("ms_without", "without, ms", 0),
-    Column("ratio_attribution", "ratio", 2),
-    Column("ratio_neighbors", "with references of neighbours", 2),
-    Column("ms_scvi_validated", "SCVI that validates, ms", 0),
-    Column("ratio_scvi_validated", "without / it", 2),
-    Column("ms_scvi", "SCVI that does not, ms", 0),
-    Column("ratio_scvi", "without / it", 2),
-)
-SCORE = (Column("seconds", "seconds", 1), Column("n_pairs", "pairs", 0))
 
 
 def scare_tables(results: Results) -> dict[str, str]:
@@ -670,15 +526,23 @@ def scare_tables(results: Results) -> dict[str, str]:
         "scare": _pathways(pathway[pathway["method"].isin(MAIN)]),
         "scare_losses": _pathways(pathway[variant]),
         "scare_weights": _weights(results.rows("scare", protocol="weights")),
-        "scare_integration": per_set(results.rows("scare", protocol="integration"), INTEGRATION),
+        "scare_integration": per_set(
+            results.rows("scare", protocol="integration"), columns("integration")
+        ),
         "scare_time": _time(results),
         "scare_disjoint": _disjoint(results),
-        "scare_selection": per_set(results.rows("scare", protocol="selection"), SELECTION),
-        "scare_speed": _costs(
-            results.rows("scare_speed"), "An epoch", SCARE_EPOCH, "fssf",
-            "`ace.tl.fssf`, Kang, both sets, 100 random sets", SCORE,
+        "scare_selection": per_set(
+            results.rows("scare", protocol="selection"), columns("selection")
         ),
-    }  # fmt: skip
+        "scare_speed": _costs(
+            results.rows("scare_speed"),
+            {
+                "epoch": ("An epoch", "scare_epoch"),
+                "fssf": ("`ace.tl.fssf`, Kang, both sets, 100 random sets", "fssf"),
+                "memory": ("Memory", "memory"),
+            },
+        ),
+    }
 
 
 def _with_loss(rows: pd.DataFrame) -> pd.DataFrame:
@@ -703,7 +567,7 @@ def _pathways(rows: pd.DataFrame) -> str:
             n_genes = part.loc[part["method"] == SCARE, "n_genes"].max()
             which = "both sets" if name == "both" else name
             title = f"{TITLES.get(data, data)}: {which}, {n_genes:.0f} genes"
-            text = titled(title, part, mean_table(part, "method", PATHWAY))
+            text = titled(title, part, mean_table(part, "method", columns("pathway")))
             share = part.groupby("method")["share"].mean().dropna()
             if {SCARE, PLAIN} <= set(share.index):
                 before, after = share[PLAIN], share[SCARE]
@@ -720,10 +584,11 @@ def _weights(rows: pd.DataFrame) -> str:
     rows = rows.assign(
         loss=found["loss"], weight=found["weight"].astype(float).map("{:>10,.0f}".format)
     )
-    return "\n".join(
-        titled(name, rows[rows["loss"] == name], mean_table(rows[rows["loss"] == name], "weight", WEIGHTS))
-        for name in ordered(rows["loss"], [SCARE, UNLABELLED])
-    )  # fmt: skip
+    parts = []
+    for name in ordered(rows["loss"], [SCARE, UNLABELLED]):
+        part = rows[rows["loss"] == name]
+        parts.append(titled(name, part, mean_table(part, "weight", columns("weights"))))
+    return "\n".join(parts)
 
 
 def _time(results: Results) -> str:
@@ -733,15 +598,15 @@ def _time(results: Results) -> str:
     by_type = by_type[by_type["group"] != ""]
     for data, part in rows.groupby("data"):
         title = f"{TITLES.get(str(data), str(data))}, means over the types"
-        parts.append(titled(title, part, mean_table(part, "method", TIME)))
+        parts.append(titled(title, part, mean_table(part, "method", columns("time"))))
         for metric, said, best in (
             ("time_mixing", "Time points mixed, by type", -1),
             ("time_silhouette", "Silhouette of time, by type", 1),
         ):
             own = by_type[(by_type["metric"] == metric) & (by_type["data"] == data)]
             wide = own.pivot(index=["method", "seed"], columns="group", values="value")
-            columns = [Column(name, name, 3, best) for name in wide]
-            parts.append(f"**{said}**\n\n{mean_table(wide.reset_index(), 'method', columns)}")
+            shown = [Column(name, name, 3, best) for name in wide]
+            parts.append(f"**{said}**\n\n{mean_table(wide.reset_index(), 'method', shown)}")
     return "\n".join(parts)
 
 
@@ -764,8 +629,8 @@ def _disjoint(results: Results) -> str:
         text = titled(
             f"{TITLES.get(str(data), str(data))}: {title}", part, markdown(head, lines, 2)
         )
-        columns = [column._replace(best=0) for column in TYPES]
-        parts.append(f"{text}\n{mean_table(part, 'method', columns)}")
+        shown = columns("weights")[1:3]
+        parts.append(f"{text}\n{mean_table(part, 'method', shown)}")
     return "\n".join(parts)
 
 
