@@ -156,7 +156,7 @@ def _write_presets_table() -> None:
 
 
 def _render_benchmarks() -> None:
-    """Render the results of the benchmarks as tables and figures of the benchmark pages."""
+    """Turn the kept numbers of the benchmarks into tables and figures of docs/benchmarks.md."""
     sys.path.insert(0, str(ROOT / "benchmarks"))
     from render import render
 
