@@ -261,7 +261,7 @@ class GeneModel(BaseModelClass):
             self.get_latent_representation(adata, batch_size=batch_size),
             codes,
             n_prototypes=n_prototypes,
-            seed=random_state,
+            random_state=random_state,
         )
         return embedding_scorer(self, clustering, names)
 

@@ -274,7 +274,7 @@ class ExplainedScare(SetUpScare):
             self._means(adata),
             codes,
             n_prototypes=n_prototypes,
-            seed=random_state,
+            random_state=random_state,
         )
         embedding = ForeignModel(self, cells).embedding
         scorer = EmbeddingScorer(embedding, clustering, names, self._feature_names)
