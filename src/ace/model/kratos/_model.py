@@ -241,9 +241,7 @@ class KRATOS(ClassifierMixin, GeneModel):
     def _classes_to_split(self) -> np.ndarray:
         return self._label_codes(None)
 
-    def _prepare_training(  # type: ignore[override]
-        self, training: Training, *, monitor: str
-    ) -> Prepared:
+    def _prepare_training(self, training: Training, *, monitor: str) -> Prepared:
         reader, split = training.reader, training.split
         if not self.is_trained_:
             self.module.set_scale(*learn_scale(reader, split[0], self.scale_))

@@ -340,7 +340,7 @@ class SCARE(TrainedScare):
         self._require_genes(None)
         run_training(self, Training.of(locals()))
 
-    def _prepare_training(self, training: Training) -> Prepared:  # type: ignore[override]
+    def _prepare_training(self, training: Training) -> Prepared:
         reader, split = training.reader, training.split
         covariates = self._covariates(None)
         reader.require_finite(np.concatenate(split))
