@@ -140,7 +140,7 @@ def test_several_columns_of_domains(cells: ad.AnnData) -> None:
     soft = model.predict_domain(domain_key="chip", soft=True)
     assert soft.columns.tolist() == ["1", "2"]
     assert soft.shape == (240, 2)
-    with pytest.raises(ValueError, match=r"name one of the columns.*donor.*chip"):
+    with pytest.raises(ValueError, match=r"choose one of the columns.*donor.*chip"):
         model.predict_domain()
     with pytest.raises(ValueError, match=r"one of .*got 'batch'"):
         model.predict_domain(domain_key="batch")

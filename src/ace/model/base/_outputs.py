@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from ace.nn import NeuralizedClustering
 
 
+#: Cells in a minibatch when outputs are checked after training.
+BATCH_CHECKED = 32
+
+
 class NotFiniteError(ValueError):
     """The outputs of a network overflow."""
 

@@ -338,23 +338,9 @@ class SCARE(TrainedScare):
             category is unknown, or early stopping is asked for without validation cells.
         """
         self._require_genes(None)
-        training = Training(
-            max_epochs=max_epochs,
-            batch_size=batch_size,
-            train_size=train_size,
-            validation_size=validation_size,
-            external_indexing=external_indexing,
-            early_stopping=early_stopping,
-            early_stopping_patience=early_stopping_patience,
-            random_state=random_state,
-            lr=lr,
-            weight_decay=weight_decay,
-            plan_kwargs=plan_kwargs,
-            trainer_kwargs={"accelerator": accelerator, "devices": devices} | trainer_kwargs,
-        )
-        run_training(self, training)
+        run_training(self, Training.of(locals()))
 
-    def _prepare_training(self, training: Training) -> Prepared:  # type: ignore[override]
+    def _prepare_training(self, training: Training) -> Prepared:
         reader, split = training.reader, training.split
         covariates = self._covariates(None)
         reader.require_finite(np.concatenate(split))

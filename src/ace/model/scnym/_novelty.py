@@ -1,4 +1,4 @@
-"""Whether a cell is of none of the known types."""
+"""Novelty of cells: evidence that a cell belongs to none of the known types."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ace.model.base._outputs import network_outputs
+from ace.model.base._texts import BATCH_SIZE, CELLS
 
 if TYPE_CHECKING:
     import numpy as np
@@ -15,20 +16,57 @@ if TYPE_CHECKING:
     from ace.model.base._reader import MatrixReader
     from ace.model.scnym._module import ScnymModule
 
-#: Share of the mean variance that every direction of the embedding gets at least.
+#: Shrinkage of the covariance towards a multiple of the identity.
 SHRINKAGE = 0.1
-#: What a standard deviation of the distance counts in those of the energy.
+#: Weight of the distance relative to the energy, both in standard deviations.
 DISTANCE_WEIGHT = 2.0
+#: Documentation of :meth:`ace.model.SCNYM.novelty`.
+NOVELTY = (
+    r"""
+.. math::
+    N = \frac{E - \tilde E}{\sigma_E} + 2 \frac{D - \tilde D}{\sigma_D}, \quad
+    E = - \log \sum_c e^{\ell_c}, \quad
+    D = \min_c \sqrt{(z - \mu_c)^T \Sigma^{-1} (z - \mu_c)}
+
+with the energy :math:`E` of the logits :math:`\ell` :cite:p:`liu2020energy`, high without
+evidence for any class, and the Mahalanobis distance :math:`D` of the embedding :math:`z`
+to the nearest class :cite:p:`lee2018simple`. Means :math:`\mu_c` and the covariance
+:math:`\Sigma` (shrunk by a tenth towards a multiple of the identity) are those of the
+labelled training cells, medians and standard deviations those of the validation cells,
+whose novelty is about 0. Train with ``preset="new_identity"`` if new types may occur.
+
+Parameters
+----------
+"""
+    + CELLS.strip()
+    + """
+"""
+    + BATCH_SIZE.strip()
+    + """
+
+Returns
+-------
+Score per cell, float32, shape ``(n_cells,)``. ``novelty_threshold_`` is the value that
+95 % of the validation cells do not exceed; ``None`` without validation cells.
+
+Raises
+------
+RuntimeError
+    If the model is not trained, or was saved before the novelty was fitted.
+ValueError
+    If genes are missing, or values are NaN, infinite, or of another kind than those that
+    the model was trained on.
+"""
+)
 #: Cells in double precision at a time.
 CHUNK = 10_000
 
 
 class Novelty(nn.Module):
-    """Little evidence for any class, and a place far from the known cells.
+    """Energy of the logits and Mahalanobis distance of the embedding.
 
-    The formula stands at :meth:`ace.model.SCNYM.novelty`. Either part alone misses types that the
-    other finds: a classifier is sure of a cell that has what tells its class from the others, and
-    does not ask for what else that class has.
+    See :meth:`ace.model.SCNYM.novelty` for the formula. Each part misses types that the other one
+    finds: a classifier is overconfident on a new type that expresses the markers of a class.
 
     Parameters
     ----------
@@ -52,7 +90,7 @@ class Novelty(nn.Module):
 
     @torch.no_grad()
     def learn_places(self, z: Tensor, labels: Tensor) -> None:
-        """Fit means and covariance to embedded cells and their classes, each of which has some."""
+        """Fit means and covariance to embedded cells; every class needs cells."""
         n_labels, n_latent = self.means.shape
         totals = torch.zeros(n_labels, n_latent, dtype=torch.float64)
         squares = torch.zeros(n_latent, n_latent, dtype=torch.float64)
