@@ -168,7 +168,7 @@ def test_no_labels(labels: Any, message: str) -> None:
     if isinstance(labels, list) and 1 in labels:
         labels = np.array(labels, dtype=object)
     with pytest.raises(ValueError, match=message):
-        metrics.random_halves(labels)
+        metrics.clustering_agreement(labels, ["a"])
 
 
 @pytest.mark.parametrize("n", [True, "3", 2.5, np.nan, -1, 0, None, [3]])
@@ -179,8 +179,7 @@ def test_no_numbers(x: np.ndarray, labels: np.ndarray, n: Any) -> None:
         "min_cells": lambda: metrics.panel_auroc(x, labels, PANELS, 2, min_cells=n),
         "n_iter": lambda: metrics.panel_auroc(x, labels, PANELS, 2, protocol="random", n_iter=n),
         "n_neighbors": lambda: metrics.knn_jaccard(x, labels, PANELS, 2, n),
-        "n_repeats": lambda: metrics.random_halves(labels, n),
-        "60 cells, n_neighbors": lambda: metrics.polarization(z, z[:, 0], n_neighbors=n),
+        "60 cells, n_neighbors": lambda: metrics.morans_i(z, z[:, 0], n_neighbors=n),
         "n_top": lambda: metrics.panel_redundancy(x, PANELS, n),
     }
     if n is not None:
@@ -206,7 +205,7 @@ def test_searches_need_cells_in_every_fold(x: np.ndarray) -> None:
 def test_differences_too_small_to_square_are_none(x: np.ndarray) -> None:
     tiny = x.astype(float) * 1e-200
     assert np.isnan(metrics.panel_redundancy(tiny, {"a": [0, 2]}, 2)["redundancy"]).all()
-    assert np.isnan(metrics.polarization(x[:, :2], tiny[:, 0], n_neighbors=5))
+    assert np.isnan(metrics.morans_i(x[:, :2], tiny[:, 0], n_neighbors=5))
 
 
 @pytest.mark.parametrize(

@@ -88,7 +88,7 @@ def clustering_agreement(
     --------
     >>> import ace
     >>> import scanpy as sc
-    >>> adata = ace.datasets.pbmc68k()
+    >>> adata = ace.datasets.pbmc68k_reduced()
     >>> sc.pp.pca(adata, n_comps=20)
     >>> ace.metrics.clustering_agreement(
     ...     adata.obs["bulk_labels"], adata.obs[["louvain"]], adata.obsm["X_pca"]

@@ -83,7 +83,7 @@ def knn_jaccard(
     Examples
     --------
     >>> import ace
-    >>> adata = ace.datasets.simulated_panels(seed=0)
+    >>> adata = ace.datasets.simulated_panels(random_state=0)
     >>> panels = {group: range(140) for group in adata.obs["group"].cat.categories}
     >>> float(ace.metrics.knn_jaccard(adata.X.log1p(), adata.obs["group"], panels, 140)[140])
     0.0

@@ -127,7 +127,7 @@ def panel_auroc(
     Examples
     --------
     >>> import ace
-    >>> adata = ace.datasets.simulated_panels(seed=0, shuffle_genes=False)
+    >>> adata = ace.datasets.simulated_panels(random_state=0, shuffle_genes=False)
     >>> panels = {group: range(20) for group in adata.obs["group"].cat.categories}
     >>> X = adata.X.log1p()
     >>> aurocs = ace.metrics.panel_auroc(X, adata.obs["group"], panels, n_top=(1, 20))
