@@ -37,7 +37,7 @@ def test_a_constant_has_none(score):
     ("change", "message"),
     [
         ({"z": np.zeros(4)}, "z must be a matrix"),
-        ({"score": np.zeros(3)}, r"each of 20 cells, got shape \(3,\)"),
+        ({"score": np.zeros(3)}, r"one value per cell, 20 in all, got shape \(3,\)"),
         ({"score": np.full(20, np.inf)}, "NaN or infinite"),
         ({"n_neighbors": 20}, "of 20 cells, n_neighbors must be a whole number from 1 to 19"),
     ],

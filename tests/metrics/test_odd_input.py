@@ -135,7 +135,7 @@ def test_no_matrix(
         (None, TypeError, "got NoneType"),
         ({"a": [[0], [1, 2]]}, ValueError, "sequence of column indices"),
         ({"a": [0.0, 1.0]}, ValueError, "sequence of column indices"),
-        ({1: [0, 1], "1": [2, 3]}, ValueError, "two groups of the name '1'"),
+        ({1: [0, 1], "1": [2, 3]}, ValueError, "two groups with the name '1'"),
     ],
 )
 def test_no_panels(
@@ -155,13 +155,13 @@ def test_no_panels(
     ("labels", "message"),
     [
         ([], "labels is empty"),
-        ("a", "labels must name a group for each cell"),
-        ([["a"], ["b", "c"]], "labels must name a group"),
+        ("a", "labels must have one label for each cell"),
+        ([["a"], ["b", "c"]], "labels must have one label"),
         (["a", None], "1 labels are missing"),
         (pd.array(["a", pd.NA], dtype="string"), "1 labels are missing"),
         (np.ma.masked_array(["a", "b"], [True, False]), "1 labels are missing"),
-        ([1, "1", "1", 1], "same name as text"),
-        ([{}, {}], "must be names or numbers"),
+        ([1, "1", "1", 1], "equal as text"),
+        ([{}, {}], "must be strings or numbers"),
     ],
 )
 def test_no_labels(labels: Any, message: str) -> None:
@@ -211,10 +211,10 @@ def test_differences_too_small_to_square_are_none(x: np.ndarray) -> None:
 @pytest.mark.parametrize(
     ("panels", "message"),
     [
-        (pd.DataFrame([["g", "h"]], columns=["A", "A"]), "several columns of one name"),
-        ({"A": [["g"]]}, "must name genes"),
+        (pd.DataFrame([["g", "h"]], columns=["A", "A"]), "columns with the same name"),
+        ({"A": [["g"]]}, "must hold names of genes"),
         ({"A": 3}, "must be a list of genes"),
-        ({1: ["g"], "1": ["h"]}, "two groups of the name '1'"),
+        ({1: ["g"], "1": ["h"]}, "two groups with the name '1'"),
     ],
 )
 def test_no_ranked_panels(panels: Any, message: str) -> None:
@@ -228,7 +228,7 @@ def test_no_ranked_panels(panels: Any, message: str) -> None:
     for nothing in (None, 3, ["g"]):
         with pytest.raises(TypeError, match=r"panels must be \{method: "):
             metrics.panel_overlap(nothing)  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="runs must be a list of the panels of each run"):
+    with pytest.raises(ValueError, match="runs must be a list with the panels of each run"):
         metrics.stability(3)  # type: ignore[arg-type]
 
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from sklearn.neighbors import NearestNeighbors
 
+from ace._checks import _arrays
 from ace._checks._arguments import whole
-from ace.metrics._inputs import check_latent, check_numbers
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -59,11 +59,8 @@ def morans_i(z: ArrayLike, score: ArrayLike, *, n_neighbors: int = 15) -> float:
     >>> round(ace.metrics.morans_i(z, z.ravel(), n_neighbors=2), 2)
     1.0
     """
-    coordinates = check_latent(z, "z")
-    values = check_numbers(score, "score")
-    if values.shape != (len(coordinates),):
-        msg = f"score must be one for each of {len(coordinates)} cells, got shape {values.shape}."
-        raise ValueError(msg)
+    coordinates = _arrays.coordinates(z, "z")
+    values = _arrays.per_cell(score, len(coordinates), "score")
     n_cells = len(coordinates)
     whole(n_neighbors, f"of {n_cells} cells, n_neighbors", 1, n_cells - 1)
     search = NearestNeighbors(n_neighbors=n_neighbors, algorithm="brute").fit(coordinates)

@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from itertools import combinations
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from ace.metrics._inputs import check_n_top
-from ace.metrics._ranked import (
-    PERSISTENCE,
-    RankedPanels,
-    check_persistence,
-    check_ranked,
-    check_same_groups,
-    extrapolated_overlap,
-    jaccard,
-)
+from ace._checks import _panels
+from ace.metrics._ranked import PERSISTENCE, extrapolated_overlap, jaccard
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Sequence
+    from collections.abc import Hashable, Mapping, Sequence
+
+    from ace._checks._panels import RankedPanels
 
 
 def stability(
@@ -86,21 +79,10 @@ def stability(
     >>> bool(agreement.groupby("n_top")["jaccard"].mean()[18] > 0.1)
     True
     """
-    sizes = check_n_top(n_top)
-    p = check_persistence(persistence)
-    if not isinstance(runs, Mapping):
-        if isinstance(runs, pd.DataFrame) or getattr(getattr(runs, "dtype", None), "names", None):
-            msg = "runs holds the panels of one run; give a list of runs, at least two."
-            raise ValueError(msg)
-        if isinstance(runs, str) or not isinstance(runs, Iterable):
-            msg = f"runs must be a list of the panels of each run, got {runs!r:.60}."
-            raise ValueError(msg)
-        runs = dict(enumerate(runs))
-    if len(runs) < 2:
-        msg = f"Agreement needs two runs at least, got {len(runs)}."
-        raise ValueError(msg)
-    panels = {run: check_ranked(own, sizes[-1], of=f"run {run!r}") for run, own in runs.items()}
-    groups = check_same_groups({f"Run {run!r}": own for run, own in panels.items()})
+    sizes = _panels.panel_sizes(n_top)
+    p = _panels.persistence_of(persistence)
+    panels = _panels.panels_of_runs(runs, sizes[-1])
+    groups = _panels.same_groups({f"run {run!r}": own for run, own in panels.items()})
 
     rows = []
     for group in groups:

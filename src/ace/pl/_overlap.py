@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from ace.metrics._ranked import RankedPanels
+    from ace._checks._panels import RankedPanels
 
 # Inches; rows are higher where names take several lines.
 _CELL, _LINE = 0.27, 0.16
