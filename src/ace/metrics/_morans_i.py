@@ -1,4 +1,4 @@
-"""Polarization: whether a score of cells runs through a latent space as a gradient."""
+"""Moran's I: whether neighbours in a latent space have similar scores."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from sklearn.neighbors import NearestNeighbors
 
+from ace._checks import _arrays
 from ace._checks._arguments import whole
-from ace.metrics._inputs import check_latent, check_numbers
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
 
-def polarization(z: ArrayLike, score: ArrayLike, *, n_neighbors: int = 15) -> float:
+def morans_i(z: ArrayLike, score: ArrayLike, *, n_neighbors: int = 15) -> float:
     r"""Moran's I of a score over the neighbours in a latent space.
 
     .. math:: I = \frac{\sum_i (s_i - \bar s) \, \frac{1}{k} \sum_{j \in N(i)} (s_j - \bar s)}
@@ -56,14 +56,11 @@ def polarization(z: ArrayLike, score: ArrayLike, *, n_neighbors: int = 15) -> fl
     >>> import ace
     >>> import numpy as np
     >>> z = np.arange(100.0)[:, None]
-    >>> round(ace.metrics.polarization(z, z.ravel(), n_neighbors=2), 2)
+    >>> round(ace.metrics.morans_i(z, z.ravel(), n_neighbors=2), 2)
     1.0
     """
-    coordinates = check_latent(z, "z")
-    values = check_numbers(score, "score")
-    if values.shape != (len(coordinates),):
-        msg = f"score must be one for each of {len(coordinates)} cells, got shape {values.shape}."
-        raise ValueError(msg)
+    coordinates = _arrays.coordinates(z, "z")
+    values = _arrays.per_cell(score, len(coordinates), "score")
     n_cells = len(coordinates)
     whole(n_neighbors, f"of {n_cells} cells, n_neighbors", 1, n_cells - 1)
     search = NearestNeighbors(n_neighbors=n_neighbors, algorithm="brute").fit(coordinates)

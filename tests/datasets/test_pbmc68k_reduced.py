@@ -7,12 +7,12 @@ import scanpy as sc
 from scipy import sparse
 
 import ace
-from ace.datasets._pbmc68k import _restore_counts
+from ace.datasets._pbmc68k_reduced import _restore_counts
 
 
 @pytest.fixture(scope="module")
 def adata():
-    return ace.datasets.pbmc68k()
+    return ace.datasets.pbmc68k_reduced()
 
 
 def test_counts_give_back_the_shipped_values(adata):
@@ -60,7 +60,7 @@ def test_nothing_stale_is_kept(adata):
 
 
 def test_calls_are_independent(adata):
-    other = ace.datasets.pbmc68k()
+    other = ace.datasets.pbmc68k_reduced()
     other.X.data[:] = 0
     assert adata.X.max() > 0
 

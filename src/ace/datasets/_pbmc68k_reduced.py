@@ -17,7 +17,7 @@ _ROUNDING = 5.1e-4
 _COLOURS = ("bulk_labels_colors", "louvain_colors")
 
 
-def pbmc68k() -> ad.AnnData:
+def pbmc68k_reduced() -> ad.AnnData:
     r"""700 peripheral blood mononuclear cells with 765 genes, bundled with scanpy.
 
     This is :func:`scanpy.datasets.pbmc68k_reduced` (10x Genomics, Zheng et al. 2017), with the
@@ -53,7 +53,7 @@ def pbmc68k() -> ad.AnnData:
     Examples
     --------
     >>> import ace
-    >>> adata = ace.datasets.pbmc68k()
+    >>> adata = ace.datasets.pbmc68k_reduced()
     >>> adata.shape
     (700, 765)
     >>> int(adata.layers["counts"].max())
