@@ -33,7 +33,7 @@ TOLERANCE = 2e-3
 
 def _cells() -> AnnData:
     """40 cells of each of three types with the 60 genes of the largest variance."""
-    load = getattr(ace.datasets, "pbmc68k_reduced", None) or ace.datasets.pbmc68k
+    load = getattr(ace.datasets, "pbmc68k_reduced", None) or ace.datasets.pbmc68k_reduced
     adata = load()
     types = adata.obs["bulk_labels"].astype(str).to_numpy()
     rows = np.concatenate([np.flatnonzero(types == name)[:N_CELLS] for name in TYPES])

@@ -74,7 +74,7 @@ def log_normalise(adata: ad.AnnData) -> ad.AnnData:
 
 def blood_cells() -> ad.AnnData:
     """The 700 blood cells that are bundled with scanpy."""
-    return ace.datasets.pbmc68k()
+    return ace.datasets.pbmc68k_reduced()
 
 
 def quiet_scvi(seed: int) -> Any:
