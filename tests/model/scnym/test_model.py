@@ -23,7 +23,7 @@ QUIET = {"enable_progress_bar": False}
 #: These cells are small and made of no counts: what their values are cannot be told.
 pytestmark = [
     pytest.mark.filterwarnings("ignore:the SCNYM was trained on"),
-    pytest.mark.filterwarnings("ignore:cells of adata.X were not normalised alike"),
+    pytest.mark.filterwarnings("ignore:the cells of adata.X were not normalised in the same way"),
 ]
 
 

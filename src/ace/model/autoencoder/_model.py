@@ -69,7 +69,7 @@ class ACE(GeneModel):
     Examples
     --------
     >>> import ace
-    >>> adata = ace.datasets.pbmc68k()
+    >>> adata = ace.datasets.pbmc68k_reduced()
     >>> ace.model.ACE.setup_anndata(adata)
     >>> model = ace.model.ACE(adata, n_clusters=5, n_hidden=(64, 32))
     >>> model.train(max_epochs=5, enable_progress_bar=False)

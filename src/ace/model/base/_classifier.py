@@ -10,7 +10,8 @@ import pandas as pd
 import torch
 from scvi import REGISTRY_KEYS
 
-from ace import _checks, _columns
+from ace import _checks
+from ace._checks import _columns
 from ace._docs import doc_params
 from ace._listed import listed
 from ace.explain import ClassifierScorer

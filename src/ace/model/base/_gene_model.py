@@ -11,8 +11,8 @@ from scvi.model.base import BaseModelClass
 from scvi.train import TrainRunner
 
 from ace import _compat
+from ace._checks._objects import annotated, is_mudata
 from ace._docs import doc_params
-from ace._objects import annotated, is_mudata
 from ace.explain import fit_clustering
 from ace.model.base import _texts
 from ace.model.base._obs import grouping_of

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import torch
 
-from ace import _columns
+from ace._checks import _columns
 from ace.explain import EmbeddingScorer
 
 if TYPE_CHECKING:

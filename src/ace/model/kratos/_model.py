@@ -68,7 +68,7 @@ class KRATOS(ClassifierMixin, GeneModel):
     Examples
     --------
     >>> import ace
-    >>> adata = ace.datasets.pbmc68k()
+    >>> adata = ace.datasets.pbmc68k_reduced()
     >>> ace.model.KRATOS.setup_anndata(adata, labels_key="bulk_labels")
     >>> model = ace.model.KRATOS(adata)
     >>> model.train(max_epochs=5, enable_progress_bar=False)

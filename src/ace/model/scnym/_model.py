@@ -62,7 +62,7 @@ class SCNYM(ClassifierMixin, GeneModel):
     Examples
     --------
     >>> import ace
-    >>> adata = ace.datasets.pbmc68k()
+    >>> adata = ace.datasets.pbmc68k_reduced()
     >>> adata.obs["known"] = adata.obs["bulk_labels"].astype(str)
     >>> adata.obs.loc[adata.obs_names[:350], "known"] = "Unknown"
     >>> ace.model.SCNYM.setup_anndata(adata, labels_key="known")

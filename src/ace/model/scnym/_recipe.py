@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 from torch import Tensor
 
-from ace._arguments import number, one_of, whole
+from ace._checks._arguments import number, one_of, whole
 from ace.model.training._options import check_plan_kwargs
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ace._arguments import number
+from ace._checks._arguments import number
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
