@@ -6,7 +6,7 @@ from pathlib import Path
 
 from benchmarks.core.store import Results
 from benchmarks.report import choices, claims, tables
-from benchmarks.report.figures import FIGURES, draw
+from benchmarks.report.figures import draw_all
 
 #: Experiments by what the names of their tables begin with, longer names first.
 EXPERIMENTS = (
@@ -42,7 +42,7 @@ def render(results_dir: Path, out_dir: Path) -> list[Path]:
         written[name] = text or missing
     written |= choices.tables(results) | claims.tables(results)
     written["environment"] = tables.environment(results.environments())
-    written |= {f"{name}_figure": draw(name, results, out_dir) for name in FIGURES}
+    written |= draw_all(results, out_dir)
     for name, text in written.items():
         (out_dir / f"{name}.md").write_text(text, encoding="utf-8")
     return [out_dir / f"{name}.md" for name in written]

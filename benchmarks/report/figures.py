@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,10 @@ from scipy.optimize import linear_sum_assignment
 
 import ace
 from benchmarks.core.store import Results
+from benchmarks.report.claims import where
 from benchmarks.report.derived import CD4
 from benchmarks.report.evidence import CAUSAL, DEFAULT, is_baseline
-from benchmarks.report.markdown import SHORT, TITLES, ordered
+from benchmarks.report.markdown import SHORT, TITLES, data, ordered
 from benchmarks.report.tables import PLAIN, SCARE, UNLABELLED, sizes_of
 
 # Okabe & Ito's palette: distinct with every common kind of colour vision.
@@ -331,11 +332,11 @@ def draw_scare_fssf(results: Results) -> Figure:
     sets = ordered(values["data"], ("kang", "pbmc3k"))
     fig = Figure(figsize=(10.4, 3.1 * len(sets)), layout="constrained")
     axes = fig.subplots(len(sets), 2, sharey=True, squeeze=False)
-    for data, line in zip(sets, axes, strict=True):
-        own = values[values["data"] == data]
+    for name, line in zip(sets, axes, strict=True):
+        own = values[values["data"] == name]
         types = sorted(own["group"].unique())
         for ax, (method, said) in zip(line, drawn.items(), strict=True):
-            ax.set_title(f"{SHORT.get(data, data)}, {said}", fontsize=10)
+            ax.set_title(f"{SHORT[name]}, {said}", fontsize=10)
             _pairs(ax, own[own["method"] == method], types)
         line[0].set_ylabel("FSSF")
     _legend(fig, sort=False, loc="outside lower center", ncols=2)
@@ -394,59 +395,31 @@ def draw_scare_weights(results: Results) -> Figure:
     return fig
 
 
-#: The figures by name: what draws, the results that it needs, and the caption.
-FIGURES: dict[str, tuple[Any, tuple[str, dict[str, str]], str]] = {
-    "structure": (draw_structure, ("structure", {}), "Distance of neighbourhoods as panels grow"),
-    "curves": (draw_curves, ("curves", {}), "AUROC and redundancy as panels grow"),
-    "overlap": (
-        draw_overlap,
-        ("overlap", {"method": "Wilcoxon, abs"}),
-        "ACE's Figure 3D: sets of methods that share genes",
-    ),
-    "representations": (
-        draw_representations,
-        ("representations", {"method": "GCE"}),
-        "Kratos' Figure 3, by UMAP",
-    ),
-    "embeddings": (
-        draw_embeddings,
-        ("clusters", {"method": "ACE", "data": "symsim_220_clean"}),
-        "ACE's Figures 3A and A.1, drawn by UMAP from the latent space of the first seed",
-    ),
-    "mnist_convolutional": (
-        partial(draw_mnist, network="convolutional"),
-        ("mnist", {"method": "proximal", "protocol": "convolutional"}),
-        "ACE's Figure 4, the first image of each pair",
-    ),
-    "mnist_vector": (
-        partial(draw_mnist, network="vector"),
-        ("mnist", {"method": "proximal", "protocol": "vector"}),
-        "The same for the network of Kratos, which sees vectors of pixels",
-    ),
-    "reliability": (
-        draw_reliability,
-        ("transfer", {"protocol": "as they are", "method": "SCNYM"}),
-        "Accuracy against confidence, all tasks and seeds of a set pooled; points by their cells",
-    ),
-    "scare_fssf": (
-        draw_scare_fssf,
-        ("scare", {"protocol": "pathway", "method": SCARE, "setting": "both"}),
-        "scARE's Figure 1a: every pair of subclusters, both sets, first seed",
-    ),
-    "scare_weights": (
-        draw_scare_weights,
-        ("scare", {"protocol": "weights"}),
-        "FSSF against types told, Kang, both sets; numbers are weights",
-    ),
+DRAW: dict[str, Callable[[Results], Figure]] = {
+    "structure": draw_structure,
+    "curves": draw_curves,
+    "overlap": draw_overlap,
+    "representations": draw_representations,
+    "embeddings": draw_embeddings,
+    "mnist_convolutional": partial(draw_mnist, network="convolutional"),
+    "mnist_vector": partial(draw_mnist, network="vector"),
+    "reliability": draw_reliability,
+    "scare_fssf": draw_scare_fssf,
+    "scare_weights": draw_scare_weights,
 }
 
 
-def draw(name: str, results: Results, folder: Path) -> str:
-    """Draw a figure; returns the markdown that shows it, empty where nothing was measured."""
-    figure, (experiment, where), caption = FIGURES[name]
-    if results.rows(experiment, **where).empty:
-        return ""
+def draw_all(results: Results, folder: Path) -> dict[str, str]:
+    """Draw the figures of ``data/figures.csv``; returns the markdown that shows each.
+
+    It is empty where the results that a figure needs were not measured.
+    """
+    shown = {}
     # No date and no versions inside: the same numbers give the same file.
     options: dict[str, Any] = {"dpi": 150, "bbox_inches": "tight", "metadata": {"Software": None}}
-    figure(results).savefig(folder / f"{name}.png", **options)
-    return f"{caption}:\n\n![{caption}]({name}.png)\n"
+    for name, experiment, needed, caption in data("figures").itertuples(index=False):
+        shown[f"{name}_figure"] = ""
+        if not results.rows(experiment, **where(needed)).empty:
+            DRAW[name](results).savefig(folder / f"{name}.png", **options)
+            shown[f"{name}_figure"] = f"{caption}:\n\n![{caption}]({name}.png)\n"
+    return shown

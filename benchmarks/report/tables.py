@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from benchmarks.core.store import Results
 from benchmarks.report import evidence as e
-from benchmarks.report.derived import CD4, novelty, overlap
+from benchmarks.report.derived import CD4, digits, novelty, overlap, solvers
 from benchmarks.report.markdown import (
     SHORT,
     TITLES,
@@ -158,7 +157,7 @@ def _overlap(results: Results) -> str:
 
 
 def _structure(rows: pd.DataFrame) -> str:
-    """A table for each set, the level of the causal genes, and when methods get below it."""
+    """A table for each set, and the level of the causal genes."""
     parts = []
     for data in ordered(rows["data"], TITLES):
         part = rows[rows["data"] == data]
@@ -167,16 +166,7 @@ def _structure(rows: pd.DataFrame) -> str:
         if not len(level):
             continue
         at = level["jaccard@20"].mean()
-        text, first = f"The {e.CAUSAL} alone: {at:.3f}.", {}
-        for name, own in part.groupby("method"):
-            curve = own.filter(like="jaccard@").mean().round(3)
-            sizes = curve.index[curve < round(at, 3)].str.removeprefix("jaccard@").astype(int)
-            if len(sizes):
-                first.setdefault(min(sizes), []).append(f"`{name}`")
-        if first:
-            told = "; ".join(f"{n} {', '.join(names)}" for n, names in sorted(first.items()))
-            text += f" Genes until a method is below that: {told}."
-        parts.append(f"{text}\n")
+        parts.append(f"The {e.CAUSAL} alone: {at:.3f}.\n")
     return "\n".join(parts)
 
 
@@ -203,28 +193,8 @@ def _speed(rows: pd.DataFrame) -> str:
             # The best of what differs by design means nothing.
             shown = [column._replace(best=0) for column in shown]
         table = mean_table(part, "subject", shown)
-        parts.append(f"**{title}**\n\n{table}{_ratio(part, name)}")
+        parts.append(f"**{title}**\n\n{table}")
     return "\n".join(parts)
-
-
-def _ratio(part: pd.DataFrame, name: str) -> str:
-    """The number that a comparison is about, if both sides were measured."""
-    seconds = part.groupby("method")["seconds"].mean()
-    if name == "wilcoxon" and len(seconds) == 2:
-        ratio = seconds["ace.tl.explain"] / seconds["scanpy Wilcoxon"]
-        return f"\n`ace.tl.explain` takes {ratio:.2f} of the time of Wilcoxon.\n"
-    if name == "baselines" and e.DEFAULT in seconds:
-        slower, others = int((seconds > seconds[e.DEFAULT]).sum()), len(seconds) - 1
-        return f"\n`{e.DEFAULT}` is faster than {slower} of {others} baselines.\n"
-    if name == "adversarial" and len(seconds) == 2:
-        ratio = seconds["subgradient"] / seconds["proximal"]
-        return f"\nThe published solver takes {ratio:.0f} times as long.\n"
-    own = part[part["method"].str.startswith("ace.")]
-    if name == "scale" and len(own) > 1:
-        first, last = (own.sort_values("size").iloc[i] for i in (0, -1))
-        times, ratio = last["size"] / first["size"], last["seconds"] / first["seconds"]
-        return f"\n{times:.0f} times the cells take {ratio:.2f} times as long to explain.\n"
-    return ""
 
 
 def _training(rows: pd.DataFrame) -> str:
@@ -269,81 +239,21 @@ NETWORKS = {
     "convolutional": "ACE: convolutional network, centroids in its last pooling layer",
     "vector": "Kratos: vectors of pixels, the classifier's own logits",
 }
-SOLVER_TITLES = {
-    "subgradient": "published solver",
-    "EAD default": "EAD, default settings",
-    "EAD stronger": "EAD, stronger settings",
-}
 
 
 def _digits(results: Results) -> str:
     """A line for each network, and for each network a table of the solvers."""
-    rows = results.rows("mnist")
-    l1 = results.values("mnist", metric="l1")
-    if not {"network", "proximal"} <= set(rows["method"]):
+    networks = digits(results)
+    if networks.empty:
         return ""
-    lines, parts = [], []
+    networks = networks.assign(network=networks["method"].map(NETWORKS))
+    parts = [mean_table(networks, "network", columns("mnist"))]
     for name, title in NETWORKS.items():
-        own = rows[rows["protocol"] == name]
-        network, pairs = (own[own["method"] == kind] for kind in ("network", "proximal"))
-        changes = l1[(l1["protocol"] == name) & (l1["method"] == "proximal")]["value"]
-        n = pairs["n_images"]
-        flipped, assigned = (np.average(pairs[c], weights=n) for c in ("flipped", "assigned"))
-        numbers = {
-            "accuracy": f"{network['accuracy'].iloc[0]:.4f}",
-            "fidelity": f"{network['fidelity'].iloc[0]:.3f}",
-            "pairs": str(len(pairs)),
-            "images": f"{n.sum():.0f}",
-            "flipped": f"{flipped:.3f}",
-            "assigned to the target": f"{assigned:.3f}",
-            "median L1": f"{changes.median():.2f}",
-            "pixels changed": f"{pairs['n_pixels'].median():.1f}",
-            "seconds per image": f"{pairs['seconds'].sum() / n.sum():.2f}",
-        }
-        lines.append([title, *numbers.values()])
-        compared = _solvers(own, l1[l1["protocol"] == name])
-        if compared:
-            head = (
-                "margin|compared with|images|flipped|median L1|ours|ours no larger|pixels changed"
-            )
-            head += "|ours|seconds per image|ours|times slower"
-            parts.append(f"**{title}**\n\n{markdown(head.split('|'), compared, 2)}")
-    return "\n".join([markdown(["network", *numbers], lines), *parts])
-
-
-def _solvers(rows: pd.DataFrame, l1: pd.DataFrame) -> list[list[str]]:
-    """A line for each solver and margin, beside ours on the same images: L1 and time.
-
-    A solver that was given fewer images than ours is compared on those, and its seconds on those
-    on which both were timed.
-    """
-    lines = []
-    for margin in (1, 0):
-        for start, title in SOLVER_TITLES.items():
-            names = (f"{start}, margin {margin}", f"proximal, margin {margin}")
-            both = [rows[rows["method"] == name].set_index("setting") for name in names]
-            shared = both[0].index.intersection(both[1].index)
-            if not len(shared):
-                continue
-            theirs, ours = (part.loc[shared] for part in both)
-            own = l1[l1["setting"].isin(shared)].set_index(["setting", "at"])
-            changes, our_changes = (own[own["method"] == name]["value"] for name in names)
-            timed = theirs["seconds"].notna() & ours["seconds"].notna()
-            seconds, our_seconds = (
-                p.loc[timed, "seconds"].sum() / p.loc[timed, "n_images"].sum()
-                for p in (theirs, ours)
-            )
-            no_larger = (our_changes <= changes.reindex(our_changes.index)).mean()
-            lines.append(
-                [
-                    *(str(margin), title, str(len(changes)), f"{theirs['flipped'].mean():.3f}"),
-                    *(f"{changes.median():.2f}", f"{our_changes.median():.2f}"),
-                    *(f"{no_larger:.2f}", f"{theirs['n_pixels'].median():.1f}"),
-                    *(f"{ours['n_pixels'].median():.1f}", f"{seconds:.2f}", f"{our_seconds:.2f}"),
-                    f"{seconds / our_seconds:.0f}",
-                ]
-            )
-    return lines
+        compared = solvers(results, name)
+        if len(compared):
+            table = mean_table(compared, "compared with", columns("mnist_solvers"))
+            parts.append(f"**{title}**\n\n{table}")
+    return "\n".join(parts)
 
 
 # -- label transfer -------------------------------------------------------------------------------
@@ -500,10 +410,6 @@ def _costs(rows: pd.DataFrame, comparisons: dict[str, tuple[str, str]]) -> str:
         parts.append(
             titled(title, part, mean_table(part.assign(**{by: subject}), by, columns(table)))
         )
-        seconds = part.groupby("method")["seconds"].mean() if "seconds" in part else {}
-        if ITS_OWN in seconds:
-            ratio = seconds[ITS_OWN] / seconds[SCNYM]
-            parts[-1] += f"\nscNym's own code takes {ratio:.0f} times as long.\n"
     return "\n".join(parts)
 
 
@@ -567,13 +473,7 @@ def _pathways(rows: pd.DataFrame) -> str:
             n_genes = part.loc[part["method"] == SCARE, "n_genes"].max()
             which = "both sets" if name == "both" else name
             title = f"{TITLES.get(data, data)}: {which}, {n_genes:.0f} genes"
-            text = titled(title, part, mean_table(part, "method", columns("pathway")))
-            share = part.groupby("method")["share"].mean().dropna()
-            if {SCARE, PLAIN} <= set(share.index):
-                before, after = share[PLAIN], share[SCARE]
-                text += f"\nShare of attribution on the genes: {before:.3f} → {after:.3f}, "
-                text += f"{after / before:.1f} times as much.\n"
-            parts.append(text)
+            parts.append(titled(title, part, mean_table(part, "method", columns("pathway"))))
     return "\n".join(parts)
 
 
