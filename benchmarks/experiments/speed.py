@@ -7,6 +7,7 @@ which compiles and loads. Memory is measured in a fresh process.
 from __future__ import annotations
 
 import multiprocessing
+import os
 import tempfile
 import time
 import warnings
@@ -162,39 +163,40 @@ def _speed(task: Task, method: Any, prepared: None, quick: bool) -> Values:
 
 
 def _explanations() -> dict[str, Any]:
-    compared = {
-        name: method
-        for name, method in rankings().items()
-        if method.baseline or name == f"ace {DEFAULT}"
-    }
     ours = {"ace.tl.explain": Entry(revision=revision(DEFAULT)), "scanpy Wilcoxon": Entry()}
     solvers = dict.fromkeys(("proximal", "subgradient"), Entry(revision=revision("adversarial")))
-    return ours | solvers | compared
+    names = {name: r for name, r in rankings().items() if r.baseline or name == f"ace {DEFAULT}"}
+    return ours | solvers | names
 
 
 def _has_speed(task: Task, method: Any) -> bool:
-    """Which methods and data belong to which comparison."""
+    """Which methods belong to which comparison."""
     if task.protocol == "adversarial":
-        return task.method in ("proximal", "subgradient") and task.data == "pbmc3k"
-    if task.seed or (task.protocol == "scale") != bool(task.setting):
-        return False
+        return task.method in ("proximal", "subgradient")
     if task.protocol == "baselines":
         fits = isinstance(method, Ranking) and (SOURCES[task.data].counts or not method.counts)
-        return fits and task.data in ("pbmc3k", "pbmc68k")
-    on = {"wilcoxon": ("pbmc3k_processed", "pbmc68k"), "scale": (SIMULATED,)}[task.protocol]
-    return task.method in CALLS and task.data in on
+        return fits and task.seed == 0
+    return task.method in CALLS and task.seed == 0
 
 
+COMPARISONS = {
+    "pbmc3k_processed": ("wilcoxon",),
+    "pbmc3k": ("baselines", "adversarial"),
+    "pbmc68k": ("wilcoxon", "baselines"),
+    SIMULATED: ("scale",),
+}
 SPEED = Experiment(
     "speed",
     "Cost of an explanation beside Wilcoxon, all baselines, more cells and the published solver.",
     _speed,
     _explanations,
     data=("pbmc3k_processed", "pbmc3k", SIMULATED),
-    protocols=("wilcoxon", "baselines", "scale", "adversarial"),
+    protocols=COMPARISONS.__getitem__,
     settings=lambda data: ("10000", "100000") if data == SIMULATED else ("",),
-    applies=lambda t, m: _has_speed(t, m) and (t.data == SIMULATED) == (t.protocol == "scale"),
-    quick={"data": ("pbmc68k", "pbmc3k"), "protocols": ("wilcoxon", "adversarial"), "seeds": (0,)},
+    applies=lambda task, method: (
+        _has_speed(task, method) and (task.data == SIMULATED) == bool(task.setting)
+    ),
+    quick={"data": ("pbmc68k", SIMULATED), "settings": ("", "10000"), "seeds": (0,)},
     files=lambda data: () if data == SIMULATED else files(data),
 )
 
@@ -357,29 +359,39 @@ def simulated(
     return ad.AnnData(sparse.vstack(parts, format="csr"), obs=obs)
 
 
-def _scnym_once(adata: ad.AnnData) -> None:
-    SCNYM.setup_anndata(adata, labels_key=transfer.GIVEN, unlabeled_category=transfer.UNKNOWN)
-    model = SCNYM(adata, random_state=0)
-    model.train(max_epochs=1, enable_progress_bar=False, accelerator="cpu")
-    model.predict()
+def _once(name: str, adata: ad.AnnData) -> None:
+    """One epoch, and all cells."""
+    shared = {"max_epochs": 1, "enable_progress_bar": False, "accelerator": "cpu"}
+    if name == "SCNYM":
+        given = {"labels_key": transfer.GIVEN, "unlabeled_category": transfer.UNKNOWN}
+        SCNYM.setup_anndata(adata, **given)
+        model = SCNYM(adata, random_state=0)
+        model.train(**shared)
+        model.predict()
+    else:
+        SCARE.setup_anndata(adata, batch_key=scare.BATCH, labels_key=scare.TYPE)
+        model = SCARE(adata, ground_truth=list(adata.var_names[:200]), random_state=0)
+        model.train(plan_kwargs={"attribution_warmup_epochs": 0}, **shared)
+        model.get_latent_representation()
 
 
-def _scare_once(adata: ad.AnnData) -> None:
-    SCARE.setup_anndata(adata, batch_key=scare.BATCH, labels_key=scare.TYPE)
-    model = SCARE(adata, ground_truth=list(adata.var_names[:200]), random_state=0)
-    plan = {"attribution_warmup_epochs": 0}
-    model.train(max_epochs=1, enable_progress_bar=False, accelerator="cpu", plan_kwargs=plan)
-    model.get_latent_representation()
+def _cells_for(name: str, n_cells: int, file: str = "") -> ad.AnnData:
+    """Log-normalised values for SCNYM, counts for SCARE; written to a file if there is one."""
+    adata = simulated(n_cells)
+    if name == "SCNYM":
+        sc.pp.normalize_total(adata, target_sum=1e4)
+        sc.pp.log1p(adata)
+    if file:
+        adata.write_h5ad(file)
+    return adata if not file else adata[:0]
 
 
 def _memory(name: str, size: int, file: str) -> Values:
-    """One epoch, and all cells; run in a fresh process."""
     warnings.simplefilter("ignore")
-    once = {"SCNYM": _scnym_once, "SCARE": _scare_once}[name]
-    once(_for(name, simulated(1000)))  # what is loaded or compiled once is no memory of cells
+    _once(name, _cells_for(name, 1000))  # what is loaded or compiled once is no memory of cells
     adata = ad.read_h5ad(file)
     start = time.perf_counter()
-    _, cost = measure(lambda: once(adata))
+    _, cost = measure(lambda: _once(name, adata))
     n = {"n_labelled": size, "n_unlabelled": size} if name == "SCNYM" else {"n_cells": size}
     return n | {
         "n_genes": adata.n_vars,
@@ -390,24 +402,13 @@ def _memory(name: str, size: int, file: str) -> Values:
     }
 
 
-def _for(name: str, adata: ad.AnnData) -> ad.AnnData:
-    """SCNYM reads log-normalised values, SCARE counts."""
-    if name == "SCNYM":
-        sc.pp.normalize_total(adata, target_sum=1e4)
-        sc.pp.log1p(adata)
-    return adata
-
-
-def _write(name: str, size: int, file: str) -> None:
-    _for(name, simulated(2 * size if name == "SCNYM" else size)).write_h5ad(file)
-
-
 def memory(task: Task) -> Values:
     """Written in one fresh process, read and trained on in another."""
+    size, name = int(task.setting), task.method
     with tempfile.TemporaryDirectory() as folder:
-        arguments = (task.method, int(task.setting), str(Path(folder) / "cells.h5ad"))
-        in_fresh_process(_write, *arguments)
-        return in_fresh_process(_memory, *arguments)
+        file = str(Path(folder) / "cells.h5ad")
+        in_fresh_process(_cells_for, name, 2 * size if name == "SCNYM" else size, file)
+        return in_fresh_process(_memory, name, size, file)
 
 
 def _transfer_epochs(task: Task, quick: bool) -> Values:
@@ -454,19 +455,19 @@ def _transfer_speed(task: Task, method: Any, prepared: None, quick: bool) -> Val
     return {"seconds": seconds, "accuracy": found, "threads": torch.get_num_threads()}
 
 
-def _has_transfer_speed(task: Task, method: Any) -> bool | str:
-    on_cells = task.protocol != "memory"
-    if on_cells == (task.data == SIMULATED):
+TIMED = (transfer.OURS, transfer.LOGISTIC, "SCANVI", transfer.ITS_OWN)
+#: Settings of each comparison.
+SETTINGS = {"epoch": ("csr", "dense"), "task": ("CTRL", "STIM"), "memory": ("100000", "2000")}
+
+
+def _has_transfer_speed(task: Task, method: transfer.Method) -> bool | str:
+    if task.setting not in SETTINGS[task.protocol]:
         return False
-    ours = task.method == transfer.OURS
     if task.protocol == "task":
-        if method.python and not transfer.os.environ.get(method.python):
-            return f"{task.method}: {method.python} names no interpreter"
-        return task.setting in transfer.FILES[task.data][1] and (
-            task.method in (transfer.OURS, transfer.LOGISTIC, "SCANVI", transfer.ITS_OWN)
-        )
-    wanted = ("csr", "dense") if task.protocol == "epoch" else ("100000", "2000")
-    return ours and task.setting in wanted and (task.protocol == "epoch" or task.seed == 0)
+        missing = method.python and method.python not in os.environ
+        told = f"{task.method}: {method.python} names no interpreter"
+        return task.method in TIMED and (told if missing else True)
+    return task.method == transfer.OURS and (task.protocol == "epoch" or task.seed == 0)
 
 
 TRANSFER_SPEED = Experiment(
@@ -475,17 +476,16 @@ TRANSFER_SPEED = Experiment(
     _transfer_speed,
     transfer.methods,
     data=("kang", SIMULATED),
-    protocols=("epoch", "task", "memory"),
+    protocols=lambda data: ("memory",) if data == SIMULATED else ("epoch", "task"),
     settings=lambda data: ("100000",) if data == SIMULATED else ("csr", "dense", "CTRL", "STIM"),
     applies=_has_transfer_speed,
     quick={
         "data": ("pbmc68k", SIMULATED),
-        "protocols": ("epoch", "memory"),
         "settings": ("csr", "2000"),
         "methods": (transfer.OURS,),
         "seeds": (0,),
     },
-    files=lambda data: () if data in (SIMULATED, "pbmc68k") else (transfer.FILES[data][0],),
+    files=lambda data: (transfer.FILES["kang"][0],) if data == "kang" else (),
 )
 
 #: What is trained in turns: whether it is SCARE, with types, and options of the training.
@@ -574,38 +574,35 @@ SCARE_SPEED = Experiment(
 
 def _on_gpu_cells(data: str) -> ad.AnnData:
     """Log-normalised cells with counts in a layer; of half of them the labels are given."""
+    adata = load(data) if data in SOURCES else log_normalise(simulated_counts(100_000))
     if data == "pbmc68k":
-        adata = blood_cells()
-        adata.obs[GROUP] = adata.obs["bulk_labels"]
-    else:
-        adata = load(data) if data in SOURCES else log_normalise(simulated_counts(100_000))
+        adata.layers["counts"] = blood_cells().layers["counts"]
     given = adata.obs[GROUP].to_numpy().astype(object)
     given[np.random.default_rng(0).permutation(adata.n_obs)[::2]] = transfer.UNKNOWN
     adata.obs[transfer.GIVEN] = pd.Categorical(given)
     return adata
 
 
-def _new_model(name: str, adata: ad.AnnData, seed: int) -> tuple[Any, dict[str, Any]]:
-    """A model, and options of its training with which every epoch is the same."""
-    import scvi
+#: How each model is set up, and options of its training with which every epoch is the same.
+ON_GPU: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "KRATOS": ({"labels_key": GROUP}, {"early_stopping": False}),
+    "ACE": ({}, {"early_stopping": False}),
+    "SCNYM": ({"labels_key": transfer.GIVEN, "unlabeled_category": transfer.UNKNOWN}, {}),
+    "SCARE": (
+        {"layer": "counts", "labels_key": GROUP},
+        {"plan_kwargs": {"attribution_warmup_epochs": 0}},
+    ),
+    "SCVI": ({"layer": "counts"}, {"check_val_every_n_epoch": 1}),
+}
 
-    if name == "SCVI":
-        scvi.model.SCVI.setup_anndata(adata, layer="counts")
-        return scvi.model.SCVI(adata), {"check_val_every_n_epoch": 1}
-    setup: dict[str, Any] = {
-        "ACE": {},
-        "KRATOS": {"labels_key": GROUP},
-        "SCNYM": {"labels_key": transfer.GIVEN, "unlabeled_category": transfer.UNKNOWN},
-        "SCARE": {"layer": "counts", "labels_key": GROUP},
-    }[name]
-    options: dict[str, Any] = {
-        "SCNYM": {},
-        "SCARE": {"plan_kwargs": {"attribution_warmup_epochs": 0}},
-    }.get(name, {"early_stopping": False})
-    model = getattr(ace.model, name)
-    model.setup_anndata(adata, **setup)
-    genes = {"ground_truth": list(adata.var_names[:50])} if name == "SCARE" else {}
-    return model(adata, random_state=seed, **genes), options
+
+def _new_model(name: str, adata: ad.AnnData, seed: int) -> Any:
+    scvi = quiet_scvi(seed)
+    model = scvi.model.SCVI if name == "SCVI" else getattr(ace.model, name)
+    model.setup_anndata(adata, **ON_GPU[name][0])
+    options: dict[str, Any] = {} if name == "SCVI" else {"random_state": seed}
+    options |= {"ground_truth": list(adata.var_names[:50])} if name == "SCARE" else {}
+    return model(adata, **options)
 
 
 def devices() -> dict[str, str]:
@@ -619,9 +616,9 @@ def _compared(data: str, name: str, seed: int, quick: bool) -> dict[str, Values]
     """Train on each device, then explain what the last one trained on each."""
     adata, rows, model = _on_gpu_cells(data), {}, None
     for hardware, accelerator in devices().items():
-        quiet_scvi(seed)
-        model, options = _new_model(name, adata.copy(), seed)
-        seconds = epochs(model, 3 if quick else 4, accelerator=accelerator, **options)
+        model = _new_model(name, adata.copy(), seed)
+        options = ON_GPU[name][1] | {"accelerator": accelerator}
+        seconds = epochs(model, 3 if quick else 4, **options)
         rows[hardware] = {
             "threads": torch.get_num_threads(),
             "n_cells": adata.n_obs,
@@ -656,10 +653,7 @@ GPU = Experiment(
     lambda task, method, prepared, quick: _compared(task.data, task.method, task.seed, quick)[
         task.protocol
     ],
-    lambda: {
-        **{name: Entry(revision=revision(name)) for name in ("KRATOS", "ACE", "SCNYM", "SCARE")},
-        "SCVI": Entry(),
-    },
+    lambda: {name: Entry(revision=revision(name)) for name in ON_GPU},
     data=("pbmc3k", "100 000 cells"),
     protocols=lambda data: tuple(devices()),
     applies=lambda task, method: len(devices()) > 1 or "gpu: torch finds no GPU",
