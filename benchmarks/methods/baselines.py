@@ -11,7 +11,8 @@ import contextlib
 import io
 import os
 import warnings
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import Any
 
 import anndata as ad
 import numpy as np
@@ -25,9 +26,6 @@ from sklearn.preprocessing import StandardScaler
 
 import ace
 from benchmarks.core.data import GROUP
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 Panels = dict[str, np.ndarray]
 

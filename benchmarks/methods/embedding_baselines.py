@@ -5,17 +5,12 @@ As in ``_baselines``: cells and a seed to the column numbers of all genes, best 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import anndata as ad
 import numpy as np
 import scanpy as sc
 import scipy.sparse as sp
 
 from benchmarks.methods.baselines import Panels, dense, groups_of, ordered, univariate
-
-if TYPE_CHECKING:
-    from _baselines import Panels
 
 #: GCE: penalties as shares of the smallest one under which nothing is translated, and the share of
 #: a group's squared distance from the mean of all that may remain: of 0.02 to 0.5, the one whose
