@@ -25,7 +25,7 @@ class Column(NamedTuple):
 
 
 def data(name: str, filled: int = 0) -> pd.DataFrame:
-    """A table of ``report/data``; empty cells of its first columns repeat the row above."""
+    """A table of ``report/data``; empty cells of its first `filled` columns repeat those above."""
     table = pd.read_csv(Path(__file__).parent / "data" / f"{name}.csv", dtype=str)
     first = table.columns[:filled]
     table[first] = table[first].ffill()
