@@ -53,10 +53,6 @@ def test_mudata_makes_the_same_model(
 def test_model_of_a_mudata_is_explained_alike(
     case: ModelCase, model: Any, model_of_mudata: Any, adata: AnnData
 ) -> None:
-    if case.cls._expects_counts:
-        with pytest.raises(ValueError, match="set up with a MuData"):
-            ace.tl.explain(adata, "bulk_labels", model=model_of_mudata)
-        return
     for name, used in (("one", model), ("other", model_of_mudata)):
         ace.tl.explain(
             adata, "bulk_labels", model=used, method="saliency", n_cells=30, key_added=name

@@ -183,12 +183,12 @@ def fssf(
         _check_subclusters(given, subclusters, codes, names)
 
     # scvi-tools takes seconds to import: only this call waits for it.
-    from ace.model.adapter._encoder import Encoder
+    from ace.model.adapter import LatentSpaceAdapter
     from ace.model.adapter._swapped_cells import SwappedCells
 
-    encoder = Encoder(model, adata)
-    sets = _gene_sets(adata, genes, encoder.genes, names)
-    latent = encoder.latent()
+    adapter = LatentSpaceAdapter(model, adata)
+    sets = _gene_sets(adata, genes, adapter.genes, names)
+    latent = adapter.latent()
     columns = _dimensions(dimensions, latent.shape[1])
     latent = latent[:, columns]
     labels = np.full(adata.n_obs, None, dtype=object)
@@ -208,8 +208,8 @@ def fssf(
         swaps = draw_swaps(parts.codes.astype(np.int64), min_cells, max_cells, rng)
         if not swaps.pairs:
             continue
-        draws = random_sets(sets[name], len(encoder.genes), n_random, rng, name)
-        cells = SwappedCells(encoder, rows, batch_size=batch_size)
+        draws = random_sets(sets[name], len(adapter.genes), n_random, rng, name)
+        cells = SwappedCells(adapter, rows, batch_size=batch_size)
         neighbors = fit_neighbors(latent[rows], parts.codes, n_neighbors)
         scores = [
             swaps.score(
@@ -242,7 +242,7 @@ def fssf(
         embedding=latent,
         about={
             "pairs": frame,
-            "genes": _gene_frame(sets, encoder.genes, by_group=isinstance(genes, Mapping)),
+            "genes": _gene_frame(sets, adapter.genes, by_group=isinstance(genes, Mapping)),
             "params": {
                 "model": type(model).__name__,
                 "groupby": groupby,

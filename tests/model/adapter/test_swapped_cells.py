@@ -13,7 +13,7 @@ import scvi
 import torch
 
 import ace
-from ace.model.adapter._encoder import Encoder
+from ace.model.adapter import LatentSpaceAdapter
 from ace.model.adapter._swapped_cells import SwappedCells
 
 N_CELLS = 150
@@ -96,9 +96,9 @@ def test_as_the_model_embeds_such_cells(models, name):
     rows = np.sort(rng.choice(N_CELLS, 100, replace=False))
     cells, donors = rng.integers(100, size=130), rng.integers(100, size=130)
     genes = rng.choice(90, 20, replace=False)
-    encoder = Encoder(model, adata)
-    swapped = SwappedCells(encoder, rows, batch_size=50)
-    assert (swapped._head is None) == (name == "library encoder")
+    adapter = LatentSpaceAdapter(model, adata)
+    swapped = SwappedCells(adapter, rows, batch_size=50)
+    assert (swapped._first_layer is None) == (name == "library encoder")
     layer = None if name in ("ACE", "KRATOS") else "counts"
     new = swapped_by_hand(adata, layer, rows, cells, donors, genes)
     with warnings.catch_warnings():
@@ -108,7 +108,7 @@ def test_as_the_model_embeds_such_cells(models, name):
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
     # That is another place than the cells' own, and than that of the donors.
-    z = encoder.latent()
+    z = adapter.latent()
     np.testing.assert_allclose(z, model.get_latent_representation(), rtol=1e-3, atol=1e-4)
     assert np.abs(found - z[rows[cells]]).max() > 1e-2
     assert np.abs(found - z[rows[donors]]).max() > 1e-2
@@ -116,11 +116,11 @@ def test_as_the_model_embeds_such_cells(models, name):
 
 @pytest.mark.parametrize("name", MODELS)
 def test_long_and_short_way(models, name):
-    encoder = Encoder(models[name], models[name].adata)
-    swapped = SwappedCells(encoder, np.arange(N_CELLS))
+    adapter = LatentSpaceAdapter(models[name], models[name].adata)
+    swapped = SwappedCells(adapter, np.arange(N_CELLS))
     cells, genes = np.arange(N_CELLS), np.array([0, 50, 3])
     found = swapped.embed(cells, np.roll(cells, 7), genes)
-    swapped._head = None
+    swapped._first_layer = None
     np.testing.assert_allclose(
         found, swapped.embed(cells, np.roll(cells, 7), genes), rtol=1e-3, atol=1e-4
     )
@@ -128,8 +128,8 @@ def test_long_and_short_way(models, name):
 
 def test_no_swap_and_a_whole_one(models):
     model = models["no batch norm"]
-    encoder = Encoder(model, model.adata)
-    swapped, z = SwappedCells(encoder, np.arange(N_CELLS)), encoder.latent()
+    adapter = LatentSpaceAdapter(model, model.adata)
+    swapped, z = SwappedCells(adapter, np.arange(N_CELLS)), adapter.latent()
     cells, donors = np.arange(N_CELLS), np.roll(np.arange(N_CELLS), 1)
     every, none = np.arange(90), np.arange(0)
     np.testing.assert_allclose(swapped.embed(cells, donors, none), z, atol=1e-5)
@@ -149,7 +149,7 @@ def test_any_matrix(models, kind):
         other.layers["counts"] = counts.toarray() if kind == "dense" else sp.csc_matrix(counts)
     cells, genes = np.arange(40), np.array([1, 2, 70])
     one, two = (
-        SwappedCells(Encoder(model, a), np.arange(60)).embed(cells, cells + 20, genes)
+        SwappedCells(LatentSpaceAdapter(model, a), np.arange(60)).embed(cells, cells + 20, genes)
         for a in (model.adata, other)
     )
     np.testing.assert_allclose(one, two, rtol=1e-5, atol=1e-6)
@@ -160,10 +160,10 @@ def test_nothing_changes(models):
     before = model.adata.copy()
     weights = {k: v.clone() for k, v in model.module.state_dict().items()}
     state = torch.random.get_rng_state()
-    swapped = SwappedCells(Encoder(model, model.adata), np.arange(50))
+    swapped = SwappedCells(LatentSpaceAdapter(model, model.adata), np.arange(50))
     first = swapped.embed(np.arange(50), np.arange(50)[::-1].copy(), np.arange(9))
     assert torch.equal(torch.random.get_rng_state(), state)
-    again = SwappedCells(Encoder(model, model.adata), np.arange(50))
+    again = SwappedCells(LatentSpaceAdapter(model, model.adata), np.arange(50))
     second = again.embed(np.arange(50), np.arange(50)[::-1].copy(), np.arange(9))
     np.testing.assert_array_equal(first, second)
     assert not any(
@@ -176,10 +176,10 @@ def test_nothing_changes(models):
 
 def test_what_is_no_model(pbmc):
     with pytest.raises(TypeError, match=r"model must be a trained model.*got str"):
-        Encoder("X_pca", pbmc)
+        LatentSpaceAdapter("X_pca", pbmc)
     ace.model.ACE.setup_anndata(pbmc)
     with pytest.raises(RuntimeError, match="is not trained"):
-        Encoder(ace.model.ACE(pbmc, n_clusters=3), pbmc)
+        LatentSpaceAdapter(ace.model.ACE(pbmc, n_clusters=3), pbmc)
 
 
 def test_values_that_are_no_numbers(models):
@@ -188,4 +188,4 @@ def test_values_that_are_no_numbers(models):
     adata.X = adata.X.toarray()
     adata.X[3, 3] = np.nan
     with pytest.raises(ValueError, match="NaN or infinite"):
-        SwappedCells(Encoder(model, ad.AnnData(adata.X, var=adata.var)), np.arange(50))
+        SwappedCells(LatentSpaceAdapter(model, ad.AnnData(adata.X, var=adata.var)), np.arange(50))

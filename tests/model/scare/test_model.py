@@ -385,8 +385,10 @@ def test_mudata_with_columns_elsewhere(adata: AnnData, tmp_path: Path) -> None:
         np.testing.assert_allclose(found, own, rtol=1e-4)
     with pytest.raises(ValueError, match="set up with an AnnData"):
         model.minify_adata()
-    with pytest.raises(ValueError, match=r"mdata\.mod\[...\]"):
-        model.group_scorer(mdata, "bulk_labels")
+    scorer = model.group_scorer(mdata, "bulk_labels", n_prototypes=1)
+    assert scorer(*loaded.scorer_input(reverse, [0, 2])).shape == (2, len(scorer.groups))
+    with pytest.raises(KeyError, match=r"reads adata\.obs\['phase'\]"):
+        model.group_scorer(mdata.mod["rna"], "louvain")
 
 
 def test_set_up_for_another_model(adata: AnnData) -> None:

@@ -13,10 +13,9 @@ from scvi import REGISTRY_KEYS
 from scvi import settings as scvi_settings
 
 from ace import _checks
-from ace._matrix import read_rows
 from ace._threads import seeded
 from ace.explain import EmbeddingScorer, fit_clustering
-from ace.model.adapter._foreign import ForeignModel
+from ace.model.adapter import LatentSpaceAdapter
 from ace.model.scare import _attribution as attribution
 from ace.model.scare._ground_truth import as_numbers
 from ace.model.scare._loss import ALL_DIMENSIONS, AttributionLoss, AttributionSettings, Term
@@ -251,13 +250,11 @@ class ExplainedScare(SetUpScare):
         KeyError
             If the column does not exist.
         ValueError
-            If no grouping is given and no labels were set up, the grouping has missing values or
-            fewer than two groups, or the model was set up with a MuData or loaded without an
-            AnnData.
+            If no grouping is given and no labels were set up, or the grouping has missing values
+            or fewer than two groups.
         """
         self._require_trained()
         self._require_genes(adata)
-        cells = self._cells(adata)
         if groupby is None:
             groupby = self.labels_key
         if groupby is None:
@@ -271,7 +268,7 @@ class ExplainedScare(SetUpScare):
             n_prototypes=n_prototypes,
             seed=random_state,
         )
-        embedding = ForeignModel(self, cells).embedding
+        embedding = LatentSpaceAdapter(self, self.adata if adata is None else adata).embedding
         scorer = EmbeddingScorer(embedding, clustering, names, self._feature_names)
         return scorer.to(self.device).eval().requires_grad_(False)
 
@@ -296,13 +293,9 @@ class ExplainedScare(SetUpScare):
         cells = self._cells(adata)
         rows = self._rows(indices, cells.n_obs)
         unique, inverse = np.unique(rows, return_inverse=True)
-        reader = ForeignModel(self, cells)
-        x = read_rows(reader.matrix, unique, reader.columns)
-        x = x.toarray() if sp.issparse(x) else np.asarray(x)
-        context = reader.context(unique)[inverse]
-        return torch.from_numpy(x[inverse]).to(self.device), torch.from_numpy(context).to(
-            self.device
-        )
+        adapter = LatentSpaceAdapter(self, self.adata if adata is None else adata)
+        x, context = adapter.expression(unique), torch.from_numpy(adapter.context(unique))
+        return x[inverse].to(self.device), context[inverse].to(self.device)
 
     def _means(
         self,

@@ -25,7 +25,7 @@ from scvi.model.base import BaseMinifiedModeModelClass, BaseModelClass
 from scvi.utils import setup_anndata_dsp
 
 from ace import _checks, _compat
-from ace.model.adapter._foreign import require_columns
+from ace.model.adapter._requirements import require_columns
 from ace.model.base._fields import GenesField, GroupsField, MuDataGenesField, MuDataGroupsField
 from ace.model.base._latent import LatentModel
 from ace.model.scare._columns import check_categories, check_columns, check_numbers, codes_of
