@@ -80,7 +80,12 @@ def test_key_added_is_all_that_is_written(model: Any, adata: AnnData) -> None:
     np.testing.assert_array_equal(adata.varm["mine_scores"], adata.varm["ace_scores"])
     del adata.uns["ace"], adata.varm["ace_scores"]
     ace.tl.fssf(
-        adata, model, list(model.var_names[:5]), "bulk_labels", n_random=0, key_added="founder"
+        adata,
+        "bulk_labels",
+        list(model.var_names[:5]),
+        model=model,
+        n_random=0,
+        key_added="founder",
     )
     written = {"uns/mine", "varm/mine_scores", "layers/mine_cells", "uns/founder"}
     written |= {"obsm/X_founder"}

@@ -99,7 +99,7 @@ def scare(adata):
 
 def score(adata, model, genes=PLANTED, groupby="type", **kwargs):
     options = {"n_random": 5, "min_cells": 10, "resolution": 0.05}
-    ace.tl.fssf(adata, model, genes, groupby, **options | kwargs)
+    ace.tl.fssf(adata, groupby, genes, model=model, **options | kwargs)
     return ace.get.fssf_df(adata, key=kwargs.get("key_added", "fssf"))
 
 
@@ -228,7 +228,7 @@ def test_dimensions(cells, model):
     two = score(cells, model, dimensions=[0, 1])
     pd.testing.assert_frame_equal(one, two)
     for wrong in ([], [7], 3, "all"):
-        with pytest.raises(ValueError, match="dimensions must be some of the 4"):
+        with pytest.raises(ValueError, match="numbers of latent dimensions, from 0 to 3"):
             score(cells, model, dimensions=wrong)
 
 
@@ -276,9 +276,9 @@ def test_keys(cells, model):
     score(cells, model, key_added="second")
     with pytest.raises(ValueError, match="without a '/'"):
         score(cells, model, key_added="a/b")
-    with pytest.raises(KeyError, match=r"Scores that are there: \['first', 'second'\].*ace\.tl"):
+    with pytest.raises(KeyError, match=r"There are scores in \['first', 'second'\].*ace\.tl"):
         ace.get.fssf_df(cells)
-    with pytest.raises(ValueError, match="which is read"):
+    with pytest.raises(ValueError, match="which this call reads"):
         score(cells, model, groupby="second_subcluster", key_added="second")
 
 
@@ -319,10 +319,18 @@ def test_few_pairs(cells, model):
         ({"model": None}, TypeError, "model must be a trained model"),
     ],
 )
-def test_errors_say_what_mends_them(cells, model, change, error, message):
+def test_invalid_arguments(cells, model, change, error, message):
     before = cells.copy()
     arguments = {"model": model, "genes": PLANTED, "groupby": "type"} | change
     with pytest.raises(error, match=message):
         ace.tl.fssf(cells, **arguments)
     assert set(cells.uns) == set(before.uns)
     assert set(cells.obs) == set(before.obs)
+
+
+def test_model_in_second_place(cells, model):
+    new_call = r"got SCVI.*ace\.tl\.fssf\(adata, groupby, genes, model=model\)"
+    with pytest.raises(TypeError, match=new_call):
+        ace.tl.fssf(cells, model, PLANTED, "type")
+    with pytest.raises(TypeError, match=new_call):
+        ace.tl.fssf(cells, model, PLANTED, groupby="type")

@@ -71,7 +71,7 @@ CALLS: dict[str, Callable[..., Any]] = {
         adata, "known", max_epochs=1, validation_size=0.3, **kw
     ),
     "fssf": lambda adata, model, **kw: ace.tl.fssf(
-        adata, model, ["HES4", "TNFRSF4"], "louvain", subclusters="phase", n_random=2, **kw
+        adata, "louvain", ["HES4", "TNFRSF4"], model=model, subclusters="phase", n_random=2, **kw
     ),
 }
 USING: dict[str, Callable[..., Any]] = {
