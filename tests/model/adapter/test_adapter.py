@@ -53,7 +53,7 @@ def cells(_cells):
 
 
 def trained(model):
-    """Train for an epoch: weights and running statistics are no longer those of a new model."""
+    """Train for one epoch, which changes weights and running statistics."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         model.train(max_epochs=1, enable_progress_bar=False)
@@ -93,13 +93,13 @@ def every_row(adata):
     ],
     ids=["SCVI", "covariates", "batch embedding", "library encoder", "LinearSCVI", "SCANVI"],
 )
-def test_embedding_is_the_models_own(cells, make):
+def test_embedding_equals_that_of_the_model(cells, make):
     model = make(cells)
     state = torch.random.get_rng_state()
     found = LatentSpaceAdapter(model, cells).embed(every_row(cells))
     torch.testing.assert_close(torch.random.get_rng_state(), state)
     np.testing.assert_allclose(found, model.get_latent_representation(), atol=1e-4)
-    # With the model's encoder, not only with numbers that are alike for all cells.
+    # The comparison is not of numbers that are equal for all cells.
     assert found.std(0).min() > 1e-2
 
 
@@ -145,7 +145,7 @@ def on_disk(adata, folder):
     return ad.read_h5ad(folder / "cells.h5ad", backed="r")
 
 
-def test_context_is_what_each_cell_has(covariate_model, cells):
+def test_context_holds_total_and_covariates(covariate_model, cells):
     reader = LatentSpaceAdapter(covariate_model, cells)
     rows = np.array([3, 4, 100])
     context = reader.context(rows)
@@ -167,8 +167,8 @@ def place(reader, key):
     return [name for name, _, _ in reader.encoder.fields].index(key)
 
 
-def test_size_and_batch_are_held_while_genes_move(covariate_model, cells):
-    """Perturbed counts are those of a cell of the same size, batch and covariates."""
+def test_context_is_constant_while_genes_change(covariate_model, cells):
+    """Perturbed counts are embedded with the total, batch and covariates of the cell."""
     reader = LatentSpaceAdapter(covariate_model, cells)
     rows = np.array([7])
     context = torch.from_numpy(reader.context(rows))
@@ -179,7 +179,7 @@ def test_size_and_batch_are_held_while_genes_move(covariate_model, cells):
     moved.layers["counts"] = counts.astype(np.float32)
     expected = covariate_model.get_latent_representation(registered(covariate_model, moved))
     np.testing.assert_allclose(reader.embedding(x, context).cpu(), expected, atol=1e-4)
-    # Less than nothing is nothing: a noisy copy has no negative counts.
+    # Values below zero, as in a noisy copy, are zero counts.
     below = reader.embedding(x.clamp_min(0) - 100 * (x == 0), context)
     torch.testing.assert_close(below, reader.embedding(x, context), atol=1e-6, rtol=0)
 
@@ -191,18 +191,18 @@ def registered(model, adata):
     return adata
 
 
-def test_log_counts_are_scanpys(pbmc):
+def test_log_counts_equal_those_of_scanpy(pbmc):
     counts = pbmc.layers["counts"]
     normalised = LogCounts(counts, np.arange(counts.shape[1]), 1e4)
     np.testing.assert_allclose(normalised[:].toarray(), pbmc.X.toarray(), rtol=1e-5, atol=1e-6)
     dense = LogCounts(counts.toarray(), np.arange(counts.shape[1]), 1e4)
     np.testing.assert_allclose(dense[5:9], normalised[5:9].toarray(), rtol=1e-5)
-    # The total of a cell is that of the model's genes.
+    # The total of a cell is computed from the genes of the model.
     some = LogCounts(counts, np.arange(50), 1e4)[:10].toarray()
     np.testing.assert_allclose(np.expm1(some[:, :50]).sum(1), 1e4, rtol=1e-4)
 
 
-def test_log_counts_of_empty_cells_and_split_entries():
+def test_log_counts_of_empty_cells_and_duplicate_entries():
     empty = LogCounts(sp.csr_matrix((2, 3)), np.arange(3), 1e4)
     np.testing.assert_array_equal(empty[:].toarray(), np.zeros((2, 3)))
     split = sp.csr_matrix((2, 3))
@@ -215,7 +215,7 @@ def test_log_counts_of_empty_cells_and_split_entries():
 
 def test_log_normalised_values_are_explained_as_they_are(cells):
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that these are no counts
+        warnings.simplefilter("ignore")  # the warning that these are not counts
         scvi.model.SCVI.setup_anndata(cells)
         model = trained(scvi.model.SCVI(cells, n_hidden=8, gene_likelihood="normal"))
     reader = LatentSpaceAdapter(model, cells)
@@ -230,11 +230,11 @@ def test_log_normalised_values_are_explained_as_they_are(cells):
         LatentSpaceAdapter(model, other)
 
 
-# -- models that a user wrote ------------------------------------------------------------------
+# -- models written by a user ------------------------------------------------------------------
 
 
 class OwnModule(BaseModuleClass):
-    """A linear encoder that answers in one of several ways."""
+    """A linear encoder with one of several outputs."""
 
     def __init__(self, n_genes, n_batches, answer):
         super().__init__()
@@ -271,7 +271,7 @@ class OwnModule(BaseModuleClass):
 
 
 class OwnModel(VAEMixin, BaseModelClass):
-    """As short as a model can be."""
+    """A minimal model."""
 
     _module_cls = OwnModule
 
@@ -314,17 +314,17 @@ def test_models_on_vaemixin(own_model, cells, answer):
         outputs = model.module.inference(counts, codes)
     mean = outputs["qz"].loc if answer == "qz" else outputs.get("qzm", outputs["z"])
     np.testing.assert_allclose(found, mean, atol=1e-4)
-    if answer != "z":  # which scvi-tools itself does not take
+    if answer != "z":  # which scvi-tools does not support
         np.testing.assert_allclose(found, model.get_latent_representation(), atol=1e-4)
 
 
-def test_a_latent_space_that_is_no_function_of_the_genes(own_model, cells):
+def test_latent_spaces_that_cannot_be_differentiated(own_model, cells):
     with pytest.raises(ValueError, match="samples its latent space at random"):
         LatentSpaceAdapter(own_model("noise"), cells)
     with pytest.raises(ValueError, match=r"none of \('qz', 'qzm', 'qz_m', 'z'\)"):
         LatentSpaceAdapter(own_model("other"), cells)
     model = own_model("qzm")
-    model.get_latent_representation = None  # the class's own is what is looked at
+    model.get_latent_representation = None  # the method of the class counts
     own = type("Own", (OwnModel,), {"get_latent_representation": half_latent})
     model.__class__ = own
     del model.get_latent_representation
@@ -340,7 +340,7 @@ def test_counts_with_and_without_decimals(cells):
     counts = cells.layers["counts"].astype(np.float32)
     cells.layers["counts"] = (counts * np.float32(0.9)).minimum(20).tocsr()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that these are no counts
+        warnings.simplefilter("ignore")  # the warning that these are not counts
         model = scvi_model(cells, {"layer": "counts"})
     assert isinstance(LatentSpaceAdapter(model, cells).matrix, LogCounts)
     rounded = cells.copy()
@@ -353,7 +353,7 @@ def test_counts_with_and_without_decimals(cells):
         LatentSpaceAdapter(model, rounded)
 
 
-# -- what cannot be explained, and why ---------------------------------------------------------
+# -- models and cells that raise errors ---------------------------------------------------------
 
 
 def test_untrained(cells):
@@ -400,7 +400,7 @@ def test_loaded_without_cells(cells, tmp_path):
         (lambda a: a.obs.pop("batch"), KeyError, r"reads adata.obs\['batch'\], which does not"),
         (lambda a: a.obs.pop("age"), KeyError, r"reads adata.obs\['age'\]"),
         (lambda a: a.layers.pop("counts"), KeyError, "no layer 'counts'"),
-        (lambda a: without_a_number(a), ValueError, "the matrix holds NaN or infinite values"),
+        (lambda a: with_a_nan(a), ValueError, "the matrix holds NaN or infinite values"),
         (
             lambda a: a.obs.__setitem__("batch", "four"),
             ValueError,
@@ -413,14 +413,14 @@ def test_loaded_without_cells(cells, tmp_path):
         ),
     ],
 )
-def test_other_cells_that_the_model_cannot_read(covariate_model, cells, spoil, error, message):
+def test_cells_that_the_model_cannot_read(covariate_model, cells, spoil, error, message):
     spoiled = spoil(cells)
     other = spoiled if isinstance(spoiled, ad.AnnData) else cells
     with pytest.raises(error, match=message):
         LatentSpaceAdapter(covariate_model, other)
 
 
-def without_a_number(adata):
+def with_a_nan(adata):
     adata.layers["counts"] = adata.layers["counts"].astype(np.float32)
     adata.layers["counts"].data[0] = np.nan
 
@@ -442,9 +442,9 @@ def test_labels_are_not_needed(cells):
 @pytest.mark.parametrize(
     "cls", [scvi.external.POISSONVI, scvi.model.PEAKVI, scvi.model.LinearSCVI]
 )
-def test_models_that_judge_many_cells_read_few(cells, cls):
+def test_models_that_check_many_cells_read_few(cells, cls):
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # these are no fragments
+        warnings.simplefilter("ignore")  # the warning that these are not fragments
         cls.setup_anndata(cells, layer="counts", batch_key="batch")
         model = trained(cls(cells))
     few = cells[:40].copy()

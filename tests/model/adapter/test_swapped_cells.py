@@ -1,4 +1,4 @@
-"""Cells with genes of other cells: the same latent space as the model gives of such cells."""
+"""Cells with the genes of other cells are embedded as by the model itself."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def trained(model):
 
 @pytest.fixture(scope="module")
 def models(_cells):
-    """Encoders that read covariates, several layers, a second reader of the genes, and ours."""
+    """Encoders with covariates, several layers or a second encoder, and models of this package."""
     made = {}
     for name, options in {
         "covariates": {"encode_covariates": True, "n_layers": 2},
@@ -73,7 +73,7 @@ MODELS = ["covariates", "no batch norm", "library encoder", "scare", "ACE", "KRA
 
 
 def swapped_by_hand(adata, layer, rows, cells, donors, genes):
-    """The cells as a user would make them; all else is the cells' own."""
+    """Create the cells as a user would; covariates are those of the cells."""
     new = adata[rows[cells]].copy()
     new.obs_names_make_unique()
     matrix = adata.X if layer is None else adata.layers[layer]
@@ -89,7 +89,7 @@ def swapped_by_hand(adata, layer, rows, cells, donors, genes):
 
 @pytest.mark.filterwarnings("ignore:.*obs_names.*unique")
 @pytest.mark.parametrize("name", MODELS)
-def test_as_the_model_embeds_such_cells(models, name):
+def test_embedding_equals_that_of_the_model(models, name):
     model = models[name]
     adata = model.adata
     rng = np.random.default_rng(1)
@@ -107,7 +107,7 @@ def test_as_the_model_embeds_such_cells(models, name):
     found = swapped.embed(cells, donors, genes)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
-    # That is another place than the cells' own, and than that of the donors.
+    # It differs from the embeddings of the cells and of the donors.
     z = adapter.latent()
     np.testing.assert_allclose(z, model.get_latent_representation(), rtol=1e-3, atol=1e-4)
     assert np.abs(found - z[rows[cells]]).max() > 1e-2
@@ -115,7 +115,7 @@ def test_as_the_model_embeds_such_cells(models, name):
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_long_and_short_way(models, name):
+def test_fast_way_equals_the_full_encoder(models, name):
     adapter = LatentSpaceAdapter(models[name], models[name].adata)
     swapped = SwappedCells(adapter, np.arange(N_CELLS))
     cells, genes = np.arange(N_CELLS), np.array([0, 50, 3])
@@ -126,14 +126,14 @@ def test_long_and_short_way(models, name):
     )
 
 
-def test_no_swap_and_a_whole_one(models):
+def test_swap_of_no_gene_and_of_all(models):
     model = models["no batch norm"]
     adapter = LatentSpaceAdapter(model, model.adata)
     swapped, z = SwappedCells(adapter, np.arange(N_CELLS)), adapter.latent()
     cells, donors = np.arange(N_CELLS), np.roll(np.arange(N_CELLS), 1)
     every, none = np.arange(90), np.arange(0)
     np.testing.assert_allclose(swapped.embed(cells, donors, none), z, atol=1e-5)
-    # This encoder reads the genes only: who gets all of them is the donor.
+    # This encoder reads the genes only, so a cell with all genes of its donor equals it.
     np.testing.assert_allclose(swapped.embed(cells, donors, every), z[donors], atol=1e-4)
 
 
@@ -155,7 +155,7 @@ def test_any_matrix(models, kind):
     np.testing.assert_allclose(one, two, rtol=1e-5, atol=1e-6)
 
 
-def test_nothing_changes(models):
+def test_model_and_cells_are_unchanged(models):
     model = models["scare"]
     before = model.adata.copy()
     weights = {k: v.clone() for k, v in model.module.state_dict().items()}
@@ -174,7 +174,7 @@ def test_nothing_changes(models):
     assert (model.adata.layers["counts"] != before.layers["counts"]).nnz == 0
 
 
-def test_what_is_no_model(pbmc):
+def test_objects_other_than_models(pbmc):
     with pytest.raises(TypeError, match=r"model must be a trained model.*got str"):
         LatentSpaceAdapter("X_pca", pbmc)
     ace.model.ACE.setup_anndata(pbmc)
@@ -182,7 +182,7 @@ def test_what_is_no_model(pbmc):
         LatentSpaceAdapter(ace.model.ACE(pbmc, n_clusters=3), pbmc)
 
 
-def test_values_that_are_no_numbers(models):
+def test_values_that_are_not_finite(models):
     model = models["ACE"]
     adata = model.adata.copy()
     adata.X = adata.X.toarray()

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from ace import _checks
 from ace._kinds import Values
-from ace.model.base._gene_model import VALUES_KEY
 from ace.model.base._module import EmbeddingModule
+from ace.model.base._setup import VALUES_KEY
 
 if TYPE_CHECKING:
     import numpy as np
@@ -40,7 +40,7 @@ class OwnCells:
         self.is_counts = False
         self._covariates: dict[str, np.ndarray] = {}
         if not isinstance(model.module, EmbeddingModule):  # it embeds more than the genes
-            trained = model._x_state.get(VALUES_KEY)
+            trained = model._x_field["state_registry"].get(VALUES_KEY)
             values = reader.values() if trained is None else Values(**trained)
             self.is_counts = values.is_linear
             self._covariates = model._covariates(adata)
