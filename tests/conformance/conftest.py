@@ -83,7 +83,7 @@ CASES = [
     ModelCase(
         name="ACE",
         setup={"batch_key": "phase", "labels_key": "bulk_labels"},
-        init={"hidden": (32, 16), "n_latent": 6, "cluster_weight": 1.0},
+        init={"n_hidden": (32, 16), "n_latent": 6, "cluster_weight": 1.0},
         train={"max_epochs": 8, "batch_size": 32, "lr": 3e-3, "warmup_epochs": 2},
         classifies=False,
         fewest_cells=65,  # a cell of each label
@@ -100,7 +100,7 @@ CASES = [
             "plan_kwargs": {"ssl_ramp_epochs": 0, "adversary_ramp_epochs": 0},
         },
         fewest_cells=65,  # a cell of each label
-        diverging=({"plan_kwargs": {"lr": 1e25}}, {"plan_kwargs": {"lr": 1e6}}),
+        diverging=({"lr": 1e25}, {"lr": 1e6}),
     ),
     ModelCase(
         name="SCARE",
@@ -112,8 +112,8 @@ CASES = [
         init={"n_hidden": 32, "ground_truth": ["CD74", "CD79A", "LYZ", "NKG7", "S100A8"]},
         train={
             "max_epochs": 8,
-            "lr": 3e-3,
             "plan_kwargs": {"attribution_warmup_epochs": 0, "kl_warmup_epochs": 0},
+            "lr": 3e-3,
         },
         classifies=False,
         predicts=False,

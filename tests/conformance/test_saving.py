@@ -107,8 +107,8 @@ def test_nothing_of_the_training_is_lost(case: ModelCase, model: Any, folder: st
     for name in ("train_indices", "validation_indices", "test_indices"):
         np.testing.assert_array_equal(getattr(loaded, name), getattr(model, name))
         assert getattr(loaded, name).dtype == getattr(model, name).dtype
-    assert loaded.split_fingerprint_ == model.split_fingerprint_
-    assert loaded.split_eligible_ == model.split_eligible_
+    assert loaded._split_fingerprint_ == model._split_fingerprint_
+    assert loaded._split_eligible_ == model._split_eligible_
     assert loaded.history.keys() == model.history.keys()
     for name, frame in model.history.items():
         pd.testing.assert_frame_equal(loaded.history[name], frame)
@@ -221,7 +221,7 @@ def test_checkpoint_is_a_whole_model(
         assert loaded.is_trained
         np.testing.assert_array_equal(loaded.train_indices, model.train_indices)
         np.testing.assert_array_equal(loaded.validation_indices, model.validation_indices)
-        assert loaded.split_fingerprint_ == model.split_fingerprint_
+        assert loaded._split_fingerprint_ == model._split_fingerprint_
         for name, frame in model.history.items():
             pd.testing.assert_frame_equal(loaded.history[name], frame.iloc[: epoch + 1])
         same = np.array_equal(case.outputs(loaded), case.outputs(model))
@@ -243,7 +243,7 @@ def test_checkpoint_without_its_cells_says_what_is_missing(
     folder = checkpoints[2] / "epoch=0"
     ask = {"SCNYM": "novelty", "ACE": "predict"}.get(case.name)
     if ask is None:
-        assert not case.cls.load(folder, adata=False).is_unfinished_
+        assert not case.cls.load(folder, adata=False)._is_unfinished_
         return
     for cells in (False, query):
         with pytest.warns(UserWarning, match="the cells that it was trained on"):

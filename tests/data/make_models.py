@@ -24,7 +24,7 @@ MODELS: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {
     "KRATOS": ({"labels_key": "cluster"}, {"n_hidden": (6, 4), "scale": "zscore"}, {}),
     "ACE": (
         {"batch_key": "batch", "labels_key": "cluster"},
-        {"hidden": (6,), "n_latent": 3, "n_selected": 8},
+        {"n_hidden": (6,), "n_latent": 3, "n_selected": 8},
         {"batch_size": 24},
     ),
     "SCNYM": (

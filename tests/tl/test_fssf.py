@@ -89,7 +89,7 @@ def kratos(adata):
 
 def autoencoder(adata):
     ace.model.ACE.setup_anndata(adata, layer="log")
-    return made_of(ace.model.ACE(adata, n_clusters=3, hidden=(16, 8)), PLANTED)
+    return made_of(ace.model.ACE(adata, n_clusters=3, n_hidden=(16, 8)), PLANTED)
 
 
 def scare(adata):

@@ -185,7 +185,7 @@ def test_scare_and_ace_with_columns_of_any_type(small: AnnData, dtype: str) -> N
         scare = ace.model.SCARE(adata, n_hidden=8, n_latent=4, ground_truth="flag")
         scare.train(max_epochs=1, **QUIET)
         ace.model.ACE.setup_anndata(adata, batch_key="phase", labels_key="type")
-        auto = ace.model.ACE(adata, hidden=(8,), n_latent=3)
+        auto = ace.model.ACE(adata, n_hidden=(8,), n_latent=3)
         auto.train(max_epochs=2, warmup_epochs=1, **QUIET)
         ace.tl.fssf(
             adata, "type", "flag", model=scare, subclusters="phase", n_random=2, min_cells=5

@@ -256,7 +256,7 @@ def annotate(
             "model": type(model).__name__,
         }
     }
-    if len(model.validation_indices) < model.fewest_held_out:
+    if len(model.validation_indices) < 20:
         warn(
             f"{len(model.validation_indices)} labelled cells were held out, too few to tell how "
             f"sure to be: take confidence and novelty of {keys.key!r} with caution, or hold out "

@@ -45,7 +45,7 @@ def cells():
 
 def _trained(cells, setup=None, train=None, **init):
     ACE.setup_anndata(cells, **(setup or {}))
-    model = ACE(cells, **{"hidden": (32, 16), "n_latent": 4, "random_state": 0} | init)
+    model = ACE(cells, **{"n_hidden": (32, 16), "n_latent": 4, "random_state": 0} | init)
     model.train(**{"max_epochs": 40, "batch_size": 32, "lr": 3e-3} | QUIET | (train or {}))
     return model
 
@@ -192,7 +192,7 @@ def test_modality_of_mudata(cells):
         batch_key="donor",
         labels_key="type",
     )
-    model = ACE(mdata, hidden=(16,), n_latent=3, random_state=0)
+    model = ACE(mdata, n_hidden=(16,), n_latent=3, random_state=0)
     model.train(max_epochs=2, **QUIET)
     assert (model.batch_key, model.labels_key) == ("donor", "type")
     assert model.get_latent_representation().shape == (215, 3)
@@ -205,7 +205,7 @@ def test_modality_of_mudata(cells):
     ("arguments", "message"),
     [
         ({"scale": "log"}, "is not one of"),
-        ({"hidden": ()}, "hidden needs a layer"),
+        ({"n_hidden": ()}, "n_hidden needs a layer"),
         ({"n_latent": 0}, "n_latent must be a whole number from 1"),
         ({"n_latent": 2.5}, "n_latent must be a whole number from 1"),
         ({"n_clusters": 1}, "from 2"),
@@ -226,7 +226,7 @@ def test_bad_arguments_are_refused(cells, arguments, message):
 
 def test_fewer_distinct_cells_than_clusters(cells):
     cells.X = sparse.csr_matrix(cells.shape, dtype=np.float32)
-    with pytest.raises(ValueError, match="only 1 different cells"):
+    with pytest.raises(ValueError, match="only 1 distinct cells"):
         _trained(cells, n_clusters=3, train={"max_epochs": 1})
 
 
@@ -258,12 +258,12 @@ def test_genes_are_chosen_however_short_the_training(cells):
     assert len(model.selected_genes()) == 6
     ACE.setup_anndata(cells)
     with pytest.raises(ValueError, match="still being chosen"):
-        ACE(cells, n_selected=6, hidden=(8,)).train(early_stopping=True, **QUIET)
+        ACE(cells, n_selected=6, n_hidden=(8,)).train(early_stopping=True, **QUIET)
 
 
 def test_failed_training_leaves_no_trace(cells):
     expected = _trained(cells, n_selected=6, train={"max_epochs": 3})
-    again = ACE(cells, hidden=(32, 16), n_latent=4, random_state=0, n_selected=6)
+    again = ACE(cells, n_hidden=(32, 16), n_latent=4, random_state=0, n_selected=6)
     with pytest.raises(ValueError, match="not both"):
         again.train(external_indexing=[[0]], train_size=0.5, **QUIET)
     again.module.set_moments(np.zeros((1, 40), np.float32), np.arange(40.0))
@@ -315,7 +315,7 @@ def test_empty_cells_give_no_nan(cells, setting):
 
 def test_too_few_cells_to_choose_a_number(cells):
     ACE.setup_anndata(cells)
-    model = ACE(cells, n_clusters="auto", hidden=(8,))
+    model = ACE(cells, n_clusters="auto", n_hidden=(8,))
     with pytest.raises(ValueError, match="at least 3 training cells, got 2"):
         model.train(external_indexing=[[0, 1]], **QUIET)
     assert not model.is_trained
@@ -323,7 +323,7 @@ def test_too_few_cells_to_choose_a_number(cells):
 
 def test_more_clusters_than_cells(cells):
     ACE.setup_anndata(cells)
-    model = ACE(cells, n_clusters=300, hidden=(8,))
+    model = ACE(cells, n_clusters=300, n_hidden=(8,))
     with pytest.raises(ValueError, match="n_clusters=300"):
         model.train(max_epochs=1, **QUIET)
     assert not model.is_trained

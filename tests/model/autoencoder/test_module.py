@@ -13,7 +13,7 @@ from ace.nn import batch_discrepancy
 @pytest.fixture
 def module():
     torch.manual_seed(0)
-    module = AceModule(5, n_latent=2, hidden=(8, 4), n_batches=2).eval()
+    module = AceModule(5, n_latent=2, n_hidden=(8, 4), n_batches=2).eval()
     module.set_scale(
         np.array([1.0, 0, 0, 0, 2], np.float32),
         np.array([2.0, 1, 1, 0, 1], np.float32),  # the fourth gene is constant
@@ -112,7 +112,7 @@ def test_gradients_of_the_regularisers_are_finite(module, x):
 
 
 def test_hidden_genes_are_hidden_before_the_choice():
-    module = AceModule(50, n_latent=2, hidden=(4,), n_selected=3, dropout_rate=0.5)
+    module = AceModule(50, n_latent=2, n_hidden=(4,), n_selected=3, dropout_rate=0.5)
     with torch.no_grad():
         module.selector.logits.zero_()
         module.selector.logits[:, 7] = 50  # all want gene 7

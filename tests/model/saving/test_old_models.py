@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import ace
+from ace.model.training._split import is_split_of
 
 DATA = Path(__file__).parents[2] / "data"
 _spec = importlib.util.spec_from_file_location("make_models", DATA / "make_models.py")
@@ -49,7 +50,7 @@ def test_old_model_answers_as_before(version: str, name: str, tmp_path: Path) ->
     attached.save(tmp_path / "again")
     again = getattr(ace.model, name).load(tmp_path / "again", adata=False)
     for model in (without, attached, again):
-        assert not model.is_unfinished_
+        assert not model._is_unfinished_
         assert len(model.history["train_loss"]) == 2
         found = make_models.answers(model)
         assert found.keys() == expected.keys()
@@ -58,7 +59,7 @@ def test_old_model_answers_as_before(version: str, name: str, tmp_path: Path) ->
                 assert found[key] == values
             else:
                 np.testing.assert_allclose(found[key], values, rtol=1e-3, atol=1e-4)
-    assert attached._split_is_of(attached.adata)
+    assert is_split_of(attached, attached.adata)
 
 
 @pytest.mark.parametrize("name", make_models.MODELS)

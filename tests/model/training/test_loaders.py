@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ace.model.base._reader import MatrixReader
-from ace.model.training._loaders import SplitCells, given_split, split_cells
+from ace.model.training._loaders import SplitCells
+from ace.model.training._split import given_split, split_cells
 
 N_CELLS = 130
 
@@ -70,7 +71,7 @@ def test_split_is_stratified(
 
 def test_split_by_default_is_the_published_one() -> None:
     codes = np.repeat([0, 1], 1000)
-    parts = split_cells(codes, None, None, np.random.default_rng(0))
+    parts = split_cells(codes, 0.63, 0.07, np.random.default_rng(0))
     for part, size in zip(parts, (0.63, 0.07, 0.30), strict=True):
         assert abs(len(part) - 2000 * size) <= 4
     only = split_cells(codes, 0.8, None, np.random.default_rng(0))
@@ -80,7 +81,7 @@ def test_split_by_default_is_the_published_one() -> None:
 def test_split_is_random_and_reproducible() -> None:
     codes = np.repeat([0, 1], 50)
     first, again, other = (
-        split_cells(codes, None, None, np.random.default_rng(seed))[0] for seed in (0, 0, 1)
+        split_cells(codes, 0.63, 0.07, np.random.default_rng(seed))[0] for seed in (0, 0, 1)
     )
     np.testing.assert_array_equal(first, again)
     assert not np.array_equal(first, other)

@@ -1,47 +1,60 @@
-"""The user's side of ACE: what it is made of and how it is trained."""
+"""ACE: an autoencoder with clusters that are explained."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+import pandas as pd
+import torch
 from scvi import REGISTRY_KEYS
-from scvi.train import TrainRunner
 
-from ace import _checks, _compat
+from ace import _checks
+from ace._docs import doc_params
 from ace._threads import seeded
-from ace.model.autoencoder._clusters import Clusters
+from ace.model.autoencoder._clusters import Clusters, Recluster, check_cells
 from ace.model.autoencoder._module import AceModule
 from ace.model.autoencoder._plan import AceTrainingPlan
-from ace.model.autoencoder._recluster import Recluster
-from ace.model.autoencoder._using import TrainedAce
+from ace.model.base import _texts
+from ace.model.base._fields import GenesField, LabelsField
+from ace.model.base._gene_model import GeneModel
+from ace.model.base._obs import n_categories, registered_codes, state_of
+from ace.model.base._outputs import embedding_scorer, network_outputs
+from ace.model.base._reader import row_numbers
 from ace.model.base._scaling import SCALES, learn_scale, scaled_moments
-from ace.model.training._fit import check_training, plan_options
 from ace.model.training._loaders import SplitCells
-from ace.model.training._training import resolve_seed
-from ace.model.training._transaction import all_or_nothing
+from ace.model.training._run import Prepared, Training, run_training
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from anndata import AnnData
     from mudata import MuData
+    from scvi.data.fields import AnnDataField
 
+    from ace.explain import GroupScorer
     from ace.model.base._reader import MatrixReader
 
-#: Passes over the cells, up to 20 000 of them, and the least number of steps.
-MAX_EPOCHS = 30
-MIN_STEPS = 600
+#: Default number of epochs (for up to 20 000 cells) and its minimum in minibatches.
+MAX_EPOCHS, MIN_STEPS = 30, 600
+
+KEYS = """
+batch_key
+    Column of ``obs`` with the batch of each cell, to correct the embedding for.
+labels_key
+    Column of ``obs`` with known groups, which take the place of clusters.
+"""
 
 
-class ACE(TrainedAce):
-    r"""An autoencoder whose latent space is clustered, and explained :cite:p:`lu2021ace`.
+@doc_params(data=_texts.INIT_DATA, random_state=_texts.INIT_RANDOM_STATE)
+class ACE(GeneModel):
+    r"""An autoencoder with an explainable clustering of its latent space :cite:p:`lu2021ace`.
 
     SAUCIE's autoencoder :cite:p:`amodio2019saucie` embeds log-normalised expression,
-    :math:`z = f(x)`; k-means divides the latent space, and joins in the training. Rewritten as a
-    network (:class:`ace.nn.NeuralizedClustering`), the clusters are a differentiable function of
-    the genes, which any method of :func:`ace.explain.methods` explains through
-    :meth:`group_scorer`. With :math:`\Lambda` for the weights below, training minimises
+    :math:`z = f(x)`, and k-means clusters the latent space, optionally during training. Rewritten
+    as a network (:class:`ace.nn.NeuralizedClustering`), the clusters are a differentiable function
+    of the genes, which any method of :func:`ace.explain.methods` explains through
+    :meth:`group_scorer`. With the weights :math:`\Lambda`, training minimises
 
     .. math::
         \frac{\sum_i \lVert x_i - g(f(x_i)) \rVert^2}{\sum_i \lVert x_i - \bar x \rVert^2}
@@ -51,52 +64,49 @@ class ACE(TrainedAce):
                {\sum_i \lVert z_i - \bar z \rVert^2}
         + \dots
 
-    (Eq. 1 to 3). No term depends on the number of genes or on units, so that a weight means the
-    same for all data.
+    (Eq. 1 to 3). No term depends on the number of genes or on their units, so that weights are
+    comparable between data sets.
 
     Parameters
     ----------
-    adata
-        AnnData set up with :meth:`setup_anndata`, or MuData set up with :meth:`setup_mudata`.
-    registry
-        Registry of a saved model; used by :meth:`load`.
+    {data}
     n_latent
         Dimensions of the latent space.
     n_clusters
-        Number of clusters. ``None``: the labels, if ``labels_key`` was set up, else none.
-        ``"auto"``: of largest silhouette from 2 to 20.
-    hidden
-        Units of the encoder's hidden layers; the decoder mirrors them. A number is one layer.
+        Number of clusters; ``"auto"`` chooses it from 2 to 20 by the silhouette. ``None``: the
+        labels are the clusters if ``labels_key`` was set up, else there are none.
+    n_hidden
+        Width of each hidden layer of the encoder, which the decoder mirrors. A number is one
+        layer.
     n_selected
-        Read only so many genes, chosen in the first half of the training by a concrete selection
-        layer (:class:`ace.nn.ConcreteSelector`); the published runs chose 256. ``None``: all.
+        Number of genes that the encoder reads, chosen in the first half of training by a concrete
+        selection layer (:class:`ace.nn.ConcreteSelector`); 256 in the published runs. ``None``:
+        all.
     dropout_rate
-        Fraction of the (scaled) values of a cell that the encoder does not get to see in
-        training: it must learn what genes have in common, not each cell by heart. Without, as
-        SAUCIE has it, the reconstruction of cells that were not trained on soon gets worse.
+        Fraction of the (scaled) input that the encoder does not see in training, so that it
+        learns what genes have in common instead of single cells. SAUCIE has no such dropout; the
+        reconstruction of cells that were not trained on then soon gets worse.
     batch_weight
-        Pull of the batches towards each other, where ``batch_key`` was set up. More mixes them
-        better, and at last types that differ between batches too. 0: no correction.
+        Weight of the batch correction, if ``batch_key`` was set up. Larger weights mix batches
+        better, and finally also types that differ between batches. 0: no correction.
     cluster_weight
-        Pull of the cells towards the centroid of their cluster (or label), once the first half
-        of the training (``warmup_epochs``) is over. More makes clusters tighter, and holds on to
-        those that were found at its start, right or wrong. 0: k-means on the finished embedding
-        (or the mean of each label), which agreed at least as well with the known types on the
-        sets of the benchmarks; 0.1 is a good first value to try.
+        Weight of the distance of cells to the centroid of their cluster (or label), used after
+        ``warmup_epochs``. Larger weights make clusters tighter, and keep the clusters found at the
+        end of the warm-up, right or wrong. With 0, k-means is run on the finished embedding (or
+        the mean of each label is taken), which agreed at least as well with the known types in the
+        benchmarks; otherwise 0.1 is a good first value.
     id_weight
-        SAUCIE's information dimension: entropy of the units of the decoder's first layer, as a
-        share of the largest that there can be. More makes the cells share fewer active units.
+        Weight of SAUCIE's information dimension: entropy of the units of the decoder's first
+        layer, relative to its maximum. Larger weights make cells share fewer active units.
     distance_weight
-        SAUCIE's intracluster distance: between reconstructions of cells with the same active
-        units. Has an effect only with ``id_weight``, which makes them the same.
+        Weight of SAUCIE's intracluster distance, between reconstructions of cells with the same
+        active units. Only effective together with ``id_weight``.
     scale
         Scaling of each gene, learned from the training cells and saved with the weights:
-        ``"zscore"``, ``"minmax"`` to [0, 1] as SAUCIE has it, or ``None``: genes that vary much
-        then count more than genes that are mostly noise. A gene that is constant in the training
-        cells is ignored afterwards.
-    random_state
-        Seed of the initial weights, and of :meth:`train` unless it is given its own. ``None``
-        takes ``scvi.settings.seed``, or 0 if that is not set.
+        ``"zscore"``, ``"minmax"`` to [0, 1] as in SAUCIE, or ``None``: variable genes then weigh
+        more than genes that are mostly noise. A gene that is constant in the training cells is
+        ignored.
+    {random_state}
 
     Raises
     ------
@@ -108,7 +118,7 @@ class ACE(TrainedAce):
     >>> import ace
     >>> adata = ace.datasets.pbmc68k()
     >>> ace.model.ACE.setup_anndata(adata)
-    >>> model = ace.model.ACE(adata, n_clusters=5, hidden=(64, 32))
+    >>> model = ace.model.ACE(adata, n_clusters=5, n_hidden=(64, 32))
     >>> model.train(max_epochs=5, enable_progress_bar=False)
     >>> model.get_latent_representation().shape
     (700, 10)
@@ -116,9 +126,11 @@ class ACE(TrainedAce):
     >>> ace.tl.explain(adata, groupby="ace", model=model, n_prototypes=1)
     """
 
+    revision = 1
+    _batch_argument = "batch_key"
+    _renamed = GeneModel._renamed | {"hidden": "n_hidden"}
     _module_cls = AceModule
     _training_plan_cls = AceTrainingPlan
-    _train_runner_cls = TrainRunner
 
     def __init__(
         self,
@@ -127,7 +139,7 @@ class ACE(TrainedAce):
         *,
         n_latent: int = 10,
         n_clusters: int | Literal["auto"] | None = None,
-        hidden: int | Sequence[int] = (512, 256, 128),
+        n_hidden: int | Sequence[int] = (512, 256, 128),
         n_selected: int | None = None,
         dropout_rate: float = 0.5,
         batch_weight: float = 1.0,
@@ -138,13 +150,12 @@ class ACE(TrainedAce):
         random_state: int | None = None,
     ) -> None:
         _checks.one_of(scale, "scale", SCALES)
-        hidden = _checks.layers(hidden, "hidden")
+        n_hidden = _checks.layers(n_hidden, "n_hidden")
         _checks.whole(n_latent, "n_latent", 1)
         _checks.whole(n_selected, "n_selected", 1, optional=True)
         if not (n_clusters is None or (isinstance(n_clusters, str) and n_clusters == "auto")):
             _checks.whole(n_clusters, "n_clusters", 2)
         _checks.number(dropout_rate, "dropout_rate", 0, 1, below=True)
-        _checks.whole(random_state, "random_state", 0, _checks.LARGEST_SEED, optional=True)
         weights = {
             "batch": batch_weight,
             "cluster": cluster_weight,
@@ -153,12 +164,11 @@ class ACE(TrainedAce):
         }
         for name, weight in weights.items():
             _checks.number(weight, f"{name}_weight")
-        super().__init__(adata, registry)
+        super().__init__(adata, registry, random_state=random_state)
         self.scale_ = scale
         self.weights_ = weights
         self._n_clusters = n_clusters
-        self.random_state_ = resolve_seed(random_state)
-        self.split_fingerprint_: str | None = None
+        #: Shape ``(n_clusters, n_latent)``; ``None`` without clusters.
         self.centroids_: np.ndarray | None = None
         self.cluster_names_: tuple[Any, ...] | None = None
         self.beta_: float | None = None
@@ -166,21 +176,135 @@ class ACE(TrainedAce):
             self.module = self._module_cls(
                 n_input=len(self.var_names),
                 n_latent=n_latent,
-                hidden=hidden,
+                n_hidden=n_hidden,
                 n_selected=n_selected,
                 dropout_rate=dropout_rate,
-                n_batches=self._n_batches if batch_weight else 1,
+                n_batches=n_categories(self, REGISTRY_KEYS.BATCH_KEY) if batch_weight else 1,
             )
-        units = "-".join(str(n) for n in (len(self.var_names), *hidden, n_latent))
+        units = "-".join(str(n) for n in (len(self.var_names), *n_hidden, n_latent))
         self._model_summary_string = (
             f"ACE model: {units} units and back, n_selected {n_selected}, "
             f"n_clusters {n_clusters}, weights {weights}, scale {scale}"
         )
         self.init_params_ = self._get_init_params(locals())
 
+    # -- set-up --------------------------------------------------------------------------------
+
+    @classmethod
+    @doc_params(
+        layer=_texts.LAYER,
+        keys=KEYS,
+        kwargs=_texts.SETUP_KWARGS,
+        errors=_texts.SETUP_ERRORS,
+        warnings=_texts.LOG_WARNINGS,
+    )
+    def setup_anndata(
+        cls,
+        adata: AnnData,
+        *,
+        layer: str | None = None,
+        batch_key: str | None = None,
+        labels_key: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Register the cells that a model is made for.
+
+        Parameters
+        ----------
+        adata
+            AnnData; codes of its columns are added to ``obs``, and the matrix is not changed.
+        {layer}
+        {keys}
+        {kwargs}
+
+        Raises
+        ------
+        {errors}
+
+        Warns
+        -----
+        {warnings}
+        """
+        cls._set_up(adata, cls._get_setup_method_args(**locals()), kwargs)
+
+    @classmethod
+    @doc_params(
+        modalities=_texts.MODALITIES,
+        layer=_texts.LAYER,
+        keys=KEYS,
+        kwargs=_texts.SETUP_KWARGS,
+        errors=_texts.MUDATA_ERRORS,
+    )
+    def setup_mudata(
+        cls,
+        mdata: MuData,
+        *,
+        modalities: dict[str, str],
+        layer: str | None = None,
+        batch_key: str | None = None,
+        labels_key: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Register the cells of a MuData.
+
+        Parameters
+        ----------
+        mdata
+            MuData.
+        {modalities}
+        {layer}
+        {keys}
+        {kwargs}
+
+        Raises
+        ------
+        {errors}
+
+        Examples
+        --------
+        >>> ACE.setup_mudata(mdata, modalities={"layer": "rna"})  # doctest: +SKIP
+        """
+        cls._set_up(mdata, cls._get_setup_method_args(**locals()), kwargs)
+
+    @classmethod
+    def _fields(
+        cls, *, layer: str | None, batch_key: str | None, labels_key: str | None
+    ) -> list[tuple[str, AnnDataField]]:
+        fields: list[tuple[str, AnnDataField]] = [("layer", GenesField(layer))]
+        if batch_key is not None:
+            batches = LabelsField(REGISTRY_KEYS.BATCH_KEY, batch_key, min_classes=1)
+            fields.append(("batch_key", batches))
+        if labels_key is not None:
+            fields.append(("labels_key", LabelsField(REGISTRY_KEYS.LABELS_KEY, labels_key)))
+        return fields
+
+    @property
+    def batch_key(self) -> str | None:
+        """Column of ``obs`` that the embedding is corrected for, if any."""
+        state = state_of(self, REGISTRY_KEYS.BATCH_KEY)
+        return None if state is None else state["original_key"]
+
+    @property
+    def labels_key(self) -> str | None:
+        """Column of ``obs`` with known groups, if any."""
+        state = state_of(self, REGISTRY_KEYS.LABELS_KEY)
+        return None if state is None else state["original_key"]
+
+    @property
+    def _is_supervised(self) -> bool:
+        return self.labels_key is not None and self._n_clusters is None
+
     # -- training ------------------------------------------------------------------------------
 
-    @all_or_nothing
+    @doc_params(
+        hardware=_texts.HARDWARE,
+        sizes=_texts.SPLIT_SIZES,
+        external_indexing=_texts.EXTERNAL_INDEXING,
+        adam=_texts.ADAM,
+        patience=_texts.PATIENCE,
+        trainer=_texts.TRAINER,
+        errors=_texts.TRAIN_ERRORS,
+    )
     def train(
         self,
         max_epochs: int | None = None,
@@ -202,167 +326,278 @@ class ACE(TrainedAce):
     ) -> None:
         """Train the autoencoder, then cluster its latent space.
 
-        Called again, it continues with the same scaling, genes and, unless another split is asked
-        for, the same split; k-means goes on from the clusters found before.
+        A further call continues training, with the same scaling, genes and, unless another split
+        is given, the same split; k-means starts from the current clusters.
 
         Parameters
         ----------
         max_epochs
             Passes over the training cells. ``None``: 30, fewer above 20 000 cells
-            (30 · 20 000 / n), more where these would be less than 600 minibatches.
-        accelerator
-            Lightning's name of the hardware.
-        devices
-            Devices to train on, as in Lightning. With several (``devices=2, strategy="ddp"``),
-            each minibatch is split between them; see :ref:`several-processes`.
-        train_size
-            Fraction of the cells to train on; ``None`` for 0.9.
-        validation_size
-            Fraction to validate on; ``None`` for the rest.
-        external_indexing
-            A split of your own: rows of the training, validation and test cells. Cells may be
-            left out of it.
+            (30 · 20 000 / n), but at least 600 minibatches.
+        {hardware}
+        {sizes}
+        {external_indexing}
         batch_size
             Cells in a minibatch.
-        lr
-            Learning rate of Adam.
-        weight_decay
-            Weight decay of Adam.
+        {adam}
         warmup_epochs
-            Epochs before the clusters join in, with a ``cluster_weight``; ``None`` for half.
+            Epochs before ``cluster_weight`` is used; ``None`` for half of the epochs.
         early_stopping
-            Stop when the validation loss no longer improves. Off by default: the loss changes
-            its meaning when the clusters join in.
-        early_stopping_patience
-            Epochs without improvement to wait for.
+            Stop when the validation loss no longer improves. Off by default, because the loss
+            changes when ``cluster_weight`` comes in.
+        {patience}
         random_state
             Seed of the split, the order of the cells and the choice of genes; ``None`` for that of
             the model.
         plan_kwargs
             Further arguments of :class:`~ace.model.autoencoder.AceTrainingPlan`.
-        **trainer_kwargs
-            Passed on to :class:`scvi.train.Trainer`: ``enable_progress_bar``, ``callbacks``,
-            ``early_stopping_min_delta``, ``logger``, ``strategy``, ``ckpt_path`` (a Lightning
-            checkpoint to resume from), …
+        {trainer}
 
         Raises
         ------
-        RuntimeError
-            If the training diverges. After any error, and after Ctrl-C, the model is restored to
-            its state before the call.
+        {errors}
         ValueError
             If an argument is out of range, the matrix holds NaN or infinite values, batches are
-            unknown, labels are without training cells, or early stopping is asked for without
+            unknown, labels have no training cells, or early stopping is enabled without
             validation cells or while genes are being chosen.
         """
-        check_training(
+        _checks.whole(warmup_epochs, "warmup_epochs", 0, optional=True)
+        training = Training(
             max_epochs=max_epochs,
             batch_size=batch_size,
+            train_size=train_size,
+            validation_size=validation_size,
+            external_indexing=external_indexing,
+            early_stopping=early_stopping,
+            early_stopping_patience=early_stopping_patience,
             random_state=random_state,
             lr=lr,
             weight_decay=weight_decay,
+            plan_kwargs=plan_kwargs,
+            trainer_kwargs={"accelerator": accelerator, "devices": devices} | trainer_kwargs,
         )
-        if warmup_epochs is not None and warmup_epochs < 0:
-            raise ValueError(f"warmup_epochs must not be negative, got {warmup_epochs}.")
-        reader = self._reader()
-        batches, labels = (
-            self._registered_codes(key)
-            for key in (REGISTRY_KEYS.BATCH_KEY, REGISTRY_KEYS.LABELS_KEY)
-        )
-        seed = self.random_state_ if random_state is None else int(random_state)
-        # A second training goes on with other numbers, not with the same ones again.
-        rng = np.random.default_rng([seed, self._n_epochs_trained])
-        if train_size is None and validation_size is not None:
-            train_size = 1 - validation_size
-        split = self._split(
-            # With labels each of them is split by itself, so that none is without training cells.
-            labels if self._is_supervised else np.zeros(len(reader), np.int64),
-            train_size,
-            validation_size,
-            external_indexing,
-            rng,
-            default=(0.9, 0.1),
-        )
-        # Without a correction all cells are of one batch.
-        corrects = self.batch_key is not None and self.weights_["batch"] > 0
-        batches = batches if corrects else np.zeros_like(batches)
-        weights = self.weights_ | ({} if corrects else {"batch": 0.0})
-        self._check_cells(split, batches, labels if self._is_supervised else None)
-        if early_stopping and self.module.selects:
+        run_training(self, training, warmup_epochs=warmup_epochs)
+
+    def _classes_to_split(self) -> np.ndarray:
+        if self._is_supervised:  # every label needs training cells
+            return registered_codes(self, REGISTRY_KEYS.LABELS_KEY)
+        return super()._classes_to_split()
+
+    def _prepare_training(  # type: ignore[override]
+        self, training: Training, *, warmup_epochs: int | None
+    ) -> Prepared:
+        reader, split = training.reader, training.split
+        batches = registered_codes(self, REGISTRY_KEYS.BATCH_KEY)
+        labels = registered_codes(self, REGISTRY_KEYS.LABELS_KEY)
+        weights = self.weights_
+        if self.batch_key is None or not weights["batch"]:  # no correction: a single batch
+            batches, weights = np.zeros_like(batches), weights | {"batch": 0.0}
+        check_cells(self, split, batches, labels if self._is_supervised else None)
+        if training.early_stopping and self.module.selects:
             raise ValueError(
                 "early stopping would end the training while genes are still being chosen: pass "
                 "early_stopping=False, or train again with it afterwards."
             )
         if not self.is_trained_:
             offset, factor = learn_scale(reader, split[0], self.scale_)
-            n_batches = len(self.module.batch_offset)
             self.module.set_scale(offset, factor)
-            self.module.set_moments(
-                *scaled_moments(reader, split[0], offset, factor, batches, n_batches)
-            )
-        if max_epochs is None:
-            max_epochs = _compat.get_max_epochs_heuristic(len(split[0]), epochs_cap=MAX_EPOCHS)
-            max_epochs = max(max_epochs, -(-MIN_STEPS // -(-len(split[0]) // batch_size)))
-        codes = {REGISTRY_KEYS.BATCH_KEY: batches, REGISTRY_KEYS.LABELS_KEY: labels}
-        recluster = None
-        if self._is_supervised or self._n_clusters is not None:
-            n_clusters = None if self._is_supervised else self._n_clusters
-            recluster = Recluster(self, reader, split[0], labels, n_clusters, batch_size, rng)
+            n = len(self.module.batch_offset)
+            self.module.set_moments(*scaled_moments(reader, split[0], offset, factor, batches, n))
+        max_epochs = training.epochs(MAX_EPOCHS, MIN_STEPS)
         plan = self._training_plan_cls(
             self.module,
             weights,
-            recluster=recluster,
+            recluster=self._recluster(split[0], labels, reader, training.batch_size, training.rng),
             warmup_epochs=max_epochs // 2 if warmup_epochs is None else warmup_epochs,
-            **plan_options(self._training_plan_cls, plan_kwargs, lr=lr, weight_decay=weight_decay),
+            **training.plan_options(self._training_plan_cls),
         )
         if self.is_trained_ and not self._is_supervised:
-            plan.centroids = self.centroids_  # where the clusters were
-        self._fit(
-            plan,
-            SplitCells(reader, codes, split, batch_size, rng),
-            seed=int(rng.integers(2**31)),
-            max_epochs=max_epochs,
-            early_stopping=early_stopping,
-            monitor="validation_loss",
-            best=None,  # the first epochs, without clusters, would win
-            trainer_kwargs={
-                "accelerator": accelerator,
-                "devices": devices,
-                "early_stopping_patience": early_stopping_patience,
-                **trainer_kwargs,
-            },
+            plan.centroids = self.centroids_  # k-means continues
+        codes = {REGISTRY_KEYS.BATCH_KEY: batches, REGISTRY_KEYS.LABELS_KEY: labels}
+        data = SplitCells(reader, codes, split, training.batch_size, training.rng)
+        # The best epoch is not restored: it would be one of the first, without the clusters.
+        return Prepared(plan, data, max_epochs)
+
+    def _finish_training(self, training: Training, plan: AceTrainingPlan) -> None:
+        reader, labels = training.reader, registered_codes(self, REGISTRY_KEYS.LABELS_KEY)
+        recluster = self._recluster(
+            self.train_indices, labels, reader, training.batch_size, training.rng
         )
         if recluster is not None:
-            self._settle(recluster, plan.centroids, reader, batch_size)
-
-    def _settle(
-        self,
-        recluster: Recluster,
-        centroids: np.ndarray | None,
-        reader: MatrixReader,
-        batch_size: int | None,
-    ) -> None:
-        """Fix the clusters in the finished latent space."""
-        centroids, codes = recluster(centroids)
-        cells = self.train_indices
-        z = self._embed(reader, cells, batch_size)
-        if self._is_supervised:
-            clusters = Clusters.of(z, centroids, self._label_names(), codes[cells])
-        else:
-            clusters = Clusters.by_size(z, centroids, codes[cells])
-        # Plain attributes: a saved model does not depend on a class of ours.
-        self.centroids_, self.cluster_names_ = clusters.centroids, clusters.names
-        self.beta_ = clusters.beta
-        self.is_unfinished_ = False
+            self._fit_clusters(recluster, plan.centroids)
 
     @property
-    def _fitted_at_end(self) -> str | None:
+    def _final_fits(self) -> str | None:  # type: ignore[override]
         has_clusters = self._is_supervised or self._n_clusters is not None
-        return "its clusters were" if has_clusters else None
+        return "clusters" if has_clusters else None
 
-    def _finish(self) -> None:
-        reader, labels = self._reader(), self._registered_codes(REGISTRY_KEYS.LABELS_KEY)
+    def _run_final_fits(self) -> None:
+        labels = registered_codes(self, REGISTRY_KEYS.LABELS_KEY)
         rng = np.random.default_rng(self.random_state_)
-        n_clusters = None if self._is_supervised else self._n_clusters
-        recluster = Recluster(self, reader, self.train_indices, labels, n_clusters, None, rng)
-        self._settle(recluster, self.centroids_, reader, None)
+        recluster = self._recluster(self.train_indices, labels, self._reader(), None, rng)
+        assert recluster is not None
+        self._fit_clusters(recluster, self.centroids_)
+
+    def _recluster(
+        self,
+        cells: np.ndarray,
+        labels: np.ndarray,
+        reader: MatrixReader,
+        batch_size: int | None,
+        rng: np.random.Generator,
+    ) -> Recluster | None:
+        if self._is_supervised:
+            return Recluster(self, reader, cells, labels, None, batch_size, rng)
+        if self._n_clusters is None:
+            return None
+        return Recluster(self, reader, cells, labels, self._n_clusters, batch_size, rng)
+
+    def _fit_clusters(self, recluster: Recluster, centroids: np.ndarray | None) -> None:
+        """Fit the clusters to the trained latent space."""
+        clusters = recluster.final(centroids)
+        # Stored as plain attributes, so that files do not depend on a class of this package.
+        self.centroids_, self.cluster_names_ = clusters.centroids, clusters.names
+        self.beta_ = clusters.beta
+        self._is_unfinished_ = False
+
+    # -- clusters and reconstruction -----------------------------------------------------------
+
+    @doc_params(cells=_texts.CELLS, batch_size=_texts.BATCH_SIZE)
+    def predict(
+        self,
+        adata: AnnData | MuData | None = None,
+        indices: Sequence[int] | np.ndarray | None = None,
+        *,
+        soft: bool = False,
+        batch_size: int | None = None,
+    ) -> np.ndarray | pd.DataFrame:
+        r"""Assign each cell to a cluster.
+
+        Parameters
+        ----------
+        {cells}
+        soft
+            Return probabilities instead of names.
+        {batch_size}
+
+        Returns
+        -------
+        Names of the clusters (``"0"`` is the largest), or labels, shape ``(n_cells,)``; or
+        with ``soft=True`` a data frame cells × clusters of
+        :math:`p_c = \mathrm{softmax}_c(-\beta \lVert z - \mu_c \rVert^2)` (Eq. 4), with
+        :math:`\beta = 1 / 2\sigma^2` of the mean squared distance of cells to their centroid, per
+        dimension.
+
+        Raises
+        ------
+        RuntimeError
+            If the model is not trained, or has no clusters.
+        ValueError
+            If genes are missing, or the matrix holds NaN or infinite values.
+        """
+        clusters = self._clusters()
+        names = pd.Index(clusters.names).to_numpy()  # labels that are numbers stay numbers
+        cells = self._cells(adata)
+        rows = row_numbers(indices, cells.n_obs)
+        # In double precision, because the rounding of a matrix product depends on the other cells
+        # of the minibatch, and a large beta would magnify it.
+        z = torch.from_numpy(self._embed(self._reader(adata), rows, batch_size)).double()
+        logits = clusters.neuralized().double().group_logits(z)
+        if soft:
+            return pd.DataFrame(
+                torch.softmax(logits, dim=1).float().numpy(),
+                index=cells.obs_names[rows],
+                columns=names,
+            )
+        return names[logits.argmax(dim=1).numpy()]
+
+    def _clusters(self) -> Clusters:
+        self._require_trained()
+        if self._is_unfinished_:
+            raise RuntimeError(
+                "this ACE was saved in the middle of its training, before its clusters were "
+                "fitted: load it with the cells that it was trained on, adata=..., to fit them."
+            )
+        if self.centroids_ is None or self.cluster_names_ is None or self.beta_ is None:
+            raise RuntimeError(
+                "this ACE has no clusters: make it with ACE(adata, n_clusters=8) or "
+                "n_clusters='auto', or set up labels_key. To explain other groups, pass groupby."
+            )
+        return Clusters(self.centroids_, self.cluster_names_, self.beta_)
+
+    @doc_params(cells=_texts.CELLS, batch_size=_texts.BATCH_SIZE)
+    def get_reconstruction(
+        self,
+        adata: AnnData | MuData | None = None,
+        indices: Sequence[int] | np.ndarray | None = None,
+        *,
+        gene_list: Sequence[str] | None = None,
+        batch_size: int | None = None,
+    ) -> pd.DataFrame:
+        """Return denoised expression, decoded from the latent representation.
+
+        With ``batch_key``, it is batch-corrected as far as the latent space is.
+
+        Parameters
+        ----------
+        {cells}
+        gene_list
+            Genes to return; ``None`` for all (a large, dense data frame).
+        {batch_size}
+
+        Returns
+        -------
+        Data frame cells × genes, float32, in the units of the matrix. The last layer of the
+        decoder is linear, so values near zero may be slightly negative.
+
+        Raises
+        ------
+        RuntimeError
+            If the model is not trained.
+        ValueError
+            If genes are unknown or missing, or the matrix holds NaN or infinite values.
+        TypeError
+            If ``gene_list`` is a single name.
+        """
+        self._require_trained()
+        if isinstance(gene_list, str):
+            raise TypeError(f"gene_list takes several names: gene_list=[{gene_list!r}].")
+        genes = list(self._feature_names if gene_list is None else gene_list)
+        columns = _checks.gene_positions(pd.Index(self._feature_names), genes, "gene_list")
+        cells = self._cells(adata)
+        rows = row_numbers(indices, cells.n_obs)
+        network = self.module
+
+        def reconstruct(x: torch.Tensor) -> torch.Tensor:
+            return network.reconstruct(x)[:, columns]
+
+        values = network_outputs(
+            network, reconstruct, len(genes), self._reader(adata), rows, batch_size
+        )
+        return pd.DataFrame(values.numpy(), index=cells.obs_names[rows], columns=genes)
+
+    def selected_genes(self) -> pd.Index:
+        """Genes that the encoder reads, ``n_selected`` in the order of the matrix.
+
+        Raises
+        ------
+        RuntimeError
+            If the model is not trained, or reads all genes.
+        """
+        self._require_trained()
+        if self.module.selector is None:
+            raise RuntimeError(
+                "this ACE reads all genes: make it with ACE(adata, n_selected=256)."
+            )
+        return pd.Index(self.var_names[np.unique(self.module.selector.selected.cpu().numpy())])
+
+    def _own_scorer(
+        self, adata: AnnData | MuData | None, groupby: str | None, batch_size: int | None
+    ) -> GroupScorer | None:
+        if adata is not None:
+            self._cells(adata)  # checks the type even if the cells are not read
+        if groupby is not None:
+            return None
+        clusters = self._clusters()
+        names = [str(name) for name in clusters.names]
+        return embedding_scorer(self, clusters.neuralized(), names)

@@ -37,8 +37,8 @@ class AceModule(EmbeddingModule):
         Number of genes.
     n_latent
         Dimensions of the latent space.
-    hidden
-        Units of the encoder's hidden layers; the decoder mirrors them.
+    n_hidden
+        Width of the encoder's hidden layers, which the decoder mirrors.
     n_selected
         Genes that the encoder may read, chosen in training; ``None``: all.
     dropout_rate
@@ -51,7 +51,7 @@ class AceModule(EmbeddingModule):
         self,
         n_input: int,
         n_latent: int = 10,
-        hidden: Sequence[int] = (512, 256, 128),
+        n_hidden: Sequence[int] = (512, 256, 128),
         n_selected: int | None = None,
         dropout_rate: float = 0.5,
         n_batches: int = 1,
@@ -63,8 +63,8 @@ class AceModule(EmbeddingModule):
         #: Summed variance of the scaled genes: the unit of the reconstruction loss.
         self.register_buffer("total_variance", torch.tensor(float(n_input)))
         self.selector = None if n_selected is None else ConcreteSelector(n_input, n_selected)
-        self.encoder = _layers((n_selected or n_input, *hidden), n_latent)
-        self.decoder = _layers((n_latent, *reversed(hidden)), n_input)
+        self.encoder = _layers((n_selected or n_input, *n_hidden), n_latent)
+        self.decoder = _layers((n_latent, *reversed(n_hidden)), n_input)
 
     @torch.no_grad()
     def set_moments(self, means: np.ndarray, variance: np.ndarray) -> None:

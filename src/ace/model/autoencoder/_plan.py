@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
+    from ace.model.autoencoder._clusters import Recluster
     from ace.model.autoencoder._module import AceModule
-    from ace.model.autoencoder._recluster import Recluster
 
 #: Selectors must settle within the steps that an autoencoder needs, so they learn faster.
 SELECTOR_SPEED = 10.0

@@ -1,4 +1,4 @@
-"""A model that predicts labels: what its user can do with it once it is trained."""
+"""Labels, predictions and evaluation of the models that classify cells."""
 
 from __future__ import annotations
 
@@ -11,10 +11,16 @@ import torch
 from scvi import REGISTRY_KEYS
 
 from ace import _checks, _columns
+from ace._docs import doc_params
 from ace._listed import listed
 from ace.explain import ClassifierScorer
+from ace.model.base import _texts
 from ace.model.base._evaluation import N_CALIBRATION_BINS, calibration, evaluate_classifier
-from ace.model.base._latent import BATCH_CHECKED, LatentModel, Part
+from ace.model.base._gene_model import BATCH_CHECKED, GeneModel
+from ace.model.base._obs import grouping_of, obs_of, registered_codes
+from ace.model.base._outputs import Part, network_outputs
+from ace.model.base._reader import row_numbers
+from ace.model.training._split import is_split_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,23 +31,46 @@ if TYPE_CHECKING:
     from ace.explain import GroupScorer
     from ace.model.base._reader import MatrixReader
 
+    Base = GeneModel
+else:
+    Base = object
+
+Split = Literal["train", "validation", "test"]
 SPLITS = ("train", "validation", "test")
 
-#: A column is the model's own if it says the same of this share of some of the column's cells.
+#: A column is a prediction of the model if it agrees with the model on this share of some cells.
 OWN_AGREEMENT = 0.9
 N_CELLS_COMPARED = 2000
 
+LABELS_KEY = """
+labels_key
+    Column of ``obs`` with the class of each cell.
+"""
+SPLIT_TEXT = """
+adata
+    Labelled cells; ``None`` for those of the model.
+split
+    Split of the model's cells: ``"train"``, ``"validation"`` or ``"test"``. ``None`` for all
+    labelled cells of ``adata``; without ``adata`` for the test split, or for the validation split
+    of a model without test cells (:class:`~ace.model.SCNYM`, whose temperature was fitted on it).
+"""
+SPLIT_ERRORS = """
+RuntimeError
+    If the model is not trained.
+ValueError
+    If the split is empty or belongs to other cells, or labels are unknown to the model.
+"""
 
-class ClassifierModel(LatentModel):
-    """Base of the models that learn the labels of cells.
 
-    A subclass registers a :class:`~ace.model.base._fields.LabelsField` under ``"labels"``; its
-    module has ``classify`` (softmax logits of unscaled expression) and ``embed`` (the latent
-    space).
+class ClassifierMixin(Base):
+    """Methods of a :class:`GeneModel` that learns the labels of cells.
+
+    The model registers a :class:`~ace.model.base._fields.LabelsField` under ``"labels"``; its
+    module has ``classify``, from unscaled expression to softmax logits.
     """
 
-    #: Split that the model is judged on unless another one is named.
-    _judged_split: ClassVar[str] = "test"
+    #: Split that :meth:`evaluate` uses by default.
+    _evaluated_split: ClassVar[Split] = "test"
 
     # -- labels --------------------------------------------------------------------------------
 
@@ -56,7 +85,7 @@ class ClassifierModel(LatentModel):
 
     @property
     def unlabeled_category(self) -> Any:
-        """Value of cells without a label, ``None`` if there is none."""
+        """Value of cells without a label, ``None`` if every cell has one."""
         return self._labels_state["unlabeled_category"]
 
     @property
@@ -68,8 +97,11 @@ class ClassifierModel(LatentModel):
         # Numbers stay numbers; all other labels are objects.
         return plain.to_numpy(dtype=None if plain.dtype.kind in "iufb" else object)
 
-    def _codes(self, obs: pd.DataFrame) -> np.ndarray:
-        """Class of each cell, -1 for cells that have none."""
+    def _label_codes(self, adata: AnnData | MuData | None) -> np.ndarray:
+        """Class of each cell, -1 for cells that have none; raises if a label is unknown."""
+        return self._codes_in(obs_of(self, adata, REGISTRY_KEYS.LABELS_KEY))
+
+    def _codes_in(self, obs: pd.DataFrame) -> np.ndarray:
         key = self.labels_key
         if key not in obs:
             raise KeyError(f"no labels: there is no column {key!r} in adata.obs.")
@@ -89,34 +121,39 @@ class ClassifierModel(LatentModel):
     def _given_labels(self) -> np.ndarray:
         """Class of each of the model's own cells, -1 if it has no known label.
 
-        Cells attached to a trained model later may have unknown labels. Those that it was set up
-        with, or that were split for training, had known labels.
+        Only cells attached to a trained model later may have unknown labels: those of the set-up
+        and of the split had known ones.
         """
-        obs = self._labelled(None)
+        obs = obs_of(self, None, REGISTRY_KEYS.LABELS_KEY)
         if self.labels_key in obs:
             had_labels = np.arange(0 if self.is_trained_ else len(obs))
-            if self._split_is_of(self.adata):
+            if is_split_of(self, self.adata):
                 split = (self.train_indices_, self.validation_indices_, self.test_indices_)
                 had_labels = np.concatenate(split).astype(int)
-            self._codes(obs.iloc[had_labels])
-        codes = self._registered_codes(REGISTRY_KEYS.LABELS_KEY)
+            self._codes_in(obs.iloc[had_labels])
+        codes = registered_codes(self, REGISTRY_KEYS.LABELS_KEY)
         return np.where(codes < len(self.labels), codes, -1)  # the unlabelled category is last
 
-    def _labelled(self, adata: AnnData | MuData | None) -> pd.DataFrame:
-        """Return the ``obs`` with the labels."""
-        return self._obs(adata, REGISTRY_KEYS.LABELS_KEY)
-
-    # -- using it ------------------------------------------------------------------------------
+    # -- predictions ---------------------------------------------------------------------------
 
     def _logits(
         self, reader: MatrixReader, rows: np.ndarray, batch_size: int | None
     ) -> torch.Tensor:
-        return self._outputs(self.module.classify, len(self.labels), reader, rows, batch_size)
+        network = self.module
+        return network_outputs(
+            network, network.classify, len(self.labels), reader, rows, batch_size
+        )
 
     def _sample_outputs(self, rows: np.ndarray) -> None:
         super()._sample_outputs(rows)
         self._logits(self._reader(), rows, BATCH_CHECKED)
 
+    @doc_params(
+        cells=_texts.CELLS,
+        batch_size=_texts.BATCH_SIZE,
+        errors=_texts.READING_ERRORS,
+        warnings=_texts.READING_WARNINGS,
+    )
     def predict(
         self,
         adata: AnnData | MuData | None = None,
@@ -129,38 +166,27 @@ class ClassifierModel(LatentModel):
 
         Parameters
         ----------
-        adata
-            Cells to classify; ``None`` for those of the model. Genes are matched by name, labels
-            are not needed, and nothing is written.
-        indices
-            Rows (or a Boolean mask) to predict; ``None`` for all.
+        {cells}
         soft
-            Give probabilities instead of labels.
-        batch_size
-            Cells in a minibatch; ``None`` for ``scvi.settings.batch_size``.
+            Return probabilities instead of labels.
+        {batch_size}
 
         Returns
         -------
-        Labels, shape ``(n_cells,)``, or with ``soft=True`` a frame cells × classes of softmax
+        Labels, shape ``(n_cells,)``, or with ``soft=True`` a data frame cells × classes of softmax
         probabilities.
 
         Raises
         ------
-        RuntimeError
-            If the model is not trained.
-        ValueError
-            If genes are missing, or values are NaN, infinite, or of another kind than those that
-            the model was trained on.
+        {errors}
 
         Warns
         -----
-        UserWarning
-            If the values may be of another kind than those that the model was trained on, or were
-            normalised to another total.
+        {warnings}
         """
         self._require_trained()
         cells = self._cells(adata)
-        rows = self._rows(indices, cells.n_obs)
+        rows = row_numbers(indices, cells.n_obs)
         logits = self._logits(self._reader(adata), rows, batch_size)
         if soft:
             return pd.DataFrame(
@@ -170,53 +196,45 @@ class ClassifierModel(LatentModel):
             )
         return self.labels[logits.argmax(dim=1).numpy()]
 
+    @doc_params(split=SPLIT_TEXT, batch_size=_texts.BATCH_SIZE, errors=SPLIT_ERRORS)
     def evaluate(
         self,
         adata: AnnData | MuData | None = None,
         *,
-        split: Literal["train", "validation", "test"] | None = None,
+        split: Split | None = None,
         batch_size: int | None = None,
     ) -> dict[str, Any]:
         """Compare predictions with the given labels.
 
         Parameters
         ----------
-        adata
-            Labelled cells; ``None`` for those of the model.
-        split
-            Which of the model's cells: ``"train"``, ``"validation"`` or ``"test"``. ``None``: all
-            labelled cells of ``adata``, where it is given, else the test split; of a model that
-            holds no cells back for it (:class:`~ace.model.SCNYM`) the validation split, which its
-            temperature was fitted on.
-        batch_size
-            Cells in a minibatch; ``None`` for ``scvi.settings.batch_size``.
+        {split}
+        {batch_size}
 
         Returns
         -------
         ``accuracy``, ``balanced_accuracy`` (mean recall of the classes that occur), ``macro_f1``
         (over the classes that occur or are predicted), ``ece`` (expected calibration error, 10
-        bins), ``n_cells``, and ``confusion``, a frame of cell numbers (rows: given labels,
-        columns: predicted ones).
+        bins), ``n_cells``, and ``confusion``, a data frame of cell counts (rows: given labels,
+        columns: predicted labels).
 
         Raises
         ------
-        RuntimeError
-            If the model is not trained.
-        ValueError
-            If the split is empty or not of these cells, or labels are unknown to the model.
+        {errors}
         """
-        probabilities, truth = self._judged(adata, split, batch_size)
+        probabilities, truth = self._evaluated(adata, split, batch_size)
         return evaluate_classifier(probabilities, truth, self.labels)
 
+    @doc_params(split=SPLIT_TEXT, batch_size=_texts.BATCH_SIZE, errors=SPLIT_ERRORS)
     def get_calibration(
         self,
         adata: AnnData | MuData | None = None,
         *,
-        split: Literal["train", "validation", "test"] | None = None,
+        split: Split | None = None,
         n_bins: int = N_CALIBRATION_BINS,
         batch_size: int | None = None,
     ) -> dict[str, Any]:
-        r"""Compare how sure the model is with how often it is right.
+        r"""Compare the confidence of predictions with their accuracy.
 
         .. math::
             ECE = \sum_b \frac{n_b}{n} \lvert acc_b - conf_b \rvert
@@ -226,49 +244,41 @@ class ClassifierModel(LatentModel):
 
         Parameters
         ----------
-        adata
-            Labelled cells; ``None`` for those of the model.
-        split
-            Which of the model's cells, as in :meth:`evaluate`.
+        {split}
         n_bins
             Number of bins.
-        batch_size
-            Cells in a minibatch; ``None`` for ``scvi.settings.batch_size``.
+        {batch_size}
 
         Returns
         -------
-        ``ece``, the expected calibration error, and ``reliability``, a frame with a row for each
+        ``ece``, the expected calibration error, and ``reliability``, a data frame with one row per
         bin: ``lower`` and ``upper`` bound, mean ``confidence``, ``accuracy`` and ``n_cells``
         (means are NaN in a bin without cells).
 
         Raises
         ------
-        RuntimeError
-            If the model is not trained.
-        ValueError
-            If the split is empty or not of these cells, or labels are unknown to the model.
+        {errors}
         """
         _checks.whole(n_bins, "n_bins", 1)
-        return calibration(*self._judged(adata, split, batch_size), n_bins)
+        return calibration(*self._evaluated(adata, split, batch_size), n_bins)
 
-    def _judged(
-        self, adata: AnnData | MuData | None, split: str | None, batch_size: int | None
+    def _evaluated(
+        self, adata: AnnData | MuData | None, split: Split | None, batch_size: int | None
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Probabilities and classes of the labelled cells that are to be judged by."""
+        """Return probabilities and classes of the labelled cells of a split."""
         self._require_trained()
-        own = adata is None or adata is self.adata
         reader = self._reader(adata)
         if adata is None and split is None:
-            split = self._judged_split
+            split = self._evaluated_split
         if split is None:
-            codes = self._codes(self._labelled(adata))
+            codes = self._label_codes(adata)
             rows = np.flatnonzero(codes >= 0)
         else:
-            if split not in SPLITS:
-                raise ValueError(f"split must be one of {SPLITS}, got {split!r}.")
-            if not own or not self._split_is_of(self.adata):
+            _checks.one_of(split, "split", SPLITS)
+            own = adata is None or adata is self.adata
+            if not own or not is_split_of(self, self.adata):
                 raise ValueError(
-                    "split is about the cells that the model was trained with, and these are "
+                    "split selects from the cells that the model was trained with, and these are "
                     "others. Leave it out to use all labelled cells of adata=..."
                 )
             codes = self._given_labels()
@@ -286,65 +296,18 @@ class ClassifierModel(LatentModel):
         probabilities = torch.softmax(self._logits(reader, rows, batch_size), dim=1)
         return probabilities, torch.from_numpy(codes[rows])
 
-    def group_scorer(
-        self,
-        adata: AnnData | MuData | None = None,
-        groupby: str | None = None,
-        *,
-        n_prototypes: int | None = None,
-        batch_size: int | None = None,
-        random_state: int = 0,
-    ) -> GroupScorer:
-        """Give a differentiable score of each group: what :func:`ace.tl.explain` explains.
+    # -- scorers -------------------------------------------------------------------------------
 
-        The scorer takes expression as it is in the matrix (the scaling is inside), works on a
-        copy of the weights, and is in evaluation mode on the model's device.
-
-        Parameters
-        ----------
-        adata
-            Cells with the grouping; ``None`` for those of the model.
-        groupby
-            Column of ``obs``. ``None``, the labels that the model learned, or a column of its
-            predictions: the classifier itself. Any other grouping: prototypes in the model's
-            embedding.
-        n_prototypes
-            Prototypes of each group, where the grouping is not the model's own; ``None`` chooses
-            them by fidelity, see :func:`ace.explain.choose_n_prototypes`.
-        batch_size
-            Cells in a minibatch; ``None`` for ``scvi.settings.batch_size``.
-        random_state
-            Seed of the choice of their number.
-
-        Returns
-        -------
-        A scorer whose ``feature_names`` are the model's genes, in the model's order.
-
-        Raises
-        ------
-        RuntimeError
-            If the model is not trained.
-        KeyError
-            If the column does not exist.
-        ValueError
-            If the grouping has missing values or fewer than two groups.
-        """
-        self._require_trained()
+    def _own_scorer(
+        self, adata: AnnData | MuData | None, groupby: str | None, batch_size: int | None
+    ) -> GroupScorer | None:
         if adata is not None:
             self._reader(adata)  # checks the values even if they are not read
-        outputs = np.arange(len(self.labels))
+        outputs: np.ndarray | None = np.arange(len(self.labels))
         if groupby is not None:
-            values = self._column(adata, groupby)
-            own = self._own_outputs(adata, groupby, values, batch_size)
-            if own is None:
-                return self._prototype_scorer(
-                    adata,
-                    values,
-                    n_prototypes=n_prototypes,
-                    batch_size=batch_size,
-                    random_state=random_state,
-                )
-            outputs = own
+            outputs = self._outputs_of_grouping(adata, groupby, batch_size)
+        if outputs is None:
+            return None
         network = copy.deepcopy(self.module).eval().requires_grad_(False)
         return ClassifierScorer(
             Part(network, "classify", outputs),
@@ -352,20 +315,16 @@ class ClassifierModel(LatentModel):
             self._feature_names,
         ).eval()
 
-    def _own_outputs(
-        self,
-        adata: AnnData | MuData | None,
-        groupby: str,
-        values: pd.Series,
-        batch_size: int | None,
+    def _outputs_of_grouping(
+        self, adata: AnnData | MuData | None, groupby: str, batch_size: int | None
     ) -> np.ndarray | None:
-        """Outputs of the network that score a grouping, ``None`` if it is not its own.
+        """Return the outputs of the network that score a grouping, ``None`` if none do.
 
-        Its own are the labels that it learned, and a column of its predictions: of nothing but
-        its classes, not necessarily all of them, and the same as it says itself of nearly every
-        cell. The names alone would not do: those of any two clusterings are "0", "1", ….
+        They do for the labels that the model learned and for a column of its predictions. Names
+        alone do not identify these, because all clusterings use "0", "1", …: the column must
+        contain no other classes, and agree with the predictions for nearly every cell.
         """
-        place = f"adata.obs[{groupby!r}]"
+        values, place = grouping_of(self, adata, groupby), f"adata.obs[{groupby!r}]"
         codes = _columns.codes_of(values, self.labels, place)
         unlabelled = _columns.codes_of(values, [self.unlabeled_category], place) >= 0
         present = np.unique(codes[codes >= 0])

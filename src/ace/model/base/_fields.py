@@ -1,42 +1,44 @@
-"""What a model registers of an AnnData: genes by name, labels with or without an unknown."""
+"""Data fields of the models: genes matched by name, and categorical columns of ``obs``."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scvi.data.fields import LabelsWithUnlabeledObsField, LayerField, MuDataWrapper
+from scvi import REGISTRY_KEYS
+from scvi.data.fields import BaseMuDataWrapperClass, LabelsWithUnlabeledObsField, LayerField
 
 from ace import _checks, _columns
 from ace._listed import listed
 
 if TYPE_CHECKING:
     from anndata import AnnData
+    from scvi.data.fields import AnnDataField
 
 
 class GenesField(LayerField):
-    """The matrix that a model reads, its genes known by name.
+    """The matrix that a model reads, with genes matched by name.
 
     :class:`~scvi.data.fields.LayerField` compares only the *number* of genes when another AnnData
-    is registered for a trained model. Here the names decide: any order and further genes are
-    fine, and the registry keeps the order that the model was made for.
+    is registered for a trained model. This field matches names: genes may be in any order, further
+    genes are ignored, and the registry keeps the gene order of the model.
 
     Parameters
     ----------
-    registry_key
-        Key of the field in the registry.
     layer
         Layer to read, ``None`` for ``X``.
     """
 
-    def __init__(self, registry_key: str, layer: str | None) -> None:
-        # The matrix of the user is left as it is: the reader copes with every format.
-        super().__init__(registry_key, layer, is_count_data=False, correct_data_format=False)
+    def __init__(self, layer: str | None) -> None:
+        # The reader accepts every matrix format, so the user's matrix is not converted.
+        super().__init__(
+            REGISTRY_KEYS.X_KEY, layer, is_count_data=False, correct_data_format=False
+        )
 
     def transfer_field(
         self, state_registry: dict[str, Any], adata_target: AnnData, **kwargs: Any
     ) -> dict[str, Any]:
-        """Register another AnnData for a model that exists.
+        """Register another AnnData for an existing model.
 
         Raises
         ------
@@ -57,12 +59,12 @@ class GenesField(LayerField):
 
 
 class LabelsField(LabelsWithUnlabeledObsField):
-    """Cell labels as codes, in which classes come first and the unlabelled category last.
+    """A categorical column of ``obs`` as codes: classes first, the unlabelled category last.
 
-    In contrast to its parent the unlabelled category is optional, other categories keep their
-    order, categories without a cell are no classes, and an AnnData that is registered for a model
-    that exists may lack the column or hold labels unknown to the model: such cells get the code
-    of the unlabelled category, or -1 where the model has none.
+    In contrast to its parent, the unlabelled category is optional, the other categories keep their
+    order, and categories without cells are dropped. An AnnData registered for an existing model
+    may lack the column or have labels unknown to the model: such cells get the code of the
+    unlabelled category, or -1 if the model has none.
 
     Parameters
     ----------
@@ -72,47 +74,50 @@ class LabelsField(LabelsWithUnlabeledObsField):
         Column of ``obs``.
     unlabeled_category
         Value of cells without a label, ``None`` if all have one.
+    min_classes
+        Minimum number of classes.
     """
 
-    #: What to do about cells that have none; the column stands for {key}.
-    _mend = (
-        "Give them a category, `adata.obs[{key!r}] = adata.obs[{key!r}].astype(object)"
-        '.fillna("Unknown")`, and pass unlabeled_category="Unknown".'
-    )
-    #: Categories that there must be, the unlabelled one not counted.
-    _fewest = 2
-
     def __init__(
-        self, registry_key: str, labels_key: str, unlabeled_category: str | int | float | None
+        self,
+        registry_key: str,
+        labels_key: str,
+        unlabeled_category: str | int | float | None = None,
+        *,
+        min_classes: int = 2,
     ) -> None:
         _checks.category(unlabeled_category, "unlabeled_category")
         super().__init__(registry_key, labels_key, unlabeled_category)
+        self._min_classes = min_classes
 
     def register_field(self, adata: AnnData) -> dict[str, Any]:
-        """Write the codes, and give the categories in their order."""
+        """Write the codes, and return the categories in their order."""
         return self._write_codes(adata, self.categories(adata))
 
     def categories(self, adata: AnnData) -> np.ndarray:
-        """Categories in their order, the unlabelled one last; read only.
+        """Return the categories in their order, the unlabelled one last; writes nothing.
 
         Raises
         ------
         KeyError
             If the column does not exist.
         ValueError
-            If a cell has a missing label, or fewer than two categories have cells.
+            If a cell has a missing label, or there are too few classes.
         """
-        key = self._original_attr_key
+        key, unlabeled = self._original_attr_key, self._unlabeled_category
         values = _columns.labels_of(_checks.column_of(adata, key), f"adata.obs[{key!r}]")
         values = values.remove_unused_categories()
         if (values.codes < 0).any():
+            fix = "give them a category of their own"
+            if unlabeled is not None:
+                fix = f"mark them as unlabelled, `adata.obs[{key!r}] = adata.obs[{key!r}]"
+                fix += f".astype(object).fillna({unlabeled!r})`"
             raise ValueError(
                 f"adata.obs[{key!r}] is missing for {(values.codes < 0).sum()} cells. "
-                + self._mend.format(key=key)
+                f"Leave these cells out, or {fix}."
             )
-        unlabeled = self._unlabeled_category
         classes = [c for c in values.categories if unlabeled is None or c != unlabeled]
-        if len(classes) < self._fewest:
+        if len(classes) < self._min_classes:
             raise ValueError(
                 f"labels need at least two classes, but adata.obs[{key!r}] holds "
                 f"{listed(classes)}."
@@ -125,11 +130,11 @@ class LabelsField(LabelsWithUnlabeledObsField):
     def transfer_field(
         self, state_registry: dict[str, Any], adata_target: AnnData, **kwargs: Any
     ) -> dict[str, Any]:
-        """Write the codes of another AnnData by the categories of the model."""
+        """Write the codes of another AnnData with the categories of the model."""
         return self._write_codes(adata_target, state_registry[self.CATEGORICAL_MAPPING_KEY])
 
     def get_summary_stats(self, state_registry: dict[str, Any]) -> dict[str, Any]:
-        """Count the categories, the unlabelled one included."""
+        """Count the categories, including the unlabelled one."""
         return {self.count_stat_key: len(state_registry[self.CATEGORICAL_MAPPING_KEY])}
 
     def _write_codes(self, adata: AnnData, mapping: np.ndarray) -> dict[str, Any]:
@@ -141,7 +146,7 @@ class LabelsField(LabelsWithUnlabeledObsField):
         }
 
     def codes(self, adata: AnnData, mapping: np.ndarray) -> np.ndarray:
-        """Position of each cell's label in ``mapping``; read only."""
+        """Position of each cell's label in ``mapping``; writes nothing."""
         key = self._original_attr_key
         unknown = -1 if self._unlabeled_category is None else len(mapping) - 1
         if key not in adata.obs:
@@ -151,38 +156,17 @@ class LabelsField(LabelsWithUnlabeledObsField):
         return np.where(codes < 0, unknown, codes)
 
 
-class GroupsField(LabelsField):
-    """Labels that every cell has.
+class FieldInModality(BaseMuDataWrapperClass):
+    """A field of one modality of a MuData.
 
     Parameters
     ----------
-    registry_key
-        Key of the field in the registry.
-    labels_key
-        Column of ``obs``.
+    field
+        Field of the modality's AnnData.
+    modality
+        Name of the modality; ``None`` for a column of the MuData's own ``obs``.
     """
 
-    _mend = "Leave these cells out, or give them a category of their own."
-
-    def __init__(self, registry_key: str, labels_key: str) -> None:
-        super().__init__(registry_key, labels_key, None)
-
-
-class BatchField(GroupsField):
-    """Batch of each cell as a code: like labels, of which there may be only one.
-
-    Parameters
-    ----------
-    registry_key
-        Key of the field in the registry.
-    labels_key
-        Column of ``obs`` with the batches.
-    """
-
-    _fewest = 1
-
-
-MuDataGenesField = MuDataWrapper(GenesField)
-MuDataLabelsField = MuDataWrapper(LabelsField)
-MuDataGroupsField = MuDataWrapper(GroupsField)
-MuDataBatchField = MuDataWrapper(BatchField)
+    def __init__(self, field: AnnDataField, modality: str | None) -> None:
+        super().__init__(modality)
+        self._adata_field = field

@@ -1,41 +1,62 @@
-"""What the models share: genes known by name, other cells read without being changed."""
+"""The base of all models: genes matched by name, a latent space, training and saving."""
 
 from __future__ import annotations
 
 import copy
-import hashlib
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-import torch
-from scvi import REGISTRY_KEYS, settings
+from scvi import REGISTRY_KEYS
 from scvi.data import AnnDataManager
+from scvi.model.base import BaseModelClass
+from scvi.train import TrainRunner
 
-from ace import _checks, _columns, _compat, _value_checks
+from ace import _compat, _value_checks
+from ace._docs import doc_params
 from ace._kinds import Values
 from ace._listed import listed
 from ace._objects import annotated, is_mudata
-from ace.model.base._fields import LabelsField
-from ace.model.base._reader import MatrixReader
-from ace.model.saving._saving import SavableModel
+from ace.explain import fit_clustering
+from ace.model.base import _texts
+from ace.model.base._obs import grouping_of
+from ace.model.base._outputs import (
+    NotFiniteError,
+    embedding_scorer,
+    groups_of,
+    network_outputs,
+)
+from ace.model.base._reader import MatrixReader, row_numbers
+from ace.model.base._setup import VALUES_KEY, set_up
+from ace.model.saving._saving import load_model, read_registry, save_model
+from ace.model.training._plan import diverged
+from ace.model.training._training import resolve_seed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Sequence
+    from os import PathLike
+    from typing import Self
 
+    import pandas as pd
     from anndata import AnnData
     from mudata import MuData
     from scvi.data.fields import AnnDataField
 
-#: Key in the registry for the kind of values that the model was trained on.
-VALUES_KEY = "values"
+    from ace.explain import GroupScorer
+    from ace.model.training._run import Prepared, Training
+
+#: Number of cells whose outputs are checked after training.
+N_CELLS_CHECKED, BATCH_CHECKED = 256, 32
 
 
-class GeneModel(SavableModel):
-    """Base of the models: a :class:`~scvi.model.base.BaseModelClass` that knows genes by name.
+class GeneModel(BaseModelClass):
+    """Base of the models: a :class:`~scvi.model.base.BaseModelClass` that matches genes by name.
 
     Every public method that takes ``adata`` accepts any AnnData that has the model's genes: in
-    any order, beside other genes, with or without labels, sparse, dense, on disk or a view. It is
-    read, never registered or changed.
+    any order, among other genes, with or without labels, sparse, dense, on disk or a view. It is
+    only read. Files of saved models hold no code.
+
+    A model implements ``_fields``, ``_classes_to_split`` and ``_prepare_training``; its module has
+    ``embed``, from unscaled expression to the latent space, and ``n_latent``.
 
     Parameters
     ----------
@@ -43,115 +64,120 @@ class GeneModel(SavableModel):
         AnnData that was set up with ``setup_anndata`` (or MuData with ``setup_mudata``).
     registry
         Registry of a saved model that is loaded without an AnnData.
+    random_state
+        Seed; ``None`` for ``scvi.settings.seed``, or 0 if that is not set.
     """
 
-    #: Models of counts set this; the others warn when they are given counts.
+    #: Raised when the numbers that a model gives for the same data and seed change.
+    revision: ClassVar[int]
+    #: Whether the model reads counts; other models warn about counts.
     _expects_counts: ClassVar[bool] = False
+    #: Argument of the set-up with the batches in which the values are checked.
+    _batch_argument: ClassVar[str | None] = None
+    #: Default fractions of training and validation cells.
+    _default_split: ClassVar[tuple[float, float]] = (0.9, 0.1)
+    #: What is fitted to the trained network at the end of training, for messages.
+    _final_fits: str | None = None
+    #: Current names of arguments and attributes in the files of earlier versions.
+    _renamed: ClassVar[dict[str, str]] = {
+        "split_fingerprint_": "_split_fingerprint_",
+        "split_eligible_": "_split_eligible_",
+        "is_unfinished_": "_is_unfinished_",
+    }
+    _train_runner_cls = TrainRunner
+
+    module: Any
     registry_: dict[str, Any]
+    #: Identifies the cells that the rows of the split refer to; ``None`` before training.
+    _split_fingerprint_: str | None = None
+    #: Identifies the cells that could be split: those with labels.
+    _split_eligible_: str | None = None
+    #: Whether the model was saved during training, before the final fits.
+    _is_unfinished_: bool = False
 
     def __init__(
-        self, adata: AnnData | MuData | None = None, registry: dict[str, Any] | None = None
+        self,
+        adata: AnnData | MuData | None = None,
+        registry: dict[str, Any] | None = None,
+        *,
+        random_state: int | None = None,
     ) -> None:
         if adata is not None and not is_mudata(adata):
             annotated(adata)
         if adata is not None and _compat.is_copy_of_registered(type(self), adata):
             raise ValueError(
                 "this AnnData is a copy of the one that was set up. Set up the copy too: "
-                f"{self._setup_call()}."
+                f"{type(self).__name__}.setup_anndata(adata, ...)."
             )
         super().__init__(adata, registry)
+        self.random_state_ = resolve_seed(random_state)
+
+    # -- set-up --------------------------------------------------------------------------------
 
     @classmethod
-    def _setup_call(cls) -> str:
-        return f"{cls.__name__}.setup_anndata(adata, ...)"
+    def _fields(cls, **arguments: Any) -> list[tuple[str, AnnDataField]]:
+        """Return the fields that the model registers, each with the argument that names it.
+
+        Parameters
+        ----------
+        **arguments
+            Arguments of ``setup_anndata``.
+        """
+        raise NotImplementedError
 
     @classmethod
-    def _register(
+    def _check_columns(
+        cls, obs_of: Callable[[str], pd.DataFrame], arguments: dict[str, Any], **kwargs: Any
+    ) -> None:
+        """Check columns before anything is written.
+
+        Parameters
+        ----------
+        obs_of
+            Returns the ``obs`` that holds the columns of an argument.
+        arguments
+            Arguments of ``setup_anndata``.
+        **kwargs
+            ``source_registry`` and others, if a saved model is loaded.
+        """
+
+    @classmethod
+    def _set_up(
         cls,
-        adata: AnnData | MuData,
-        fields: Sequence[AnnDataField],
+        data: AnnData | MuData,
         setup_method_args: dict[str, Any],
-        **kwargs: Any,
+        kwargs: dict[str, Any],
+        further_fields: Sequence[AnnDataField] = (),
     ) -> None:
-        """Register fields: the common end of ``setup_anndata`` and ``setup_mudata``."""
-        parts = adata.mod.values() if is_mudata(adata) else ()
-        if any(part.is_view for part in (adata, *parts)):
-            raise ValueError(
-                "adata is a view of another AnnData, and the set-up writes the codes of its "
-                "categories into it. Run `adata = adata.copy()` first."
-            )
-        if kwargs.get("source_registry") is None:
-            for field in fields:  # before any of them is written
-                inner = getattr(field, "adata_field", field)
-                if isinstance(inner, LabelsField):
-                    inner.categories(adata if inner is field else field.get_modality(adata))
-        manager = AnnDataManager(fields=list(fields), setup_method_args=setup_method_args)
-        with _compat.unchanged_on_error(cls, adata):
-            _compat.ensure_own_identity(cls, adata)
-            manager.register_fields(adata, **kwargs)
-            cls.register_manager(manager)
+        """Register the fields: the body of ``setup_anndata`` and ``setup_mudata``."""
+        set_up(cls, data, setup_method_args, kwargs, further_fields)
 
     @classmethod
-    def _modalities(
-        cls, mdata: MuData, modalities: dict[str, str], setup_method_args: dict[str, Any]
-    ) -> Any:
-        """Modality of each argument of the set-up; that of ``layer`` must be there."""
-        if not is_mudata(mdata):
-            raise TypeError(
-                f"mdata must be a MuData, got {type(mdata).__name__}. Set up an AnnData with "
-                f"{cls.__name__}.setup_anndata."
-            )
-        location = cls._create_modalities_attr_dict(modalities, setup_method_args)
-        if location.layer not in mdata.mod:
-            raise ValueError(
-                'name the modality to read, modalities={"layer": ...}: one of '
-                f"{listed(mdata.mod)}, got {location.layer!r}."
-            )
-        for name in {location.layer, *location.values()} - {None}:
-            if name not in mdata.mod:
-                raise ValueError(
-                    f"modalities names {name!r}, but the MuData has {listed(mdata.mod)}."
-                )
-            if not mdata.mod[name].obs_names.equals(mdata.obs_names):
-                raise ValueError(
-                    f"modality {name!r} does not hold all cells of the MuData in the same order, "
-                    "and a model matches them by position. Choose cells that all modalities "
-                    "have and put them in one order, `mdata = mudata.MuData({name: "
-                    "part[cells].copy() for name, part in mdata.mod.items()})`, or set up one: "
-                    f"{cls.__name__}.setup_anndata(mdata.mod[{location.layer!r}], ...)."
-                )
-        return location
-
-    @classmethod
-    def _check_matrix(
-        cls,
-        adata: AnnData,
-        layer: str | None,
-        batch_key: Any = None,
-        source_registry: Any = None,
-        **kwargs: Any,
+    def _check_values(
+        cls, seen: Values, layer: str | None, trained: dict[str, Any] | None = None
     ) -> None:
-        """Check the object and its values in every batch, before anything is written."""
-        annotated(adata)
-        genes, trained = adata.var_names, None
-        if source_registry is not None:
-            state = source_registry["field_registries"][REGISTRY_KEYS.X_KEY]["state_registry"]
-            genes, trained = state["column_names"], state.get(VALUES_KEY)
-        batches = None
-        if isinstance(batch_key, str) and batch_key in adata.obs:
-            column = _columns.column_of(adata.obs, batch_key)
-            batches = _columns.labels_of(column, f"adata.obs[{batch_key!r}]").codes
-        seen = MatrixReader(adata, layer, genes).values(batches)
-        cls._judge_values(seen, layer, trained)
+        """Compare values with those of training, or with what the model expects."""
+        if trained is not None:
+            _value_checks.same_values(Values(**trained), seen, layer, cls.__name__)
+        elif cls._expects_counts:
+            _value_checks.warn_unless_counts(seen, layer, cls.__name__)
+        else:
+            _value_checks.warn_unless_log(seen, layer)
 
-    # -- genes ---------------------------------------------------------------------------------
+    # -- genes and cells -----------------------------------------------------------------------
+
+    @property
+    def _x_field(self) -> dict[str, Any]:
+        return self.registry_["field_registries"][REGISTRY_KEYS.X_KEY]
 
     @property
     def var_names(self) -> np.ndarray:
         """Genes of the model, in its order."""
-        return self.registry_["field_registries"][REGISTRY_KEYS.X_KEY]["state_registry"][
-            "column_names"
-        ]
+        return self._x_field["state_registry"]["column_names"]
+
+    @property
+    def _feature_names(self) -> tuple[str, ...]:
+        return tuple(str(gene) for gene in self.var_names)
 
     def get_var_names(self, legacy_mudata_format: bool = False) -> Any:
         """Genes of the model as they are saved: by modality if it was set up with a MuData."""
@@ -162,20 +188,14 @@ class GeneModel(SavableModel):
     @property
     def input_layer(self) -> str | None:
         """Layer that the model reads, ``None`` for ``X``."""
-        return self._x_location.get("attr_key")
+        return self._x_field["data_registry"].get("attr_key")
 
     @property
     def _modality(self) -> str | None:
-        return self._x_location.get("mod_key")
-
-    @property
-    def _x_location(self) -> dict[str, Any]:
-        return self.registry_["field_registries"][REGISTRY_KEYS.X_KEY]["data_registry"]
-
-    # -- reading cells -------------------------------------------------------------------------
+        return self._x_field["data_registry"].get("mod_key")
 
     def _cells(self, adata: AnnData | MuData | None) -> AnnData:
-        """Give the AnnData whose matrix is meant: that of a modality, or the model's own."""
+        """Return the AnnData that is read: that of a modality, or the model's own."""
         if adata is None:
             adata = self.adata
             if adata is None:
@@ -188,86 +208,337 @@ class GeneModel(SavableModel):
                     f"the model reads modality {self._modality!r}; the MuData has "
                     f"{listed(adata.mod)}."
                     if self._modality
-                    else "the model was set up with an AnnData: pass `mdata.mod[...]` of it."
+                    else "the model was set up with an AnnData: pass `mdata.mod[...]`."
                 )
             adata = adata.mod[self._modality]
         return annotated(adata)
 
     def _reader(self, adata: AnnData | MuData | None = None) -> MatrixReader:
         """Return a reader of the cells in the model's gene order, after checking their values."""
-        cells = self._cells(adata)
-        reader = MatrixReader(cells, self.input_layer, self.var_names)
+        reader = MatrixReader(self._cells(adata), self.input_layer, self.var_names)
         if adata is not None and adata is not self.adata:
-            self._judge_values(reader.values(), reader.layer, self._x_state.get(VALUES_KEY))
+            trained = self._x_field["state_registry"].get(VALUES_KEY)
+            self._check_values(reader.values(), reader.layer, trained)
         elif not self.is_trained_:
-            self._keep_values(reader.values())
+            # Kept in the registry, which is saved; other models may share it.
+            self.registry_ = copy.deepcopy(self.registry_)
+            self._x_field["state_registry"][VALUES_KEY] = reader.values().to_dict()
         return reader
-
-    @property
-    def _x_state(self) -> dict[str, Any]:
-        return self.registry_["field_registries"][REGISTRY_KEYS.X_KEY]["state_registry"]
-
-    def _keep_values(self, seen: Values) -> None:
-        """Store the kind of the training values in the registry, which is saved."""
-        self.registry_ = copy.deepcopy(self.registry_)  # other models may share it
-        self._x_state[VALUES_KEY] = seen.to_dict()
-
-    @classmethod
-    def _judge_values(
-        cls, seen: Values, layer: str | None, trained: dict[str, Any] | None = None
-    ) -> None:
-        """Compare values with those of training, or with what the model expects."""
-        if trained is not None:
-            _value_checks.same_values(Values(**trained), seen, layer, cls.__name__)
-        elif cls._expects_counts:
-            _value_checks.warn_unless_counts(seen, layer, cls.__name__)
-        else:
-            _value_checks.warn_unless_log(seen, layer)
-
-    @staticmethod
-    def _rows(indices: Sequence[int] | np.ndarray | None, n_obs: int) -> np.ndarray:
-        """Row numbers from row numbers, a Boolean mask or nothing."""
-        if indices is None:
-            return np.arange(n_obs)
-        if isinstance(indices, slice):
-            return np.arange(n_obs)[indices]
-        rows = np.asarray(indices)
-        if rows.ndim != 1 or (rows.dtype.kind not in "iub" and len(rows)):
-            raise ValueError(
-                "indices must be row numbers, a Boolean mask or a slice of the cells, got "
-                f"{indices!r:.60}."
-            )
-        if rows.dtype == bool:
-            if len(rows) != n_obs:
-                raise ValueError(f"the mask has {len(rows)} values for {n_obs} cells.")
-            return np.flatnonzero(rows)
-        rows = rows.astype(np.int64)
-        if len(rows) and (rows.min() < -n_obs or rows.max() >= n_obs):
-            raise ValueError(f"indices must be rows of adata, which has {n_obs} cells.")
-        return np.where(rows < 0, rows + n_obs, rows)
-
-    def _minibatches(
-        self, reader: MatrixReader, rows: np.ndarray, batch_size: int | None
-    ) -> Iterator[torch.Tensor]:
-        """Cells as dense tensors on the model's device, a minibatch at a time."""
-        batch_size = settings.batch_size if batch_size is None else batch_size
-        _checks.whole(batch_size, "batch_size")
-        for start in range(0, len(rows), batch_size):
-            x = reader.dense(rows[start : start + batch_size])
-            _checks.computable(x)
-            yield torch.from_numpy(x).to(self.device)
-
-    @staticmethod
-    def _require_finite(reader: MatrixReader, rows: np.ndarray) -> None:
-        """Raise if values are not finite; sparse rows stay sparse."""
-        for chunk in reader.chunks(rows):
-            _checks.computable(chunk)
 
     def _require_trained(self) -> None:
         if not self.is_trained_:
             raise RuntimeError(f"this {type(self).__name__} is not trained: call train() first.")
 
+    # -- training ------------------------------------------------------------------------------
+
+    def _classes_to_split(self) -> np.ndarray:
+        """Return the class of each cell, by which the split is stratified.
+
+        Cells with a negative class are neither trained on nor held out.
+        """
+        return np.zeros(self._cells(None).n_obs, dtype=np.int64)
+
+    def _prepare_training(self, training: Training, **options: Any) -> Prepared:
+        """Return the training plan and the minibatches; scale the input at the first training.
+
+        Parameters
+        ----------
+        training
+            Arguments of ``train``, the split and the matrix.
+        **options
+            Arguments of ``train`` that only this model has.
+        """
+        raise NotImplementedError
+
+    def _finish_training(self, training: Training, plan: Any) -> None:
+        """Fit what depends on the trained network."""
+
+    def _run_final_fits(self) -> None:
+        """Do the same for a model that was saved in the middle of its training."""
+
+    @property
+    def _n_epochs_trained(self) -> int:
+        history = self.history_ if isinstance(self.history_, dict) else {}
+        return len(history.get("train_loss", ()))
+
+    def _require_finite_outputs(self) -> None:
+        """Raise if outputs of the trained network are not finite for a sample of its cells."""
+        rows = np.unique(np.linspace(0, self.adata.n_obs - 1, N_CELLS_CHECKED).astype(np.int64))
+        try:
+            self._sample_outputs(rows)
+        except NotFiniteError as error:
+            raise diverged(str(error)) from None
+
+    def _sample_outputs(self, rows: np.ndarray) -> None:
+        """Compute the outputs that the model's methods return, for some cells."""
+        self.get_latent_representation(indices=rows, batch_size=BATCH_CHECKED)
+
+    # -- latent space and scorers --------------------------------------------------------------
+
+    @doc_params(
+        cells=_texts.CELLS,
+        batch_size=_texts.BATCH_SIZE,
+        errors=_texts.READING_ERRORS,
+        warnings=_texts.READING_WARNINGS,
+    )
+    def get_latent_representation(
+        self,
+        adata: AnnData | MuData | None = None,
+        indices: Sequence[int] | np.ndarray | None = None,
+        *,
+        batch_size: int | None = None,
+    ) -> np.ndarray:
+        """Embed cells.
+
+        Parameters
+        ----------
+        {cells}
+        {batch_size}
+
+        Returns
+        -------
+        Latent representation, float32, shape ``(n_cells, n_latent)``: the latent space of an
+        autoencoder, the activations of the last hidden layer of a classifier.
+
+        Raises
+        ------
+        {errors}
+
+        Warns
+        -----
+        {warnings}
+        """
+        self._require_trained()
+        reader = self._reader(adata)
+        return self._embed(reader, row_numbers(indices, len(reader)), batch_size)
+
+    def _embed(
+        self, reader: MatrixReader, rows: np.ndarray, batch_size: int | None = None
+    ) -> np.ndarray:
+        network = self.module
+        return network_outputs(
+            network, network.embed, network.n_latent, reader, rows, batch_size
+        ).numpy()
+
+    @doc_params(batch_size=_texts.BATCH_SIZE)
+    def group_scorer(
+        self,
+        adata: AnnData | MuData | None = None,
+        groupby: str | None = None,
+        *,
+        n_prototypes: int | None = None,
+        batch_size: int | None = None,
+        random_state: int = 0,
+    ) -> GroupScorer:
+        """Return a differentiable score of each group, which :func:`ace.tl.explain` explains.
+
+        The scorer takes expression as it is in the matrix (scaling is part of the scorer). It has
+        its own copy of the weights and is in evaluation mode, on the model's device.
+
+        Parameters
+        ----------
+        adata
+            Cells with the grouping; ``None`` for those of the model.
+        groupby
+            Column of ``obs``. ``None`` for the model's own groups: the clusters of an autoencoder,
+            the labels of a classifier. A classifier is also used as it is for the labels that it
+            learned and for a column of its predictions; any other grouping is described by
+            prototypes in the latent space.
+        n_prototypes
+            Prototypes per group (1: the mean of its cells); ``None`` chooses the number by
+            fidelity, see :func:`ace.explain.choose_n_prototypes`.
+        {batch_size}
+        random_state
+            Seed of that choice.
+
+        Returns
+        -------
+        A scorer whose ``feature_names`` are the model's genes, in the model's order.
+
+        Raises
+        ------
+        RuntimeError
+            If the model is not trained, or ``groupby`` is ``None`` and it has no groups.
+        KeyError
+            If the column does not exist.
+        ValueError
+            If the grouping has missing values or fewer than two groups.
+        """
+        self._require_trained()
+        own = self._own_scorer(adata, groupby, batch_size)
+        if own is not None:
+            return own
+        assert groupby is not None
+        codes, names = groups_of(grouping_of(self, adata, groupby))
+        clustering = fit_clustering(
+            self.get_latent_representation(adata, batch_size=batch_size),
+            codes,
+            n_prototypes=n_prototypes,
+            seed=random_state,
+        )
+        return embedding_scorer(self, clustering, names)
+
+    def _own_scorer(
+        self, adata: AnnData | MuData | None, groupby: str | None, batch_size: int | None
+    ) -> GroupScorer | None:
+        """Return the scorer of the model's own groups, ``None`` if the grouping is another one."""
+        raise NotImplementedError
+
+    # -- saving --------------------------------------------------------------------------------
+
+    def save(
+        self,
+        dir_path: str | PathLike[str],
+        prefix: str | None = None,
+        overwrite: bool = False,
+        save_anndata: bool = False,
+        save_kwargs: dict[str, Any] | None = None,
+        legacy_mudata_format: bool = False,
+        datamodule: None = None,
+        **anndata_write_kwargs: Any,
+    ) -> None:
+        """Save the model.
+
+        The file ``model.safetensors`` holds weights and arrays, and everything else as JSON. It
+        is written completely before it replaces an earlier one: if the disk is full, or the
+        process is killed, the earlier model stays intact.
+
+        Parameters
+        ----------
+        dir_path
+            Folder to save to.
+        prefix
+            Prefix of the file names.
+        overwrite
+            Replace a model in an existing folder; other files in it are kept.
+        save_anndata
+            Save the model's AnnData or MuData too.
+        save_kwargs, datamodule
+            Must be left out: :func:`torch.save` and datamodules are not used.
+        legacy_mudata_format
+            Ignored; for compatibility with scvi-tools.
+        **anndata_write_kwargs
+            Passed to :func:`anndata.io.write_h5ad`, or to the method ``write`` of the MuData.
+
+        Raises
+        ------
+        ValueError
+            If the folder exists and ``overwrite`` is not set, ``prefix`` is not the beginning of
+            a file name, or the weights are not finite.
+        TypeError
+            If the model holds values of types that cannot be saved, or ``dir_path`` is not a path.
+        OSError
+            If the files cannot be written.
+        """
+        if save_kwargs or datamodule is not None:
+            raise ValueError(
+                "save_kwargs and datamodule must be left out: the model is not written by "
+                "torch.save, and was not made from a datamodule."
+            )
+        save_model(
+            self,
+            dir_path,
+            prefix,
+            overwrite=overwrite,
+            save_anndata=save_anndata,
+            write_kwargs=anndata_write_kwargs,
+        )
+
+    @classmethod
+    def load(
+        cls,
+        dir_path: str | PathLike[str],
+        adata: AnnData | MuData | bool | None = None,
+        accelerator: str = "auto",
+        device: int | str = "auto",
+        prefix: str | None = None,
+        *,
+        allow_pickle: bool = False,
+        **kwargs: Any,
+    ) -> Self:
+        """Load a saved model; no code in its files is executed, unless ``allow_pickle`` is set.
+
+        Parameters
+        ----------
+        dir_path
+            Folder that :meth:`save` wrote.
+        adata
+            AnnData to attach to the model: it needs the model's genes, in any order; labels are
+            optional. ``None`` takes the one saved with the model; ``False`` attaches none. If
+            loading fails, it is left as it was.
+        accelerator, device
+            Hardware to put the model on, as in scvi-tools.
+        prefix
+            Prefix of the file names.
+        allow_pickle
+            Load the pickle ``model.pt``, the format of earlier versions and of scvi-tools, if
+            there is no other file. **Loading a pickle can run arbitrary code**: allow it only for
+            files that you trust, and save the model again.
+        **kwargs
+            ``allowed_classes_names_list``: names of further classes whose models may be loaded
+            as this one.
+
+        Returns
+        -------
+        The model, in evaluation mode.
+
+        Raises
+        ------
+        ValueError
+            If the folder has no model of this class, its files are damaged, in a newer format or
+            pickles, weights are missing or not finite, or ``adata`` lacks genes of the model.
+        TypeError
+            If an argument is unknown, or ``dir_path`` is not a path.
+
+        Warns
+        -----
+        UserWarning
+            If ``adata`` is ``None`` and none was saved, or if the model was saved during training
+            and the final fits (such as the calibration) need the training cells.
+        """
+        further = kwargs.pop("allowed_classes_names_list", None) or ()
+        for name, value in kwargs.items():
+            if name not in ("backup_url", "datamodule"):
+                raise TypeError(f"load() has no argument {name!r}.")
+            if value is not None:
+                raise ValueError(f"{name} must be left out: pass the folder of a saved model.")
+        return load_model(
+            cls,
+            dir_path,
+            adata,
+            prefix,
+            hardware=(accelerator, device),
+            allow_pickle=allow_pickle,
+            class_names=(cls.__name__, *further),
+        )
+
     @staticmethod
-    def _fingerprint(adata: AnnData | MuData) -> str:
-        """Whether row numbers refer to the same cells in two AnnData objects."""
-        return hashlib.sha256("\n".join(map(str, adata.obs_names)).encode()).hexdigest()
+    def load_registry(dir_path: str | PathLike[str], prefix: str | None = None) -> dict[str, Any]:
+        """Return the registry of a saved model, with the arguments of its set-up.
+
+        Parameters
+        ----------
+        dir_path
+            Folder that :meth:`save` wrote.
+        prefix
+            Prefix of the file names.
+
+        Raises
+        ------
+        ValueError
+            If the folder has no model, or only a pickle.
+        """
+        return read_registry(dir_path, prefix)
+
+    @staticmethod
+    def view_setup_args(dir_path: str | PathLike[str], prefix: str | None = None) -> None:
+        """Print the arguments that a saved model was set up with; see :meth:`load_registry`."""
+        AnnDataManager.view_setup_method_args(read_registry(dir_path, prefix))
+
+    @classmethod
+    def convert_legacy_save(cls, *args: Any, **kwargs: Any) -> None:
+        """Not supported: all models of this package are newer than scvi-tools 0.15."""
+        raise NotImplementedError(
+            "no model of ace was saved in the format of scvi-tools before 0.15. To convert a "
+            f"model.pt, load it with {cls.__name__}.load(path, allow_pickle=True) and save it."
+        )

@@ -1,11 +1,13 @@
-"""Rows of a matrix as dense minibatches, whatever holds the matrix."""
+"""Read rows of a matrix of any format as dense minibatches."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 from scipy.sparse import issparse
+from scvi import settings
 
 from ace import _checks, _value_checks
 from ace._matrix import in_memory, read_rows
@@ -22,9 +24,9 @@ if TYPE_CHECKING:
 class MatrixReader:
     """Read cells of an AnnData in the gene order of a model.
 
-    The matrix stays as it is (CSR, dense, on disk, dask) until the rows of one minibatch
-    are asked for; only those become dense. An in-memory CSC matrix is the exception: its rows
-    cannot be sliced without a pass over the whole, so it is read through a CSR copy.
+    The matrix stays as it is (CSR, dense, on disk, dask); only the rows of one minibatch become
+    dense. An in-memory CSC matrix is the exception: slicing its rows needs a pass over the whole
+    matrix, so it is read through a CSR copy.
 
     Parameters
     ----------
@@ -53,7 +55,7 @@ class MatrixReader:
         same = len(genes) == adata.n_vars and np.array_equal(columns, np.arange(adata.n_vars))
         self._columns = None if same else columns
         self.n_genes = len(genes)
-        # Held on to: the matrix of a view or of a file is made anew at each access.
+        # Kept, because a view or a file creates its matrix at each access.
         matrix = _checks.matrix_of(adata, layer)
         self.matrix = matrix.tocsr() if issparse(matrix) and matrix.format != "csr" else matrix
 
@@ -86,6 +88,48 @@ class MatrixReader:
         return np.ascontiguousarray(part, dtype=np.float32)
 
     def chunks(self, rows: np.ndarray, size: int = 1024) -> Iterator[Any]:
-        """Walk over rows, ``size`` at a time, as they are stored."""
+        """Iterate over rows, ``size`` at a time, as they are stored."""
         for start in range(0, len(rows), size):
             yield self.rows(rows[start : start + size])
+
+    def minibatches(self, rows: np.ndarray, batch_size: int | None) -> Iterator[torch.Tensor]:
+        """Iterate over rows as dense tensors; raise if their values are not finite."""
+        batch_size = settings.batch_size if batch_size is None else batch_size
+        _checks.whole(batch_size, "batch_size")
+        for start in range(0, len(rows), batch_size):
+            x = self.dense(rows[start : start + batch_size])
+            _checks.computable(x)
+            yield torch.from_numpy(x)
+
+    def require_finite(self, rows: np.ndarray) -> None:
+        """Raise if values are not finite; sparse rows stay sparse."""
+        for chunk in self.chunks(rows):
+            _checks.computable(chunk)
+
+
+def row_numbers(indices: Any, n_obs: int) -> np.ndarray:
+    """Convert row numbers, a Boolean mask, a slice or ``None`` (all rows) to row numbers.
+
+    Raises
+    ------
+    ValueError
+        If they do not select rows.
+    """
+    if indices is None:
+        return np.arange(n_obs)
+    if isinstance(indices, slice):
+        return np.arange(n_obs)[indices]
+    rows = np.asarray(indices)
+    if rows.ndim != 1 or (rows.dtype.kind not in "iub" and len(rows)):
+        raise ValueError(
+            "indices must be row numbers, a Boolean mask or a slice of the cells, got "
+            f"{indices!r:.60}."
+        )
+    if rows.dtype == bool:
+        if len(rows) != n_obs:
+            raise ValueError(f"the mask has {len(rows)} values for {n_obs} cells.")
+        return np.flatnonzero(rows)
+    rows = rows.astype(np.int64)
+    if len(rows) and (rows.min() < -n_obs or rows.max() >= n_obs):
+        raise ValueError(f"indices must be rows of adata, which has {n_obs} cells.")
+    return np.where(rows < 0, rows + n_obs, rows)

@@ -1,52 +1,51 @@
-"""The user's side of Kratos."""
+"""Kratos: a small classifier of cells."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
 from scvi import REGISTRY_KEYS
-from scvi.train import TrainRunner
-from scvi.utils import setup_anndata_dsp
 
-from ace import _checks, _compat
+from ace import _checks
+from ace._docs import doc_params
 from ace._threads import seeded
-from ace.model.base._classifier import ClassifierModel
-from ace.model.base._fields import GenesField, LabelsField, MuDataGenesField, MuDataLabelsField
+from ace.model.base import _texts
+from ace.model.base._classifier import LABELS_KEY, ClassifierMixin
+from ace.model.base._fields import GenesField, LabelsField
+from ace.model.base._gene_model import GeneModel
 from ace.model.base._scaling import SCALES, learn_scale
 from ace.model.kratos._module import LOSSES, KratosModule
 from ace.model.kratos._plan import KratosTrainingPlan
-from ace.model.training._fit import check_training, plan_options
 from ace.model.training._loaders import SplitCells
-from ace.model.training._training import BestWeights, resolve_seed
-from ace.model.training._transaction import all_or_nothing
+from ace.model.training._run import Prepared, Training, run_training
+from ace.model.training._training import BestWeights
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import numpy as np
     from anndata import AnnData
     from mudata import MuData
+    from scvi.data.fields import AnnDataField
 
-
+#: Whether each metric for early stopping is minimised or maximised.
 MONITORS = {"validation_loss": "min", "validation_accuracy": "max"}
 PUBLISHED_EPOCHS = 100
 
 
-class KRATOS(ClassifierModel):
+@doc_params(data=_texts.INIT_DATA, random_state=_texts.INIT_RANDOM_STATE)
+class KRATOS(ClassifierMixin, GeneModel):
     """A small classifier of cells, made to be explained :cite:p:`zhou2022kratos`.
 
     A fully connected network (genes – 256 – 64 – classes, ReLU) on log-normalised expression
-    learns the labels; its last hidden layer is an embedding, and any method of
-    :func:`ace.explain.methods` explains it through :meth:`group_scorer`.
+    learns the labels; its last hidden layer is an embedding. Any method of
+    :func:`ace.explain.methods` explains the classifier through :meth:`group_scorer`.
 
     Parameters
     ----------
-    adata
-        AnnData set up with :meth:`setup_anndata`, or MuData set up with :meth:`setup_mudata`.
-    registry
-        Registry of a saved model; used by :meth:`load`.
+    {data}
     n_hidden
-        Units of each hidden layer; the last is the embedding. A number is one layer.
+        Width of each hidden layer; the last one is the embedding. A number is one layer.
     dropout_rate
         Fraction of hidden units dropped in training.
     loss
@@ -54,17 +53,15 @@ class KRATOS(ClassifierModel):
         ``"cross_entropy"``.
     scale
         Scaling of each gene, learned from the training cells and saved with the weights:
-        ``"minmax"`` to [0, 1] as published, ``"zscore"``, or ``None``. Without, the classifier was
-        as accurate on blood cells, and its panels were no worse there and better on the pancreas.
-        A gene that is constant in the training cells is ignored afterwards, with any scaling.
-    random_state
-        Seed of the initial weights, and of :meth:`train` unless it is given its own. ``None``
-        takes ``scvi.settings.seed``, or 0 if that is not set.
+        ``"minmax"`` to [0, 1] as published, ``"zscore"``, or ``None``. Without scaling, the
+        classifier was as accurate on blood cells, and its panels were as good there and better on
+        the pancreas. A gene that is constant in the training cells is ignored.
+    {random_state}
 
     Raises
     ------
     ValueError
-        If an argument is not one of the choices, or ``adata`` was not set up.
+        If an argument is out of range, or ``adata`` was not set up.
 
     Examples
     --------
@@ -77,9 +74,10 @@ class KRATOS(ClassifierModel):
     (700,)
     """
 
+    revision = 1
     _module_cls = KratosModule
     _training_plan_cls = KratosTrainingPlan
-    _train_runner_cls = TrainRunner
+    _default_split = (0.63, 0.07)
 
     def __init__(
         self,
@@ -96,11 +94,8 @@ class KRATOS(ClassifierModel):
         _checks.one_of(scale, "scale", SCALES)
         n_hidden = _checks.layers(n_hidden, "n_hidden")
         _checks.number(dropout_rate, "dropout_rate", 0, 1, below=True)
-        _checks.whole(random_state, "random_state", 0, _checks.LARGEST_SEED, optional=True)
-        super().__init__(adata, registry)
+        super().__init__(adata, registry, random_state=random_state)
         self.scale_ = scale
-        self.random_state_ = resolve_seed(random_state)
-        self.split_fingerprint_: str | None = None
         with seeded(self.random_state_):
             self.module = self._module_cls(
                 n_input=len(self.var_names),
@@ -119,58 +114,53 @@ class KRATOS(ClassifierModel):
     # -- set-up --------------------------------------------------------------------------------
 
     @classmethod
-    def _setup_call(cls) -> str:
-        return f"{cls.__name__}.setup_anndata(adata, labels_key=...)"
-
-    @classmethod
-    @setup_anndata_dsp.dedent
+    @doc_params(
+        labels_key=LABELS_KEY,
+        layer=_texts.LAYER,
+        unlabeled_category=_texts.UNLABELED_CATEGORY,
+        kwargs=_texts.SETUP_KWARGS,
+        errors=_texts.SETUP_ERRORS,
+        warnings=_texts.LOG_WARNINGS,
+    )
     def setup_anndata(
         cls,
         adata: AnnData,
         labels_key: str,
         *,
         layer: str | None = None,
-        unlabeled_category: str | int | float | None = None,
+        unlabeled_category: str | int | float | None = "Unknown",
         **kwargs: Any,
     ) -> None:
-        """%(summary)s.
+        """Register the cells that a model is made for.
 
         Parameters
         ----------
-        %(param_adata)s
-        labels_key
-            Column of ``adata.obs`` with the class of each cell.
-        layer
-            Layer with log-normalised expression, ``None`` for ``X``.
-        unlabeled_category
-            Value of ``labels_key`` in cells without a label; they are not trained on.
-        **kwargs
-            Used when a saved model is loaded.
+        adata
+            AnnData; codes of its labels are added to ``obs``, and the matrix is not changed.
+        {labels_key}
+        {layer}
+        {unlabeled_category}
+        {kwargs}
 
         Raises
         ------
-        KeyError
-            If the column or the layer does not exist.
-        ValueError
-            If labels are missing, there are fewer than two classes, gene names are not unique,
-            cells have values of different kinds, or ``adata`` is a view.
+        {errors}
 
         Warns
         -----
-        UserWarning
-            If the values are counts (with or without decimals) or have no logarithm, or if cells
-            were normalised differently.
+        {warnings}
         """
-        setup_method_args = cls._get_setup_method_args(**locals())
-        cls._check_matrix(adata, layer, **kwargs)
-        fields = [
-            GenesField(REGISTRY_KEYS.X_KEY, layer),
-            LabelsField(REGISTRY_KEYS.LABELS_KEY, labels_key, unlabeled_category),
-        ]
-        cls._register(adata, fields, setup_method_args, **kwargs)
+        cls._set_up(adata, cls._get_setup_method_args(**locals()), kwargs)
 
     @classmethod
-    @setup_anndata_dsp.dedent
+    @doc_params(
+        labels_key=LABELS_KEY,
+        modalities=_texts.MODALITIES,
+        layer=_texts.LAYER,
+        unlabeled_category=_texts.UNLABELED_CATEGORY,
+        kwargs=_texts.SETUP_KWARGS,
+        errors=_texts.MUDATA_ERRORS,
+    )
     def setup_mudata(
         cls,
         mdata: MuData,
@@ -178,56 +168,48 @@ class KRATOS(ClassifierModel):
         *,
         modalities: dict[str, str],
         layer: str | None = None,
-        unlabeled_category: str | int | float | None = None,
+        unlabeled_category: str | int | float | None = "Unknown",
         **kwargs: Any,
     ) -> None:
-        """%(summary_mdata)s.
+        """Register the cells of a MuData.
 
         Parameters
         ----------
-        %(param_mdata)s
-        labels_key
-            Column with the class of each cell.
-        modalities
-            Modality of each argument: ``{"layer": "rna"}`` names the modality whose matrix is
-            read; add ``"labels_key": "rna"`` if the labels are in that modality's ``obs`` rather
-            than in ``mdata.obs``.
-        layer
-            Layer with log-normalised expression, ``None`` for ``X``.
-        unlabeled_category
-            Value of ``labels_key`` in cells without a label; they are not trained on.
-        **kwargs
-            Used when a saved model is loaded.
+        mdata
+            MuData.
+        {labels_key}
+        {modalities}
+        {layer}
+        {unlabeled_category}
+        {kwargs}
 
         Raises
         ------
-        ValueError
-            If ``modalities`` does not name the modality of ``layer``, if a modality does not have
-            the same cells as ``mdata`` in the same order, or as in :meth:`setup_anndata`.
+        {errors}
 
         Examples
         --------
         >>> KRATOS.setup_mudata(mdata, "cell_type", modalities={"layer": "rna"})  # doctest: +SKIP
         """
-        setup_method_args = cls._get_setup_method_args(**locals())
-        location = cls._modalities(mdata, modalities, setup_method_args)
-        cls._check_matrix(mdata.mod[location.layer], layer, **kwargs)
-        fields = [
-            MuDataGenesField(
-                REGISTRY_KEYS.X_KEY, layer, mod_key=location.layer, mod_required=True
-            ),
-            MuDataLabelsField(
-                REGISTRY_KEYS.LABELS_KEY,
-                labels_key,
-                unlabeled_category,
-                mod_key=location.labels_key,
-            ),
-        ]
-        cls._register(mdata, fields, setup_method_args, **kwargs)
+        cls._set_up(mdata, cls._get_setup_method_args(**locals()), kwargs)
+
+    @classmethod
+    def _fields(
+        cls, *, layer: str | None, labels_key: str, unlabeled_category: str | int | float | None
+    ) -> list[tuple[str, AnnDataField]]:
+        labels = LabelsField(REGISTRY_KEYS.LABELS_KEY, labels_key, unlabeled_category)
+        return [("layer", GenesField(layer)), ("labels_key", labels)]
 
     # -- training ------------------------------------------------------------------------------
 
-    @all_or_nothing
+    @doc_params(
+        hardware=_texts.HARDWARE,
+        external_indexing=_texts.EXTERNAL_INDEXING,
+        adam=_texts.ADAM,
+        patience=_texts.PATIENCE,
+        trainer=_texts.TRAINER,
+        errors=_texts.TRAIN_ERRORS,
+    )
     def train(
         self,
         max_epochs: int | None = None,
@@ -249,103 +231,78 @@ class KRATOS(ClassifierModel):
         plan_kwargs: dict[str, Any] | None = None,
         **trainer_kwargs: Any,
     ) -> None:
-        """Train the classifier; the weights of the best validation epoch are kept.
+        """Train the classifier, and keep the weights of the best validation epoch.
 
-        Called again, it continues with the same scaling and, unless another split is asked for,
-        with the same split: test cells stay unseen.
+        A further call continues training, with the same scaling and, unless another split is
+        given, the same split, so that test cells stay unseen.
 
         Parameters
         ----------
         max_epochs
             Passes over the training cells. ``None``: 100 as published, fewer above 20 000 cells
             (100 · 20 000 / n).
-        accelerator
-            Lightning's name of the hardware.
-        devices
-            Devices to train on, as in Lightning. With several (``devices=2, strategy="ddp"``),
-            each minibatch is split between them; see :ref:`several-processes`.
+        {hardware}
         train_size
             Fraction of the labelled cells to train on; ``None`` for 0.63 (70 % of the cells, of
-            which a tenth is for validation, as published). Each class is split by itself.
+            which a tenth is for validation, as published). The split is stratified by class.
         validation_size
             Fraction to validate on; ``None`` for 0.07, or for the rest if ``train_size`` is given.
-            What is left is the test split.
-        external_indexing
-            A split of your own: rows of the training, validation and test cells. Cells may be
-            left out of it.
+            The remaining cells are test cells.
+        {external_indexing}
         batch_size
             Cells in a minibatch.
-        lr
-            Learning rate of Adam.
-        weight_decay
-            Weight decay of Adam.
+        {adam}
         early_stopping
             Stop when the monitored metric no longer improves.
         early_stopping_monitor
             ``"validation_loss"`` or ``"validation_accuracy"``; also decides which epoch is best.
-        early_stopping_patience
-            Epochs without improvement to wait for.
+        {patience}
         random_state
             Seed of the split, the order of the cells and dropout; ``None`` for that of the model.
         plan_kwargs
             Further arguments of :class:`~ace.model.kratos.KratosTrainingPlan`.
-        **trainer_kwargs
-            Passed on to :class:`scvi.train.Trainer`: ``enable_progress_bar``, ``callbacks``,
-            ``early_stopping_min_delta``, ``logger``, ``strategy``, ``ckpt_path`` (a Lightning
-            checkpoint to resume from), …
+        {trainer}
 
         Raises
         ------
-        RuntimeError
-            If the training diverges. After any error, and after Ctrl-C, the model is restored to
-            its state before the call.
+        {errors}
         ValueError
             If an argument is out of range, the matrix holds NaN or infinite values, or early
-            stopping is asked for without validation cells.
+            stopping is enabled without validation cells.
         """
-        if early_stopping_monitor not in MONITORS:
-            raise ValueError(
-                f"early_stopping_monitor must be one of {tuple(MONITORS)}, "
-                f"got {early_stopping_monitor!r}."
-            )
-        check_training(
+        _checks.one_of(early_stopping_monitor, "early_stopping_monitor", MONITORS)
+        training = Training(
             max_epochs=max_epochs,
             batch_size=batch_size,
+            train_size=train_size,
+            validation_size=validation_size,
+            external_indexing=external_indexing,
+            early_stopping=early_stopping,
+            early_stopping_patience=early_stopping_patience,
             random_state=random_state,
             lr=lr,
             weight_decay=weight_decay,
+            plan_kwargs=plan_kwargs,
+            trainer_kwargs={"accelerator": accelerator, "devices": devices} | trainer_kwargs,
         )
-        reader = self._reader()
-        codes = self._codes(self._labelled(None))
-        seed = self.random_state_ if random_state is None else int(random_state)
-        # A second training goes on with other numbers, not with the same ones again.
-        rng = np.random.default_rng([seed, self._n_epochs_trained])
-        split = self._split(codes, train_size, validation_size, external_indexing, rng)
+        run_training(self, training, monitor=early_stopping_monitor)
+
+    def _classes_to_split(self) -> np.ndarray:
+        return self._label_codes(None)
+
+    def _prepare_training(  # type: ignore[override]
+        self, training: Training, *, monitor: str
+    ) -> Prepared:
+        reader, split = training.reader, training.split
         if not self.is_trained_:
             self.module.set_scale(*learn_scale(reader, split[0], self.scale_))
-        if max_epochs is None:
-            max_epochs = _compat.get_max_epochs_heuristic(
-                len(split[0]), epochs_cap=PUBLISHED_EPOCHS
-            )
-
-        data = SplitCells(reader, {REGISTRY_KEYS.LABELS_KEY: codes}, split, batch_size, rng)
-        plan = self._training_plan_cls(
-            self.module,
-            **plan_options(self._training_plan_cls, plan_kwargs, lr=lr, weight_decay=weight_decay),
-        )
-        self._fit(
-            plan,
-            data,
-            seed=int(rng.integers(2**31)),
-            max_epochs=max_epochs,
-            early_stopping=early_stopping,
-            monitor=early_stopping_monitor,
-            mode=MONITORS[early_stopping_monitor],
-            best=BestWeights(early_stopping_monitor, MONITORS[early_stopping_monitor]),
-            trainer_kwargs={
-                "accelerator": accelerator,
-                "devices": devices,
-                "early_stopping_patience": early_stopping_patience,
-                **trainer_kwargs,
-            },
+        codes = {REGISTRY_KEYS.LABELS_KEY: training.codes}
+        plan_cls = self._training_plan_cls
+        return Prepared(
+            plan_cls(self.module, **training.plan_options(plan_cls)),
+            SplitCells(reader, codes, split, training.batch_size, training.rng),
+            max_epochs=training.epochs(PUBLISHED_EPOCHS),
+            monitor=monitor,
+            mode=MONITORS[monitor],
+            best=BestWeights(monitor, MONITORS[monitor]),
         )

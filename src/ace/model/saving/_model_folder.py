@@ -9,16 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import anndata as ad
 import mudata
+import torch
 
 from ace._warn import warn
-from ace.model.saving._model_file import FILE_NAME, require_finite
+from ace.model.saving._model_file import FILE_NAME, SavedModel, require_finite
 
 if TYPE_CHECKING:
-    import torch
     from anndata import AnnData
     from mudata import MuData
-
-    from ace.model.saving._model_file import SavedModel
 
 #: File name used by earlier versions and by scvi-tools.
 PICKLE = "model.pt"
@@ -26,6 +24,7 @@ ADATA, MDATA = "adata.h5ad", "mdata.h5mu"
 
 
 def as_folder(dir_path: Any) -> Path:
+    """Return the path of a folder; raise if it is not a path."""
     if not isinstance(dir_path, str | os.PathLike) or isinstance(os.fspath(dir_path), bytes):
         raise TypeError(f"dir_path must be the path of a folder, got {dir_path!r}.")
     if not str(dir_path) or "\0" in str(dir_path):
@@ -64,7 +63,19 @@ def require_model(name: str, folder: Path, prefix: str, allow_pickle: bool) -> b
     return False
 
 
+def read_pickle(folder: Path, prefix: str, default_name: str) -> SavedModel:
+    """Read the pickle of an earlier version, which can run code.
+
+    ``default_name`` is the class of a model that does not store it.
+    """
+    content = torch.load(folder / (prefix + PICKLE), map_location="cpu", weights_only=False)
+    attributes = {k: v for k, v in content["attr_dict"].items() if k.endswith("_")}
+    name = attributes.get("registry_", {}).get("model_name", default_name)
+    return SavedModel(name, attributes, content["model_state_dict"])
+
+
 def other_class(folder: Path, found: str, wanted: str) -> ValueError:
+    """Return the error for a model of another class."""
     return ValueError(
         f"{folder} holds a model of the class {found}, not {wanted}: load it with {found}.load()."
     )
@@ -83,8 +94,8 @@ def saved_cells(folder: Path, prefix: str, saved: SavedModel) -> AnnData | MuDat
             read = mudata.read if name.endswith(MDATA) else ad.read_h5ad
             return read(where / name)
     warn(
-        f"{folder} holds no saved anndata and adata was not given: the model is loaded without. "
-        "Pass the cells, adata=..., or adata=False."
+        f"{folder} holds no saved anndata and adata was not given: the model is loaded without "
+        "cells. Pass the cells, adata=..., or adata=False."
     )
     return None
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from torch import nn
 from torch.utils.data import DataLoader, Sampler
 
+from ace._listed import listed
 from ace.model.training._loaders import SplitCells
 from ace.model.training._processes import share_of
 
@@ -14,6 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ace.model.base._reader import MatrixReader
+    from ace.model.scnym._model import SCNYM
+    from ace.model.scnym._recipe import Recipe
+    from ace.model.training._split import Split
 
 
 def cycle(cells: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
@@ -138,3 +143,38 @@ class LabelledAndUnlabelled(SplitCells):
             self._share,
         )
         return DataLoader(self._dataset, sampler=sampler, batch_size=None)
+
+
+def check_cells(model: SCNYM, labels: np.ndarray, split: Split, unlabelled: np.ndarray) -> None:
+    """Raise before training if there are no cells to learn from, or a class has none."""
+    if not len(split[0]) and not len(unlabelled):
+        raise ValueError(
+            "no cell has a label, and this preset does not use unlabelled cells: train "
+            'with preset="default".'
+        )
+    lost = np.setdiff1d(np.arange(len(model.labels)), labels[split[0]])
+    if len(lost) and not model.is_trained_:
+        raise ValueError(
+            f"no training cell has the labels {listed(model.labels[lost])}: choose another split."
+        )
+
+
+def check_minibatches(
+    network: nn.Module, recipe: Recipe, split: Split, unlabelled: np.ndarray, batch_size: int
+) -> None:
+    """Raise if a minibatch would have a single cell, which batch normalisation cannot use."""
+    if not any(isinstance(part, nn.BatchNorm1d) for part in network.modules()):
+        return
+    # Without a teacher, the network itself, in training mode, labels the unlabelled cells.
+    labels_them = recipe.teacher_decay is None and (
+        recipe.mixmatch or recipe.adversary_confident_only
+    )
+    sizes = {"labelled": len(split[0]), "unlabelled": len(unlabelled) if labels_them else 0}
+    for kind, size in sizes.items():
+        if min(size, batch_size) == 1:
+            fix = "use batch_size=2 or more" if batch_size == 1 else f"add {kind} cells"
+            raise ValueError(
+                f"each minibatch would hold one {kind} cell (batch_size={batch_size}, {size} "
+                f"{kind} cells to train on), and batch normalisation needs two: {fix}, or "
+                'build the model with normalization="layer".'
+            )

@@ -1,74 +1,81 @@
-"""The user's side of scNym."""
+"""scNym: transfer of labels to unlabelled cells."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from os import PathLike
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+import pandas as pd
+import torch
 from scvi import REGISTRY_KEYS
-from scvi.train import TrainRunner
-from torch import nn
 
-from ace import _checks
+from ace import _checks, _compat
+from ace._docs import doc_params
 from ace._listed import listed
 from ace._threads import seeded
+from ace.model.base import _texts
+from ace.model.base._classifier import LABELS_KEY, ClassifierMixin
+from ace.model.base._fields import GenesField, LabelsField
+from ace.model.base._gene_model import GeneModel
+from ace.model.base._outputs import network_outputs
+from ace.model.base._reader import row_numbers
 from ace.model.base._scaling import learn_scale
-from ace.model.scnym._loader import LabelledAndUnlabelled
+from ace.model.scnym._calibration import MIN_HELD_OUT, calibrate
+from ace.model.scnym._domains import domain_codes, domain_columns, domain_names, registry_key
+from ace.model.scnym._loader import LabelledAndUnlabelled, check_cells, check_minibatches
 from ace.model.scnym._module import NORMALIZATIONS, ScnymModule
+from ace.model.scnym._novelty import novelty_of
 from ace.model.scnym._plan import DOMAINS_KEY, ScnymTrainingPlan
-from ace.model.scnym._recipe import recipe_of
-from ace.model.scnym._using import UsingScnym
-from ace.model.training._fit import check_training, restores_best
-from ace.model.training._training import BestWeights, resolve_seed
-from ace.model.training._transaction import all_or_nothing
+from ace.model.scnym._recipe import Preset, Recipe, recipe_of
+from ace.model.training._fit import restores_best
+from ace.model.training._run import Prepared, Training, run_training
+from ace.model.training._training import BestWeights
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Self
 
     from anndata import AnnData
     from mudata import MuData
-
-#: A first training takes as many epochs as make this many minibatches, within these bounds.
-N_STEPS = 400
-FEWEST_EPOCHS, MOST_EPOCHS = 10, 100
+    from scvi.data.fields import AnnDataField
 
 MONITOR = "validation_accuracy"
 
+DOMAIN_KEY = """
+domain_key
+    Column of ``obs`` with the domain of each cell (experiment, technology, donor), or several
+    columns, each with its own adversary. ``None``: labelled and unlabelled cells are the two
+    domains.
+"""
 
-def _differ(domains: np.ndarray) -> bool:
-    """Whether a column has cells of two domains."""
-    return any(len(np.unique(column[column >= 0])) > 1 for column in domains.T)
 
+@doc_params(data=_texts.INIT_DATA, random_state=_texts.INIT_RANDOM_STATE)
+class SCNYM(ClassifierMixin, GeneModel):
+    r"""Semi-supervised label transfer with a novelty score :cite:p:`kimmel2021scnym`.
 
-class SCNYM(UsingScnym):
-    r"""Transfer of labels to other cells, and a measure of when not to :cite:p:`kimmel2021scnym`.
-
-    A classifier of log-normalised expression learns from labelled cells and from cells without a
-    label at once. It gives the latter pseudolabels and learns from mixtures of both (MixMatch,
-    :cite:p:`berthelot2019mixmatch`), while adversaries keep its last hidden layer from telling the
-    domains apart :cite:p:`ganin2016domain`.
+    A classifier of log-normalised expression is trained on labelled and unlabelled cells together.
+    Unlabelled cells get pseudolabels, and the classifier learns from mixtures of both (MixMatch,
+    :cite:p:`berthelot2019mixmatch`); domain-adversarial training makes its last hidden layer
+    independent of the domains :cite:p:`ganin2016domain`. The 2000 to 4000 most variable genes work
+    best.
 
     Parameters
     ----------
-    adata
-        AnnData set up with :meth:`setup_anndata`, or MuData set up with :meth:`setup_mudata`. It
-        holds labelled and unlabelled cells, with the 2000 to 4000 most variable genes at best.
-    registry
-        Registry of a saved model; used by :meth:`load`.
+    {data}
     n_hidden
-        Units of each hidden layer; the last one is the embedding.
+        Width of each hidden layer; the last one is the embedding.
     n_layers
-        Number of hidden layers: 4 in the paper, 2 in the code that was published with it.
+        Number of hidden layers: 4 in the paper, 2 in the published code.
     dropout_rate
         Fraction of hidden units dropped in training.
     residual
-        Add what hidden layers after the first compute to what they get.
+        Use residual connections in hidden layers after the first.
     normalization
         ``"batch"`` or ``"layer"`` normalisation of the hidden layers.
-    random_state
-        Seed of the initial weights, and of :meth:`train` unless it is given its own. ``None``
-        takes ``scvi.settings.seed``, or 0 if that is not set.
+    {random_state}
 
     Raises
     ------
@@ -88,9 +95,12 @@ class SCNYM(UsingScnym):
     (700,)
     """
 
+    revision = 1
+    _batch_argument = "domain_key"
+    _evaluated_split = "validation"
+    _final_fits = "temperature and novelty"
     _module_cls = ScnymModule
     _training_plan_cls = ScnymTrainingPlan
-    _train_runner_cls = TrainRunner
 
     def __init__(
         self,
@@ -108,19 +118,14 @@ class SCNYM(UsingScnym):
         _checks.whole(n_layers, "n_layers", 1)
         _checks.one_of(normalization, "normalization", NORMALIZATIONS)
         _checks.number(dropout_rate, "dropout_rate", 0, 1, below=True)
-        _checks.whole(random_state, "random_state", 0, _checks.LARGEST_SEED, optional=True)
-        super().__init__(adata, registry)
-        self.random_state_ = resolve_seed(random_state)
-        self.split_fingerprint_: str | None = None
+        super().__init__(adata, registry, random_state=random_state)
         self.temperature_ = 1.0
         self.novelty_threshold_: float | None = None
-        #: Whether temperature and novelty belong to the current weights.
-        n_columns = max(1, len(self.domain_keys))
         with seeded(self.random_state_):
             self.module = self._module_cls(
                 n_input=len(self.var_names),
                 n_labels=len(self.labels),
-                n_domains=[len(self._domains_of(i)) for i in range(n_columns)],
+                n_domains=[len(names) for names in domain_names(self)],
                 n_hidden=n_hidden,
                 n_layers=n_layers,
                 dropout_rate=dropout_rate,
@@ -135,131 +140,290 @@ class SCNYM(UsingScnym):
         )
         self.init_params_ = self._get_init_params(locals())
 
-    @all_or_nothing
+    # -- set-up --------------------------------------------------------------------------------
+
+    @classmethod
+    @doc_params(
+        labels_key=LABELS_KEY,
+        unlabeled_category=_texts.UNLABELED_CATEGORY,
+        domain_key=DOMAIN_KEY,
+        layer=_texts.LAYER,
+        kwargs=_texts.SETUP_KWARGS,
+        errors=_texts.SETUP_ERRORS,
+        warnings=_texts.LOG_WARNINGS,
+    )
+    def setup_anndata(
+        cls,
+        adata: AnnData,
+        labels_key: str,
+        *,
+        unlabeled_category: str | int | float | None = "Unknown",
+        domain_key: str | Sequence[str] | None = None,
+        layer: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Register the cells that a model is made for, labelled and unlabelled ones.
+
+        Parameters
+        ----------
+        adata
+            AnnData; codes of its columns are added to ``obs``, and the matrix is not changed.
+        {labels_key}
+        {unlabeled_category}
+        {domain_key}
+        {layer}
+        {kwargs}
+
+        Raises
+        ------
+        {errors}
+
+        Warns
+        -----
+        {warnings}
+        """
+        cls._set_up(adata, cls._get_setup_method_args(**locals()), kwargs)
+
+    @classmethod
+    @doc_params(
+        labels_key=LABELS_KEY,
+        modalities=_texts.MODALITIES,
+        unlabeled_category=_texts.UNLABELED_CATEGORY,
+        domain_key=DOMAIN_KEY,
+        layer=_texts.LAYER,
+        kwargs=_texts.SETUP_KWARGS,
+        errors=_texts.MUDATA_ERRORS,
+    )
+    def setup_mudata(
+        cls,
+        mdata: MuData,
+        labels_key: str,
+        *,
+        modalities: dict[str, str],
+        unlabeled_category: str | int | float | None = "Unknown",
+        domain_key: str | Sequence[str] | None = None,
+        layer: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Register the cells of a MuData.
+
+        Parameters
+        ----------
+        mdata
+            MuData.
+        {labels_key}
+        {modalities}
+        {unlabeled_category}
+        {domain_key}
+        {layer}
+        {kwargs}
+
+        Raises
+        ------
+        {errors}
+
+        Examples
+        --------
+        >>> SCNYM.setup_mudata(mdata, "cell_type", modalities={"layer": "rna"})  # doctest: +SKIP
+        """
+        cls._set_up(mdata, cls._get_setup_method_args(**locals()), kwargs)
+
+    @classmethod
+    def _fields(
+        cls,
+        *,
+        layer: str | None,
+        labels_key: str,
+        unlabeled_category: str | int | float | None,
+        domain_key: str | Sequence[str] | None,
+    ) -> list[tuple[str, AnnDataField]]:
+        labels = LabelsField(REGISTRY_KEYS.LABELS_KEY, labels_key, unlabeled_category)
+        fields: list[tuple[str, AnnDataField]] = [
+            ("layer", GenesField(layer)),
+            ("labels_key", labels),
+        ]
+        for i, column in enumerate(domain_columns(domain_key)):
+            fields.append(("domain_key", LabelsField(registry_key(i), column, min_classes=1)))
+        return fields
+
+    @property
+    def domain_keys(self) -> tuple[str, ...]:
+        """Columns of ``obs`` with domains; empty if these are labelled and unlabelled cells."""
+        fields = self.registry_["field_registries"]
+        n = sum(key.startswith("domain_") for key in fields)
+        return tuple(fields[registry_key(i)]["state_registry"]["original_key"] for i in range(n))
+
+    @classmethod
+    def load_query_data(
+        cls, adata: AnnData | MuData, reference_model: str | PathLike[str] | Self
+    ) -> Self:
+        """Attach new cells to a trained model, to continue training on them alone.
+
+        :meth:`train` then adapts the network to the new cells with its own pseudolabels, without
+        the cells of the reference; new cells with known labels are used as labelled cells. Unless
+        enough of these are held out, temperature and novelty stay those of the reference and
+        become less accurate with every epoch: get the novelty from the reference instead.
+
+        Parameters
+        ----------
+        adata
+            The new cells. They need the model's genes, in any order; labels are optional.
+        reference_model
+            A trained model, or the folder that it was saved in. It is not changed.
+
+        Returns
+        -------
+        A new model, attached to ``adata``.
+
+        Raises
+        ------
+        RuntimeError
+            If the reference is not trained.
+        ValueError
+            If ``adata`` lacks genes of the model, or its values are of another kind than those
+            that the model was trained on.
+
+        Examples
+        --------
+        >>> model = ace.model.SCNYM.load_query_data(query, "reference/")  # doctest: +SKIP
+        >>> model.train()  # doctest: +SKIP
+        >>> query.obs["scnym"] = model.predict()  # doctest: +SKIP
+        """
+        with _compat.unchanged_on_error(cls, adata):
+            if isinstance(reference_model, str | PathLike):
+                model = cls.load(reference_model, adata=adata)
+            else:
+                reference_model._require_trained()
+                with TemporaryDirectory() as folder:
+                    reference_model.save(folder, overwrite=True)
+                    model = cls.load(folder, adata=adata)
+            model._require_trained()
+        model.train_indices_ = model.validation_indices_ = model.test_indices_ = np.array([], int)
+        model._split_fingerprint_ = None
+        return model
+
+    # -- training ------------------------------------------------------------------------------
+
+    @doc_params(
+        hardware=_texts.HARDWARE,
+        external_indexing=_texts.EXTERNAL_INDEXING,
+        patience=_texts.PATIENCE,
+        trainer=_texts.TRAINER,
+        errors=_texts.TRAIN_ERRORS,
+    )
     def train(
         self,
         max_epochs: int | None = None,
         *,
-        preset: Literal[
-            "default",
-            "new_identity",
-            "supervised",
-            "published",
-            "no_adversary",
-            "no_mixmatch",
-            "no_teacher",
-        ] = "default",
+        preset: Preset = "default",
         accelerator: str = "auto",
         devices: int | list[int] | str = "auto",
         train_size: float | None = None,
         validation_size: float | None = None,
         external_indexing: Sequence[Sequence[int] | np.ndarray | None] | None = None,
         batch_size: int = 256,
+        lr: float | None = None,
+        weight_decay: float | None = None,
         early_stopping: bool = False,
         early_stopping_patience: int = 20,
         random_state: int | None = None,
         plan_kwargs: dict[str, Any] | None = None,
         **trainer_kwargs: Any,
     ) -> None:
-        """Train on labelled and unlabelled cells, then calibrate on labelled ones held out.
+        """Train on labelled and unlabelled cells, then calibrate on labelled cells held out.
 
-        Called again, it goes on with the same split, unless another one is asked for.
+        A further call continues training with the same split, unless another one is given.
 
         Parameters
         ----------
         max_epochs
-            Passes over the larger of the two parts, labelled and unlabelled cells. ``None``: what
-            the preset says, or as many as make 400 minibatches, but at least 10 and at most 100;
-            10 where there are no labelled cells (see :meth:`load_query_data`).
+            Passes over the labelled or the unlabelled cells, whichever are more. ``None``: that of
+            the preset, else 400 minibatches, but 10 to 100 epochs; 10 epochs without labelled
+            cells (see :meth:`load_query_data`).
         preset
-            What is known of the unlabelled cells, or which experiment is meant:
+            Settings (:class:`~ace.model.scnym.Recipe`):
 
-            - ``"default"``: all are of the types that occur among the labelled ones;
-            - ``"new_identity"``: some may be of none of them; pseudolabels and adversary leave
-              out cells that the network is not sure of, see :meth:`novelty`;
-            - ``"supervised"``: nothing is learned from them;
-            - ``"published"``: settings of the paper (for its four layers and its early stopping,
-              pass ``n_layers=4`` and ``early_stopping=True``);
+            - ``"default"``: for unlabelled cells of the types that occur among the labelled cells;
+            - ``"new_identity"``: for unlabelled cells that may be of new types, see
+              :meth:`novelty`. There are no pseudolabels, and the adversary ignores cells that are
+              classified with low confidence;
+            - ``"supervised"``: unlabelled cells are not used;
+            - ``"published"``: settings of the paper (pass ``n_layers=4`` and
+              ``early_stopping=True`` too);
             - ``"no_adversary"``, ``"no_mixmatch"``, ``"no_teacher"``: the default without a part.
-        accelerator
-            Lightning's name of the hardware.
-        devices
-            Devices to train on, as in Lightning. With several (``devices=2, strategy="ddp"``),
-            each minibatch is split between them; see :ref:`several-processes`.
+        {hardware}
         train_size
-            Fraction of the labelled cells to train on; ``None`` for 0.9. Each class is split by
-            itself.
+            Fraction of the labelled cells to train on; ``None`` for 0.9. The split is
+            stratified by class.
         validation_size
             Fraction to validate and calibrate on; ``None`` for the rest.
-        external_indexing
-            A split of your own: rows of the training, validation and test cells. It is about
-            labelled cells; all unlabelled ones are trained on.
+        {external_indexing}
+            It applies to labelled cells; all unlabelled cells are trained on.
         batch_size
-            Labelled cells in a minibatch, and unlabelled ones.
+            Number of labelled cells in a minibatch, and of unlabelled ones.
+        lr, weight_decay
+            Learning rate and weight decay of the optimizer; ``None`` for those of the preset.
         early_stopping
-            Stop when the accuracy on validation cells no longer improves, once the weights of all
-            terms have risen. By default they rise to the very end: with early stopping they do
-            in the first half of the epochs, unless ``plan_kwargs`` say otherwise. In any case the
-            weights of the network are those of the most accurate epoch after the rise.
-        early_stopping_patience
-            Epochs without improvement to wait for.
+            Stop when the accuracy on validation cells no longer improves, after all terms of the
+            loss have reached their weights: by default in the last epoch, with early stopping
+            after half of the epochs, unless ``plan_kwargs`` set the ramps. The weights of the most
+            accurate epoch after the ramps are kept in any case.
+        {patience}
         random_state
             Seed of the split, the order of the cells, MixUp and dropout; ``None`` for that of the
             model.
         plan_kwargs
             Settings of :class:`~ace.model.scnym.Recipe` that replace the preset's.
-        **trainer_kwargs
-            Passed on to :class:`scvi.train.Trainer`: ``enable_progress_bar``, ``callbacks``,
-            ``early_stopping_min_delta``, ``logger``, ``strategy``, ``ckpt_path`` (a Lightning
-            checkpoint to resume from), …
+        {trainer}
 
         Raises
         ------
-        RuntimeError
-            If the training diverges. After any error, and after Ctrl-C, the model is restored to
-            its state before the call.
+        {errors}
         ValueError
             If an argument is out of range, the matrix holds NaN or infinite values, a class has
             no training cell, labels were renamed after the set-up, a minibatch has one labelled
-            cell where batch normalisation needs two, or early stopping is enabled without
+            cell although batch normalisation needs two, or early stopping is enabled without
             validation cells.
         TypeError
             If ``plan_kwargs`` has unknown settings.
         """
-        check_training(
+        training = Training(
             max_epochs=max_epochs,
             batch_size=batch_size,
+            train_size=train_size,
+            validation_size=validation_size,
+            external_indexing=external_indexing,
+            early_stopping=early_stopping,
+            early_stopping_patience=early_stopping_patience,
             random_state=random_state,
+            lr=lr,
+            weight_decay=weight_decay,
+            plan_kwargs=plan_kwargs,
+            trainer_kwargs={"accelerator": accelerator, "devices": devices} | trainer_kwargs,
         )
-        recipe = recipe_of(preset, plan_kwargs or {})
-        reader = self._reader()
-        labels = self._given_labels()
+        recipe = recipe_of(preset, plan_kwargs or {}, lr=lr, weight_decay=weight_decay)
+        run_training(self, training, recipe=recipe)
+
+    def _classes_to_split(self) -> np.ndarray:
+        return self._given_labels()
+
+    def _prepare_training(  # type: ignore[override]
+        self, training: Training, *, recipe: Recipe
+    ) -> Prepared:
+        reader, labels, split = training.reader, training.codes, training.split
+        domains = domain_codes(self, labels)
         unlabelled = np.flatnonzero(labels < 0)
-        seed = self.random_state_ if random_state is None else int(random_state)
-        # A second training goes on with other numbers, not with the same ones again.
-        rng = np.random.default_rng([seed, self._n_epochs_trained])
-        if train_size is None and validation_size is not None:
-            train_size = 1 - validation_size
-        split = self._split(
-            labels, train_size, validation_size, external_indexing, rng, default=(0.9, 0.1)
-        )
-        domains = self._domain_codes(labels)
-        if not _differ(domains[np.union1d(split[0], unlabelled)]):
-            recipe = replace(recipe, adversary_weight=0.0)  # nothing to tell apart
+        trained_on = np.union1d(split[0], unlabelled)
+        if not any(len(np.unique(c[c >= 0])) > 1 for c in domains[trained_on].T):
+            recipe = replace(recipe, adversary_weight=0.0)  # there is one domain only
         if not (recipe.mixmatch or recipe.adversary_weight):
-            unlabelled = unlabelled[:0]  # nothing is learned from them
-        self._check_cells(labels, split, unlabelled)
-        # Without a teacher, the network itself, in training mode, labels the unlabelled cells.
-        asked = recipe.teacher_decay is None and (
-            recipe.mixmatch or recipe.adversary_confident_only
-        )
-        self._check_minibatches(
-            {"labelled": len(split[0]), "unlabelled": len(unlabelled) if asked else 0}, batch_size
-        )
-        self._require_finite(reader, np.concatenate([*split, unlabelled]))
+            unlabelled = unlabelled[:0]  # they would not change the network
+        check_cells(self, labels, split, unlabelled)
+        check_minibatches(self.module, recipe, split, unlabelled, training.batch_size)
+        reader.require_finite(np.concatenate([*split, unlabelled]))
         if not self.is_trained_:
-            seen = np.union1d(split[0], unlabelled)
-            self.module.set_scale(*learn_scale(reader, seen, None))
+            cells = np.union1d(split[0], unlabelled)
+            self.module.set_scale(*learn_scale(reader, cells, None))
         data = LabelledAndUnlabelled(
             reader,
             {REGISTRY_KEYS.LABELS_KEY: labels, DOMAINS_KEY: domains},
@@ -267,16 +431,13 @@ class SCNYM(UsingScnym):
             labels,
             unlabelled,
             recipe.balance,
-            batch_size,
-            rng,
+            training.batch_size,
+            training.rng,
         )
         n_steps = len(data.train_dataloader())
-        n_epochs = max_epochs or recipe.max_epochs
-        if n_epochs is None:
-            # Without labels there is nothing to hold on to: go a short way.
-            wanted = -(-N_STEPS // n_steps) if len(split[0]) else FEWEST_EPOCHS
-            n_epochs = min(max(wanted, FEWEST_EPOCHS), MOST_EPOCHS)
-        if early_stopping:
+        has_labels = len(split[0]) > 0
+        n_epochs = training.max_epochs or recipe.default_epochs(n_steps, has_labels=has_labels)
+        if training.early_stopping:
             recipe = recipe.rising_within(max(1, n_epochs // 2))
         plan = self._training_plan_cls(
             self.module,
@@ -285,57 +446,171 @@ class SCNYM(UsingScnym):
             n_steps=n_steps,
             is_trained=self.is_trained_,
         )
-        # Before its ramps are over, the training has not come to the unlabelled cells.
-        settled = min(recipe.ramp_epochs(n_epochs, unlabelled=bool(len(unlabelled))), n_epochs - 1)
-        was_trained = self.is_trained_
-        self._fit(
-            plan,
-            data,
-            seed=int(rng.integers(2**31)),
-            max_epochs=n_epochs,
-            early_stopping=early_stopping,
-            monitor=MONITOR,
-            mode="max",
-            best=BestWeights(MONITOR, "max", first_epoch=settled, latest=True),
-            trainer_kwargs={
-                "accelerator": accelerator,
-                "devices": devices,
-                "early_stopping_patience": early_stopping_patience,
-                "early_stopping_warmup_epochs": settled,
-                **trainer_kwargs,
-            },
-        )
-        if not restores_best(trainer_kwargs.get("callbacks")):
+        # Before the ramps end, the network has hardly learned from the unlabelled cells.
+        ramps = recipe.ramp_epochs(n_epochs, unlabelled=bool(len(unlabelled)))
+        first = min(ramps, n_epochs - 1)
+        best = BestWeights(MONITOR, "max", first_epoch=first, latest=True)
+        return Prepared(plan, data, n_epochs, MONITOR, "max", best, warmup_epochs=first)
+
+    def _finish_training(self, training: Training, plan: ScnymTrainingPlan) -> None:
+        if not restores_best(training.trainer_kwargs.get("callbacks")):
             self.module.load_state_dict(plan.teacher.state_dict())
+        labels, split = training.codes, training.split
         complete = np.isin(np.arange(len(self.labels)), labels[split[0]]).all()
-        if not was_trained or (complete and len(split[1]) >= self.fewest_held_out):
-            self._calibrate(reader, labels, batch_size)
+        if not training.continues or (complete and len(split[1]) >= MIN_HELD_OUT):
+            calibrate(self, training.reader, labels, training.batch_size)
 
-    def _check_minibatches(self, sizes: dict[str, int], batch_size: int) -> None:
-        """Raise if a minibatch would have a single cell, which batch normalisation cannot use."""
-        if not any(isinstance(part, nn.BatchNorm1d) for part in self.module.modules()):
-            return
-        for kind, size in sizes.items():
-            if min(size, batch_size) == 1:
-                mend = "take batch_size=2 or more" if batch_size == 1 else f"add {kind} cells"
-                raise ValueError(
-                    f"each minibatch would hold one {kind} cell (batch_size={batch_size}, {size} "
-                    f"{kind} cells to train on), and batch normalisation needs two: {mend}, or "
-                    'build the model with normalization="layer".'
-                )
+    def _run_final_fits(self) -> None:
+        calibrate(self, self._reader(), self._given_labels(), None)
 
-    def _check_cells(
-        self, labels: np.ndarray, split: tuple[np.ndarray, ...], unlabelled: np.ndarray
-    ) -> None:
-        """Raise before training if there is nothing to learn from."""
-        if not len(split[0]) and not len(unlabelled):
+    # -- predictions ---------------------------------------------------------------------------
+
+    @doc_params(cells=_texts.CELLS, batch_size=_texts.BATCH_SIZE)
+    def predict(
+        self,
+        adata: AnnData | MuData | None = None,
+        indices: Sequence[int] | np.ndarray | None = None,
+        *,
+        soft: bool = False,
+        keep_labels: bool = True,
+        batch_size: int | None = None,
+    ) -> np.ndarray | pd.DataFrame:
+        """Predict the label of each cell.
+
+        Parameters
+        ----------
+        {cells}
+        soft
+            Return the probabilities of the network, for every cell, instead of labels.
+        keep_labels
+            Return the given labels of the model's own cells, and predict only the unlabelled
+            ones. Labels of other cells are never read.
+        {batch_size}
+
+        Returns
+        -------
+        Labels, shape ``(n_cells,)``, or with ``soft=True`` a data frame cells × classes of
+        calibrated probabilities.
+
+        Raises
+        ------
+        RuntimeError
+            If the model is not trained.
+        ValueError
+            If genes are missing, the matrix holds NaN or infinite values or values of another
+            kind than those of the training, or kept labels were renamed after the
+            set-up.
+        """
+        predicted = super().predict(adata, indices, soft=soft, batch_size=batch_size)
+        if soft or not keep_labels or (adata is not None and adata is not self.adata):
+            return predicted
+        given = self._given_labels()
+        given = given[row_numbers(indices, len(given))]
+        return np.where(given >= 0, self.labels[given], predicted)
+
+    @doc_params(cells=_texts.CELLS, batch_size=_texts.BATCH_SIZE)
+    def predict_domain(
+        self,
+        adata: AnnData | MuData | None = None,
+        indices: Sequence[int] | np.ndarray | None = None,
+        *,
+        domain_key: str | None = None,
+        soft: bool = False,
+        batch_size: int | None = None,
+    ) -> np.ndarray | pd.DataFrame:
+        """Predict the domain of each cell with an adversary; chance level means mixed domains.
+
+        Parameters
+        ----------
+        {cells}
+        domain_key
+            Column of domains, if the model has several.
+        soft
+            Return probabilities instead of names.
+        {batch_size}
+
+        Returns
+        -------
+        Domains, shape ``(n_cells,)`` (``"labelled"`` or ``"unlabelled"`` without columns of
+        domains), or with ``soft=True`` a data frame cells × domains of probabilities.
+
+        Raises
+        ------
+        RuntimeError
+            If the model is not trained.
+        ValueError
+            If the column is not one of the model's, or the model has several and none is given.
+        """
+        self._require_trained()
+        keys = self.domain_keys
+        if domain_key is None and len(keys) > 1:
             raise ValueError(
-                "no cell has a label, and this preset learns nothing from cells without: train "
-                'with preset="default".'
+                f"name one of the columns of domains, domain_key=...: {listed(keys)}."
             )
-        lost = np.setdiff1d(np.arange(len(self.labels)), labels[split[0]])
-        if len(lost) and not self.is_trained_:
-            raise ValueError(
-                f"no training cell has the labels {listed(self.labels[lost])}: choose another "
-                "split."
+        if domain_key is not None and domain_key not in keys:
+            raise ValueError(f"domain_key must be one of {listed(keys)}, got {domain_key!r}.")
+        column = 0 if domain_key is None else keys.index(domain_key)
+        cells = self._cells(adata)
+        rows = row_numbers(indices, cells.n_obs)
+        names, network = domain_names(self)[column], self.module
+
+        def domains(x: torch.Tensor) -> torch.Tensor:
+            return network.domain_logits(network.embed(x), column)
+
+        logits = network_outputs(
+            network, domains, len(names), self._reader(adata), rows, batch_size
+        )
+        if not soft:
+            return names[logits.argmax(dim=1).numpy()]
+        return pd.DataFrame(
+            torch.softmax(logits, dim=1).numpy(), index=cells.obs_names[rows], columns=names
+        )
+
+    @doc_params(cells=_texts.CELLS, batch_size=_texts.BATCH_SIZE)
+    def novelty(
+        self,
+        adata: AnnData | MuData | None = None,
+        indices: Sequence[int] | np.ndarray | None = None,
+        *,
+        batch_size: int | None = None,
+    ) -> np.ndarray:
+        r"""Score how unlikely it is that a cell belongs to a known type.
+
+        .. math::
+            N = \frac{E - \tilde E}{\sigma_E} + 2 \frac{D - \tilde D}{\sigma_D}, \quad
+            E = - \log \sum_c e^{\ell_c}, \quad
+            D = \min_c \sqrt{(z - \mu_c)^T \Sigma^{-1} (z - \mu_c)}
+
+        with the energy :math:`E` of the logits :math:`\ell` :cite:p:`liu2020energy`, high without
+        evidence for any class, and the Mahalanobis distance :math:`D` of the embedding :math:`z`
+        to the nearest class :cite:p:`lee2018simple`. Means :math:`\mu_c` and the covariance
+        :math:`\Sigma` (shrunk by a tenth towards a multiple of the identity) are those of the
+        labelled training cells, medians and standard deviations those of the validation cells,
+        whose novelty is about 0. Train with ``preset="new_identity"`` if new types may occur.
+
+        Parameters
+        ----------
+        {cells}
+        {batch_size}
+
+        Returns
+        -------
+        Score per cell, float32, shape ``(n_cells,)``. ``novelty_threshold_`` is the value that
+        95 % of the validation cells do not exceed; ``None`` without validation cells.
+
+        Raises
+        ------
+        RuntimeError
+            If the model is not trained, or was saved before the novelty was fitted.
+        ValueError
+            If genes are missing, or values are NaN, infinite, or of another kind than those that
+            the model was trained on.
+        """
+        self._require_trained()
+        if self._is_unfinished_:
+            raise RuntimeError(
+                "this SCNYM was saved in the middle of its training, before the novelty was "
+                "fitted: load it with the cells that it was trained on, adata=..., to fit it."
             )
+        reader = self._reader(adata)
+        return novelty_of(self.module, reader, row_numbers(indices, len(reader)), batch_size)

@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor, nn
+
+from ace.model.base._outputs import network_outputs
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from ace.model.base._reader import MatrixReader
+    from ace.model.scnym._module import ScnymModule
 
 #: Share of the mean variance that every direction of the embedding gets at least.
 SHRINKAGE = 0.1
@@ -79,3 +89,14 @@ class Novelty(nn.Module):
         """Novelty of embedded cells with these logits, shape ``(n_cells,)``."""
         energy, distance = ((self.parts(z, logits) - self.medians) / self.spreads).unbind(1)
         return energy + DISTANCE_WEIGHT * distance
+
+
+def novelty_of(
+    network: ScnymModule, reader: MatrixReader, rows: np.ndarray, batch_size: int | None
+) -> np.ndarray:
+    """Return the novelty of cells, shape ``(n_cells,)``."""
+
+    def column(x: Tensor) -> Tensor:
+        return network.novelty_of(x)[:, None]
+
+    return network_outputs(network, column, 1, reader, rows, batch_size)[:, 0].numpy()

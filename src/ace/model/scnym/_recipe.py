@@ -4,15 +4,30 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import Tensor
 
 from ace._arguments import number, one_of, whole
+from ace.model.training._options import check_plan_kwargs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+
+Preset = Literal[
+    "default",
+    "new_identity",
+    "supervised",
+    "published",
+    "no_adversary",
+    "no_mixmatch",
+    "no_teacher",
+]
+
+#: Default number of minibatches of a training, and bounds of its epochs.
+N_STEPS = 400
+MIN_EPOCHS, MAX_EPOCHS = 10, 100
 
 OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "adadelta": torch.optim.Adadelta,
@@ -100,6 +115,21 @@ class Recipe:
         }
         return dataclasses.replace(self, **ramps)
 
+    def default_epochs(self, n_steps: int, *, has_labels: bool) -> int:
+        """Return the default number of epochs.
+
+        Parameters
+        ----------
+        n_steps
+            Minibatches in an epoch.
+        has_labels
+            Whether there are labelled cells; without them, training drifts and is kept short.
+        """
+        if self.max_epochs is not None:
+            return self.max_epochs
+        wanted = -(-N_STEPS // n_steps) if has_labels else MIN_EPOCHS
+        return min(max(wanted, MIN_EPOCHS), MAX_EPOCHS)
+
     def ramp_epochs(self, n_epochs: int, *, unlabelled: bool) -> int:
         """Epochs until every weight that is in use is at its largest."""
         ramps = [0]
@@ -144,8 +174,23 @@ PRESETS: dict[str, Recipe] = {
 }
 
 
-def recipe_of(preset: str, changes: dict[str, Any]) -> Recipe:
-    """Settings of a preset, some of them replaced.
+def recipe_of(
+    preset: str,
+    changes: dict[str, Any],
+    *,
+    lr: float | None = None,
+    weight_decay: float | None = None,
+) -> Recipe:
+    """Return the settings of a preset, some of them replaced.
+
+    Parameters
+    ----------
+    preset
+        Name of the preset.
+    changes
+        Other settings.
+    lr, weight_decay
+        Arguments of ``train``; ``None`` for those of the preset.
 
     Raises
     ------
@@ -155,10 +200,8 @@ def recipe_of(preset: str, changes: dict[str, Any]) -> Recipe:
         If there is no such setting.
     """
     one_of(preset, "preset", PRESETS)
-    if not isinstance(changes, dict):
-        raise TypeError(f"plan_kwargs must be a dictionary of settings, got {changes!r}.")
-    known = [field.name for field in dataclasses.fields(Recipe)]
-    unknown = [name for name in changes if name not in known]
-    if unknown:
-        raise TypeError(f"plan_kwargs has no {unknown}; scNym's training has {known}.")
-    return dataclasses.replace(PRESETS[preset], **changes)
+    settings = {field.name for field in dataclasses.fields(Recipe)}
+    check_plan_kwargs(changes, settings - {"lr", "weight_decay"}, "scNym's training")
+    optimizer = {"lr": lr, "weight_decay": weight_decay}
+    given = {name: value for name, value in optimizer.items() if value is not None}
+    return dataclasses.replace(PRESETS[preset], **changes, **given)

@@ -22,49 +22,13 @@ from ace.model.training._training import flushed_denormals, quiet_trainer
 if TYPE_CHECKING:
     import torch
 
-    from ace.model.base._latent import LatentModel
+    from ace.model.base._gene_model import GeneModel
     from ace.model.training._loaders import SplitCells
     from ace.model.training._training import BestWeights
 
 
-def check_training(*, max_epochs: Any, batch_size: Any, random_state: Any, **rates: Any) -> None:
-    """Raise if a training argument is invalid; ``rates`` must not be negative."""
-    _checks.positive(max_epochs, "max_epochs")
-    _checks.positive(batch_size, "batch_size", optional=False)
-    if random_state is not None:
-        _checks.seed(random_state)
-    for name, value in rates.items():
-        _checks.number(value, name)
-
-
-def plan_options(plan: type[EpochPlan], given: Any, **defaults: Any) -> dict[str, Any]:
-    """Return the arguments of a training plan: the defaults, updated with ``plan_kwargs``.
-
-    Raises
-    ------
-    TypeError
-        If the plan has no such argument.
-    """
-    if given is None:
-        return defaults
-    known = {
-        name
-        for part in plan.__mro__
-        if issubclass(part, EpochPlan)
-        for name in list(inspect.signature(part.__init__).parameters)[1:]
-    } - {"module", "weights", "recluster", "attribution_loss", "warmup_epochs", "kwargs"}
-    unknown = sorted(map(str, set(given) - known)) if isinstance(given, dict) else [repr(given)]
-    if unknown:
-        raise TypeError(f"plan_kwargs has no {unknown}; {plan.__name__} takes {sorted(known)}.")
-    options = defaults | given
-    for name in ("lr", "weight_decay", "eps"):
-        if name in options:
-            _checks.number(options[name], name)
-    return options
-
-
 def fit(
-    model: LatentModel,
+    model: GeneModel,
     plan: EpochPlan,
     data: SplitCells,
     *,
@@ -122,7 +86,7 @@ def fit(
     callbacks = list(callbacks)
     stopping = {
         name: trainer_kwargs.pop(f"early_stopping_{name}", default)
-        for name, default in (("patience", 45), ("min_delta", 0.0), ("warmup_epochs", 0))
+        for name, default in (("patience", 20), ("min_delta", 0.0), ("warmup_epochs", 0))
     }
     _checks.whole(stopping["patience"], "early_stopping_patience", 0)
     _checks.whole(stopping["warmup_epochs"], "early_stopping_warmup_epochs", 0)

@@ -1,4 +1,4 @@
-"""Which cells are trained on, and how they come in minibatches."""
+"""Minibatches of the training, validation and test cells."""
 
 from __future__ import annotations
 
@@ -10,17 +10,16 @@ from lightning.pytorch import LightningDataModule
 from scvi import REGISTRY_KEYS
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from ace._arguments import number
 from ace.model.training._processes import share_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from ace.model.base._reader import MatrixReader
 
 
 class _Minibatches(Sampler[np.ndarray]):
-    """Cells of each minibatch, as arrays: one slice of the matrix fetches them all."""
+    """Rows of each minibatch as an array, so that one slice of the matrix reads them."""
 
     def __init__(
         self,
@@ -67,7 +66,7 @@ class SplitCells(LightningDataModule):
     reader
         The matrix.
     codes
-        What else a minibatch holds: integers for every cell, by the name that they get there.
+        Further entries of a minibatch by name: arrays with a row for every cell.
     split
         Row numbers of the training, validation and test cells.
     batch_size
@@ -105,106 +104,9 @@ class SplitCells(LightningDataModule):
         return DataLoader(self._dataset, sampler=sampler, batch_size=None)
 
     def train_dataloader(self) -> DataLoader:
-        """Give the training cells, in a new random order each time."""
+        """Return the training cells, in a new random order each time."""
         return self._loader(self.train_idx, self.rng)
 
     def val_dataloader(self) -> DataLoader | list[DataLoader]:
-        """Give the validation cells, in order."""
+        """Return the validation cells, in order."""
         return self._loader(self.val_idx, None) if self.n_val else []
-
-
-def split_cells(
-    codes: np.ndarray,
-    train_size: float | None,
-    validation_size: float | None,
-    rng: np.random.Generator,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Split labelled cells at random, each class by itself.
-
-    Each class gives its share to each part, rounded at random so that the shares are exact on
-    average, and at least one cell for training.
-
-    Parameters
-    ----------
-    codes
-        Class of each cell; cells with a negative code belong to no part.
-    train_size
-        Fraction of the cells to train on; ``None`` for 0.63.
-    validation_size
-        Fraction to validate on. ``None`` for 0.07, or for all the rest if ``train_size`` is given.
-        What is left is for testing.
-    rng
-        Source of randomness.
-
-    Returns
-    -------
-    Sorted row numbers of the training, validation and test cells.
-
-    Raises
-    ------
-    ValueError
-        If the fractions are not fractions of a whole.
-    """
-    number(train_size, "train_size", 0, 1, above=True, optional=True)
-    number(validation_size, "validation_size", 0, 1, optional=True)
-    if validation_size is None:
-        validation_size = 0.07 if train_size is None else max(0.0, 1 - train_size)
-    train_size = 0.63 if train_size is None else train_size
-    if not train_size + validation_size < 1 + 1e-9:
-        raise ValueError(
-            f"train_size={train_size} and validation_size={validation_size} are fractions of the "
-            "labelled cells: together they must be at most 1."
-        )
-    none = np.empty(0, dtype=np.int64)
-    parts: tuple[list[np.ndarray], ...] = ([none], [none], [none])
-    for code in np.unique(codes[codes >= 0]):
-        cells = rng.permutation(np.flatnonzero(codes == code))
-        bounds = np.array([train_size, train_size + validation_size]) * len(cells)
-        first, second = np.floor(bounds + rng.random() - 1e-9).astype(int)
-        first = max(1, first)
-        for part, chosen in zip(parts, np.split(cells, [first, max(first, second)]), strict=True):
-            part.append(chosen)
-    train, validation, test = (np.sort(np.concatenate(part)) for part in parts)
-    return train, validation, test
-
-
-def given_split(
-    parts: Sequence[Sequence[int] | np.ndarray | None], codes: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Check a split that the user made; cells without a label are left out of it.
-
-    Parameters
-    ----------
-    parts
-        Row numbers for training and, optionally, for validation and for testing.
-    codes
-        Class of each cell, negative for none.
-
-    Raises
-    ------
-    ValueError
-        If a cell occurs twice or does not exist, or there is nothing to train on.
-    """
-    several = isinstance(parts, list | tuple) and 1 <= len(parts) <= 3
-    arrays = [np.asarray([] if p is None else p) for p in parts] if several else []
-    if not arrays or any(a.ndim != 1 or (len(a) and a.dtype.kind not in "iu") for a in arrays):
-        raise ValueError(
-            "external_indexing takes row numbers of the cells, [training, validation, test], of "
-            f"which the last two may be left out; got {parts!r:.80}."
-        )
-    arrays = [a.astype(np.int64) for a in arrays]
-    cells = np.concatenate(arrays)
-    if len(cells) and (cells.min() < 0 or cells.max() >= len(codes)):
-        raise ValueError(f"external_indexing has rows outside 0 … {len(codes) - 1}.")
-    if len(np.unique(cells)) < len(cells):
-        raise ValueError(
-            "external_indexing has a cell more than once; the parts must be disjoint."
-        )
-    labelled = [a[codes[a] >= 0] for a in arrays]
-    if len(labelled[0]) == 0:
-        raise ValueError(
-            "external_indexing gives no cell to train on (cells without a label do not count)."
-        )
-    none = np.empty(0, dtype=np.int64)
-    train, validation, test = (*labelled, none, none)[:3]
-    return train, validation, test

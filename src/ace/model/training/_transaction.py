@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     import torch
 
-    from ace.model.base._latent import LatentModel
+    from ace.model.base._gene_model import GeneModel
 
 #: Types of the plain attributes of a submodule that are restored with its weights.
 _PLAIN = (bool, int, float, str, tuple, type(None))
@@ -31,16 +31,16 @@ def all_or_nothing(train: Callable[..., None]) -> Callable[..., None]:
     """
 
     @functools.wraps(train)
-    def transaction(self: LatentModel, *args: Any, **kwargs: Any) -> None:
-        with GLOBAL_STATE, threads_of_the_process(), _interruptible(), _rolled_back(self):
-            train(self, *args, **kwargs)
-            self._require_finite_outputs()
+    def transaction(model: GeneModel, *args: Any, **kwargs: Any) -> None:
+        with GLOBAL_STATE, threads_of_the_process(), _interruptible(), _rolled_back(model):
+            train(model, *args, **kwargs)
+            model._require_finite_outputs()
 
     return transaction
 
 
 @contextmanager
-def _rolled_back(model: LatentModel) -> Iterator[None]:
+def _rolled_back(model: GeneModel) -> Iterator[None]:
     """Restore the model if the block raises."""
     attributes = dict(vars(model))
     history = model.history_
