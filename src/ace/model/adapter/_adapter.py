@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -69,8 +70,8 @@ class LatentSpaceAdapter:
         #: Name of the model's class.
         self.name = type(model).__name__
         self._model = model
-        own = isinstance(model, GeneModel)
-        cells = OwnCells(model, adata) if own else ScviCells(model, adata)
+        cells: OwnCells | ScviCells
+        cells = OwnCells(model, adata) if isinstance(model, GeneModel) else ScviCells(model, adata)
         self._cells = cells
         #: Layer that the model reads; ``None`` for ``X``.
         self.input_layer = cells.input_layer
@@ -86,10 +87,9 @@ class LatentSpaceAdapter:
         self.encoder = Encoder(module, fields_of(cells.covariates(few)))
         #: ``(expression, context) → latent space``, for the values to explain.
         self.embedding = LogSpaceEncoder(self.encoder) if cells.is_counts else self.encoder
-        if not own:
-            require_own_latent_space(
-                model, lambda seed: self.embed(few, seed=seed), lambda: cells.registered(few)
-            )
+        if isinstance(cells, ScviCells):
+            registered = functools.partial(cells.registered, few)
+            require_own_latent_space(model, lambda seed: self.embed(few, seed=seed), registered)
 
     @property
     def device(self) -> torch.device:
