@@ -1,4 +1,4 @@
-"""How the documentation is built: by `make docs`, warnings as errors, without a network."""
+"""Configuration of Sphinx: `make docs` builds with warnings as errors, without a network."""
 
 from __future__ import annotations
 
@@ -37,15 +37,15 @@ extensions = [
 ]
 templates_path = ["_templates"]
 exclude_patterns = ["_build", "**.ipynb_checkpoints", "generated/tables"]
-# One of the extensions calls what sphinx 10 will remove.
+# An extension uses a function that Sphinx 10 removes.
 warnings.filterwarnings("ignore", module="sphinx_autodoc_typehints")
 suppress_warnings = [
-    # Imports for type checkers only: the names are shown as they are written.
+    # Names that are imported for type checkers only are shown as they are written.
     "sphinx_autodoc_typehints.forward_reference",
     "sphinx_autodoc_typehints.guarded_import",
 ]
 
-# Links into other projects need inventories from the network; else they stay plain names.
+# Links to other projects need inventories from the network; without it, they are plain names.
 if os.environ.get("READTHEDOCS"):
     extensions.append("sphinx.ext.intersphinx")
 intersphinx_mapping = {
@@ -60,7 +60,7 @@ intersphinx_mapping = {
     "torch": ("https://docs.pytorch.org/docs/stable", None),
 }
 
-# API pages list what each package's __all__ names, so that nothing public can be forgotten.
+# The functions and classes of each group are named in api.md; see _check_api_page.
 autosummary_generate = True
 autosummary_ignore_module_all = False
 autosummary_imported_members = True
@@ -78,7 +78,7 @@ bibtex_reference_style = "author_year"
 source_suffix = {".rst": "restructuredtext", ".md": "myst-nb", ".ipynb": "myst-nb"}
 myst_enable_extensions = ["amsmath", "colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3
-# The tutorials come here executed: `make tutorials`.
+# `make tutorials` executes the tutorials before.
 nb_execution_mode = "off"
 
 html_theme = "scanpydoc"
@@ -90,11 +90,11 @@ html_theme_options = {
     "repository_branch": "main",
     "use_repository_button": True,
     "path_to_docs": "docs",
-    "navbar_persistent": [],  # the sidebar has the search already
+    "navbar_persistent": [],  # the sidebar has a search box
 }
 
 
-#: What the docstrings that come from scvi-tools cite, by its keys and by ours.
+#: Citation keys in docstrings inherited from scvi-tools, and ours.
 _CITED = {
     "Lopez18": "lopez2018scvi",
     "Boyeau19": "boyeau2019deep",
@@ -111,8 +111,22 @@ def setup(app) -> None:
     app.connect("autodoc-process-docstring", _cite_by_our_keys)
 
 
+def _check_api_page() -> None:
+    """Raise if a public name of a package is missing from api.md."""
+    from importlib import import_module
+
+    listed = set((HERE / "api.md").read_text(encoding="utf-8").split())
+    packages = ["tl", "get", "pl", "model", "explain", "nn", "metrics", "datasets"]
+    public = [
+        f"{name}.{item}" for name in packages for item in import_module(f"ace.{name}").__all__
+    ]
+    missing = [name for name in public if name not in listed]
+    if missing:
+        raise RuntimeError(f"docs/api.md does not list {', '.join(missing)}.")
+
+
 def _write_methods_table() -> None:
-    """Write the table of methods from the records that the methods themselves carry."""
+    """Write the table of methods from the records of the methods."""
     import ace
 
     table = ace.explain.methods().reset_index(names="name")
@@ -126,7 +140,7 @@ def _write_methods_table() -> None:
 
 
 def _write_presets_table() -> None:
-    """Write the settings of scNym's presets from the presets themselves."""
+    """Write the settings of scNym's presets."""
     from dataclasses import asdict
 
     from ace.model.scnym import PRESETS
@@ -142,7 +156,7 @@ def _write_presets_table() -> None:
 
 
 def _render_benchmarks() -> None:
-    """Turn the kept numbers of the benchmarks into tables and figures of docs/benchmarks.md."""
+    """Render the results of the benchmarks as tables and figures of the benchmark pages."""
     sys.path.insert(0, str(ROOT / "benchmarks"))
     from render import render
 
@@ -150,6 +164,7 @@ def _render_benchmarks() -> None:
 
 
 TABLES.mkdir(parents=True, exist_ok=True)
+_check_api_page()
 _write_methods_table()
 _write_presets_table()
 _render_benchmarks()

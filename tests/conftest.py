@@ -16,9 +16,16 @@ import pandas as pd
 import pytest
 import scipy.sparse as sp
 import torch
+from hypothesis import settings
 
 # Before anything imports pyplot: no test opens a window.
 matplotlib.use("Agg")
+
+# The same examples in every run, so that a change is not blamed for a fault that it did not make.
+# To search for new failures: pytest --hypothesis-profile=explore.
+settings.register_profile("reproducible", derandomize=True)
+settings.register_profile("explore", max_examples=1000)
+settings.load_profile("reproducible")
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

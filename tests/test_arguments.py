@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ace import _checks
-from ace._arguments import number, seed, whole
+from ace._checks._arguments import number, seed, whole
 
 NO_NUMBERS = [True, np.True_, "3", b"3", [3], (3,), np.array(3), np.array([3]), 3 + 0j, object()]
 

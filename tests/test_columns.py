@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ace._columns import codes_of, column_of, flags_of, labels_of
+from ace._checks._columns import codes_of, column_of, flags_of, labels_of
 from ace._listed import listed
 
 TEXT = st.lists(st.one_of(st.none(), st.text(max_size=3)), min_size=1, max_size=12)
@@ -60,7 +60,7 @@ def test_other_values_are_labels_or_refused() -> None:
     assert list(labels_of(pd.Series([("a", 1), ("b", 2)]), "x")) == [("a", 1), ("b", 2)]
     assert list(labels_of(pd.Series(["a", 1, None]), "x").codes)[2] == -1
     for values in ([["a"], ["b"]], [{"a": 1}], [{1}, "b"]):
-        with pytest.raises(ValueError, match=r"adata\.obs\['x'\] holds values that are no labels"):
+        with pytest.raises(ValueError, match=r"adata\.obs\['x'\] holds values that cannot be labels"):
             labels_of(pd.Series(values), "adata.obs['x']")
 
 

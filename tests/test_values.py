@@ -13,12 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import ace
-from ace import _value_checks
-from ace._kinds import Values
+from ace._checks import _value_checks
 from ace._matrix import all_finite
-from ace._values import MOST_CELLS, claimed_base, describe
+from ace._values import MOST_CELLS, Values, claimed_base, describe
 
-pytestmark = pytest.mark.filterwarnings("ignore:the scorer gives only")
+pytestmark = pytest.mark.filterwarnings("ignore:the scorer assigns only")
 
 
 def normalised(counts, total=1e4):
@@ -169,7 +168,7 @@ def test_one_kind_normalised_in_two_ways(counts):
     halves = [logged(normalised(counts[:350])), logged(normalised(counts[350:], 1e6))]
     found = describe(sp.vstack(halves))
     assert (found.kind, found.total) == ("log-normalised", None)
-    with pytest.warns(UserWarning, match=r"not normalised alike: .*near 1e\+04.*near 1e\+06"):
+    with pytest.warns(UserWarning, match=r"not normalised in the same way: .*near 1e\+04.*near 1e\+06"):
         _value_checks.warn_unless_log(found, None)
     plain = describe(sp.vstack([logged(normalised(counts[:350])), logged(counts[350:])]))
     assert plain.detail.endswith("% of the cells were not normalised")

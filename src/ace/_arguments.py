@@ -1,123 +1,31 @@
-"""Check arguments: numbers in a range, or one of several choices."""
+"""Former name of :mod:`ace._checks._arguments`."""
 
-from __future__ import annotations
+from ace._checks._arguments import (
+    LARGEST_SEED,
+    TOO_LARGE,
+    category,
+    column_names,
+    layers,
+    n_jobs,
+    number,
+    one_of,
+    positive,
+    seed,
+    share,
+    whole,
+)
 
-import difflib
-import math
-from numbers import Integral, Real
-from typing import TYPE_CHECKING, Any
-
-from ace._listed import listed
-
-if TYPE_CHECKING:
-    from collections.abc import Collection
-
-#: Integers from here on cannot be stored in 64 bits.
-TOO_LARGE = 2**63
-#: Largest seed of NumPy's legacy generator, which scikit-learn uses.
-LARGEST_SEED = 2**32 - 1
-
-
-def whole(
-    value: Any,
-    name: str,
-    lowest: int | None = None,
-    highest: int | None = None,
-    *,
-    optional: bool = False,
-) -> None:
-    """Raise a ``ValueError`` unless ``value`` is a whole number in a range.
-
-    Parameters
-    ----------
-    value
-        The argument: an integer of Python or NumPy, not a Boolean, float or string.
-    name
-        Its name.
-    lowest, highest
-        The range, inclusive; by default any positive number.
-    optional
-        Allow ``None``.
-    """
-    if value is None and optional:
-        return
-    is_whole = isinstance(value, Integral) and not isinstance(value, bool)
-    fewest = 1 if lowest is None else lowest
-    last = TOO_LARGE - 1 if highest is None else highest
-    if is_whole and fewest <= value <= last:
-        return
-    if lowest is None:
-        kind = "a positive whole number"
-    else:
-        kind = f"a whole number from {lowest}" + (f" to {highest}" if highest is not None else "")
-    raise ValueError(f"{name} must be {kind}{' or None' * optional}, got {value!r:.60}.")
-
-
-def number(
-    value: Any,
-    name: str,
-    lowest: float = 0,
-    highest: float = math.inf,
-    *,
-    above: bool = False,
-    below: bool = False,
-    optional: bool = False,
-) -> None:
-    """Raise a ``ValueError`` unless ``value`` is a finite number in a range.
-
-    Parameters
-    ----------
-    value
-        The argument: a number of Python or NumPy, not a Boolean or string.
-    name
-        Its name.
-    lowest, highest
-        The range.
-    above, below
-        Exclude the lower or the upper end of the range.
-    optional
-        Allow ``None``.
-    """
-    if value is None and optional:
-        return
-    if isinstance(value, Real) and not isinstance(value, bool):
-        try:
-            given = float(value)
-        except OverflowError:  # a whole number of hundreds of digits
-            given = math.inf
-        high_enough = given > lowest if above else given >= lowest
-        low_enough = given < highest if below else given <= highest
-        if math.isfinite(given) and high_enough and low_enough:
-            return
-    raise ValueError(
-        f"{name} must be {_kind(lowest, highest, above, below)}{' or None' * optional}, "
-        f"got {value!r:.60}."
-    )
-
-
-def _kind(lowest: float, highest: float, above: bool, below: bool) -> str:
-    """Describe a range of numbers."""
-    if above and below:
-        return f"a number between {lowest:g} and {highest:g}"
-    first = f"{'above' if above else 'from'} {lowest:g}" if math.isfinite(lowest) else ""
-    last = f"{'below' if below else 'to'} {highest:g}" if math.isfinite(highest) else ""
-    kind = "a number" if first or last else "a finite number"
-    return " ".join(part for part in (kind, first, last) if part)
-
-
-def one_of(value: Any, name: str, allowed: Collection[Any]) -> None:
-    """Raise a ``ValueError`` that suggests a similar value if ``value`` is not allowed."""
-    try:
-        known = value in allowed
-    except (TypeError, ValueError):  # comparing arrays or pandas.NA gives no truth value
-        known = False
-    if known:
-        return
-    near = difflib.get_close_matches(str(value), [str(a) for a in allowed], n=3)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
-    raise ValueError(f"{name}={value!r:.80} is not one of {listed(allowed, 30)}.{hint}")
-
-
-def seed(value: Any, name: str = "random_state") -> None:
-    """Raise a ``ValueError`` unless ``value`` can seed every random number generator in use."""
-    whole(value, name, 0, LARGEST_SEED)
+__all__ = [
+    "LARGEST_SEED",
+    "TOO_LARGE",
+    "category",
+    "column_names",
+    "layers",
+    "n_jobs",
+    "number",
+    "one_of",
+    "positive",
+    "seed",
+    "share",
+    "whole",
+]

@@ -136,7 +136,7 @@ def test_what_counts_are_the_values_at_the_training(case: ModelCase, adata: AnnD
 def test_a_model_without_a_record_is_judged_as_before(
     case: ModelCase, model: Any, adata: AnnData
 ) -> None:
-    state = model._x_state
+    state = model._x_field["state_registry"]
     kept = state.pop("values")
     try:
         with warnings.catch_warnings():

@@ -50,7 +50,7 @@ def scorer(values: list[np.ndarray]) -> EmbeddingScorer:
 
 @pytest.fixture
 def classifier() -> ClassifierScorer:
-    """A linear classifier whose every answer can be worked out by hand."""
+    """A linear classifier with analytic attributions."""
     linear = torch.nn.Linear(N_FEATURES, 2, bias=False)
     with torch.no_grad():
         linear.weight.zero_()

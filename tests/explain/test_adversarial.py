@@ -13,11 +13,11 @@ def two(values):
 
 
 def test_smallest_perturbation_of_a_linear_scorer(classifier, two, values):
-    """Without bounds the cheapest way is along the one feature of largest weight."""
+    """Without bounds, only the feature with the largest weight changes."""
     found = Adversarial(classifier, two, bounds=None, margin=0.5, per_cell=True, tol=1e-4)(0)
     log_odds = values[0] @ np.array([2, -1, -0.5] + [0] * 9)
     correct = log_odds > 0
-    # The gap is 2 m, for both groups' log-odds move: 2 (m - 2 d) = -margin.
+    # The log-odds of both groups change, so the gap is 2 m, and 2 (m - 2 d) = -margin.
     expected = (2 * log_odds + 0.5) / 4
     np.testing.assert_allclose(found.per_cell[correct, 0], expected[correct], rtol=0.02)
     assert np.abs(found.per_cell[:, 1:]).max() == 0
@@ -26,7 +26,7 @@ def test_smallest_perturbation_of_a_linear_scorer(classifier, two, values):
     assert found.diagnostics["n_cells"] == correct.sum()
 
 
-def test_bounds_are_kept_exactly_and_push_on_to_the_next_feature(classifier, two, values):
+def test_at_a_bound_the_next_feature_changes(classifier, two, values):
     x = np.concatenate(values[:2])
     found = Adversarial(classifier, two, per_cell=True)(0)
     moved = values[0] - found.per_cell
@@ -39,8 +39,8 @@ def test_bounds_are_kept_exactly_and_push_on_to_the_next_feature(classifier, two
     assert ((moved >= -1e-6) & (moved <= 1 + 1e-6))[changed].all()
 
 
-def test_the_whole_gradient_counts_at_a_bound(values):
-    """A feature at its lowest value must be as cheap to raise as its gradient says."""
+def test_gradients_are_not_halved_at_a_bound(values):
+    """A feature at its lowest value can be increased at the rate of its gradient."""
     linear = torch.nn.Linear(12, 2, bias=False)
     with torch.no_grad():
         linear.weight.zero_()
@@ -49,11 +49,11 @@ def test_the_whole_gradient_counts_at_a_bound(values):
     at_bound[:, 0], at_bound[:, 1] = 5.0, 0.0
     cells = GroupedCells([at_bound, values[1]])
     found = Adversarial(ClassifierScorer(linear, ["x", "y"]), cells, per_cell=True, tol=1e-4)(0)
-    # Raising feature 1 from its bound is the cheaper way until its range ends.
+    # Increasing feature 1 from its bound is cheaper until it reaches its highest value.
     assert (found.per_cell[:, 1] < -3).all()
 
 
-def test_whole_numbers_as_step_size(classifier, two):
+def test_integer_step_size(classifier, two):
     assert Adversarial(classifier, two, step_size=1)(0).diagnostics["flip_rate"] == 1
 
 
@@ -89,18 +89,18 @@ def test_only_correct_cells_are_explained(classifier, two, values):
     assert everyone.diagnostics["n_cells"] == 105
 
 
-def test_no_correct_cell_is_said(values):
+def test_warning_if_no_cell_is_assigned_to_its_group(values):
     linear = torch.nn.Linear(12, 2, bias=True)
     with torch.no_grad():
         linear.weight.fill_(0.01)
         linear.bias.copy_(torch.tensor([-100.0, 100.0]))
     scorer = ClassifierScorer(linear, ["x", "y"])
-    with pytest.warns(UserWarning, match="gives no cell of 'x' to it"):
+    with pytest.warns(UserWarning, match="assigns none of the cells of 'x' to that"):
         Adversarial(scorer, GroupedCells(values[:2]), max_steps=2)(0)
 
 
 def test_probabilities_on_request(classifier, two):
-    """Where the classifier is sure the gradient of a probability vanishes, as published."""
+    """Where the classifier is confident, the gradient of the probability vanishes."""
     sure = ClassifierScorer(torch.nn.Sequential(classifier.module, Scale(30.0)), ["x", "y"])
     logit = Adversarial(sure, two)(0).diagnostics
     probability = Adversarial(

@@ -1,4 +1,4 @@
-"""Moments and differences of grouped cells, by hand."""
+"""Moments and differences of grouped cells."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import pytest
 import scipy.sparse as sp
 
 from ace.explain import GroupedCells
-from ace.explain._cells import Rows
+from ace.explain._rows import Rows
 
 
 @pytest.mark.parametrize("stored", [np.asarray, sp.csr_matrix, sp.csc_array])
 @pytest.mark.parametrize("reference", [None, 2])
-def test_difference_is_of_the_groups_as_they_are_in_the_data(
+def test_difference_weights_groups_by_their_size_in_the_data(
     stored: type, reference: int | None
 ) -> None:
-    """In units of the mean variance; the rest is one population, each group by its size."""
+    """In units of the mean variance; the rest is one population."""
     rng = np.random.default_rng(0)
     groups = [rng.gamma(2, 1, (n, 4)).astype(np.float32) + g for g, n in enumerate((5, 7, 9))]
     cells = GroupedCells([stored(group) for group in groups], sizes=[100, 30, 10])
@@ -31,14 +31,14 @@ def test_difference_is_of_the_groups_as_they_are_in_the_data(
     np.testing.assert_allclose(cells.difference(0, reference), expected, rtol=1e-6)
 
 
-def test_rounding_is_no_difference() -> None:
-    """A mean of equal means, by shares that no number in base 2 holds, is the same mean."""
+def test_rounding_errors_are_not_differences() -> None:
+    """The weighted mean of equal means is that mean, despite rounding of the weights."""
     x = np.random.default_rng(0).gamma(2, 1, (99, 40)).astype(np.float32)
     assert not GroupedCells([x] * 5, sizes=[10, 3, 7, 11, 13]).difference(0, None).any()
 
 
 def test_double_precision_is_read_as_single() -> None:
-    """As the scorer sees the values, whether they are stored sparse or dense."""
+    """Values are rounded as for the scorer, whether stored sparsely or densely."""
     x = np.random.default_rng(0).gamma(2, 1, (50, 3))
     expected = x.astype(np.float32).astype(float)
     for matrix in (x, sp.csr_matrix(x), sp.csc_matrix(x)):

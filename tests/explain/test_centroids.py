@@ -27,8 +27,8 @@ def test_centroids_are_means_in_the_embedding_and_names_are_sorted():
     np.testing.assert_allclose(scorer.clustering.prototypes, means, atol=1e-5)
 
 
-def test_stiffness_is_the_most_likely_one():
-    """Copies of a dimension say nothing new: the log-odds must not grow with their number."""
+def test_stiffness_maximises_the_likelihood():
+    """Log-odds must not grow with the number of copies of a dimension."""
     x, labels = overlapping()
     centroids = np.array([x[labels == k].mean(0) for k in range(3)])
     distance = ((x[:, None] - centroids) ** 2).sum(2)
@@ -55,7 +55,7 @@ def test_separable_labels_get_the_gaussian_stiffness():
     )
 
 
-def test_images_are_flattened_and_constant_groups_do():
+def test_images_are_flattened_and_groups_may_be_constant():
     images = np.zeros((4, 2, 3), dtype=np.float32)
     images[2:, 0, 0] = 1
     scorer = fit_centroids(torch.nn.Identity(), images, [0, 0, 1, 1])
@@ -63,7 +63,7 @@ def test_images_are_flattened_and_constant_groups_do():
     assert scorer(torch.from_numpy(images).flatten(1)).argmax(1).tolist() == [0, 0, 1, 1]
 
 
-def test_the_embedding_is_left_in_its_mode():
+def test_mode_of_the_embedding_is_restored():
     embedding = torch.nn.Sequential(torch.nn.Linear(4, 4), torch.nn.Dropout(0.5)).train()
     x, labels = overlapping(30)
     one, two = (fit_centroids(embedding, x, labels).clustering.prototypes for _ in range(2))
@@ -72,7 +72,7 @@ def test_the_embedding_is_left_in_its_mode():
     assert all(p.requires_grad for p in embedding.parameters())
 
 
-def test_labels_that_do_not_fit():
+def test_invalid_labels():
     with pytest.raises(ValueError, match="one label for each of 4 rows"):
         fit_centroids(torch.nn.Identity(), np.zeros((4, 2)), [0, 1])
     with pytest.raises(ValueError, match="two or more groups, got \\[7\\]"):

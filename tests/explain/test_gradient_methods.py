@@ -42,7 +42,7 @@ def test_integrated_gradients_of_a_linear_scorer(classifier, two, values):
 def test_difference_methods_of_a_linear_scorer(method, classifier, two, values):
     found = method(classifier, two, per_cell=True)(0)
     explained = ~np.isnan(found.per_cell).any(1)
-    # For a linear score both are w (x - x'), whatever the draws of steps and orders.
+    # For a linear score both equal w (x - x'), whatever steps and orders are drawn.
     gap = values[0][explained].mean(0)[:3] - values[1].mean(0)[:3]
     np.testing.assert_allclose(
         np.nanmean(found.per_cell, 0)[:3], WEIGHTS * gap, rtol=0.15, atol=0.05
@@ -57,7 +57,7 @@ def test_expected_gradients_sum_to_the_difference_of_the_means(scorer, cells):
 
 def test_minibatches_change_nothing(classifier, two, monkeypatch):
     whole = IntegratedGradients(classifier, two)(0).scores
-    monkeypatch.setattr("ace.explain._gradient.MAX_VALUES", 1)
+    monkeypatch.setattr("ace.explain._rows.MAX_VALUES", 1)
     np.testing.assert_allclose(IntegratedGradients(classifier, two)(0).scores, whole, rtol=1e-5)
 
 
@@ -68,7 +68,7 @@ def test_guided_backprop_blocks_negative_paths(values):
     with torch.no_grad():
         network[0].weight.zero_()
         network[0].weight[0, 0] = network[0].weight[1, 1] = 1.0
-        # The second hidden unit speaks against the first class.
+        # The second hidden unit has a negative weight for the first class.
         network[2].weight.copy_(torch.tensor([[1.0, -1.0], [0.0, 0.0]]))
     scorer = ClassifierScorer(network, ["x", "y"])
     cells = GroupedCells(values[:2])
@@ -76,7 +76,7 @@ def test_guided_backprop_blocks_negative_paths(values):
     np.testing.assert_allclose(GuidedBackprop(scorer, cells)(0).scores[:2], [1, 0], atol=1e-6)
 
 
-def test_balanced_baselines_weigh_small_groups_alike(cells):
+def test_balanced_baselines_give_groups_equal_weight(cells):
     rng = np.random.default_rng(0)
     natural, _ = cells.draw_reference(2, None, 1050, rng, balanced=False)
     balanced, _ = cells.draw_reference(2, None, 1050, rng, balanced=True)

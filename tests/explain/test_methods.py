@@ -1,4 +1,4 @@
-"""One suite that every explanation method passes."""
+"""Conformance suite of the explanation methods."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ace.explain import GroupedCells, GroupScorer, Method, fidelity, methods
 from explain.conftest import N_FEATURES, embedding_scorer
 
 every_method = pytest.mark.parametrize("name", list(Method.registry))
-# Sampled orders of features, and noise on them, are other draws after a permutation.
+# After a permutation, other orders of features or other noise are drawn.
 every_deterministic_method = pytest.mark.parametrize(
     "name", [name for name in Method.registry if name not in ("shap", "smoothgrad")]
 )
@@ -26,6 +26,7 @@ def test_record_is_complete(name):
     assert row["computes"]
     assert row["paper"]
     assert row["signed"]
+    assert row["revision"] >= 1
 
 
 @every_method
@@ -33,7 +34,7 @@ def test_finds_the_planted_features_and_their_direction(name, scorer, cells):
     for source in (0, 1):
         found = explain(name, scorer, cells, source)
         if name == "integrated_gradients":
-            # From a baseline of zeros, what another group has counts as much.
+            # With a baseline of zeros, features of other groups contribute as much.
             assert source in found.ranking[:2]
             assert found.ranking[0] in (0, 1, 2)
         else:
@@ -66,21 +67,21 @@ def test_every_feature_is_ranked_once_by_size(name, scorer, cells):
 
 
 @every_method
-def test_same_seed_same_bits_and_global_state_is_left_alone(name, scorer, cells):
+def test_same_seed_same_bits_and_global_state_is_unchanged(name, scorer, cells):
     torch.manual_seed(3)
     expected = torch.rand(1)
     torch.manual_seed(3)
     numpy_state = np.random.get_state()[1].copy()  # noqa: NPY002
-    first = explain(name, scorer, cells, seed=1)
+    first = explain(name, scorer, cells, random_state=1)
     torch.testing.assert_close(torch.rand(1), expected)
     np.testing.assert_array_equal(np.random.get_state()[1], numpy_state)  # noqa: NPY002
-    again = explain(name, scorer, cells, seed=1)
+    again = explain(name, scorer, cells, random_state=1)
     np.testing.assert_array_equal(first.scores, again.scores)
     np.testing.assert_array_equal(first.ranking, again.ranking)
 
 
 @every_method
-def test_does_not_depend_on_which_others_are_asked_for(name, scorer, cells):
+def test_does_not_depend_on_other_comparisons(name, scorer, cells):
     alone = explain(name, scorer, cells, 1)
     method = Method.registry[name](scorer, cells)
     method(2)
@@ -92,13 +93,13 @@ def test_does_not_depend_on_which_others_are_asked_for(name, scorer, cells):
 def test_sparse_equals_dense(name, scorer, cells, sparse_cells):
     sparse, dense = explain(name, scorer, sparse_cells), explain(name, scorer, cells)
     np.testing.assert_array_equal(sparse.ranking, dense.ranking)
-    # Its sums are over the entries that are not zero, which rounds differently.
+    # Sums over the nonzero entries are rounded differently.
     rounding = 1e-5 if name == "panel" else 0
     np.testing.assert_allclose(sparse.scores, dense.scores, rtol=rounding)
 
 
 @every_method
-def test_scorer_is_left_as_it_was(name, classifier, values):
+def test_scorer_is_unchanged(name, classifier, values):
     classifier.train()
     for parameter in classifier.parameters():
         assert parameter.requires_grad
@@ -113,7 +114,7 @@ def test_per_cell(name, scorer, cells):
     assert found.per_cell.shape == (60, N_FEATURES)
     explained = ~np.isnan(found.per_cell).any(1)
     assert explained.any()
-    # What the cells say on average is what the group says.
+    # The mean over the cells is the attribution of the group.
     assert np.abs(found.per_cell[explained].mean(0)).argmax() == 0
 
 
@@ -125,8 +126,8 @@ def test_under_no_grad(name, scorer, cells):
 
 
 @every_method
-def test_unmatched_cells_are_refused(name, scorer, values):
-    with pytest.raises(ValueError, match="3 groups, but cells of 2"):
+def test_unmatched_cells_are_an_error(name, scorer, values):
+    with pytest.raises(ValueError, match="3 groups, but cells has 2"):
         Method.registry[name](scorer, GroupedCells(values[:2]))
 
 
@@ -144,7 +145,7 @@ def test_permuted_features_permute_the_ranking(name, values):
 
 
 class Scaled(GroupScorer):
-    """Scores cells whose features are multiplied by their context, or by one number for all."""
+    """Multiply features by the context, or by one number for all cells."""
 
     def __init__(self, scorer, factor=None):
         super().__init__(scorer.groups)
@@ -159,13 +160,13 @@ class Scaled(GroupScorer):
         return self.scorer(x * (context[0] if self.factor is None else self.factor))
 
 
-# All cells, so that which cells are explained does not depend on what is compared.
+# All cells, so that the cells explained do not depend on the comparison.
 every_cell = {"adversarial": {"only_correct": False}, "shap": {"max_cells": 60}}
 
 
 @every_method
 @pytest.mark.parametrize("reference", [None, 1])
-def test_context_that_all_cells_share_is_part_of_the_scorer(name, reference, scorer, values):
+def test_context_shared_by_all_cells_acts_like_a_parameter(name, reference, scorer, values):
     shared = [np.full((len(v), 1), 0.75) for v in values]
     found = explain(
         name, Scaled(scorer), GroupedCells(values, contexts=shared), 0, reference, per_cell=True
@@ -220,6 +221,6 @@ def test_adversarial_in_context_shared_by_all_cells_of_a_group(scorer, values):
     assert found.diagnostics["flip_rate"] > 0.9
 
 
-def test_context_needs_a_row_for_each_cell(values):
-    with pytest.raises(ValueError, match="60 cells need as many rows of context, got 59"):
+def test_context_must_have_one_row_per_cell(values):
+    with pytest.raises(ValueError, match="60 cells, but 59 rows"):
         GroupedCells(values, contexts=[v[1:, :1] for v in values])

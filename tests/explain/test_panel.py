@@ -6,14 +6,14 @@ import scipy.sparse as sp
 import torch
 
 from ace.explain import EmbeddingScorer, GroupedCells, LinearEmbedding, Panel
-from ace.explain._cells import Rows
-from ace.explain._method import rank, score_cells
+from ace.explain._attribution import rank
 from ace.explain._pursuit import panel_size, pursue
+from ace.explain._rows import Rows
 from explain.conftest import embedding_scorer
 
 
 def test_first_step_is_the_best_single_feature_and_later_ones_are_swept():
-    """Orthogonal least squares by hand: regress what is in out of target and candidate."""
+    """Orthogonal least squares, by regressing chosen features out of target and candidates."""
     rng = np.random.default_rng(0)
     x = rng.normal(size=(400, 6)).astype(np.float32)
     x[:, 1] = x[:, 0] + 0.6 * x[:, 1]
@@ -52,13 +52,13 @@ def test_a_copy_never_enters_twice():
     target = 2 * x[:, 0] + x[:, 1] + 0.5 * x[:, 2]
     order, score = pursue(x, np.full(300, 1 / 300), target, np.ones(4), n_joint=4, sparing=1.0)
     assert len(set(order[:3]) & {0, 3}) == 1
-    # It adds nothing, so it follows the three that entered.
+    # It adds nothing, so it comes after the three that entered.
     assert order[3] in (0, 3)
     assert score[3] < score[2]
 
 
-def test_followers_are_ranked_by_what_they_do_not_share():
-    """By hand: relevance less the share of it that correlates, whichever feature is in."""
+def test_followers_are_ranked_by_unshared_relevance():
+    """Relevance less the correlated share of it, whichever features have entered."""
     rng = np.random.default_rng(5)
     x = rng.normal(size=(500, 6)).astype(np.float32)
     x[:, 2] += 2 * x[:, 1]
@@ -77,7 +77,7 @@ def test_followers_are_ranked_by_what_they_do_not_share():
     assert plain.tolist() == [0, 1, 2, 3, 4, 5]
 
 
-def test_panel_size_counts_the_features_that_matter():
+def test_panel_size_is_the_number_of_relevant_features():
     rng = np.random.default_rng(2)
     x = rng.normal(size=(600, 10))
     target = x[:, :3] @ [1.0, 0.8, 0.6] + 0.3 * rng.normal(size=600)
@@ -85,8 +85,8 @@ def test_panel_size_counts_the_features_that_matter():
     assert size == 3
 
 
-def test_panel_size_takes_no_feature_for_less_than_a_standard_error():
-    """Features of noise may lower the error a little by chance."""
+def test_panel_size_follows_the_one_standard_error_rule():
+    """Noise features may reduce the error slightly by chance."""
     sizes = []
     for seed in range(20):
         rng = np.random.default_rng(seed)
@@ -96,8 +96,8 @@ def test_panel_size_takes_no_feature_for_less_than_a_standard_error():
     assert np.mean(np.array(sizes) == 1) >= 0.9
 
 
-def test_redundant_markers_wait():
-    """Two copies with noise of the best marker rank first by attribution, not in the panel."""
+def test_redundant_markers_do_not_enter_jointly():
+    """Noisy copies of the best marker rank first by attribution, but not in the panel."""
     rng = np.random.default_rng(3)
     values = [rng.gamma(2.0, 0.3, (80, 12)).astype(np.float32) for _ in range(3)]
     values[0][:, 0] += 4
@@ -114,8 +114,8 @@ def test_redundant_markers_wait():
     assert len(set(panel(0).ranking[:2]) & {0, 5, 6}) == 1
 
 
-def test_copies_of_what_stands_before_them_come_last():
-    """Of a gene that entered, and of one that follows."""
+def test_copies_of_higher_ranked_features_come_last():
+    """Copies of a feature that entered, and of a follower."""
     rng = np.random.default_rng(7)
     x = rng.normal(size=(400, 8)).astype(np.float32)
     x[:, 6] = x[:, 0] + 0.01 * x[:, 6]
@@ -130,8 +130,8 @@ def test_copies_of_what_stands_before_them_come_last():
     assert score[-1] > 0
 
 
-def test_a_copy_of_the_first_gene_is_no_sixth(values):
-    """Through the method: as a sixth gene it would say nothing that the panel does not."""
+def test_a_copy_of_the_first_gene_comes_last(values):
+    """As a sixth gene it would add nothing to the panel."""
     first = Panel(embedding_scorer(values), GroupedCells(values))(0).ranking[0]
     with_copy = [np.column_stack([v, v[:, first]]) for v in values]
     panel = Panel(embedding_scorer(with_copy), GroupedCells(with_copy), n_joint=2, mass=1.0)
@@ -147,16 +147,16 @@ class _Rooted(LinearEmbedding):
         return super().forward(x.clamp(min=0).sqrt())
 
 
-def test_a_subclass_of_the_linear_embedding_is_asked_itself(values, cells):
+def test_subclasses_of_the_linear_embedding_are_evaluated(values, cells):
     plain = embedding_scorer(values)
     rooted = _Rooted(plain.embedding.loadings.numpy(), plain.embedding.offset.numpy())
     scorer = EmbeddingScorer(rooted, plain.clustering, plain.groups)
     expected = scorer(torch.from_numpy(values[0]))
-    np.testing.assert_allclose(score_cells(scorer, cells)[0], expected, rtol=1e-5)
+    np.testing.assert_allclose(cells.log_odds(scorer)[0], expected, rtol=1e-5)
     assert not np.allclose(expected, plain(torch.from_numpy(values[0])))
 
 
-def test_relevance_is_the_mean_share_against_each_group_by_the_root_of_its_cells():
+def test_relevance_is_a_mean_weighted_by_the_root_of_group_sizes():
     rng = np.random.default_rng(6)
     values = [rng.gamma(2.0, 0.3, (n, 12)).astype(np.float32) for n in (80, 90, 40)]
     values[0][:, 0] += 4
@@ -169,32 +169,27 @@ def test_relevance_is_the_mean_share_against_each_group_by_the_root_of_its_cells
 
 
 @pytest.mark.parametrize("pair", [(0, None), (2, None), (0, 1)])
-def test_linear_shortcut_gives_what_any_scorer_gives(
-    cells, sparse_cells, scorer, pair, monkeypatch
-):
-    """Sparse products in the embedding, and gradients in the genes of dense minibatches."""
+def test_fast_path_equals_the_general_path(cells, sparse_cells, scorer, pair, monkeypatch):
+    """Sparse products in the embedding, and gradients of dense minibatches."""
     others = cells.others(*pair)
     short = Panel(scorer, cells)._against(pair[0], others, pair[1])
     sparse = Panel(scorer, sparse_cells)._against(pair[0], others, pair[1])
-    monkeypatch.setattr("ace.explain._panel.is_linear", lambda scorer, cells: False)
-    monkeypatch.setattr("ace.explain._method.is_linear", lambda scorer, cells: False)
-    cells.scored = None
-    panel = Panel(scorer, cells)
-    full = panel._against(pair[0], others, pair[1])
+    fast = sparse_cells.log_odds(scorer)[0]
+    monkeypatch.setattr(EmbeddingScorer, "_linear_embedding", lambda self, cells: None)
+    cells = GroupedCells(cells.groups)
+    full = Panel(scorer, cells)._against(pair[0], others, pair[1])
     scale = np.abs(full).max()
     np.testing.assert_allclose(short, full, atol=1e-5 * scale)
     np.testing.assert_allclose(sparse, full, atol=1e-5 * scale)
-    np.testing.assert_allclose(
-        score_cells(scorer, sparse_cells)[0], panel._log_odds[0], rtol=1e-4, atol=1e-4
-    )
+    np.testing.assert_allclose(fast, cells.log_odds(scorer)[0], rtol=1e-4, atol=1e-4)
 
 
-def test_features_that_matter_to_no_group_are_no_candidates(scorer, cells):
+def test_irrelevant_features_are_not_candidates(scorer, cells):
     panel = Panel(scorer, cells, mass=0.9)
     assert set(panel.candidates(0, None)) <= {0, 1, 2}
 
 
-def test_scores_fall_from_one(scorer, cells):
+def test_scores_decrease_from_one(scorer, cells):
     found = Panel(scorer, cells)(0)
     ranked = np.abs(found.scores[found.ranking])
     assert ranked[0] == 1
@@ -203,7 +198,7 @@ def test_scores_fall_from_one(scorer, cells):
 
 
 def test_a_feature_against_two_neighbours_does_not_cancel():
-    """Up against one group and down against another is relevant."""
+    """Features up against one group and down against another are relevant."""
     rng = np.random.default_rng(4)
     values = [rng.gamma(2.0, 0.2, (80, 12)).astype(np.float32) for _ in range(3)]
     for group, level in zip(values, (3.0, 0.0, 6.0), strict=True):
@@ -212,23 +207,23 @@ def test_a_feature_against_two_neighbours_does_not_cancel():
     assert panel(0).ranking[0] == 0
 
 
-def test_what_leads_from_one_group_to_another_leads_back(scorer, cells):
+def test_panels_of_a_pair_are_the_same_in_both_directions(scorer, cells):
     there, back = (Panel(scorer, cells)(*pair) for pair in ((0, 1), (1, 0)))
     np.testing.assert_array_equal(there.ranking, back.ranking)
     np.testing.assert_array_equal(there.scores, -back.scores)
     assert there.diagnostics == back.diagnostics
-    # It is another question than what makes each differ from all others.
+    # They differ from the panel against all others.
     assert not np.array_equal(there.ranking, Panel(scorer, cells)(0).ranking)
 
 
 def test_candidates_carry_more_than_an_equal_share(scorer, cells):
     panel = Panel(scorer, cells, mass=0.75)
-    # Of 20, the first two carry 12, and a tenth of all is 2: three of the ones make up 15.
+    # Of a total of 20, two features carry 12, and the mean is 2; three more would carry 15.
     few = np.array([1.0, 8, 1, 4, 1, 1, 1, 1, 1, 1])
     assert panel._carriers([few]).tolist() == [1, 3]
     assert len(Panel(scorer, cells, mass=0.5)._carriers([few])) == 2
     assert len(Panel(scorer, cells, mass=0.3)._carriers([few])) == 1
-    # Where all carry alike, the share decides alone.
+    # If all carry the same, only the share matters.
     assert len(panel._carriers([np.full(8, 0.1), np.full(8, 0.7)])) == 6
     assert len(panel._carriers([np.zeros(8)])) >= 1
 
@@ -244,7 +239,7 @@ def test_bad_mass(scorer, cells, mass):
         Panel(scorer, cells, mass=mass)
 
 
-def test_a_feature_that_is_constant_on_both_sides_has_a_direction():
+def test_features_constant_in_both_groups_have_a_direction():
     cells = GroupedCells([np.array([[1.0, 0, 2]] * 3), np.array([[0.0, 1, 2]] * 3)])
     difference = cells.difference(0, None)
     assert difference[0] > 1e5
@@ -259,20 +254,20 @@ def test_ties_are_broken_by_data_then_by_name():
     np.testing.assert_array_equal(order, [0, 2, 3, 1])
 
 
-def test_the_target_is_half_the_score_and_half_the_groups(scorer, cells):
+def test_target_is_the_mean_of_score_and_label(scorer, cells):
     panel = Panel(scorer, cells)
     x, weights, target = panel.design(1, None, np.array([3, 0, 5]), np.array([2, 0]))
     groups = [1, 0, 2]
     np.testing.assert_array_equal(x, np.concatenate([cells[g][:][:, [5, 3]] for g in groups]))
-    m = np.concatenate([panel._log_odds[g][:, 1] for g in groups]).astype(float)
+    m = np.concatenate([cells.log_odds(scorer)[g][:, 1] for g in groups]).astype(float)
     given = np.repeat([1, -1, -1], [len(cells[g]) for g in groups])
     expected = (np.tanh(m / np.median(np.abs(m))) + given) / 2
     np.testing.assert_allclose(target, expected, rtol=1e-6)
     assert weights[given > 0].sum() == pytest.approx(0.5)
 
 
-def test_sums_of_sparse_cells_are_those_of_dense_ones():
-    """Also where a value is stored in two parts, whose squares do not add up to its own."""
+def test_sums_of_sparse_and_dense_cells_are_equal():
+    """Also with duplicate entries, whose squares do not sum to the square of the value."""
     in_parts = sp.csr_matrix(([1.0, 2, 4], [0, 0, 2], [0, 2, 3]), shape=(2, 3))
     in_parts.has_canonical_format = False
     for matrix in (in_parts, in_parts.toarray(), torch.from_numpy(in_parts.toarray())):

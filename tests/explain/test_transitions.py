@@ -9,7 +9,7 @@ from ace.nn import ConvolutionalClassifier
 
 
 def linear_scorer(weights: list[float]) -> ClassifierScorer:
-    """Of two groups: log-odds of "1" are the weighted sum of the pixels, those of "0" minus it."""
+    """Log-odds of "1" are the weighted sum of the pixels, those of "0" its negative."""
     linear = torch.nn.Linear(len(weights), 2, bias=False)
     with torch.no_grad():
         linear.weight[0] = 0
@@ -18,11 +18,11 @@ def linear_scorer(weights: list[float]) -> ClassifierScorer:
 
 
 def test_smallest_change_of_a_linear_scorer_inside_the_box():
-    """Pixels are used up in the order of their weights; the last one goes as far as need be."""
+    """Pixels change in the order of their weights, all but the last to their bound."""
     scorer = linear_scorer([4.0, -3.0, 2.0, -1.0, 0.5])
     images = np.array([[0.9, 0.2, 0.5, 0.1, 1.0]])
     found = transitions(scorer, images, "0", margin=0.2)
-    # Log-odds 3.6 - 0.6 + 1.0 - 0.1 + 0.5 = 4.4 have to become -0.1, half the margin: all of
+    # Log-odds 3.6 - 0.6 + 1.0 - 0.1 + 0.5 = 4.4 must become -0.1, half the margin: all of
     # pixel 0 is worth 3.6, then pixel 1 goes up by 0.9 / 3.
     np.testing.assert_allclose(found.perturbed, [[0.0, 0.5, 0.5, 0.1, 1.0]], atol=2e-3)
     assert found.n_pixels.tolist() == [2]
@@ -45,7 +45,7 @@ def test_every_image_has_its_own_target_and_keeps_its_shape():
     assert found.source == tuple("abc"[g] for g in given)
     assert found.target == tuple(targets)
     np.testing.assert_array_equal(images, before)
-    # One at a time gives the same.
+    # Each image alone gives the same result.
     for i in (0, 7):
         alone = transitions(scorer, images[i : i + 1], targets[i])
         np.testing.assert_allclose(alone.perturbed[0], found.perturbed[i], atol=1e-4)
@@ -61,7 +61,7 @@ def digits() -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.fixture(scope="module")
 def scorer(digits):
-    """Centroids in the embedding of a small network, trained for a moment."""
+    """Centroids in the embedding of a small, briefly trained network."""
     images, labels = (torch.from_numpy(v[:900]) for v in digits)
     with torch.random.fork_rng():
         torch.manual_seed(0)
@@ -105,7 +105,7 @@ def test_no_larger_than_the_published_solver(scorer, eights):
     assert np.median(ours.n_pixels) < np.median(published.n_pixels)
 
 
-def test_restarts_only_ever_help(scorer, eights):
+def test_restarts_never_increase_the_norm(scorer, eights):
     plain, more = (transitions(scorer, eights, "3", restarts=n) for n in (0, 2))
     assert more.flipped.all()
     assert (more.l1 <= plain.l1 + 1e-5).all()
@@ -123,7 +123,7 @@ def test_the_margin_is_kept(scorer, eights):
         assert np.median(gap) == pytest.approx(-margin, abs=0.02)  # and no further
 
 
-def test_the_scorer_is_left_as_it_was(scorer, eights):
+def test_the_scorer_is_unchanged(scorer, eights):
     scorer.train()
     transitions(scorer, eights[:2], "5", max_steps=2)
     assert scorer.training
@@ -134,13 +134,13 @@ def test_the_scorer_is_left_as_it_was(scorer, eights):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"images": np.zeros((8, 8))[0]}, r"a single image is images\[None\]"),
-        ({"images": np.zeros((0, 8, 8))}, "expected images of shape"),
-        ({"images": np.full((1, 8, 8), 255.0)}, r"go from 255 to 255; scale them"),
-        ({"images": np.full((1, 8, 8), np.nan)}, "must lie within bounds"),
-        ({"target": "x"}, r"target \['x'\] is no group of the scorer; it has \['0', '1'"),
+        ({"images": np.zeros((8, 8))[0]}, r"Pass a single image as image\[None\]"),
+        ({"images": np.zeros((0, 8, 8))}, "images must have shape"),
+        ({"images": np.full((1, 8, 8), 255.0)}, r"range from 255 to 255. Scale them"),
+        ({"images": np.full((1, 8, 8), np.nan)}, "must be within bounds"),
+        ({"target": "x"}, r"target \['x'\] is not a group of the scorer, which has \['0', '1'"),
         ({"target": ["5", "3"]}, "one for each of 20 images, got 2"),
-        ({"target": "8"}, r"gives images \[0, 1, 2, 3, 4\] and more to their target already"),
+        ({"target": "8"}, r"images \[0, 1, 2, 3, 4\] and more are already assigned"),
         ({"bounds": (1.0, 0.0)}, "bounds must be a pair"),
         ({"margin": -1.0}, "margin must be a number from 0"),
         ({"penalty": 0.0}, "penalty must be a number above 0"),
@@ -149,6 +149,6 @@ def test_the_scorer_is_left_as_it_was(scorer, eights):
         ({"solver": "newton"}, "solver=.newton. is not one of"),
     ],
 )
-def test_what_cannot_be_done_is_said(scorer, eights, change, message):
+def test_invalid_arguments(scorer, eights, change, message):
     with pytest.raises(ValueError, match=message):
         transitions(scorer, **({"images": eights, "target": "5"} | change))

@@ -1,4 +1,4 @@
-"""Labels of one part of real blood cells, found for the other part."""
+"""Labels of half of the bundled blood cells, transferred to the other half."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import scanpy as sc
 import scipy.sparse as sp
 
 import ace
-from ace.tl._annotate import majority_vote
+from ace.tl._majority_vote import majority_vote
 
 LABELS = "bulk_labels"
 WRITTEN = {
@@ -20,7 +20,7 @@ WRITTEN = {
     "obsm": {"scnym_probabilities", "X_scnym"},
     "uns": {"scnym"},
 }
-# Seconds, not minutes: what is tested here is not how good the model gets.
+# Short trainings: the accuracy of the model is not tested here.
 QUICK = {"n_top_genes": 200, "max_epochs": 3}
 
 
@@ -40,7 +40,7 @@ def query(pbmc: ad.AnnData) -> ad.AnnData:
 
 @pytest.fixture
 def mixed(pbmc: ad.AnnData) -> ad.AnnData:
-    """All cells, the labels of every other one taken away: half of these missing, half unknown."""
+    """All cells, every other one unlabelled: half of these missing, half unknown."""
     labels = pbmc.obs[LABELS].cat.add_categories("Unknown")
     labels.iloc[1::4], labels.iloc[3::4] = "Unknown", np.nan
     pbmc.obs["known"] = labels
@@ -76,15 +76,15 @@ def assert_same(
 
 def test_labels_of_a_reference(query, atlas):
     before, reference = state(query), state(atlas)
-    model = ace.tl.annotate(query, LABELS, reference=atlas, max_epochs=30)
+    model = ace.tl.annotate(query, LABELS, reference=atlas, max_epochs=30, return_model=True)
     assert_only_written(query, before)
     assert (query.obs["scnym"].astype(str) == query.obs["truth"].astype(str)).mean() > 0.7
-    # The reference is as it was.
+    # The reference is unchanged.
     pd.testing.assert_frame_equal(atlas.obs, reference.obs)
     assert set(atlas.uns) == set(reference.uns)
     assert set(atlas.obsm) == set(reference.obsm)
     assert (atlas.X != reference.X).nnz == 0
-    # What is written is what the model says, and it says it of any object with its genes.
+    # Results equal the predictions of the model, for any object with its genes.
     probabilities = model.predict(query, soft=True)
     stored = query.obsm["scnym_probabilities"]
     assert list(stored.columns) == [str(label).replace("/", "|") for label in model.labels]
@@ -98,7 +98,7 @@ def test_labels_of_a_reference(query, atlas):
     np.testing.assert_allclose(
         query.obsm["X_scnym"], model.get_latent_representation(query), atol=1e-5
     )
-    # Its genes are those of both, in the query's order.
+    # Its genes are those of both objects, in the order of the query.
     assert list(model.var_names) == list(query.var_names)
     about = query.uns["scnym"]
     assert about["novelty_threshold"] == model.novelty_threshold_
@@ -112,16 +112,32 @@ def test_labels_of_a_reference(query, atlas):
     assert about["params"]["reference"] is True
 
 
-def test_given_labels_are_kept_and_missing_ones_found(mixed):
+def test_what_is_returned(query, atlas):
+    """Nothing, the copy, the model, or both."""
+    before = state(query)
+    both = ace.tl.annotate(query, LABELS, reference=atlas, copy=True, return_model=True, **QUICK)
+    copied, model = both
+    assert_only_written(copied, before)
+    assert set(query.obs) == set(before.obs)
+    assert set(query.uns) == set(before.uns)
+    assert isinstance(model, ace.model.SCNYM)
+    assert list(copied.obs["scnym"]) == list(model.predict(copied))
+    only = ace.tl.annotate(query, LABELS, reference=atlas, copy=True, **QUICK)
+    assert list(only.obs["scnym"]) == list(copied.obs["scnym"])
+    assert ace.tl.annotate(query, LABELS, reference=atlas, **QUICK) is None
+    assert list(query.obs["scnym"]) == list(copied.obs["scnym"])
+
+
+def test_given_labels_are_kept_and_missing_ones_predicted(mixed):
     before = state(mixed)
-    model = ace.tl.annotate(mixed, "known", max_epochs=30)
+    model = ace.tl.annotate(mixed, "known", max_epochs=30, return_model=True)
     assert_only_written(mixed, before)
     given = np.arange(700) % 2 == 0
     assert (mixed.obs["scnym"][given].astype(str) == before.obs[LABELS][given].astype(str)).all()
     found = mixed.obs["scnym"][~given].astype(str)
     assert (found == mixed.obs[LABELS][~given].astype(str)).mean() > 0.7
     assert "Unknown" not in mixed.obs["scnym"].cat.categories
-    # The confidence of a given label is the network's in that label, not in its own.
+    # The confidence of a given label is the probability of that label.
     probabilities = model.predict(soft=True)
     for label in model.labels:
         has = (mixed.obs["scnym"] == label).to_numpy()
@@ -129,7 +145,7 @@ def test_given_labels_are_kept_and_missing_ones_found(mixed):
             mixed.obs["scnym_confidence"][has], probabilities.loc[has, label], atol=1e-5
         )
     assert (mixed.obs["scnym_confidence"][given] < probabilities[given].max(axis=1) - 1e-3).any()
-    # Some known cells are above the threshold, but none of them is called novel.
+    # Some cells with a given label are above the threshold, but none of them is novel.
     above = mixed.obs["scnym_novelty"] > model.novelty_threshold_
     assert above[given].any()
     np.testing.assert_array_equal(mixed.obs["scnym_novel"], above & ~given)
@@ -145,7 +161,7 @@ def test_labels_of_the_query_are_not_read(query, atlas):
     assert_same(query, query, "again", atol=0)
 
 
-def test_same_call_same_bits_and_a_seed_of_its_own(query, atlas):
+def test_same_call_same_bits(query, atlas):
     once, twice, other = query.copy(), query.copy(), query.copy()
     ace.tl.annotate(once, LABELS, reference=atlas, **QUICK)
     ace.tl.annotate(twice, LABELS, reference=atlas, **QUICK)
@@ -202,7 +218,7 @@ def test_survives_disk(mixed, tmp_path, suffix):
 
 
 def test_what_is_explained_is_the_classifier(query, atlas):
-    model = ace.tl.annotate(query, LABELS, reference=atlas, max_epochs=20)
+    model = ace.tl.annotate(query, LABELS, reference=atlas, max_epochs=20, return_model=True)
     ace.tl.explain(query, groupby="scnym", model=model, n_cells=50, method="saliency")
     assert query.uns["ace"]["params"]["scorer"] == "ClassifierScorer"
     groups = query.uns["ace"]["names"].dtype.names
@@ -212,8 +228,10 @@ def test_what_is_explained_is_the_classifier(query, atlas):
 def test_domains_of_columns(mixed):
     mixed.obs["donor"] = pd.Categorical(np.where(np.arange(700) % 3 == 0, "a", "b"))
     mixed.obs["lane"] = np.arange(700) % 2
-    one = ace.tl.annotate(mixed, "known", domain_key="donor", **QUICK)
-    two = ace.tl.annotate(mixed, "known", domain_key=["donor", "lane"], key_added="two", **QUICK)
+    one = ace.tl.annotate(mixed, "known", domain_key="donor", **QUICK, return_model=True)
+    two = ace.tl.annotate(
+        mixed, "known", domain_key=["donor", "lane"], key_added="two", **QUICK, return_model=True
+    )
     assert set(one.predict_domain()) <= {"a", "b"}
     assert two.predict_domain(domain_key="lane", soft=True).shape == (700, 2)
     assert list(mixed.uns["two"]["params"]["domain_key"]) == ["donor", "lane"]
@@ -237,7 +255,7 @@ def test_layers_are_read(query, atlas):
     assert_same(query, query, "other", atol=0)
 
 
-def test_a_vote_in_each_cluster(mixed):
+def test_majority_vote(mixed):
     ace.tl.annotate(mixed, "known", over_clustering="louvain", **QUICK)
     given = np.arange(700) % 2 == 0
     obs = mixed.obs
@@ -246,17 +264,17 @@ def test_a_vote_in_each_cluster(mixed):
     for _, cells in new.groupby("louvain", observed=True):
         votes = cells["scnym"].value_counts()
         assert set(cells["scnym_majority"]) <= set(votes.index[votes == votes.max()])
-    # The votes of an earlier call do not belong to other labels.
+    # Votes of an earlier call are removed.
     ace.tl.annotate(mixed, "known", **QUICK)
     assert "scnym_majority" not in mixed.obs
 
 
-def test_votes_counted_by_hand():
+def test_votes():
     labels = pd.Categorical(list("aabbbcca"), categories=list("abc"))
     clusters = np.array([0, 0, 0, 1, 1, 1, None, 2], dtype=object)
     everyone = np.ones(8, dtype=bool)
     assert "".join(majority_vote(labels, clusters, everyone)) == "aaabbbca"
-    # A tie goes to the first category; who does not vote keeps what it has.
+    # A tie goes to the first category; cells that do not vote keep their label.
     voters = np.array([1, 0, 1, 1, 0, 1, 1, 0], dtype=bool)
     assert "".join(majority_vote(labels, clusters, voters)) == "aaabbbca"
     voters[0] = False
@@ -290,10 +308,10 @@ def test_failed_training_writes_nothing(query, atlas):
     assert set(query.uns) == set(before.uns)
 
 
-# What anndata says of pandas' options is caught with what is expected, and passed on after it.
+# Warnings of anndata about pandas' options are recorded, too, and filtered afterwards.
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_without_held_out_cells_nothing_is_called_novel(query, atlas):
-    with pytest.warns(UserWarning, match="0 labelled cells were held out.*validation_size"):
+    with pytest.warns(UserWarning, match="only 0 labelled cells were held out.*validation_size"):
         ace.tl.annotate(query, LABELS, reference=atlas, train_size=1.0, **QUICK)
     assert not query.obs["scnym_novel"].any()
     assert np.isnan(query.uns["scnym"]["novelty_threshold"])
@@ -313,7 +331,11 @@ def test_progress_bar_on_request(query, atlas, capsys):
         ({"max_epochs": 1.5}, ValueError, "max_epochs must be a positive whole number"),
         ({"random_state": -1}, ValueError, "random_state must be a whole number"),
         ({"min_prop": 2}, ValueError, "min_prop must be a number from 0 to 1"),
-        ({"unlabeled_category": None}, ValueError, "unlabeled_category=None is no value"),
+        (
+            {"unlabeled_category": None},
+            ValueError,
+            "unlabeled_category=None must be a string or a number",
+        ),
         ({"key_added": ""}, ValueError, "key_added must be a name"),
         ({"key_added": "a/b"}, ValueError, "key_added must be a name without a '/'"),
         ({"key_added": "known"}, ValueError, r"would write to obs\['known'\]"),
@@ -328,7 +350,7 @@ def test_progress_bar_on_request(query, atlas, capsys):
         ({"layer": "counts"}, ValueError, "(?s)holds counts.*normalize_total.*log1p"),
     ],
 )
-def test_errors_say_what_mends_them(mixed, arguments, error, message):
+def test_errors(mixed, arguments, error, message):
     before = state(mixed)
     with pytest.raises(error, match=message):
         ace.tl.annotate(mixed, **({"labels_key": "known"} | arguments))
@@ -351,7 +373,7 @@ def test_warnings_point_at_the_caller(query, atlas):
         "reference.obs['bulk_labels'] h",
         "3 cells of the reference have ",
         "the query and the reference sh",
-        "totals of the reference and of",
+        "totals of the reference and th",
     ]
     assert {w.filename for w in ours} == {__file__}
 
@@ -363,7 +385,7 @@ def test_a_reference_is_another_object(mixed):
         ace.tl.annotate(mixed, "known", reference=mixed.obs)
 
 
-def test_what_else_is_no_log_normalised_matrix(mixed):
+def test_other_matrices_that_are_not_log_normalised(mixed):
     scaled, plain = mixed.copy(), mixed.copy()
     scaled.X = scaled.X.toarray()
     sc.pp.scale(scaled)
@@ -384,14 +406,14 @@ def test_what_else_is_no_log_normalised_matrix(mixed):
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_few_held_out_cells_are_warned_about(query, atlas):
     few = atlas[np.r_[:60]].copy()
-    with pytest.warns(UserWarning, match=r"^\d+ labelled cells were held out, too few to tell"):
+    with pytest.warns(UserWarning, match=r"^only \d+ labelled cells were held out, too few"):
         ace.tl.annotate(query, LABELS, reference=few, **QUICK)
 
 
 @pytest.mark.parametrize(
     ("key", "place"), [("pca", r"\.obsm\['X_pca'\]"), ("louvain", r"\.obs\['louvain'\]")]
 )
-def test_nothing_but_an_annotation_is_overwritten(query, atlas, key, place):
+def test_only_annotations_are_overwritten(query, atlas, key, place):
     query.obsm["X_pca"] = np.ones((query.n_obs, 2))
     before = state(query)
     with pytest.raises(ValueError, match=rf"would overwrite {place}"):
@@ -401,14 +423,14 @@ def test_nothing_but_an_annotation_is_overwritten(query, atlas, key, place):
 
 
 def test_an_explanation_does_not_replace_an_annotation(query, atlas):
-    model = ace.tl.annotate(query, LABELS, reference=atlas, **QUICK)
+    model = ace.tl.annotate(query, LABELS, reference=atlas, **QUICK, return_model=True)
     with pytest.raises(ValueError, match=r"key_added='scnym' would overwrite"):
         ace.tl.explain(query, "scnym", model=model, key_added="scnym")
     ace.get.annotation_df(query)  # it is still there
 
 
-def test_labels_that_were_given_stay_known_as_such(pbmc):
-    """Whatever becomes of the column that they were read from."""
+def test_given_labels_are_remembered(pbmc):
+    """Even if the column that they were read from changes."""
     pbmc.obs["known"] = pbmc.obs[LABELS].astype(str)
     pbmc.obs.loc[pbmc.obs_names[::2], "known"] = "Unknown"
     ace.tl.annotate(pbmc, "known", **QUICK)
@@ -433,13 +455,15 @@ def test_unknown_options(query, atlas, options, message):
 
 def test_options_of_the_network(query, atlas):
     network = {"n_layers": 3, "n_hidden": 20}
-    model = ace.tl.annotate(query, LABELS, reference=atlas, model_kwargs=network, **QUICK)
+    model = ace.tl.annotate(
+        query, LABELS, reference=atlas, model_kwargs=network, **QUICK, return_model=True
+    )
     assert len(model.module.encoder) == 3
     assert query.obsm["X_scnym"].shape == (query.n_obs, 20)
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_a_category_that_says_unknown_is_proposed(pbmc):
+def test_a_category_that_looks_unlabelled_is_suggested(pbmc):
     pbmc.obs["known"] = pbmc.obs[LABELS].astype(str)
     pbmc.obs.loc[pbmc.obs_names[::2], "known"] = "Unassigned"
     with (

@@ -1,4 +1,4 @@
-"""Attributions of single cells in one matrix, sparse or dense."""
+"""Attributions of individual cells in one matrix, sparse or dense."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 import ace
-from ace.tl._cells import CellLayer
+from ace.tl._cell_layer import CellLayer
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -52,7 +52,7 @@ def test_every_value_is_in_its_place(
 
 
 @pytest.mark.filterwarnings("ignore:the scorer gives only")
-def test_methods_with_few_genes_a_cell_are_sparse(pbmc: AnnData) -> None:
+def test_methods_with_few_genes_per_cell_are_sparse(pbmc: AnnData) -> None:
     pbmc.X = pbmc.X.toarray() + np.float32(0.01)
     call = {"groupby": "louvain", "groups": ["0", "1"], "per_cell": True}
     ace.tl.explain(pbmc, method="adversarial", n_cells=10, max_steps=20, **call)

@@ -1,4 +1,4 @@
-"""Matrices and arguments that nothing can be made of: one sentence, and nothing is written."""
+"""Degenerate matrices and arguments: a clear error, and nothing is written."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def x() -> np.ndarray:
         (lambda x: x * 1e-42, "the cells do not differ"),
         (lambda x: 5 + x * 1e-8, "the cells do not differ"),
         (lambda x: x * 1e30, r"adata\.X has values above 1e\+15 in 12 genes, such as \['g0'"),
-        (lambda x: x[:, :1], "need two cells and two genes, got 30 cells x 1 genes"),
+        (lambda x: x[:, :1], "need at least two cells and two genes, got 30 cells x 1 genes"),
         (lambda x: x[:, :0], "adata is empty"),
         (lambda x: x[:1], "one group only"),
         (lambda x: x[:0], "names no group of the 0 cells"),
@@ -75,13 +75,13 @@ def test_nothing_to_explain(x: np.ndarray, change: Any, message: str, stored: An
         lambda x: x * (np.arange(12) == 4),  # one gene varies
     ],
 )
-def test_little_is_enough(x: np.ndarray, change: Any, method: str) -> None:
+def test_small_or_simple_matrices(x: np.ndarray, change: Any, method: str) -> None:
     adata = _cells(change(x), sp.csr_matrix)
     ace.tl.explain(adata, "ct", method=method, **FAST.get(method, {}))
     assert np.isfinite(adata.varm["ace_scores"].to_numpy()).all()
 
 
-def test_scores_that_are_no_numbers_are_not_stored(
+def test_scores_that_are_not_finite_are_not_stored(
     x: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     adata = _cells(x)
@@ -119,7 +119,7 @@ def test_scores_that_are_no_numbers_are_not_stored(
     ],
 )
 @pytest.mark.parametrize("value", ["x", True, np.nan, np.inf, [1], pd.NA, np.array([1.0, 2.0])])
-def test_options_that_are_no_numbers(x: np.ndarray, method: str, option: str, value: Any) -> None:
+def test_options_that_are_not_numbers(x: np.ndarray, method: str, option: str, value: Any) -> None:
     if option == "bounds" and isinstance(value, np.ndarray):
         pytest.skip("a pair of numbers")
     adata = _cells(x)
@@ -132,7 +132,7 @@ def test_options_that_are_no_numbers(x: np.ndarray, method: str, option: str, va
 
 
 @pytest.mark.parametrize("value", ["x", True, 1.5, np.nan, -1, [1], 2**40])
-def test_seeds_and_numbers_of_all_writers(x: np.ndarray, value: Any) -> None:
+def test_seeds_and_numbers(x: np.ndarray, value: Any) -> None:
     adata = _cells(x)
     before = snapshot(adata)
     for call in (
@@ -158,13 +158,13 @@ def test_seeds_and_numbers_of_all_writers(x: np.ndarray, value: Any) -> None:
 
 
 @pytest.mark.parametrize("groups", [None, 3, np.nan, "A", []])
-def test_groups_that_are_no_list(x: np.ndarray, groups: Any) -> None:
+def test_groups_that_are_not_a_list(x: np.ndarray, groups: Any) -> None:
     for writer in (ace.tl.explain, ace.tl.rank_specificity):
         with pytest.raises(ValueError, match=r"^groups "):
             writer(_cells(x), "ct", groups=groups)
 
 
-def test_columns_that_are_no_names(x: np.ndarray) -> None:
+def test_columns_that_are_not_names(x: np.ndarray) -> None:
     adata = _cells(x)
     for key in (["ct"], 3, np.nan):
         with pytest.raises((KeyError, TypeError), match=r"no column|name one column"):
@@ -177,7 +177,7 @@ def test_columns_that_are_no_names(x: np.ndarray) -> None:
             ace.tl.annotate(adata, "ct", unlabeled_category=category)
 
 
-def test_neighbours_within_a_group_take_two_cells(x: np.ndarray) -> None:
+def test_neighbours_within_a_group_require_two_cells(x: np.ndarray) -> None:
     adata = _cells(x[:3])
     assert ace.tl.informative_genes(adata, "ct", min_cells=1)
     with pytest.raises(ValueError, match="with 2 or more cells"):

@@ -1,4 +1,4 @@
-"""The main job, on real blood cells."""
+"""Explanations of real blood cells."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def ranking(adata: ad.AnnData, key: str = "ace") -> pd.DataFrame:
 
 
 def test_known_markers_of_real_cells(pbmc):
-    # T cell subtypes by sorting overlap.
+    # Sorted subtypes of T cells overlap.
     with pytest.warns(UserWarning, match="the scorer gives only"):
         ace.tl.explain(pbmc, groupby="bulk_labels")
     assert 0.87 < pbmc.uns["ace"]["params"]["fidelity"] < 0.9
@@ -161,7 +161,7 @@ def test_own_components_are_used_only_if_they_are_of_this_matrix(cells):
     cells.var["highly_variable"] = np.arange(cells.n_vars) < 300
     ace.tl.explain(cells, GROUPBY, key_added="same")
     pd.testing.assert_frame_equal(cells.varm["ace_scores"], cells.varm["same_scores"])
-    # Components of shuffled cells are of no use: the marked genes get components on the side.
+    # Components of shuffled cells are not used: new ones are computed for the marked genes.
     cells.obsm["X_pca"] = cells.obsm["X_pca"][::-1].copy()
     ace.tl.explain(cells, GROUPBY, key_added="side")
     unmarked = cells.var_names[300:]
@@ -169,7 +169,7 @@ def test_own_components_are_used_only_if_they_are_of_this_matrix(cells):
     for group in ranking(cells, "side"):
         last = ranking(cells, "side")[group][300:]
         assert set(last) == set(unmarked)
-        # They follow by their difference between the groups, not by position.
+        # They are ordered by their difference between the groups, not by position.
         inside = (cells.obs[GROUPBY] == group).to_numpy()
         gap = np.abs(cells[inside, last].X.mean(0) - cells[~inside, last].X.mean(0)).A1
         assert (np.diff(gap) <= 1e-6).all()
@@ -195,7 +195,7 @@ def test_reference_is_a_group_or_each(cells):
     np.testing.assert_array_equal(ranking(cells, "each")["0 vs 1"], ranking(cells)["0"])
 
 
-def test_a_group_does_not_depend_on_the_others_asked_for(cells):
+def test_a_group_does_not_depend_on_other_groups(cells):
     ace.tl.explain(cells, GROUPBY)
     ace.tl.explain(cells, GROUPBY, groups=["3"], key_added="one")
     np.testing.assert_array_equal(ranking(cells)["3"], ranking(cells, "one")["3"])
@@ -277,13 +277,13 @@ def test_through_a_model(pbmc):
             atol=1e-3,
         )
     assert pbmc.uns["ace"]["params"]["embedding"] == "KRATOS"
-    # Another grouping goes through the model's embedding, which was not made for it.
+    # Other groups are explained through the latent space of the model.
     with pytest.warns(UserWarning, match="of the cells to their own group"):
         ace.tl.explain(pbmc, "louvain", model=model, key_added="other")
     assert list(ranking(pbmc, "other")) == list(pbmc.obs["louvain"].cat.categories)
 
 
-def test_unlabelled_cells_are_no_group(pbmc):
+def test_unlabelled_cells_are_not_a_group(pbmc):
     pbmc.obs["known"] = pbmc.obs["bulk_labels"].astype(str)
     pbmc.obs.loc[pbmc.obs_names[::5], "known"] = "Unknown"
     ace.model.KRATOS.setup_anndata(pbmc, labels_key="known", unlabeled_category="Unknown")
@@ -302,7 +302,7 @@ def test_warnings_point_at_the_caller(cells):
     assert {str(w.filename) for w in record} == {__file__}
 
 
-def test_a_view_becomes_an_object_of_its_own(cells):
+def test_a_view_is_copied(cells):
     view = cells[cells.obs[GROUPBY].isin(["0", "1", "2"])]
     with pytest.warns(ad.ImplicitModificationWarning):
         ace.tl.explain(view, GROUPBY)
@@ -333,7 +333,7 @@ def test_a_group_of_one_cell_is_explained_with_a_warning(cells):
     with pytest.warns(UserWarning, match=r"groups of a single cell: \['single'\]"):
         ace.tl.explain(cells, "few")
     assert np.isfinite(cells.varm["ace_scores"].to_numpy()).all()
-    # Where it is not asked for, there is nothing to say (and a warning is an error here).
+    # No warning if it is not explained (warnings are errors here).
     other = next(name for name in cells.obs["few"].unique() if name != "single")
     ace.tl.explain(cells, "few", groups=[other])
 
@@ -360,7 +360,7 @@ def test_low_fidelity_is_warned_about(cells):
         ace.tl.explain(cells, "random")
 
 
-def test_a_low_fidelity_never_reads_as_the_threshold():
+def test_a_low_fidelity_is_rounded_down():
     from ace._checks import MIN_FIDELITY, warn_of_low_fidelity
 
     with pytest.warns(UserWarning, match=r"gives only 89\.9% of the cells"):
@@ -424,7 +424,7 @@ def spoil(what):
             None,
             {"per_cell": True, "reference": "each"},
             ValueError,
-            "per_cell=True needs one reference",
+            "per_cell=True needs a single reference",
         ),
         (None, {"model": "pca"}, KeyError, "no 'pca' in adata.obsm"),
         ("nan", {}, ValueError, "NaN or infinite values in 1 genes"),
@@ -435,7 +435,7 @@ def spoil(what):
         ("float", {"groupby": "float"}, ValueError, "holds measurements"),
     ],
 )
-def test_bad_input_says_what_mends_it_and_changes_nothing(cells, what, arguments, error, message):
+def test_errors_change_nothing(cells, what, arguments, error, message):
     spoil(what)(cells)
     keys = set(cells.uns), set(cells.varm), set(cells.layers)
     obs, values = cells.obs.copy(), cells.X.data.copy()
@@ -446,13 +446,13 @@ def test_bad_input_says_what_mends_it_and_changes_nothing(cells, what, arguments
     np.testing.assert_array_equal(cells.X.data, values)
 
 
-def test_names_that_collide_are_refused(cells):
+def test_names_that_collide_are_an_error(cells):
     cells.obs["type"] = cells.obs[GROUPBY].cat.rename_categories({"0": "a/b", "1": "a|b"})
     with pytest.raises(ValueError, match="cannot be told apart"):
         ace.tl.explain(cells, "type")
 
 
-def test_a_model_of_other_genes_is_refused(pbmc):
+def test_a_model_of_other_genes_is_an_error(pbmc):
     ace.model.KRATOS.setup_anndata(pbmc, labels_key="bulk_labels")
     model = ace.model.KRATOS(pbmc)
     model.train(max_epochs=1, enable_progress_bar=False)

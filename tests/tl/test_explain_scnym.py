@@ -1,4 +1,4 @@
-"""The main job through scNym: which genes the labels that it gave rest on."""
+"""Explanations of labels that scNym predicted."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import ace
 from ace.explain import Method
 
 TRAIN = {"progress": False}
-#: Known markers, by type of Kang et al.; those of the publication's Figure 2A and their like.
+#: Known markers of types of Kang et al., as in Figure 2A of the paper.
 MARKERS = {"B": "CD79A", "NK": "GNLY", "Mk": "PPBP"}
-#: The same of the bundled cells.
+#: Known markers of types of the bundled cells.
 TYPES = {
     "CD19+ B": ["CD79A", "CD79B", "MS4A1"],
     "CD56+ NK": ["GNLY", "NKG7", "PRF1"],
@@ -20,21 +20,23 @@ TYPES = {
 
 
 def _enriched(adata, group, n_genes):
-    """Those of a group's first genes that it has more of than others."""
+    """Enriched genes among the first genes of a group."""
     df = ace.get.explain_df(adata, group)
     return set(df.loc[df["enriched"] & (df["rank"] <= n_genes), "gene"])
 
 
 @pytest.fixture(scope="module")
 def kang(data_dir):
-    """Stimulated cells, labelled by unstimulated ones, and the model that did it."""
+    """Stimulated cells with labels transferred from unstimulated ones, and the model."""
     cells = sc.read_h5ad(data_dir / "kang_ifnb_merged.h5ad")
     sc.pp.filter_genes(cells, min_cells=10)
     sc.pp.normalize_total(cells, target_sum=1e4)
     sc.pp.log1p(cells)
     control, stimulated = (cells[cells.obs["condition"] == c].copy() for c in ("CTRL", "STIM"))
-    # Three epochs of the twenty and more that it takes by itself.
-    model = ace.tl.annotate(stimulated, "cell_type", reference=control, max_epochs=3, **TRAIN)
+    # Three epochs only, to save time.
+    model = ace.tl.annotate(
+        stimulated, "cell_type", reference=control, max_epochs=3, **TRAIN, return_model=True
+    )
     return stimulated, model
 
 
@@ -49,7 +51,7 @@ def test_figure_2a(kang, method):
 
 @pytest.fixture(scope="module")
 def _small(_pbmc_original):
-    """Three types on few genes, half of the cells without a label, and the trained model."""
+    """Three types with few genes, half of the cells unlabelled, and the trained model."""
     adata = _pbmc_original[_pbmc_original.obs["bulk_labels"].isin(TYPES)].copy()
     sc.pp.highly_variable_genes(adata, n_top_genes=100)
     markers = [gene for genes in TYPES.values() for gene in genes]
@@ -57,7 +59,7 @@ def _small(_pbmc_original):
     adata.obs["known"] = adata.obs["bulk_labels"].astype(str)
     adata.obs.loc[adata.obs_names[::2], "known"] = "Unknown"
     options = TRAIN | {"max_epochs": 30, "validation_size": 0.3}
-    model = ace.tl.annotate(adata, "known", n_top_genes=None, **options)
+    model = ace.tl.annotate(adata, "known", n_top_genes=None, **options, return_model=True)
     return adata, model
 
 
@@ -88,5 +90,5 @@ def test_a_source_against_a_reference(small):
     df = ace.get.explain_df(adata).set_index("gene")
     assert df.loc["CD79A", "score"] > 0 > df.loc["GNLY", "score"]
     assert df.loc[["CD79A", "GNLY"], "rank"].max() <= 10
-    # What speaks for a third type is no matter between these two.
+    # Markers of a third type do not distinguish these two.
     assert df.loc["FCGR3A", "rank"] > df.loc["GNLY", "rank"]

@@ -1,4 +1,4 @@
-"""The main job through models of counts: SCVI and its kin, on real blood cells."""
+"""Explanations through models of counts, such as SCVI, of real blood cells."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _quiet():
 
 @pytest.fixture(scope="module")
 def _cells(_pbmc_original):
-    """Types that can be told apart, with a batch that means nothing."""
+    """Distinct types, with random batches."""
     types = ["CD14+ Monocyte", "CD19+ B", "CD56+ NK", "CD8+/CD45RA+ Naive Cytotoxic", "Dendritic"]
     adata = _pbmc_original[_pbmc_original.obs[GROUPBY].isin(types)].copy()
     adata.obs[GROUPBY] = adata.obs[GROUPBY].cat.remove_unused_categories()
@@ -77,7 +77,7 @@ def test_known_markers(model, cells):
 @pytest.mark.filterwarnings("ignore:the scorer gives only")
 def test_summaries_are_of_log_normalised_values(model, cells):
     ace.tl.explain(cells, GROUPBY, model=model)
-    # X of these cells is what scanpy makes of the counts of these genes.
+    # X holds the counts of these genes, normalised by scanpy.
     sc.tl.rank_genes_groups(cells, GROUPBY, method="t-test", use_raw=False, pts=True)
     for group in cells.obs[GROUPBY].cat.categories:
         ours = ace.get.explain_df(cells, group).set_index("gene")
@@ -105,7 +105,7 @@ def test_every_method(model, cells, method):
 def test_order_of_genes_and_cells_does_not_matter(model, cells):
     rng = np.random.default_rng(1)
     other = cells[rng.permutation(cells.n_obs), rng.permutation(cells.n_vars)].copy()
-    # All cells, without a random draw: then only rounding differs.
+    # All cells, so that only rounding errors differ.
     call = {"method": "saliency", "n_cells": None, "n_prototypes": 1}
     ace.tl.explain(cells, GROUPBY, model=model, **call)
     ace.tl.explain(other, GROUPBY, model=model, **call)
@@ -134,7 +134,7 @@ def test_clusters_of_the_latent_space_are_reproduced(model, cells, kind):
         fitted = KMeans(5, n_init=3, random_state=0).fit(cells.obsm["X_scVI"])
         cells.obs["cluster"] = fitted.labels_  # numbers, no categories
     else:
-        # As sc.pp.neighbors does, without what it compiles.
+        # Like sc.pp.neighbors, without its compilation.
         near = kneighbors_graph(cells.obsm["X_scVI"], 15)
         options = {"flavor": "igraph", "directed": False, "n_iterations": 2, "resolution": 0.3}
         sc.tl.leiden(cells, adjacency=near.maximum(near.T), key_added="cluster", **options)
@@ -159,7 +159,7 @@ def test_scanvi_leaves_its_unlabelled_cells_out(cells):
     assert cells.uns["ace"]["diagnostics"]["n_cells"].sum() == labelled.sum()
 
 
-def test_bad_calls_say_what_mends_them(model, cells):
+def test_invalid_calls(model, cells):
     with pytest.raises(ValueError, match=r"trained on layer 'counts'.*leave layer out"):
         ace.tl.explain(cells, GROUPBY, model=model, layer="other")
     cells.obs["batch"] = "three"
@@ -171,7 +171,7 @@ def test_bad_calls_say_what_mends_them(model, cells):
 
 
 @pytest.mark.parametrize("how", ["use_rep", "model"])
-def test_coordinates_are_no_function_of_the_genes(cells, how):
+def test_coordinates_are_not_a_function_of_the_genes(cells, how):
     cells.obsm["X_pca_harmony"] = np.zeros((cells.n_obs, 5))
     with pytest.raises(ValueError, match="Harmony, Scanorama or BBKNN") as error:
         ace.tl.explain(cells, GROUPBY, **{how: "X_pca_harmony"})
@@ -180,7 +180,7 @@ def test_coordinates_are_no_function_of_the_genes(cells, how):
     assert "ace" not in cells.uns
 
 
-def test_coordinates_that_are_not_there(cells):
+def test_missing_coordinates(cells):
     with pytest.raises(KeyError, match=r"no 'X_scvi' in adata\.obsm, which has"):
         ace.tl.explain(cells, GROUPBY, use_rep="X_scvi")
     with pytest.raises(KeyError, match="pass the trained model itself"):

@@ -274,7 +274,7 @@ def test_keys(cells, model):
             score(cells, model, key_added=key)
     score(cells, model, key_added="first")
     score(cells, model, key_added="second")
-    with pytest.raises(ValueError, match="without a '/'"):
+    with pytest.raises(ValueError, match="without '/'"):
         score(cells, model, key_added="a/b")
     with pytest.raises(KeyError, match=r"There are scores in \['first', 'second'\].*ace\.tl"):
         ace.get.fssf_df(cells)

@@ -1,4 +1,4 @@
-"""Genes that tell groups apart: planted ones, with mutual information known by hand."""
+"""Planted informative genes, with known mutual information."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ N = 400
 
 @pytest.fixture
 def cells():
-    """Two types at two times, and 30 genes: some tell the time in one type, or in both."""
+    """Two types at two times, with 30 genes: some depend on the time in one or both types."""
     rng = np.random.default_rng(0)
     late, kind = np.arange(N) % 2 == 1, np.arange(N) // 2 % 2
     x = rng.poisson(0.8, size=(N, 30)) * rng.uniform(0.5, 1.5, size=(N, 30))
@@ -43,7 +43,7 @@ def test_over_all_cells(cells):
     assert genes[:2] == ["g0", "g3"]
     assert genes[2] in ("g1", "g2")
     scores = cells.uns["informative_genes"]["scores"]["all"]
-    # Two equal groups that a gene tells apart for certain: ln 2. What never varies tells nothing.
+    # ln 2 for a gene that separates two groups of equal size, 0 for a constant gene.
     np.testing.assert_allclose(scores[["g0", "g3"]], np.log(2), rtol=1e-6)
     assert (scores[["g4", "g5"]] == 0).all()
     assert (scores.drop(["g0", "g1", "g2", "g3"]) < 0.03).all()
@@ -84,7 +84,7 @@ def test_without_bins(cells):
     scores = cells.uns["informative_genes"]["scores"]["all"].copy()
     assert scores["g0"] == pytest.approx(np.log(2), abs=0.02)
     assert (scores[["g4", "g5"]] == 0).all()
-    # The estimate of a gene does not depend on the others.
+    # The estimate of a gene does not depend on other genes.
     part = cells[:, ["g7", "g0"]].copy()
     ace.tl.informative_genes(part, "time", n_bins=None)
     part_scores = part.uns["informative_genes"]["scores"]["all"]
@@ -117,18 +117,18 @@ def test_any_matrix(cells, kind):
     assert genes == ace.tl.informative_genes(cells, "time", within="type")
 
 
-def test_counts_are_normalised_on_the_way(pbmc):
+def test_counts_are_normalised_internally(pbmc):
     one = ace.tl.informative_genes(pbmc, "phase", layer="counts", n_genes=10)
     total = pbmc.layers["counts"].sum(1)
     pbmc.layers["log"] = sp.csr_matrix(
         np.log1p(pbmc.layers["counts"].toarray() / np.asarray(total).reshape(-1, 1) * 1e4)
     )
     assert one == ace.tl.informative_genes(pbmc, "phase", layer="log", n_genes=10)
-    # Cell-cycle genes tell the phase.
+    # Genes of the cell cycle depend on the phase.
     assert {"PCNA", "TYMS", "STMN1"} & set(one)
 
 
-def test_genes_that_tell_nothing_are_left_out(cells):
+def test_uninformative_genes_are_left_out(cells):
     genes = ace.tl.informative_genes(cells[:, ["g0", "g4", "g5"]].copy(), "time")
     assert genes == ["g0"]
 
@@ -172,14 +172,14 @@ def test_it_can_be_stored(cells, tmp_path):
         ({"random_state": -1}, ValueError, "random_state must be"),
     ],
 )
-def test_errors_say_what_mends_them(cells, change, error, message):
+def test_errors(cells, change, error, message):
     cells.uns["taken"] = {"params": 1}
     with pytest.raises(error, match=message):
         ace.tl.informative_genes(cells, **{"groupby": "time"} | change)
     assert set(cells.uns) == {"taken"}
 
 
-def test_values_that_are_no_numbers(cells):
+def test_values_that_are_not_finite(cells):
     cells.X[7, 7] = np.nan
     with pytest.raises(ValueError, match="NaN or infinite"):
         ace.tl.informative_genes(cells, "time")

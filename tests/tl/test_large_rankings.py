@@ -1,4 +1,4 @@
-"""Rankings that scanpy's structure cannot hold in a file: written as a table, read alike."""
+"""Rankings that cannot be stored in scanpy's structure are stored as a table."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def cells(n_groups: int, name: str, n_genes: int = 6) -> ad.AnnData:
 
 
 def in_both_forms(monkeypatch: pytest.MonkeyPatch, call: Any) -> tuple[ad.AnnData, ad.AnnData]:
-    """What a call writes as records and as a table."""
+    """Results of a call as records and as a table."""
     records = call()
     with monkeypatch.context() as patch:
         patch.setattr(_storable, "holds_records", lambda fields: False)
@@ -58,7 +58,7 @@ def test_eight_hundred_groups(survives_files, caplog) -> None:
     assert "adata.uns['ace']['table'] has the ranking instead" in caplog.text
     df = ace.get.explain_df(adata)
     assert df["group"].cat.categories.tolist() == adata.obs["type"].cat.categories.tolist()
-    # As if asked for alone.
+    # The same as alone.
     name = "Exc_L2_IT_cluster_321"
     ace.tl.rank_specificity(adata, "type", n_genes=3, groups=[name], key_added="one")
     alone = ace.get.explain_df(adata, key="one").drop(columns="group")
@@ -88,7 +88,7 @@ def test_pairs_of_28_groups(survives_files) -> None:
 
 
 @pytest.mark.parametrize("reference", ["rest", "t0", "each"])
-def test_both_forms_read_alike(monkeypatch, reference) -> None:
+def test_both_forms_are_equivalent(monkeypatch, reference) -> None:
     def call() -> ad.AnnData:
         adata = cells(4, "t{}")
         ace.tl.explain(adata, "type", reference=reference)
@@ -120,7 +120,7 @@ def test_leading_genes(monkeypatch) -> None:
     first = every[every["rank"] <= 4].reset_index(drop=True)
     pd.testing.assert_frame_equal(ace.get.explain_df(adata), first)
     pd.testing.assert_frame_equal(adata.varm["ace_scores"], scores)
-    # The correlation is that of all genes still.
+    # The correlation is still over all genes.
     pd.testing.assert_frame_equal(ace.get.pairs_df(adata, n_genes=4), pairs)
     assert ace.pl.heatmap(adata, show=False) is not None
     theirs = sc.get.rank_genes_groups_df(adata, "t0 vs t1", key="ace")
@@ -136,7 +136,7 @@ def test_names_are_shared() -> None:
 
 @pytest.mark.parametrize("length", [1, 7, 8, 20, 51, 200])
 def test_bound_of_records_is_what_hdf5_holds(tmp_path: Path, length: int) -> None:
-    """As many fields as are let pass can be written, and not far more."""
+    """The largest permitted number of fields can be written, and not many more."""
 
     def names(n: int) -> list[str]:
         return [f"{i:0{length}d}" if length > 4 else chr(0x100 + i)[:1] for i in range(n)]

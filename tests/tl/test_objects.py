@@ -1,4 +1,4 @@
-"""What may be passed as cells: AnnData of any kind, one modality of a MuData, and nothing else."""
+"""AnnData of any kind and modalities of MuData are accepted; other objects are an error."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ QUIET = {"enable_progress_bar": False}
 pytestmark = [
     pytest.mark.filterwarnings("ignore:the scorer gives only"),
     pytest.mark.filterwarnings("ignore:there are only .* pairs"),
-    # mudata announces a change of what it copies to the whole.
+    # mudata announces a change of its defaults.
     pytest.mark.filterwarnings("ignore:From 0.4"),
 ]
 
@@ -59,7 +59,7 @@ def kratos(adata: AnnData | MuData) -> ace.model.KRATOS:
     return model
 
 
-#: Every function of ``tl`` and what it is called with after the cells.
+#: Functions of ``tl``, with their arguments after the cells.
 CALLS: dict[str, Callable[..., Any]] = {
     "explain": lambda adata, _, **kw: ace.tl.explain(adata, "louvain", n_cells=30, **kw),
     "explain by a model": lambda adata, model, **kw: ace.tl.explain(
@@ -101,7 +101,7 @@ MODELS: dict[str, Callable[..., Any]] = {
 
 
 def state(adata: AnnData) -> tuple[Any, ...]:
-    """Everything that a call might change, to compare."""
+    """Everything that a call may change."""
     return (
         adata.obs.copy(),
         adata.var.copy(),
@@ -117,7 +117,7 @@ def assert_unchanged(adata: AnnData, before: tuple[Any, ...]) -> None:
 
 
 @pytest.mark.parametrize("name", [*CALLS, *USING, *MODELS])
-def test_what_is_no_annotated_data(name: str, model: Any, rna: AnnData, tmp_path: Path) -> None:
+def test_other_objects(name: str, model: Any, rna: AnnData, tmp_path: Path) -> None:
     call = (CALLS | USING | MODELS)[name]
     path = tmp_path / "cells.h5ad"
     path.touch()
@@ -140,7 +140,7 @@ def test_what_is_no_annotated_data(name: str, model: Any, rna: AnnData, tmp_path
 
 
 @pytest.mark.parametrize("name", [*CALLS, *MODELS])
-def test_view_of_a_file_is_refused_before_the_work(
+def test_views_of_files_are_an_error(
     name: str, model: Any, rna: AnnData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rna.write_h5ad(tmp_path / "cells.h5ad")
@@ -169,7 +169,7 @@ def zarr(_rna: AnnData, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("name", [*CALLS, *USING, *MODELS])
 @pytest.mark.filterwarnings("ignore")
-def test_lazy_data_are_refused(name: str, model: Any, zarr: Path) -> None:
+def test_lazy_data_are_an_error(name: str, model: Any, zarr: Path) -> None:
     pytest.importorskip("xarray")
     lazy = ad.experimental.read_lazy(zarr)
     with pytest.raises(ValueError, match=r"read_lazy.*to_memory\(\)"):
@@ -186,7 +186,7 @@ def test_files_are_read_and_written(name: str, model: Any, rna: AnnData, tmp_pat
 
 
 def assert_same(one: AnnData, other: AnnData) -> None:
-    """Equal results, wherever they lie."""
+    """Results are equal, in memory and on disk."""
     assert set(one.uns) == set(other.uns)
     for key in {"ace", "rank_specificity"} & set(one.uns):
         for record in ("names", "scores"):
@@ -206,7 +206,7 @@ def assert_same(one: AnnData, other: AnnData) -> None:
 
 
 def mudata_of(rna: AnnData, where: str = "modality") -> MuData:
-    """The cells beside others that lack some of them; columns in the modality or in the whole."""
+    """MuData with a second modality that lacks cells; columns in the modality or the MuData."""
     rng = np.random.default_rng(0)
     protein = ad.AnnData(
         sparse.csr_matrix(rng.random((rna.n_obs // 2, 5), dtype=np.float32)),
@@ -246,12 +246,12 @@ def test_a_modality_is_read_and_written(name: str, where: str, model: Any, rna: 
     assert list(mdata.mod["rna"].obs)[: len(columns)] == columns
 
 
-def test_copies_of_columns_are_known_by_their_prefix(rna: AnnData) -> None:
+def test_prefixed_copies_of_columns(rna: AnnData) -> None:
     mdata = mudata_of(rna, "prefixed")
     ace.tl.explain(mdata, "rna:louvain", modality="rna", n_cells=30)
     assert mdata.mod["rna"].uns["ace"]["params"]["groupby"] == "louvain"
     assert ace.pl.heatmap(mdata.mod["rna"], show=False) is not None
-    # A copy that someone changed is another column.
+    # A changed copy is another column.
     mdata.obs["rna:louvain"] = mdata.obs["rna:louvain"].cat.rename_categories({"0": "zero"})
     ace.tl.explain(mdata, "rna:louvain", modality="rna", n_cells=30)
     assert mdata.mod["rna"].uns["ace"]["names"].dtype.names == ("zero", "1", "2")
@@ -327,7 +327,7 @@ def test_errors_about_modalities(name: str, model: Any, rna: AnnData) -> None:
 
 
 @pytest.mark.parametrize("name", [*USING, "setup_anndata"])
-def test_mudata_where_a_modality_is_meant(name: str, model: Any, rna: AnnData) -> None:
+def test_mudata_instead_of_a_modality(name: str, model: Any, rna: AnnData) -> None:
     with pytest.raises(TypeError, match=r"MuData with the modalities.*mdata\.mod\['protein'\]"):
         (USING | MODELS)[name](mudata_of(rna), model)
 
@@ -344,7 +344,7 @@ def test_reference_may_be_mudata(rna: AnnData) -> None:
     assert list(both.mod["rna"].obs["scnym"]) == list(expected.obs["scnym"])
 
 
-@pytest.mark.filterwarnings("ignore:the scorer gives only")  # of so few epochs
+@pytest.mark.filterwarnings("ignore:the scorer assigns only")  # of so few epochs
 def test_scare_of_mudata_is_explained(rna: AnnData) -> None:
     mdata = _paired(rna)
     ace.model.SCARE.setup_mudata(mdata, modalities={"layer": "rna"}, layer="counts")

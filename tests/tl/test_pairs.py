@@ -1,4 +1,4 @@
-"""One group against another: as if asked for alone, and whatever groups are called."""
+"""Comparisons of one group with another, with any names of groups."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import ace
 
 
 def cells(names: list[str]) -> ad.AnnData:
-    """Groups of which each has a gene of its own, ``g0`` the first's."""
+    """Groups with one marker gene each, ``g0`` for the first."""
     n = 20 * len(names)
     codes = np.arange(n) % len(names)
     x = np.random.default_rng(0).exponential(size=(n, len(names) + 3))
@@ -25,7 +25,7 @@ def cells(names: list[str]) -> ad.AnnData:
 
 
 @pytest.mark.parametrize("method", ["panel", "expected_gradients", "adversarial"])
-def test_each_is_all_the_references_together(method: str) -> None:
+def test_each_equals_all_references(method: str) -> None:
     adata = cells(["A", "B", "C"])
     ace.tl.explain(adata, "cluster", reference="each", method=method, key_added="each")
     fields = adata.uns["each"]["names"].dtype.names
@@ -40,7 +40,7 @@ def test_each_is_all_the_references_together(method: str) -> None:
                 one[one["group"] == a].drop(columns="group").reset_index(drop=True),
                 pair.drop(columns="group"),
             )
-            # The two groups' own genes, and nothing of the third.
+            # The markers of the two groups, not of the third.
             top = dict(zip(pair["gene"][:2], pair["enriched"][:2], strict=True))
             assert top == {f"g{'ABC'.index(a)}": True, f"g{'ABC'.index(b)}": False}
 
@@ -54,7 +54,7 @@ def test_names_with_the_word_between_them() -> None:
     assert adata.uns["ace"]["names"].dtype.names == ("A", "D vs", " vs ")
 
 
-def test_pairs_that_would_share_a_name_are_refused() -> None:
+def test_pairs_with_equal_names_are_an_error() -> None:
     adata = cells(["A", "B vs C", "A vs B", "C"])
     with pytest.raises(ValueError, match=r"cannot be told apart.*rename_categories"):
         ace.tl.explain(adata, "cluster", reference="each")
@@ -69,7 +69,7 @@ def test_reserved_words_never_mean_a_group(reference: str) -> None:
     with pytest.warns(UserWarning, match=message):
         ace.tl.explain(adata, "cluster", reference=reference)
     assert len(adata.uns["ace"]["names"].dtype.names) == {"rest": 3, "each": 6}[reference]
-    # Another reference is no reason to warn, and renamed the group can be one.
+    # No warning with another reference, or if the group is renamed.
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         ace.tl.explain(adata, "cluster", reference="A")

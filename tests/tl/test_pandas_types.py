@@ -1,4 +1,4 @@
-"""Columns of every pandas type give what the plain type gives."""
+"""Columns of every pandas type give the same result."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 QUIET = {"enable_progress_bar": False}
 
-#: What turns a plain column of text into each type that pandas and anndata may hand over.
+#: Conversions of a column of text to each type of pandas and anndata.
 TYPES: dict[str, Callable[[pd.Series], Any]] = {
     "object": lambda s: s.astype(object),
     "string": lambda s: s.astype("string"),
@@ -85,7 +85,7 @@ def test_groups_of_any_type(small: AnnData, dtype: str) -> None:
     ],
     ids=lambda v: str(v.dtype),
 )
-def test_groups_that_are_no_text(small: AnnData, values: Any) -> None:
+def test_groups_that_are_not_text(small: AnnData, values: Any) -> None:
     first = (small.obs["type"] == "T0").to_numpy()
     small.obs["group"] = pd.Series(values[np.where(first, 0, 1)], index=small.obs_names)
     ace.tl.explain(small, "group", n_cells=50)
@@ -120,7 +120,7 @@ def test_a_cell_without_a_group_is_an_error(small: AnnData, dtype: str, name: st
 @pytest.mark.filterwarnings("ignore:the scorer gives only")
 @pytest.mark.parametrize("dtype", [*MISSING, "file"])
 def test_models_of_labels_of_any_type(small: AnnData, dtype: str, tmp_path: Path) -> None:
-    """Trained, judged and explained, with the labels of some cells missing in the query."""
+    """Training, evaluation and explanation, with missing labels in the query."""
 
     def result(adata: AnnData, query: AnnData) -> tuple[Any, ...]:
         ace.model.KRATOS.setup_anndata(adata, "type")
@@ -241,7 +241,7 @@ def test_symbols_of_any_type(small: AnnData, dtype: str) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:the scorer gives only")
-def test_columns_that_are_no_groups(small: AnnData) -> None:
+def test_columns_that_are_not_groups(small: AnnData) -> None:
     small.obs["list"] = pd.Series([["a"]] * small.n_obs, index=small.obs_names)
     with pytest.raises(ValueError, match=r"no labels \(list\).*astype\(str\)"):
         ace.tl.explain(small, "list")
@@ -267,7 +267,7 @@ def test_genes_without_a_name(small: AnnData, name: Any) -> None:
 
 
 @pytest.mark.parametrize("noted", [None, "natural", [1], {"base": None}, {"base": "e"}, {}])
-def test_what_log1p_noted_may_be_anything(small: AnnData, noted: Any) -> None:
+def test_any_record_of_log1p(small: AnnData, noted: Any) -> None:
     ace.tl.rank_specificity(small, "type", key_added="before")
     small.uns["log1p"] = noted
     ace.tl.rank_specificity(small, "type", key_added="after")
@@ -276,7 +276,7 @@ def test_what_log1p_noted_may_be_anything(small: AnnData, noted: Any) -> None:
     )
 
 
-def test_labels_renamed_after_the_set_up_are_refused(small: AnnData) -> None:
+def test_labels_renamed_after_setup_are_an_error(small: AnnData) -> None:
     for cls in (ace.model.KRATOS, ace.model.SCNYM):
         adata = small.copy()
         cls.setup_anndata(adata, "type")
@@ -302,8 +302,8 @@ def test_labels_renamed_after_the_set_up_are_refused(small: AnnData) -> None:
         assert model.evaluate(split="validation")["accuracy"] == before["accuracy"]
 
 
-def test_unknown_labels_of_a_query_are_none(small: AnnData) -> None:
-    """A trained model that is given other cells does not take their labels for renamed ones."""
+def test_unknown_labels_of_a_query_are_missing(small: AnnData) -> None:
+    """Labels of other cells are not taken for renamed ones."""
     ace.model.SCNYM.setup_anndata(small, "type")
     model = ace.model.SCNYM(small, n_hidden=16, random_state=0)
     model.train(max_epochs=1, **QUIET)
@@ -409,7 +409,7 @@ def test_colours_of_any_form(small: AnnData, stored: Any, expected: Any) -> None
     assert sparse.issparse(small.X)
 
 
-def test_scare_refuses_columns_before_it_writes(small: AnnData) -> None:
+def test_scare_checks_columns_before_it_writes(small: AnnData) -> None:
     small.obs["list"] = pd.Series([["a"]] * small.n_obs, index=small.obs_names)
     before = small.copy()
     for options, match in (

@@ -1,4 +1,4 @@
-"""What is judged, and what is put together, before a label is transferred."""
+"""Checks and combination of cells before labels are transferred."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LABELS = "bulk_labels"
 
 @contextmanager
 def warns(message: str) -> Iterator[None]:
-    """Expect a warning, and let pass what anndata says of pandas' options."""
+    """Expect a warning, and ignore those of anndata about pandas' options."""
     with pytest.warns(UserWarning, match=message):  # noqa: PT031 (the filter is undone after it)
         warnings.filterwarnings("ignore", category=DeprecationWarning)
         yield
@@ -62,7 +62,7 @@ def test_cells_of_both_by_gene_name(two):
     assert list(pool.adata.obs_names[:350]) == list(query.obs_names)
 
 
-def test_the_copy_is_sparse_and_its_own(pbmc):
+def test_the_copy_is_sparse_and_independent(pbmc):
     pbmc.obs[LABELS] = pbmc.obs[LABELS].where(np.arange(700) % 2 == 0)
     pool = pooled(pbmc)
     assert sp.issparse(pool.adata.X)
@@ -74,7 +74,7 @@ def test_the_copy_is_sparse_and_its_own(pbmc):
     assert pooled(dense).adata.X.nnz == before.nnz
 
 
-def test_blocks_of_dense_rows_are_put_together(two, monkeypatch):
+def test_blocks_of_dense_rows(two, monkeypatch):
     query, atlas = two
     query.X = query.X.toarray()
     whole = pooled(query, atlas).adata.X
@@ -105,14 +105,14 @@ def test_variable_genes_are_scanpys(pbmc):
     assert pooled(pbmc, n_top_genes=2000).adata.n_vars == 765
 
 
-def test_a_domain_of_few_cells_chooses_no_genes(pbmc):
+def test_small_domains_do_not_choose_genes(pbmc):
     domains = pd.Series(np.where(np.arange(700) < 3, "few", "many"), index=pbmc.obs_names)
     alone = variable_genes(pbmc.X, pd.Series("many", index=pbmc.obs_names), 100)
     np.testing.assert_array_equal(variable_genes(pbmc.X, domains, 100), alone)
     assert len(alone) == 100
 
 
-def test_only_some_cells_choose_the_genes(pbmc, monkeypatch):
+def test_genes_are_chosen_on_a_sample(pbmc, monkeypatch):
     pbmc.obs[LABELS] = pbmc.obs[LABELS].where(np.arange(700) % 2 == 0)
     every = pooled(pbmc, n_top_genes=200).adata.var_names
     monkeypatch.setattr("ace.tl._pool.N_CELLS_SAMPLED", 300)
@@ -122,7 +122,7 @@ def test_only_some_cells_choose_the_genes(pbmc, monkeypatch):
     assert 100 < len(set(some.adata.var_names) & set(every)) < 200
 
 
-def test_values_that_are_stored_in_two_parts_are_one(two):
+def test_duplicate_entries_are_summed(two):
     query, atlas = two
     expected = pooled(query, atlas).adata.X
     for adata in (query, atlas):
@@ -139,10 +139,10 @@ def test_totals_that_differ_are_warned_about(two):
     query, atlas = two
     query.X = query.X.expm1() * 100
     query.X = sp.csr_matrix(query.X).log1p()
-    with warns(r"(?s)adds up to 1e\+04 and 1e\+06 .*normalize_total"):
+    with warns(r"(?s)a cell is 1e\+04 and 1e\+06\. .*normalize_total"):
         pooled(query, atlas)
     query.X = sp.csr_matrix(query.X) / np.log(2)  # the other logarithm
-    with warns("totals of the reference and of the query differ"):
+    with warns("totals of the reference and the query differ"):
         pooled(query, atlas)
 
 
@@ -153,7 +153,7 @@ def test_one_logged_and_one_of_counts(two):
         pooled(query, atlas)
 
 
-def test_values_that_are_no_numbers(two):
+def test_values_that_are_not_finite(two):
     query, atlas = two
     gene = query.var_names[query.X[10].indices[0]]
     query.X[10, query.var_names.get_loc(gene)] = np.nan
@@ -164,14 +164,14 @@ def test_values_that_are_no_numbers(two):
 @pytest.mark.parametrize(
     ("category", "message"), [("unknown", "'unknown'"), ("nan", "'nan'"), (" NA", "' NA'")]
 )
-def test_what_looks_unlabelled_is_warned_about(two, category, message):
+def test_labels_that_look_missing_are_warned_about(two, category, message):
     query, atlas = two
     atlas.obs[LABELS] = atlas.obs[LABELS].cat.rename_categories({"Dendritic": category})
     with warns(f"{message}.*learned as a type.*unlabeled_category="):
         pooled(query, atlas)
 
 
-def test_a_near_miss_of_the_category(pbmc):
+def test_a_similar_category_is_suggested(pbmc):
     labels = pbmc.obs[LABELS].astype(str)
     labels[::2] = "unknown"
     pbmc.obs[LABELS] = labels
@@ -185,11 +185,11 @@ def test_a_near_miss_of_the_category(pbmc):
 def test_one_label_is_too_few(two):
     query, atlas = two
     atlas = atlas[atlas.obs[LABELS] == "Dendritic"].copy()
-    with pytest.raises(ValueError, match=r"holds 1 labels besides 'Unknown', \['Dendritic'\]"):
+    with pytest.raises(ValueError, match=r"has 1 labels besides 'Unknown', \['Dendritic'\]"):
         pooled(query, atlas)
 
 
-def test_labels_that_coincide_where_they_are_stored(two):
+def test_labels_that_coincide_when_stored(two):
     query, atlas = two
     atlas.obs[LABELS] = atlas.obs[LABELS].cat.rename_categories(
         {"Dendritic": "T/NK", "CD34+": "T|NK"}
@@ -198,7 +198,7 @@ def test_labels_that_coincide_where_they_are_stored(two):
         pooled(query, atlas)
 
 
-def test_domains_are_in_both(two):
+def test_domains_must_be_in_both(two):
     query, atlas = two
     query.obs["site"] = "a"
     with pytest.raises(KeyError, match=r"no column 'site' in reference\.obs"):
@@ -208,7 +208,7 @@ def test_domains_are_in_both(two):
         pooled(query, atlas, domain_key=("site",))
 
 
-def test_a_view_of_a_file_is_refused(two, tmp_path):
+def test_a_view_of_a_file_is_an_error(two, tmp_path):
     query, atlas = two
     atlas.write_h5ad(tmp_path / "atlas.h5ad")
     on_disk = ad.read_h5ad(tmp_path / "atlas.h5ad", backed="r")
@@ -235,30 +235,30 @@ def test_genes_keep_the_order_of_the_query():
     assert list(shared) == SYMBOLS[150:49:-1]
 
 
-def test_loss_of_genes_is_warned_about_from_half_on():
+def test_warning_if_half_of_the_genes_are_left_out():
     shared_genes(of_genes(SYMBOLS), of_genes(SYMBOLS[:100]))
-    with warns("share 80 genes only: 120 of the 200 genes of the query"):
+    with warns("share only 80 genes: 120 of the 200 genes of the query"):
         shared_genes(of_genes(SYMBOLS), of_genes(SYMBOLS[:80] + IDS[:100]))
 
 
-def test_a_short_panel_is_enough_if_it_is_shared():
-    with warns("share 10 genes only: 190 of the 200 genes of the query"):
+def test_short_lists_may_be_shared():
+    with warns("share only 10 genes: 190 of the 200 genes of the query"):
         assert len(shared_genes(of_genes(SYMBOLS), of_genes(SYMBOLS[:10]))) == 10
-    with pytest.raises(ValueError, match="share 4 genes by name, too few"):
+    with pytest.raises(ValueError, match="share only 4 genes by name, which is too few"):
         shared_genes(of_genes(SYMBOLS), of_genes([*SYMBOLS[:4], *IDS[:6]]))
 
 
 def test_too_few_of_many_genes():
     mine, theirs = ([f"{name}{i}" for i in range(1900)] for name in ("mine", "theirs"))
-    with pytest.raises(ValueError, match="share 60 genes by name"):
+    with pytest.raises(ValueError, match="share only 60 genes by name"):
         shared_genes(of_genes(SYMBOLS[:60] + mine), of_genes(SYMBOLS[:60] + theirs))
 
 
 @pytest.mark.parametrize(
     ("query", "reference", "message"),
     [
-        (of_genes(SYMBOLS), of_genes(IDS), "The reference has Ensembl ids, the other one not"),
-        (of_genes(IDS), of_genes(SYMBOLS), "The query has Ensembl ids, the other one not"),
+        (of_genes(SYMBOLS), of_genes(IDS), "The reference has Ensembl IDs, but"),
+        (of_genes(IDS), of_genes(SYMBOLS), "The query has Ensembl IDs, but"),
         (
             of_genes(IDS, symbol=SYMBOLS),
             of_genes(SYMBOLS),
@@ -267,13 +267,13 @@ def test_too_few_of_many_genes():
         (
             of_genes(SYMBOLS),
             of_genes(IDS, feature_name=SYMBOLS),
-            r"reference.var\['feature_name'\] has the query's names",
+            r"reference.var\['feature_name'\] has the names of the query",
         ),
         (of_genes(SYMBOLS), of_genes([g.title() for g in SYMBOLS]), "upper and lower case"),
-        (of_genes(IDS), of_genes([f"{g}.3" for g in IDS]), "without what follows the dot"),
+        (of_genes(IDS), of_genes([f"{g}.3" for g in IDS]), "without the part after the dot"),
         (of_genes(SYMBOLS), of_genes([f"x{g}" for g in SYMBOLS]), "the same kind of gene names"),
     ],
 )
 def test_genes_under_other_names(query, reference, message):
-    with pytest.raises(ValueError, match=f"share 0 genes by name.*The query has .*{message}"):
+    with pytest.raises(ValueError, match=f"share only 0 genes by name.*The query has .*{message}"):
         shared_genes(query, reference)

@@ -1,4 +1,4 @@
-"""Specificity of genes to groups: the published score, and what is written of it."""
+"""Specificity of genes to groups: the published score, and the stored result."""
 
 import anndata as ad
 import numpy as np
@@ -12,7 +12,7 @@ import ace
 
 
 def _cells(means, n_cells=4, sparse=True):
-    """Every cell of a group has its means."""
+    """All cells of a group are equal."""
     means = np.asarray(means, dtype=np.float32)
     groups = np.repeat(np.arange(len(means)), n_cells)
     X = means[groups]
@@ -26,7 +26,7 @@ def _cells(means, n_cells=4, sparse=True):
     )
 
 
-#: Genes of one group, of all alike, of none, of two, and more in one.
+#: Genes of one group, of all groups, of none, of two, and higher in one.
 MEANS = [[2.5, 1.5, 0.0, 1.5, 3.5], [0.0, 1.5, 0.0, 1.5, 0.5], [0.0, 1.5, 0.0, 0.0, 0.5]]
 
 
@@ -48,7 +48,7 @@ def test_scores_are_the_published_ones():
         assert found["g2"] == 0
     assert _scores(adata, "t0")["g0"] == 1
     assert _scores(adata, "t1")["g0"] == 0
-    # By hand: three groups alike, H((p + e)/2) - H(p)/2 = 1.2516 - 0.7925.
+    # Three equal groups: H((p + e)/2) - H(p)/2 = 1.2516 - 0.7925.
     assert _scores(adata, "t0")["g1"] == pytest.approx(1 - np.sqrt(0.45915), abs=1e-4)
 
 
@@ -58,7 +58,7 @@ def test_what_is_written():
     assert ace.tl.rank_specificity(adata, "type") is None
     stored = adata.uns["rank_specificity"]
     assert list(stored["names"]["t0"]) == ["g0", "g4", "g3", "g1", "g2"]
-    # Fewer cells of t1 express g4 strongly than of the others: depleted, and so signed.
+    # t1 has a lower mean of g4 than the others, so the sign is negative.
     assert _scores(adata, "t1")["g4"] < 0 < _scores(adata, "t0")["g4"]
     df = ace.get.explain_df(adata, "t1", key="rank_specificity").set_index("gene")
     assert df.loc["g3", "enriched"]
@@ -138,7 +138,7 @@ def test_layer_is_read():
     assert adata.uns["rank_specificity"]["params"]["layer"] == "other"
 
 
-def test_refusals():
+def test_errors():
     adata = _cells(MEANS)
     with pytest.raises(KeyError, match="no column 'tpye'"):
         ace.tl.rank_specificity(adata, "tpye")

@@ -1,4 +1,4 @@
-"""What is read of an object: its own components, and cells of a file."""
+"""Reading of stored components, and of cells on disk."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def _scores(adata: ad.AnnData, **options: Any) -> np.ndarray:
 
 
 @pytest.mark.filterwarnings("ignore:the scorer gives only")
-def test_signs_of_stored_components_do_not_matter(pbmc: ad.AnnData) -> None:
+def test_signs_of_stored_components(pbmc: ad.AnnData) -> None:
     """Some files hold loadings and coordinates with opposite signs."""
     sc.pp.pca(pbmc, n_comps=10)
     expected = _scores(pbmc)
@@ -32,10 +32,8 @@ def test_signs_of_stored_components_do_not_matter(pbmc: ad.AnnData) -> None:
 
 @pytest.mark.filterwarnings("ignore:the scorer gives only")
 @pytest.mark.parametrize("stored", [np.asarray, sp.csr_matrix, sp.csc_matrix])
-def test_cells_of_a_file_are_those_of_the_memory(
-    pbmc: ad.AnnData, stored: Any, tmp_path: Path
-) -> None:
-    """Groups lie mixed in a file, which is read in the order of its rows."""
+def test_cells_on_disk_and_in_memory(pbmc: ad.AnnData, stored: Any, tmp_path: Path) -> None:
+    """Files are read in the order of their rows, whatever the order of the groups."""
     pbmc.X = stored(pbmc.X.toarray())
     expected = _scores(pbmc, n_cells=20)
     pbmc.write_h5ad(tmp_path / "cells.h5ad")

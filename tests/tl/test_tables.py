@@ -1,4 +1,4 @@
-"""The tables of an explanation, by hand."""
+"""The tables of an explanation."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import scipy.sparse as sp
 
 from ace._matrix import GroupSummary
 from ace.explain import Attribution
-from ace.tl._cells import CellLayer
+from ace.tl._cell_layer import CellLayer
+from ace.tl._expression import Expression
 from ace.tl._tables import ExplanationTables
 
 #: Two groups of 1 and 3 cells, four genes; the scorer sees two of them.
@@ -18,14 +19,15 @@ SUMMARY = GroupSummary(MEAN, np.array([[1.0, 1, 0, 1], [0.5, 0.25, 0, 1]]), np.a
 
 
 def _tables(log_base: float | None) -> ExplanationTables:
-    tables = ExplanationTables(pd.Index(list("abcd")), np.array([3, 0]), SUMMARY, log_base)
+    expression = Expression(None, log_base, SUMMARY)
+    tables = ExplanationTables(pd.Index(list("abcd")), np.array([3, 0]), expression)
     found = Attribution(scores=np.array([0.0, -2.0]), ranking=np.array([1, 0]))
     tables.add("one", found, 0, [1], {"seconds": 1.0})
     return tables
 
 
 def test_genes_without_a_score_are_enriched_by_their_means() -> None:
-    """Of 0 there is no sign; genes that the scorer does not see follow by the difference."""
+    """Scores of 0 have no sign; genes that the scorer does not take follow by their difference."""
     records = {
         name: np.asarray(of["one"]).tolist() for name, of in _tables(None).records().items()
     }
@@ -38,15 +40,15 @@ def test_genes_without_a_score_are_enriched_by_their_means() -> None:
 
 
 @pytest.mark.parametrize("base", [np.e, 2.0, 10.0])
-def test_fold_changes_turn_back_the_logarithm_of_that_base(base: float) -> None:
-    """log2 of the ratio of what the means of logarithms are of, less 1."""
+def test_fold_changes_invert_the_logarithm(base: float) -> None:
+    """log2 of the ratio of the exponentials of the mean logarithms, less 1."""
     found = _tables(base).records()["logfoldchanges"]["one"]
     up, down = base ** MEAN[0, [0, 3, 1]] - 1, base ** MEAN[1, [0, 3, 1]] - 1
     np.testing.assert_allclose(found[:3], np.log2(up / down), rtol=1e-6)
     assert found[3] == 0
 
 
-def test_cells_are_laid_out_with_their_signs() -> None:
+def test_layer_of_cells() -> None:
     layer = CellLayer((5, 4), np.array([1, 2, 4]), np.array([3, 0]))
     layer.add(np.array([1, 4]), np.array([[0.0, np.nan], [1.0, -2.0]]))
     layer.add(np.array([2]), np.array([[-3.0, 4.0]]))

@@ -1,16 +1,22 @@
-"""The engine: group scorers and explanation methods. Torch only, no AnnData."""
+"""The engine: group scorers and explanation methods. It sees tensors, never an AnnData."""
 
 from ace.explain._adversarial import Adversarial
-from ace.explain._cells import GroupedCells, Rows
+from ace.explain._attribution import Attribution
+from ace.explain._cells import GroupedCells
 from ace.explain._centroids import fit_centroids
-from ace.explain._embedding import LinearEmbedding, choose_n_prototypes, fit_clustering
+from ace.explain._classifier_scorer import ClassifierScorer
+from ace.explain._clustering import choose_n_prototypes, fit_clustering
+from ace.explain._embedding_scorer import EmbeddingScorer
 from ace.explain._expected_gradients import ExpectedGradients
+from ace.explain._fidelity import fidelity
 from ace.explain._guided_backprop import GuidedBackprop
 from ace.explain._integrated_gradients import IntegratedGradients
-from ace.explain._method import Attribution, Method, MethodInfo, fidelity, methods
+from ace.explain._linear_embedding import LinearEmbedding
+from ace.explain._method import Method, MethodInfo
+from ace.explain._methods import methods
 from ace.explain._panel import Panel
 from ace.explain._saliency import Saliency
-from ace.explain._scorer import ClassifierScorer, EmbeddingScorer, GroupScorer
+from ace.explain._scorer import GroupScorer
 from ace.explain._shap import Shap
 from ace.explain._smoothgrad import SmoothGrad
 from ace.explain._transitions import Transitions, transitions
@@ -29,7 +35,6 @@ __all__ = [
     "Method",
     "MethodInfo",
     "Panel",
-    "Rows",
     "Saliency",
     "Shap",
     "SmoothGrad",

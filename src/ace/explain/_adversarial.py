@@ -1,4 +1,4 @@
-"""Smallest perturbations that take a cell out of its group."""
+"""Smallest perturbations that move a cell out of its group."""
 
 from __future__ import annotations
 
@@ -10,57 +10,60 @@ from torch import Tensor
 
 from ace._arguments import number, one_of
 from ace._warn import warn
-from ace.explain._method import Attribution, Method, MethodInfo, is_range, score_cells
+from ace.explain._method import Method, MethodInfo, is_range
 from ace.explain._solver import Solver, SolverName
 
 if TYPE_CHECKING:
+    from ace.explain._attribution import Attribution
     from ace.explain._cells import GroupedCells
     from ace.explain._scorer import GroupScorer
 
-#: Values of the perturbations that are solved for at once: what stays in a core's cache.
+#: Number of values of the perturbations solved for together, which fit in the cache of a core.
 CACHED_VALUES = 2**18
 
 
 class Adversarial(Method):
-    r"""The smallest change of expression that takes a cell out of its group.
+    r"""The smallest change of expression that moves a cell out of its group.
 
     .. math::
         \min_\delta \lVert \delta \rVert_1
         + \lambda \max\bigl(0, \alpha + m_s(x + \delta) - m_t(x + \delta)\bigr)
 
     against a group :math:`t` (ACE Eq. 7, Kratos Eq. 13), or with
-    :math:`\max_{t \neq s} m_t` in its place against the rest (ACE Eq. 8, Kratos Eq. 12). The score
-    of a gene is the mean of :math:`\lvert \delta_i \rvert` over the cells; a gene that has to go
-    down is enriched in the group, one that has to go up is depleted.
+    :math:`\max_{t \neq s} m_t` instead of :math:`m_t` against the rest (ACE Eq. 8, Kratos Eq. 12).
+    The score of a gene is the mean of :math:`\lvert \delta_i \rvert` over the cells. Genes whose
+    expression is decreased are enriched in the group, the others are depleted.
 
     Parameters
     ----------
-    scorer, cells, seed, per_cell
-        See :class:`~ace.explain.Method`; single cells get :math:`-\delta`.
+    scorer, cells, random_state, per_cell
+        See :class:`~ace.explain.Method`; individual cells get :math:`-\delta`.
     solver
-        ``"proximal"``: a proximal-linear method, with exact zeros. ``"subgradient"``: the
-        published plain subgradient steps, for comparison.
-    penalty, margin
-        :math:`\lambda` and :math:`\alpha`, as published 100 and 1.
+        ``"proximal"`` (a proximal-linear method, with exact zeros) or ``"subgradient"`` (the
+        published plain subgradient steps, for comparison).
+    penalty
+        Weight :math:`\lambda` of the hinge, 100 as published.
+    margin
+        Margin :math:`\alpha` in the log-odds, 1 as published.
     shared
-        One :math:`\delta` for all cells of the group (the mean of their hinges is penalised), as
-        ACE's text has it, not one for each cell, as the published code does.
+        Use one perturbation for all cells of the group (with the mean of their hinges), as in the
+        text of ACE, not one per cell, as in the published code.
     bounds
-        ``"observed"``: perturbed values stay within each feature's range over the cells given;
-        a pair of numbers: within these (images: ``(0, 1)``); ``None``: free.
+        Bounds of perturbed values: ``"observed"`` (the range of each feature over the cells), a
+        pair of numbers (``(0, 1)`` for images), or ``None`` (no bounds).
     output
-        Explain the ``"logit"`` or, as Kratos' published code, the ``"probability"``, whose
-        gradient vanishes where the scorer is sure.
+        Explain the ``"logit"`` or, like the published code of Kratos, the ``"probability"``, whose
+        gradient vanishes where the scorer is confident.
     only_correct
-        Explain only cells that the scorer gives to their group (Kratos, Algorithm 1).
+        Explain only cells that the scorer assigns to their group (Kratos, Algorithm 1).
     max_steps
-        Steps of the solver at most; by default 200 proximal or the published 5000 subgradient
-        ones.
+        Largest number of steps of the solver; by default 200 (proximal) or 5000 (subgradient, as
+        published).
     step_size
-        First step of the proximal solver in units of the features, by default 1; or of the
-        subgradient one, as published 1e-3.
+        Step size in units of the features; by default 1, at first (proximal), or 1e-3
+        (subgradient, as published).
     tol
-        Relative decrease of the norm over ten steps at which a cell rests.
+        Relative decrease of the norm over ten steps below which a cell is finished.
     """
 
     info = MethodInfo(
@@ -76,7 +79,7 @@ class Adversarial(Method):
         scorer: GroupScorer,
         cells: GroupedCells,
         *,
-        seed: int = 0,
+        random_state: int = 0,
         per_cell: bool = False,
         solver: SolverName = "proximal",
         penalty: float = 100.0,
@@ -89,7 +92,7 @@ class Adversarial(Method):
         step_size: float | None = None,
         tol: float = 0.03,
     ) -> None:
-        super().__init__(scorer, cells, seed=seed, per_cell=per_cell)
+        super().__init__(scorer, cells, random_state=random_state, per_cell=per_cell)
         self.solver = Solver(
             solver, penalty=penalty, max_steps=max_steps, step_size=step_size, tol=tol
         )
@@ -110,7 +113,7 @@ class Adversarial(Method):
             low, high = map(torch.tensor, bounds)
         else:
             raise ValueError(
-                "bounds must be 'observed', None or a pair of numbers (lowest, highest), got "
+                "bounds must be 'observed', None, or a pair of numbers (lowest, highest), got "
                 f"{bounds!r:.60}."
             )
         return low.to(self.scorer.device).float(), high.to(self.scorer.device).float()
@@ -150,21 +153,23 @@ class Adversarial(Method):
         )
 
     def _correct(self, source: int) -> np.ndarray:
+        """Rows of the cells to explain."""
         rows = self.cells[source]
         if not self.only_correct:
             return np.arange(len(rows))
-        given = score_cells(self.scorer, self.cells)[source].argmax(1)
-        correct = np.flatnonzero(given == source)
+        assigned = self.cells.log_odds(self.scorer)[source].argmax(1)
+        correct = np.flatnonzero(assigned == source)
         if len(correct) == 0:
             warn(
-                f"the scorer gives no cell of {self.scorer.groups[source]!r} to it, so all its "
-                "cells are explained; try more prototypes or another embedding.",
+                f"the scorer assigns none of the cells of {self.scorer.groups[source]!r} to that "
+                "group, so all of its cells are explained. Use more prototypes or another "
+                "embedding.",
             )
             return np.arange(len(rows))
         return correct
 
     def _gap(self, x: Tensor, source: int, reference: int | None, *context: Tensor) -> Tensor:
-        """The difference that has to become negative, shape ``(n_cells,)``."""
+        """Difference that must become negative, shape ``(n_cells,)``."""
         m = self.scorer(x, *context)
         if self.output == "probability":
             m = torch.sigmoid(m)
@@ -179,15 +184,13 @@ class Adversarial(Method):
         if self._range is not None:
             lower, upper = self._range[0] - x, self._range[1] - x
             if self.shared:
-                # One perturbation: each feature may go as far as the widest cell allows, and every
-                # cell is clipped on its own.
+                # A feature may change as far as any cell permits; each cell is clipped separately.
                 lower, upper = lower.amin(0, keepdim=True), upper.amax(0, keepdim=True)
         n_delta = 1 if self.shared else len(x)
 
         def gap(delta: Tensor, active: Tensor) -> tuple[Tensor, Tensor]:
             delta = delta.detach().requires_grad_()
             moved = self._clip(x if self.shared else x[active], delta)
-            # What a cell is scored in stays its own.
             own = context if self.shared else tuple(c[active] for c in context)
             hinge = self.margin + self._gap(moved, source, reference, *own)
             if self.shared:
@@ -202,6 +205,6 @@ class Adversarial(Method):
         moved = x + delta
         if self._range is None:
             return moved
-        # Unlike minimum and maximum, clamp passes the whole gradient where a value is at its
-        # bound, as every gene is that a cell does not express.
+        # Unlike minimum and maximum, clamp passes the full gradient if a value is at its bound,
+        # as the value of every gene that a cell does not express is.
         return moved.clamp(self._range[0], self._range[1])

@@ -1,4 +1,4 @@
-"""Cells as methods see them: grouped, sampled, dense only in minibatches."""
+"""The cells of an explanation: grouped, sampled, and dense only in minibatches."""
 
 from __future__ import annotations
 
@@ -6,129 +6,42 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import scipy.sparse as sp
 import torch
 from torch import Tensor
 
+from ace._threads import seeded
+from ace.explain._frozen import frozen
+from ace.explain._rows import Rows
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
-#: Rows that are made dense at once. 256 × 20 000 float32 features are 20 MB.
-BATCH_SIZE = 256
-
-
-class Rows:
-    """Rows of a dense or sparse matrix, handed out as dense float32 tensors.
-
-    Parameters
-    ----------
-    matrix
-        NumPy array, SciPy sparse matrix or array, or tensor, of shape ``(n_cells, n_features)``.
-        It is kept as it is.
-    context
-        What else the scorer has to know of each cell (its size, its batch), of shape
-        ``(n_cells, n_context)``; ``None``: nothing. It goes with the cell and is no feature.
-
-    Raises
-    ------
-    ValueError
-        If there is not one row of context for each cell.
-    """
-
-    def __init__(self, matrix: Any, context: np.ndarray | Tensor | None = None) -> None:
-        self._matrix = matrix.tocsr() if sp.issparse(matrix) else matrix
-        self._context = None if context is None else torch.as_tensor(context).float()
-        if self._context is not None and len(self._context) != len(self):
-            raise ValueError(
-                f"{len(self)} cells need as many rows of context, got {len(self._context)}."
-            )
-
-    def __len__(self) -> int:
-        return self._matrix.shape[0]
-
-    @property
-    def n_features(self) -> int:
-        """Number of columns."""
-        return self._matrix.shape[1]
-
-    def __getitem__(self, index: np.ndarray | slice) -> Tensor:
-        rows = self._matrix[index]
-        if isinstance(rows, Tensor):
-            return rows.float()
-        dense = rows.toarray() if sp.issparse(rows) else np.asarray(rows)
-        return torch.from_numpy(np.ascontiguousarray(dense, dtype=np.float32))
-
-    def context(
-        self, index: np.ndarray | slice, device: torch.device | None = None
-    ) -> tuple[Tensor, ...]:
-        """Context of some rows, to be handed to the scorer behind them: one tensor, or none."""
-        if self._context is None:
-            return ()
-        return (self._context[index].to(device),)
-
-    def columns(self, index: np.ndarray) -> np.ndarray:
-        """Some columns of all rows, dense, shape ``(n_cells, len(index))``, float32."""
-        part = self._matrix[:, index]
-        if isinstance(part, Tensor):
-            part = part.float().cpu().numpy()
-        return np.asarray(part.toarray() if sp.issparse(part) else part, dtype=np.float32)
-
-    def sums(self) -> tuple[np.ndarray, np.ndarray]:
-        """Sum of each column and of its squares, in double precision."""
-        if sp.issparse(self._matrix):
-            matrix = self._matrix
-            if not matrix.has_canonical_format:
-                matrix = matrix.copy()  # what is stored in two parts has the square of their sum
-                matrix.sum_duplicates()
-            values = matrix.data.astype(np.float32).astype(np.float64)  # as dense rows are
-            n, columns = self.n_features, matrix.indices
-            return np.bincount(columns, values, n), np.bincount(columns, values**2, n)
-        total, squares = np.zeros(self.n_features), np.zeros(self.n_features)
-        for batch in self.batches():
-            x = batch.double()
-            total += x.sum(0).cpu().numpy()
-            squares += x.square().sum(0).cpu().numpy()
-        return total, squares
-
-    def times(self, loadings: np.ndarray) -> np.ndarray:
-        """All rows times a matrix ``(n_features, k)``; sparse rows stay so."""
-        return np.asarray(self._matrix @ loadings)
-
-    def transposed_times(self, index: np.ndarray, weights: np.ndarray) -> np.ndarray:
-        """Some rows, transposed, times a matrix ``(len(index), k)``; sparse rows stay so."""
-        return np.asarray(self._matrix[index].T @ weights)
-
-    @property
-    def is_bare_array(self) -> bool:
-        """Whether it is a matrix of NumPy or SciPy, for products as it is, without a context."""
-        is_array = sp.issparse(self._matrix) or isinstance(self._matrix, np.ndarray)
-        return is_array and self._context is None
-
-    def batches(self, batch_size: int = BATCH_SIZE) -> Iterator[Tensor]:
-        """Yield all rows in order, ``batch_size`` at a time."""
-        for start in range(0, len(self), batch_size):
-            yield self[slice(start, start + batch_size)]
+    from ace.explain._linear_embedding import LinearEmbedding
+    from ace.explain._scorer import GroupScorer
 
 
 class GroupedCells:
-    """The cells that an explanation is computed from, group by group.
+    """The cells that an explanation is computed from, by group.
+
+    Whatever is computed once for all comparisons and depends on the cells alone, or on the cells
+    and a scorer, is cached here.
 
     Parameters
     ----------
     matrices
-        For each group of the scorer, in its order, a matrix ``(n_cells, n_features)`` of (a
-        sample of) its cells.
+        For each group of the scorer, in its order, a matrix ``(n_cells, n_features)`` with the
+        cells of the group, or a sample of them.
     sizes
-        How many cells each group has in the data; by default the numbers given. A reference that
-        is "the rest" is drawn in these proportions.
+        Number of cells of each group in the data; by default the number of rows. Reference cells
+        from "the rest" are drawn in these proportions.
     contexts
-        For each group the context of its cells, where the scorer takes one: see
+        For each group the context of its cells, if the scorer takes one: see
         :class:`~ace.explain.GroupScorer`.
 
     Raises
     ------
     ValueError
-        If matrices differ in their number of features, a group has no cell, or contexts do not
+        If matrices differ in their number of features, a group has no cells, or contexts do not
         match the matrices.
     """
 
@@ -144,15 +57,18 @@ class GroupedCells:
         ]
         widths = {rows.n_features for rows in self.groups}
         if len(widths) != 1:
-            raise ValueError(f"groups must share their features, got widths {sorted(widths)}.")
+            raise ValueError(
+                "all groups must have the same number of features, but they have "
+                f"{sorted(widths)}."
+            )
         if any(len(rows) == 0 for rows in self.groups):
-            raise ValueError("every group needs at least one cell.")
+            raise ValueError("every group must have at least one cell.")
         self.n_features = widths.pop()
-        #: The scorer that scored these cells last, and its log-odds of each group's cells.
-        self.scored: tuple[object, list[np.ndarray]] | None = None
-        #: The same for the coordinates of the cells in a linear embedding.
-        self.embedded: tuple[object, list[np.ndarray]] | None = None
         self.sizes = np.asarray(sizes if sizes is not None else [len(g) for g in self.groups])
+        # The last argument of each of these methods, and the result.
+        self._log_odds: tuple[GroupScorer, list[np.ndarray]] | None = None
+        self._coordinates: tuple[LinearEmbedding, list[np.ndarray]] | None = None
+        self._columns: tuple[np.ndarray, dict[int, np.ndarray]] | None = None
 
     def __len__(self) -> int:
         return len(self.groups)
@@ -160,58 +76,31 @@ class GroupedCells:
     def __getitem__(self, group: int) -> Rows:
         return self.groups[group]
 
-    def others(self, source: int, reference: int | None) -> list[int]:
-        """Groups that ``source`` is compared with."""
-        if reference is not None:
-            return [reference]
-        return [g for g in range(len(self)) if g != source]
+    # -- computed once -------------------------------------------------------------------------
 
-    def draw_reference(
-        self,
-        source: int,
-        reference: int | None,
-        n: int,
-        rng: np.random.Generator,
-        *,
-        balanced: bool,
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Draw reference cells.
+    def log_odds(self, scorer: GroupScorer) -> list[np.ndarray]:
+        """Log-odds of the cells of each group, a list of arrays ``(n_cells, n_groups)``."""
+        if self._log_odds is None or self._log_odds[0] is not scorer:
+            with frozen(scorer), seeded(0, scorer.device), torch.no_grad():
+                self._log_odds = (scorer, scorer.score(self))
+        return self._log_odds[1]
 
-        Parameters
-        ----------
-        source, reference
-            Codes of the two groups; ``None`` is the rest.
-        n
-            How many to draw.
-        rng
-            Source of randomness.
-        balanced
-            Give every group of the rest the same weight, not its share of the cells.
+    def coordinates(self, embedding: LinearEmbedding) -> list[np.ndarray]:
+        """Coordinates of the cells of each group in a linear embedding, float32."""
+        if self._coordinates is None or self._coordinates[0] is not embedding:
+            loadings, offset = embedding.loadings.numpy(), embedding.offset.numpy()
+            found = [(rows.times(loadings) + offset).astype(np.float32) for rows in self.groups]
+            self._coordinates = (embedding, found)
+        return self._coordinates[1]
 
-        Returns
-        -------
-        The group that each cell is of, in increasing order, and its row there.
-        """
-        others = np.array(self.others(source, reference))
-        weights = np.ones(len(others)) if balanced else self.sizes[others].astype(float)
-        # Systematic sampling: the share of every group is as exact as n allows.
-        edges = np.cumsum(weights) / weights.sum()
-        group_of = others[
-            np.minimum(np.searchsorted(edges, (np.arange(n) + rng.random()) / n), len(others) - 1)
-        ]
-        row_of = np.empty(n, dtype=np.int64)
-        for group in np.unique(group_of):
-            where = np.flatnonzero(group_of == group)
-            row_of[where] = draw(len(self[group]), len(where), rng)
-        return group_of, row_of
-
-    def gather(self, group_of: np.ndarray, row_of: np.ndarray) -> Tensor:
-        """Cells of several groups as one dense tensor, shape ``(n, n_features)``."""
-        gathered = torch.empty(len(group_of), self.n_features)
-        for group in np.unique(group_of):
-            where = np.flatnonzero(group_of == group)
-            gathered[torch.from_numpy(where)] = self[group][row_of[where]].to(gathered.device)
-        return gathered
+    def columns(self, group: int, index: np.ndarray) -> np.ndarray:
+        """Some features of all cells of a group, dense; kept until other features are read."""
+        if self._columns is None or not np.array_equal(self._columns[0], index):
+            self._columns = (index, {})
+        by_group = self._columns[1]
+        if group not in by_group:
+            by_group[group] = self[group].columns(index)
+        return by_group[group]
 
     @cached_property
     def _moments(self) -> tuple[np.ndarray, np.ndarray]:
@@ -233,11 +122,66 @@ class GroupedCells:
                 high = torch.maximum(high, batch.amax(0).cpu())
         return low, high
 
-    def difference(self, source: int, reference: int | None) -> np.ndarray:
-        """Standardised mean difference of every feature, source minus reference.
+    # -- comparisons ---------------------------------------------------------------------------
 
-        The difference of the means over the root of the mean of the two variances: it tells the
-        direction of a feature and breaks ties among features that a method scores alike.
+    def others(self, source: int, reference: int | None) -> list[int]:
+        """Groups that ``source`` is compared with."""
+        if reference is not None:
+            return [reference]
+        return [g for g in range(len(self)) if g != source]
+
+    def draw_reference(
+        self,
+        source: int,
+        reference: int | None,
+        n: int,
+        rng: np.random.Generator,
+        *,
+        balanced: bool,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Draw reference cells.
+
+        Parameters
+        ----------
+        source, reference
+            Codes of the two groups; ``None`` for the rest.
+        n
+            Number of cells.
+        rng
+            Random number generator.
+        balanced
+            Draw equally from every group of the rest, not in proportion to its size.
+
+        Returns
+        -------
+        The group of each cell, in increasing order, and its row in that group.
+        """
+        others = np.array(self.others(source, reference))
+        weights = np.ones(len(others)) if balanced else self.sizes[others].astype(float)
+        # Systematic sampling: the share of each group is as exact as n permits.
+        edges = np.cumsum(weights) / weights.sum()
+        group_of = others[
+            np.minimum(np.searchsorted(edges, (np.arange(n) + rng.random()) / n), len(others) - 1)
+        ]
+        row_of = np.empty(n, dtype=np.int64)
+        for group in np.unique(group_of):
+            where = np.flatnonzero(group_of == group)
+            row_of[where] = draw(len(self[group]), len(where), rng)
+        return group_of, row_of
+
+    def gather(self, group_of: np.ndarray, row_of: np.ndarray) -> Tensor:
+        """Cells of several groups as one dense tensor, shape ``(n, n_features)``."""
+        gathered = torch.empty(len(group_of), self.n_features)
+        for group in np.unique(group_of):
+            where = np.flatnonzero(group_of == group)
+            gathered[torch.from_numpy(where)] = self[group][row_of[where]].to(gathered.device)
+        return gathered
+
+    def difference(self, source: int, reference: int | None) -> np.ndarray:
+        """Standardised mean difference of each feature, source minus reference.
+
+        The difference of the means divided by the root of the mean of the two variances. It gives
+        the direction of a feature, and breaks ties between features with equal scores.
 
         Returns
         -------
@@ -250,12 +194,12 @@ class GroupedCells:
         other_var = share @ (var[others] + (mean[others] - other_mean) ** 2)
         gap = mean[source] - other_mean
         size = np.maximum(np.abs(mean[source]) + np.abs(other_mean), 1e-30)
-        gap[np.abs(gap) <= 1e-9 * size] = 0  # rounding is no difference
-        # A feature that is constant on both sides still differs, and as clearly as can be.
+        gap[np.abs(gap) <= 1e-9 * size] = 0  # rounding errors
+        # If a feature is constant in both, the ratio is large but finite.
         return gap / np.maximum(np.sqrt((var[source] + other_var) / 2), 1e-6 * size)
 
 
 def draw(n_available: int, n: int, rng: np.random.Generator) -> np.ndarray:
-    """``n`` row numbers, each row as often as the others before any is used again."""
+    """Draw ``n`` row numbers; none is repeated before all others have been drawn as often."""
     rounds = -(-n // n_available)
     return np.concatenate([rng.permutation(n_available) for _ in range(rounds)])[:n]

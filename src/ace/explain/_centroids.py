@@ -1,4 +1,4 @@
-"""A group scorer from any embedding, however large: one centroid a group."""
+"""Group scorers with one centroid per group, for embeddings of any size."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from scipy.special import logsumexp
 from torch import Tensor, nn
 
 from ace._listed import listed
-from ace.explain._cells import BATCH_SIZE, Rows
-from ace.explain._method import frozen
-from ace.explain._scorer import EmbeddingScorer
+from ace.explain._embedding_scorer import EmbeddingScorer
+from ace.explain._frozen import frozen
+from ace.explain._rows import BATCH_SIZE, Rows
 from ace.nn import NeuralizedClustering
 
 if TYPE_CHECKING:
@@ -22,36 +22,36 @@ if TYPE_CHECKING:
 
 
 def fit_centroids(embedding: nn.Module, x: Any, labels: Any) -> EmbeddingScorer:
-    r"""Describe given groups by their mean in an embedding.
+    r"""Represent given groups by their mean in an embedding.
 
     As :cite:t:`lu2021ace` do for images (§5.3): the centroid of a group is the mean embedding of
-    its members, and the neuralised clustering of these centroids is the scorer. The embedding is
-    computed a minibatch at a time and never kept, so a pooling layer of thousands of units is
-    no hurdle.
+    its members, and the scorer is the neuralised clustering of these centroids. Embeddings are
+    computed in minibatches and not stored, so the latent space may have thousands of dimensions.
 
-    The stiffness :math:`\beta` is the one under which the labels are most likely,
-    :math:`\max_\beta \sum_i \log p_{y_i}(z_i)`. Thousands of units that mostly say the same would
-    make the :math:`1 / 2\sigma^2` of independent dimensions far too stiff, and a margin of 1 in
-    the log-odds too small to be seen; that is the highest :math:`\beta` that is tried.
+    The stiffness :math:`\beta` maximises the likelihood of the labels,
+    :math:`\max_\beta \sum_i \log p_{y_i}(z_i)`. It is at most :math:`1 / 2\sigma^2`, the value
+    for independent dimensions, which is far too large if thousands of dimensions are redundant:
+    a margin of 1 in the log-odds would then be too small to see.
 
     Parameters
     ----------
     embedding
-        Module that maps ``(n, n_features)`` to ``(n, n_latent)``.
+        Module from ``(n, n_features)`` to ``(n, n_latent)``.
     x
-        What is grouped: array or tensor of shape ``(n, n_features)``, or images of shape
+        The data: array or tensor of shape ``(n, n_features)``, or images of shape
         ``(n, height, width)``, which are flattened.
     labels
         Group of each row, shape ``(n,)``: names or numbers.
 
     Returns
     -------
-    A scorer whose groups are the labels as strings, sorted as the labels are.
+    A scorer whose groups are the labels as strings, in the sorted order of the labels.
 
     Raises
     ------
     ValueError
-        If there is not one label a row, or fewer than two groups.
+        If the number of labels differs from the number of rows, labels are missing, or there are
+        fewer than two groups.
 
     Examples
     --------
@@ -72,10 +72,10 @@ def fit_centroids(embedding: nn.Module, x: Any, labels: Any) -> EmbeddingScorer:
     names, codes = np.unique(np.asarray(labels), return_inverse=True)
     if codes.shape != (len(rows),):
         raise ValueError(
-            f"expected one label for each of {len(rows)} rows, got shape {codes.shape}."
+            f"labels must have one label for each of {len(rows)} rows, got shape {codes.shape}."
         )
     if len(names) < 2:
-        raise ValueError(f"expected two or more groups, got {listed(names)}.")
+        raise ValueError(f"labels must have two or more groups, got {listed(names)}.")
     one_hot = torch.nn.functional.one_hot(torch.from_numpy(codes), len(names)).double()
     sums: Tensor | float = 0.0
     squares = 0.0
@@ -98,13 +98,13 @@ def fit_centroids(embedding: nn.Module, x: Any, labels: Any) -> EmbeddingScorer:
 
 
 def device_of(module: nn.Module) -> torch.device:
-    """Where a module computes: the device of its first parameter or buffer."""
+    """Device of the first parameter or buffer of a module; the CPU if there is none."""
     tensors = (*module.parameters(), *module.buffers())
     return tensors[0].device if tensors else torch.device("cpu")
 
 
 def _embed(embedding: nn.Module, rows: Rows) -> Iterator[Tensor]:
-    """Embeddings of the rows in double precision on the processor, a minibatch at a time."""
+    """Embeddings of the rows in double precision on the CPU, in minibatches."""
     device = device_of(embedding)
     with frozen(embedding), torch.no_grad():
         for x in rows.batches():
@@ -112,15 +112,15 @@ def _embed(embedding: nn.Module, rows: Rows) -> Iterator[Tensor]:
 
 
 def _most_likely(logits: np.ndarray, codes: np.ndarray, *, highest: float) -> float:
-    """Stiffness up to ``highest`` under which the labels are most likely."""
+    """Stiffness up to ``highest`` that maximises the likelihood of the labels."""
     own = logits[np.arange(len(codes)), codes]
 
-    def surprise(log_beta: float) -> float:
+    def negative_log_likelihood(log_beta: float) -> float:
         beta = np.exp(log_beta)
         return float(np.mean(logsumexp(beta * logits, axis=1) - beta * own))
 
-    # Convex in beta, so there is one lowest point; labels that the centroids separate without an
-    # error have none and take the highest.
+    # Convex in beta, so the minimum is unique. If the centroids separate the labels without
+    # error there is none, and the highest value is used.
     top = np.log(highest)
-    found = minimize_scalar(surprise, bounds=(top - 20, top), method="bounded")
-    return float(np.exp(found.x if found.fun < surprise(top) else top))
+    found = minimize_scalar(negative_log_likelihood, bounds=(top - 20, top), method="bounded")
+    return float(np.exp(found.x if found.fun < negative_log_likelihood(top) else top))

@@ -1,4 +1,4 @@
-"""What the gradient methods share: the loop over cells, directions and the reference."""
+"""Base class of the gradient methods: the loop over cells, and the direction of features."""
 
 from __future__ import annotations
 
@@ -7,51 +7,48 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ace.explain._method import Attribution, Contrast, Method
+from ace.explain._contrast import Contrast
+from ace.explain._method import Method
+from ace.explain._rows import rows_at_once
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-#: Values that are dense at once, over all steps and samples of a minibatch: 64 MB of float32.
-MAX_VALUES = 2**24
+    from ace.explain._attribution import Attribution
 
 
-def rows_at_once(n_features: int, n_copies: int) -> int:
-    """Cells a minibatch may hold where each is expanded ``n_copies`` times."""
-    return max(1, MAX_VALUES // (n_features * n_copies))
-
-
-def input_gradient(contrast: Contrast, x: Tensor, *context: Tensor) -> Tensor:
+def input_gradient(contrast: Contrast, x: Tensor, context: tuple[Tensor, ...]) -> Tensor:
     """Gradient of the contrast with respect to the features, by captum, shape of ``x``."""
     from captum.attr import Saliency
 
-    # captum warns about inputs that do not ask for a gradient yet.
+    # captum warns about inputs that do not require a gradient yet.
     return Saliency(contrast).attribute(
         x.detach().requires_grad_(), abs=False, additional_forward_args=context
     )
 
 
 def repeated(context: tuple[Tensor, ...], n_copies: int) -> tuple[Tensor, ...]:
-    """Context of copies of each cell, which follow one another."""
+    """Context of ``n_copies`` consecutive copies of each cell."""
     return tuple(c.repeat_interleave(n_copies, 0) for c in context)
 
 
 class GradientMethod(Method):
     """Mean over the source cells of an attribution that is computed cell by cell."""
 
-    #: How often a cell is expanded while it is attributed.
+    #: Number of copies that each cell is expanded to.
     n_copies: int = 1
 
-    #: At most so many source cells are explained; ``None``: all.
+    #: Largest number of source cells that are explained; ``None`` for all.
     max_cells: int | None = None
 
-    #: Whether the sign of an attribution is the feature's direction (as a gradient's is), or a
-    #: contribution for or against the group, whose direction is that of the mean difference.
+    #: Whether the sign of an attribution is the direction of the feature, as for a gradient.
+    #: Otherwise it is a contribution for or against the group, and the direction is that of the
+    #: mean difference.
     sign_is_direction: bool = True
 
     @abstractmethod
     def attribute(
-        self, contrast: Contrast, x: Tensor, *context: Tensor
+        self, contrast: Contrast, x: Tensor, context: tuple[Tensor, ...], rng: np.random.Generator
     ) -> tuple[Tensor, Tensor | None]:
         """Attribute a minibatch.
 
@@ -61,27 +58,24 @@ class GradientMethod(Method):
             What is explained.
         x
             Source cells, shape ``(n_cells, n_features)``.
-        *context
-            Their context, shape ``(n_cells, n_context)``, if the scorer takes one: what stands in
-            for a cell is scored in the cell's own.
+        context
+            Their context, one tensor of shape ``(n_cells, n_context)``, if the scorer takes one.
+            Whatever replaces a cell is scored in the context of the cell.
+        rng
+            Random number generator, shared by the minibatches of a comparison.
 
         Returns
         -------
-        Attributions, shape of ``x``, and each cell's completeness gap with the change that the
-        attributions should sum to, shape ``(n_cells, 2)``, where the method has such a property.
+        Attributions, shape of ``x``. If they should sum to a known change of the score, also the
+        error of the sum and that change, shape ``(n_cells, 2)``; otherwise ``None``.
         """
 
     def explain(self, source: int, reference: int | None) -> Attribution:
         """Explain one group."""
         contrast = Contrast(self.scorer, source, reference)
-        # What the minibatches of one comparison draw, they draw from one stream.
-        self._pair = (source, reference)
-        self._rng = np.random.default_rng(self.seed_of(source, reference))
+        rng = self.rng_of(source, reference)
         rows = self.cells[source]
-        explained = np.arange(len(rows))
-        if self.max_cells is not None and self.max_cells < len(rows):
-            rng = np.random.default_rng(self.seed_of(source, reference))
-            explained = np.sort(rng.choice(len(rows), self.max_cells, replace=False))
+        explained = self._explained(source, reference)
         per_cell = (
             np.full((len(rows), rows.n_features), np.nan, np.float32) if self.per_cell else None
         )
@@ -92,7 +86,7 @@ class GradientMethod(Method):
             index = explained[start : start + n_rows]
             x, device = rows[index], self.scorer.device
             attributions, gap = self.attribute(
-                contrast, x.to(device), *rows.context(index, device)
+                contrast, x.to(device), rows.context(index, device), rng
             )
             total += attributions.sum(0).cpu().double().numpy()
             if per_cell is not None:
@@ -113,3 +107,11 @@ class GradientMethod(Method):
             per_cell=per_cell,
             diagnostics=diagnostics,
         )
+
+    def _explained(self, source: int, reference: int | None) -> np.ndarray:
+        """Rows of the source cells that are explained, in increasing order."""
+        n_cells = len(self.cells[source])
+        if self.max_cells is None or self.max_cells >= n_cells:
+            return np.arange(n_cells)
+        rng = self.rng_of(source, reference)
+        return np.sort(rng.choice(n_cells, self.max_cells, replace=False))

@@ -1,4 +1,4 @@
-"""Rectified backpropagation."""
+"""Gradients that are rectified at every ReLU."""
 
 from __future__ import annotations
 
@@ -6,17 +6,20 @@ import warnings
 from typing import TYPE_CHECKING
 
 from ace.explain._gradient import GradientMethod
-from ace.explain._method import Contrast, MethodInfo
+from ace.explain._method import MethodInfo
 
 if TYPE_CHECKING:
+    import numpy as np
     from torch import Tensor
+
+    from ace.explain._contrast import Contrast
 
 
 class GuidedBackprop(GradientMethod):
-    """Gradients that pass each ReLU only where both they and the activation are positive.
+    """Gradients that pass a ReLU only where both the gradient and the activation are positive.
 
     The rectified backpropagation saliency of scNym (:cite:p:`kimmel2021scnym`, Fig. 2A;
-    :cite:p:`springenberg2014guided`). A scorer without ReLU modules gives plain gradients.
+    :cite:p:`springenberg2014guided`). For a scorer without ReLU modules it is the plain gradient.
     """
 
     info = MethodInfo(
@@ -27,7 +30,9 @@ class GuidedBackprop(GradientMethod):
         needs_reference=False,
     )
 
-    def attribute(self, contrast: Contrast, x: Tensor, *context: Tensor) -> tuple[Tensor, None]:
+    def attribute(
+        self, contrast: Contrast, x: Tensor, context: tuple[Tensor, ...], rng: np.random.Generator
+    ) -> tuple[Tensor, None]:
         """Rectified gradient at each cell."""
         from captum.attr import GuidedBackprop as CaptumGuidedBackprop
 

@@ -1,4 +1,4 @@
-"""Gradients along the straight line from a baseline."""
+"""Gradients integrated along the line from a constant baseline."""
 
 from __future__ import annotations
 
@@ -10,10 +10,13 @@ from torch import Tensor
 
 from ace._arguments import number
 from ace.explain._gradient import GradientMethod
-from ace.explain._method import Contrast, MethodInfo, at_least_one
+from ace.explain._method import MethodInfo, at_least_one
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from ace.explain._cells import GroupedCells
+    from ace.explain._contrast import Contrast
     from ace.explain._scorer import GroupScorer
 
 
@@ -22,16 +25,17 @@ class IntegratedGradients(GradientMethod):
 
     .. math:: (x_i - x'_i) \int_0^1 \frac{\partial m_s(x' + \alpha (x - x'))}{\partial x_i} d\alpha
 
-    They sum to :math:`m_s(x) - m_s(x')`; the mean relative gap is reported as ``delta``.
+    They sum to :math:`m_s(x) - m_s(x')`; the mean relative error of that sum is reported as
+    ``delta``.
 
     Parameters
     ----------
-    scorer, cells, seed, per_cell
+    scorer, cells, random_state, per_cell
         See :class:`~ace.explain.Method`.
     n_steps
-        Points of the integral, as published 20.
+        Number of points of the integral; 20 as published.
     baseline
-        Value of every feature at the baseline: 0, "not expressed", as published.
+        Value of every feature at the baseline; 0 (not expressed) as published.
     """
 
     info = MethodInfo(
@@ -48,18 +52,20 @@ class IntegratedGradients(GradientMethod):
         scorer: GroupScorer,
         cells: GroupedCells,
         *,
-        seed: int = 0,
+        random_state: int = 0,
         per_cell: bool = False,
         n_steps: int = 20,
         baseline: float = 0.0,
     ) -> None:
-        super().__init__(scorer, cells, seed=seed, per_cell=per_cell)
+        super().__init__(scorer, cells, random_state=random_state, per_cell=per_cell)
         at_least_one(n_steps=n_steps)
         number(baseline, "baseline", -math.inf)
         self.n_copies = n_steps
         self.baseline = baseline
 
-    def attribute(self, contrast: Contrast, x: Tensor, *context: Tensor) -> tuple[Tensor, Tensor]:
+    def attribute(
+        self, contrast: Contrast, x: Tensor, context: tuple[Tensor, ...], rng: np.random.Generator
+    ) -> tuple[Tensor, Tensor]:
         """Integrated gradient of each cell."""
         from captum.attr import IntegratedGradients as CaptumIntegratedGradients
 

@@ -1,4 +1,4 @@
-"""Smallest perturbations that change a decision: an L1 norm with a hinge."""
+"""Smallest perturbations that change a decision: L1 norm plus hinge loss."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-#: Gives the hinge's argument and its gradient at perturbations of some rows:
+#: Argument of the hinge and its gradient, for perturbations of some rows:
 #: ``(delta[rows], rows) -> (value (n,), gradient (n, n_features))``.
 Gap = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
-#: A Newton step lands on the answer once it is on the right piece: a few are enough.
+#: Newton's method is exact once it has reached the right linear piece, so a few steps suffice.
 MAX_NEWTON_STEPS = 40
 
 
@@ -30,47 +30,47 @@ def prox_linear(
 ) -> Tensor:
     r"""Minimise :math:`\lVert\delta\rVert_1 + \lambda \max(0, c(\delta))` for each row.
 
-    A proximal-linear method: :math:`c` is linearised at the current :math:`\delta_k` and the
-    convex rest is solved exactly,
+    A proximal-linear method: :math:`c` is linearised at the current :math:`\delta_k`, and the
+    remaining convex problem is solved exactly,
 
     .. math::
         \min_\delta \lVert \delta \rVert_1
         + \lambda \max\bigl(0, c_k + g_k^\top (\delta - \delta_k)\bigr)
         + \tfrac{1}{2\eta} \lVert \delta - \delta_k \rVert^2 ,
 
-    whose solution is the soft threshold
+    Its solution is the soft threshold
     :math:`\delta(\nu) = \mathrm{soft}(\delta_k - \eta \nu g_k, \eta)`, clipped to the box, with
-    the one multiplier :math:`0 \le \nu \le \lambda` at which the linearised hinge closes. Exact
-    zeros come from the threshold and feasibility from the multiplier, so neither the scale of
-    :math:`c` nor a step size for :math:`\lambda` has to be tuned. Rows move on their own; each
-    keeps its own :math:`\eta`, which shrinks when the hinge stays open, and leaves the active set
-    when its norm no longer falls.
+    the unique multiplier :math:`0 \le \nu \le \lambda` at which the linearised hinge is zero. The
+    threshold gives exact zeros and the multiplier feasibility, so neither the scale of :math:`c`
+    nor a step size for :math:`\lambda` has to be tuned. Rows are independent: each has its own
+    :math:`\eta`, which is reduced while the hinge is positive, and leaves the active set when its
+    norm stops decreasing.
 
     Parameters
     ----------
     gap
-        The function :math:`c` and its gradient.
+        Returns :math:`c` and its gradient.
     shape
-        Rows and features.
+        Number of rows and of features.
     penalty
         :math:`\lambda`.
     lower, upper
-        Box for :math:`\delta`, broadcastable to ``shape``; ``None``: free.
+        Bounds of :math:`\delta`, broadcastable to ``shape``; ``None`` for no bounds.
     step
-        First :math:`\eta`, in units of the features.
+        Initial :math:`\eta`, in units of the features.
     max_steps
-        Steps at most.
+        Largest number of steps.
     tol
-        A closed row rests when ten steps lower its norm by less than this share.
+        A row stops, once its hinge is zero, if ten steps reduce its norm by less than this share.
     device
-        Where to compute.
+        Device of the computation.
     start
-        Where to begin, by default at zero.
+        Initial perturbations; ``None`` for zero.
 
     Returns
     -------
-    For each row the perturbation of smallest norm whose hinge was closed, or the last one where
-    none was, shape ``shape``.
+    For each row the smallest perturbation at which the hinge was zero, or the last one if it never
+    was, of shape ``shape``.
     """
     n_rows, _ = shape
     delta = torch.zeros(shape, device=device) if start is None else start.clone()
@@ -95,7 +95,7 @@ def prox_linear(
             rested = best_norm[active] > (1 - tol) * checked[active]
             resting[active[rested & torch.isfinite(best_norm[active])]] = True
             checked = best_norm.clone()
-        # Closing on the wrong side of the linearisation means that it reached too far.
+        # If the hinge is still positive, the linearisation did not hold over so large a step.
         eta[active] *= torch.where(closed, 1.0, 0.9).unsqueeze(1)
         low = None if lower is None else lower.expand(shape)[active]
         high = None if upper is None else upper.expand(shape)[active]
@@ -117,17 +117,17 @@ def _close(
     low: Tensor | None,
     high: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
-    """Solve the convex subproblem; give its solution and multiplier.
+    """Solve the convex subproblem; return its solution and multiplier.
 
-    The linearised hinge is decreasing, convex and piecewise linear in the multiplier: Newton steps
-    find where it closes, kept inside a bracket, from the multiplier of the step before.
+    The linearised hinge is decreasing, convex and piecewise linear in the multiplier. Its zero is
+    found by Newton steps inside a bracket, starting at the multiplier of the previous step.
     """
-    # Aimed a little beyond the hinge, so that rounding does not leave it open by a hair.
+    # Aim slightly beyond zero, so that rounding does not leave the hinge positive.
     close_enough = 1e-4 * (1 + value.abs())
     start = torch.linalg.vecdot(gradient, delta) - value - 2 * close_enough
     squared = gradient.square()
     first_kink = 1 / gradient.abs().amax(1).clamp_min(1e-12)
-    # Just outside of [0, penalty], so that both ends may be tried once.
+    # Slightly outside [0, penalty], so that both ends can be tried.
     below = torch.full_like(value, -1.0)
     above = torch.full_like(value, 2 * penalty)
     nu = guess.clamp(0, penalty)
@@ -139,7 +139,7 @@ def _close(
             free &= (moved > low) & (moved < high)
             moved = moved.clamp(low, high)
         left = torch.linalg.vecdot(gradient, moved) - start
-        # Closed; or closed without any force; or still open at full force.
+        # Zero; or zero without any force; or still positive at full force.
         done = left.abs() <= close_enough
         done |= ((nu == 0) & (left <= 0)) | ((nu == penalty) & (left >= 0))
         if bool(done.all()):

@@ -1,4 +1,4 @@
-"""Forward selection for a sparse linear surrogate."""
+"""Forward selection of the features of a sparse linear surrogate."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from scipy.linalg import solve_triangular
 
-#: A feature of which less than this share of the variance is left adds nothing.
+#: A feature adds nothing if less than this share of its variance is unexplained.
 NEGLIGIBLE = 1e-3
-#: Features of which one says nothing that the other does not, by their absolute correlation.
+#: Absolute correlation above which a feature is a near copy of another.
 TWINS = 0.99
 
 
@@ -23,9 +23,9 @@ def pursue(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Rank features as :class:`~ace.explain.Panel` describes.
 
-    All is done on the weighted correlation matrix: when a feature enters jointly, it is swept out
-    of the matrix and of the target (orthogonal least squares), so a step costs
-    ``n_features ** 2``, whatever the number of cells.
+    The computation uses the weighted correlation matrix only. When a feature enters jointly, it is
+    swept out of the matrix and of the target (orthogonal least squares), so a step takes
+    ``n_features ** 2`` operations, whatever the number of cells.
 
     Parameters
     ----------
@@ -34,17 +34,17 @@ def pursue(
     weights
         Weight of each cell, summing to 1, shape ``(n_cells,)``.
     target
-        What the surrogate fits, shape ``(n_cells,)``.
+        The response of the surrogate, shape ``(n_cells,)``.
     relevance
-        Of each feature, not negative, shape ``(n_features,)``.
+        Relevance of each feature, not negative, shape ``(n_features,)``.
     n_joint
-        Features that enter jointly, at most.
+        Largest number of features that enter jointly.
     sparing
-        Power of what a feature does not share with the others.
+        Exponent of the share of a feature that others do not have.
 
     Returns
     -------
-    All features, best first, and the score of each, falling.
+    All features, best first, and their scores in decreasing order.
     """
     correlation, partial = _correlations(x, weights, target)
     absolute = np.abs(correlation)
@@ -54,13 +54,13 @@ def pursue(
     alone = relevance * np.maximum(1 - shared, 0) ** sparing
     alone[order] = -1
     followers = np.argsort(-alone, kind="stable")[: len(alone) - len(order)]
-    # Partial correlations may rise when a suppressor enters; scores must follow the ranking.
+    # Partial correlations may increase when a suppressor enters, but scores must not.
     score = np.minimum.accumulate(np.cbrt(entry / entry[0]))
     behind = 0.99 * score[-1] * alone[followers] / max(alone.max(), 1e-30)
     ranked = np.concatenate([order, followers])
     twin = (np.tril(absolute[np.ix_(ranked, ranked)], -1) > TWINS).any(1)[len(order) :]
     last = np.lexsort((-behind, twin))
-    behind = np.minimum.accumulate(behind[last])  # twins are scored as what they are behind
+    behind = np.minimum.accumulate(behind[last])  # copies get the score of the last other one
     return np.concatenate([order, followers[last]]), np.concatenate([score, behind])
 
 
@@ -71,7 +71,7 @@ def _enter(
     relevance: np.ndarray,
     n_joint: int,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The features that enter jointly, and the criterion of each at its entry."""
+    """Features that enter jointly, and the criterion of each at its entry."""
     redundancy = np.zeros(len(relevance))
     order: list[int] = []
     entry: list[float] = []
@@ -115,23 +115,23 @@ def panel_size(
     *,
     n_folds: int = 5,
 ) -> int:
-    """How many of the leading features a cross-validated linear surrogate has use for.
+    """Number of leading features that a linear surrogate needs, by cross-validation.
 
     Parameters
     ----------
     x
         Values of the features in the order of entry, shape ``(n_cells, n_features)``.
     weights, target
-        As for :func:`pursue`.
+        See :func:`pursue`.
     rng
-        Assigns cells to folds.
+        Random number generator that assigns cells to folds.
     n_folds
         Number of folds.
 
     Returns
     -------
-    The smallest number of features whose weighted squared error on the left-out cells is within
-    one standard error of the smallest (the one-standard-error rule).
+    The smallest number of features whose weighted squared error on held-out cells is within one
+    standard error of the minimum (the one-standard-error rule).
     """
     n_cells, n_features = x.shape
     n_folds = min(n_folds, n_cells)
@@ -143,12 +143,12 @@ def panel_size(
     error = np.zeros((n_folds, n_features))
     for k, held in enumerate(moments):
         rest = (everything - held) * np.outer(scale, scale)
-        # A feature that is constant on these cells must not make the matrix singular.
+        # The matrix must not become singular if a feature is constant on these cells.
         rest[np.diag_indices(used)] += 1e-8
         lower = np.linalg.cholesky(rest[:used, :used])
         projected = solve_triangular(lower, rest[:used, used], lower=True)
-        # The factor of the leading features is the leading part of the factor: one solve with a
-        # triangle of right-hand sides gives the coefficients of all sizes.
+        # The Cholesky factor of the leading features is the leading block of the factor, so one
+        # solve with a triangle of right-hand sides gives the coefficients for all sizes.
         sizes = np.triu(np.repeat(projected[:, None], used, axis=1))
         coefficients = solve_triangular(lower, sizes, lower=True, trans="T")
         # Columns: (coefficients, -1), so that a quadratic form is the squared error.
@@ -172,6 +172,6 @@ def _moments(x: np.ndarray, weights: np.ndarray, target: np.ndarray) -> np.ndarr
 
 
 def _gram(columns: np.ndarray) -> np.ndarray:
-    # By torch, whose threads are running anyway: two pools of threads would wait for each other.
+    # Computed by PyTorch: a second pool of threads, of BLAS, would compete with its pool.
     tensor = torch.from_numpy(np.ascontiguousarray(columns))
     return (tensor.T @ tensor).numpy().astype(np.float64)

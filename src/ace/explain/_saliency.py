@@ -5,17 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ace.explain._gradient import GradientMethod, input_gradient
-from ace.explain._method import Contrast, MethodInfo
+from ace.explain._method import MethodInfo
 
 if TYPE_CHECKING:
+    import numpy as np
     from torch import Tensor
+
+    from ace.explain._contrast import Contrast
 
 
 class Saliency(GradientMethod):
-    r"""Mean gradient of the group's log-odds, :math:`\partial m_s / \partial x_i`.
+    r"""Mean gradient of the log-odds of the group, :math:`\partial m_s / \partial x_i`.
 
-    It tells what would move a cell, not what makes it what it is: a gene that no cell of the group
-    expresses can have a large gradient (:cite:p:`simonyan2013saliency`).
+    The gradient measures what would change the score of a cell, not what the score is due to: a
+    gene that no cell of the group expresses can have a large gradient
+    (:cite:p:`simonyan2013saliency`).
     """
 
     info = MethodInfo(
@@ -26,6 +30,8 @@ class Saliency(GradientMethod):
         needs_reference=False,
     )
 
-    def attribute(self, contrast: Contrast, x: Tensor, *context: Tensor) -> tuple[Tensor, None]:
+    def attribute(
+        self, contrast: Contrast, x: Tensor, context: tuple[Tensor, ...], rng: np.random.Generator
+    ) -> tuple[Tensor, None]:
         """Gradient at each cell."""
-        return input_gradient(contrast, x, *context), None
+        return input_gradient(contrast, x, context), None

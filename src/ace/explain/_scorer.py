@@ -1,44 +1,63 @@
-"""Group scorers: what every explanation method explains."""
+"""Group scorers: the functions that are explained."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from ace._listed import listed
-from ace.nn import NeuralizedClustering, log_odds
+from ace.explain._paths import sum_by_minibatch
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ace.explain._cells import GroupedCells
+    from ace.explain._contrast import Contrast
+    from ace.explain._paths import Paths
+    from ace.explain._rows import Rows
+
 
 class GroupScorer(nn.Module):
-    r"""A differentiable map from features to one log-odds per group.
+    r"""A differentiable map from the features of a cell to the log-odds of each group.
 
     ``forward`` takes a tensor of shape ``(n_cells, n_features)`` and returns
     :math:`m_c = \log p_c / (1 - p_c)`, shape ``(n_cells, n_groups)``: the log-odds of each group
-    against all others, the same quantity for every scorer. Subclass it to explain anything else.
+    against all others. Cells must be scored independently of one another. Subclass it to explain
+    a function of your own, and pass an instance to ``ace.tl.explain(..., model=scorer)``.
 
-    A scorer may need to know more of a cell than its features, such as its batch or its size. Its
-    ``forward`` then takes a second tensor, the *context*, of shape ``(n_cells, n_context)``, and
-    the cells bring theirs: ``GroupedCells(matrices, contexts=...)``. A method changes features
-    only. Whatever it makes of a cell, a point on the way from a baseline or a perturbed copy, is
-    scored in the cell's own context, and nothing is attributed to that.
+    ``forward`` may take a second tensor, the *context*, of shape ``(n_cells, n_context)``: input
+    other than features, such as the batch or the total count of a cell. The cells supply it,
+    ``GroupedCells(matrices, contexts=...)``. Methods change features only; a baseline or a
+    perturbed copy of a cell is scored in the context of the cell, and context is not attributed.
 
     Parameters
     ----------
     groups
-        Name of each group, in the order of the columns.
+        Name of each group, in the order of the columns of the output.
     feature_names
-        Name of each feature that ``forward`` expects, in its order; ``None`` where features have
-        no names (pixels).
+        Name of each input feature, in order; ``None`` if features have no names (pixels).
 
     Raises
     ------
     ValueError
-        If there are fewer than two groups or a name occurs twice.
+        If there are fewer than two groups, or a name occurs twice.
+
+    Examples
+    --------
+    Cells are called B cells if CD79A is higher than CD3D:
+
+    >>> import torch
+    >>> from ace.explain import GroupScorer
+    >>> class Difference(GroupScorer):
+    ...     def forward(self, x):
+    ...         b = x[:, 0] - x[:, 1]
+    ...         return torch.stack([b, -b], dim=1)
+    >>> scorer = Difference(["B", "T"], feature_names=["CD79A", "CD3D"])
+    >>> scorer(torch.tensor([[3.0, 1.0]]))
+    tensor([[ 2., -2.]])
     """
 
     def __init__(self, groups: Sequence[str], feature_names: Sequence[str] | None = None) -> None:
@@ -47,93 +66,46 @@ class GroupScorer(nn.Module):
         self.feature_names = None if feature_names is None else tuple(feature_names)
         if len(self.groups) < 2 or len(set(self.groups)) < len(self.groups):
             raise ValueError(
-                f"expected two or more different group names, got {listed(self.groups)}."
+                f"groups must be two or more different names, got {listed(self.groups)}."
             )
 
     @property
     def device(self) -> torch.device:
-        """Where the scorer computes: the device of its first parameter or buffer."""
+        """Device of the first parameter or buffer; the CPU if there is none."""
         for tensor in (*self.parameters(), *self.buffers()):
             return tensor.device
         return torch.device("cpu")
 
+    def score(self, cells: GroupedCells) -> list[np.ndarray]:
+        """Log-odds of all cells, computed in minibatches.
 
-class ClassifierScorer(GroupScorer):
-    """A classifier as a group scorer.
+        Override it, as :class:`EmbeddingScorer` does, if there is a faster way. Called in
+        evaluation mode and without gradients; :meth:`GroupedCells.log_odds` caches the result.
 
-    Parameters
-    ----------
-    module
-        Any module that maps ``(n_cells, n_features)``, and the context if it takes one, to softmax
-        logits ``(n_cells, n_groups)`` (not to probabilities: their gradient vanishes where the
-        classifier is sure).
-    groups
-        Name of each of the module's outputs.
-    feature_names
-        Name of each input feature.
+        Returns
+        -------
+        For each group of ``cells`` an array of shape ``(n_cells, n_groups)``.
+        """
+        return [self._score_rows(rows) for rows in cells.groups]
 
-    Examples
-    --------
-    >>> import torch
-    >>> from ace.explain import ClassifierScorer
-    >>> scorer = ClassifierScorer(torch.nn.Linear(3, 2), groups=["B", "T"])
-    >>> scorer(torch.zeros(5, 3)).shape
-    torch.Size([5, 2])
-    """
+    def _score_rows(self, rows: Rows) -> np.ndarray:
+        scored, start = [], 0
+        for x in rows.batches():
+            here = slice(start, start := start + len(x))
+            log_odds = self(x.to(self.device), *rows.context(here, self.device))
+            scored.append(log_odds.cpu().numpy())
+        return np.concatenate(scored)
 
-    def __init__(
-        self, module: nn.Module, groups: Sequence[str], feature_names: Sequence[str] | None = None
-    ) -> None:
-        super().__init__(groups, feature_names)
-        self.module = module
+    def path_attributions(
+        self, contrast: Contrast, cells: GroupedCells, paths: Paths
+    ) -> np.ndarray:
+        r"""Sum :math:`(x - x') \odot \nabla m(x' + \alpha (x - x'))` over paths between cells.
 
-    def forward(self, x: Tensor, *context: Tensor) -> Tensor:
-        """Log-odds of each group, shape ``(n_cells, n_groups)``."""
-        return log_odds(self.module(x, *context))
+        Override it, as :class:`EmbeddingScorer` does, if there is a faster way.
 
-
-class EmbeddingScorer(GroupScorer):
-    """Any differentiable embedding with a clustering on top.
-
-    Parameters
-    ----------
-    embedding
-        Module that maps ``(n_cells, n_features)``, and the context if it takes one, to
-        ``(n_cells, n_latent)``.
-    clustering
-        The groups as prototypes in that latent space.
-    groups
-        Name of each group of ``clustering``.
-    feature_names
-        Name of each input feature.
-
-    Raises
-    ------
-    ValueError
-        If the number of names is not the clustering's number of groups.
-    """
-
-    def __init__(
-        self,
-        embedding: nn.Module,
-        clustering: NeuralizedClustering,
-        groups: Sequence[str],
-        feature_names: Sequence[str] | None = None,
-    ) -> None:
-        super().__init__(groups, feature_names)
-        if clustering.n_groups != len(self.groups):
-            raise ValueError(
-                f"the clustering has {clustering.n_groups} groups, but {len(self.groups)} names "
-                "were given."
-            )
-        self.embedding = embedding
-        self.clustering = clustering
-
-    @property
-    def n_prototypes(self) -> int:
-        """Most prototypes that a group has."""
-        return int(torch.bincount(self.clustering.group_of).max())
-
-    def forward(self, x: Tensor, *context: Tensor) -> Tensor:
-        """Log-odds of each group, shape ``(n_cells, n_groups)``."""
-        return self.clustering(self.embedding(x, *context))
+        Returns
+        -------
+        Array of shape ``(n_reference_groups, n_features)``, with the reference groups of the
+        paths in increasing order.
+        """
+        return sum_by_minibatch(contrast, cells, paths)

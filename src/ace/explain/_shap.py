@@ -1,4 +1,4 @@
-"""Shapley values by sampling."""
+"""Sampled Shapley values."""
 
 from __future__ import annotations
 
@@ -7,34 +7,38 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from ace.explain._gradient import GradientMethod, rows_at_once
-from ace.explain._method import Contrast, MethodInfo, at_least_one
+from ace.explain._gradient import GradientMethod
+from ace.explain._method import MethodInfo, at_least_one
+from ace.explain._rows import rows_at_once
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from ace.explain._cells import GroupedCells
+    from ace.explain._contrast import Contrast
     from ace.explain._scorer import GroupScorer
 
 
 class Shap(GradientMethod):
-    """Shapley values of the log-odds, by sampling orders of the features.
+    """Shapley values of the log-odds, estimated by sampling orders of the features.
 
     captum's ``ShapleyValueSampling`` (:cite:p:`strumbelj2010shapley`,
-    :cite:p:`lundberg2017shap`), each cell against one cell drawn from the reference. It takes
-    ``n_features × n_samples`` evaluations a cell: a check of the cheaper methods, not a rival.
+    :cite:p:`lundberg2017shap`), with one reference cell as the baseline of each cell. It needs
+    ``n_features × n_samples`` evaluations per cell, and is meant to check the cheaper methods.
 
     Parameters
     ----------
-    scorer, cells, seed, per_cell
+    scorer, cells, random_state, per_cell
         See :class:`~ace.explain.Method`.
     n_samples
-        Orders of the features for each cell.
+        Number of orders of the features per cell.
     max_cells
-        Cells of the source that are explained.
+        Largest number of source cells that are explained.
     """
 
     info = MethodInfo(
         name="shap",
-        computes="sampled Shapley values against cells of the reference",
+        computes="sampled Shapley values against reference cells",
         paper="Štrumbelj & Kononenko 2010; Lundberg & Lee 2017",
         signed=True,
         needs_reference=True,
@@ -46,24 +50,28 @@ class Shap(GradientMethod):
         scorer: GroupScorer,
         cells: GroupedCells,
         *,
-        seed: int = 0,
+        random_state: int = 0,
         per_cell: bool = False,
         n_samples: int = 3,
         max_cells: int = 50,
     ) -> None:
-        super().__init__(scorer, cells, seed=seed, per_cell=per_cell)
+        super().__init__(scorer, cells, random_state=random_state, per_cell=per_cell)
         at_least_one(n_samples=n_samples, max_cells=max_cells)
         self.n_samples = n_samples
         self.max_cells = max_cells
 
-    def attribute(self, contrast: Contrast, x: Tensor, *context: Tensor) -> tuple[Tensor, Tensor]:
+    def attribute(
+        self, contrast: Contrast, x: Tensor, context: tuple[Tensor, ...], rng: np.random.Generator
+    ) -> tuple[Tensor, Tensor]:
         """Sampled Shapley values of each cell."""
         from captum.attr import ShapleyValueSampling
 
         drawn = self.cells.gather(
-            *self.cells.draw_reference(*self._pair, len(x), self._rng, balanced=False)
+            *self.cells.draw_reference(
+                contrast.source, contrast.reference, len(x), rng, balanced=False
+            )
         )
-        baseline = drawn[torch.from_numpy(self._rng.permutation(len(x)))].to(x)
+        baseline = drawn[torch.from_numpy(rng.permutation(len(x)))].to(x)
         with torch.no_grad():
             attributions = ShapleyValueSampling(contrast).attribute(
                 x,

@@ -9,10 +9,13 @@ from torch import Tensor
 
 from ace._arguments import number
 from ace.explain._gradient import GradientMethod, input_gradient, repeated
-from ace.explain._method import Contrast, MethodInfo, at_least_one
+from ace.explain._method import MethodInfo, at_least_one
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from ace.explain._cells import GroupedCells
+    from ace.explain._contrast import Contrast
     from ace.explain._scorer import GroupScorer
 
 
@@ -23,12 +26,13 @@ class SmoothGrad(GradientMethod):
 
     Parameters
     ----------
-    scorer, cells, seed, per_cell
+    scorer, cells, random_state, per_cell
         See :class:`~ace.explain.Method`.
     n_samples
-        Noisy copies of each cell, as published 20.
+        Number of noisy copies per cell; 20 as published.
     noise
-        :math:`\sigma` in standard deviations of the cell's own values, as published 0.2.
+        Standard deviation :math:`\sigma` of the noise, relative to that of the values of the cell;
+        0.2 as published.
     """
 
     info = MethodInfo(
@@ -44,21 +48,24 @@ class SmoothGrad(GradientMethod):
         scorer: GroupScorer,
         cells: GroupedCells,
         *,
-        seed: int = 0,
+        random_state: int = 0,
         per_cell: bool = False,
         n_samples: int = 20,
         noise: float = 0.2,
     ) -> None:
-        super().__init__(scorer, cells, seed=seed, per_cell=per_cell)
+        super().__init__(scorer, cells, random_state=random_state, per_cell=per_cell)
         at_least_one(n_samples=n_samples)
         number(noise, "noise")
         self.n_copies = n_samples
         self.noise = noise
 
-    def attribute(self, contrast: Contrast, x: Tensor, *context: Tensor) -> tuple[Tensor, None]:
+    def attribute(
+        self, contrast: Contrast, x: Tensor, context: tuple[Tensor, ...], rng: np.random.Generator
+    ) -> tuple[Tensor, None]:
         """Mean gradient of the noisy copies of each cell."""
         sigma = self.noise * x.std(1, keepdim=True).repeat_interleave(self.n_copies, 0)
         copies = x.repeat_interleave(self.n_copies, 0)
+        # Drawn by PyTorch on the device, which the base class has seeded.
         noisy = copies + sigma * torch.randn_like(copies)
-        gradients = input_gradient(contrast, noisy, *repeated(context, self.n_copies))
+        gradients = input_gradient(contrast, noisy, repeated(context, self.n_copies))
         return gradients.view(len(x), self.n_copies, -1).mean(1), None

@@ -1,4 +1,4 @@
-"""How smallest perturbations are found, and the settings of it."""
+"""The solvers for smallest perturbations, and their settings."""
 
 from __future__ import annotations
 
@@ -23,25 +23,26 @@ class Solver:
     Parameters
     ----------
     name
-        ``"proximal"``: :func:`~ace.explain._prox_linear.prox_linear`; ``"subgradient"``: the
-        published plain subgradient steps.
+        ``"proximal"`` for :func:`~ace.explain._prox_linear.prox_linear`, or ``"subgradient"`` for
+        the published plain subgradient steps.
     penalty
         :math:`\lambda`.
     max_steps
-        Steps at most; by default 200 proximal or the published 5000 subgradient ones.
+        Largest number of steps; by default 200 proximal steps, or 5000 subgradient steps as
+        published.
     step_size
-        First step of the proximal solver in units of the features, by default 1; or of the
-        subgradient one, as published 1e-3.
+        Step size in units of the features: initially 1 by default (proximal), or 1e-3 as
+        published (subgradient).
     tol
-        Relative decrease of the norm over ten steps at which a row rests (proximal only).
+        Relative decrease of the norm over ten steps below which a row stops (proximal only).
     restarts
-        How often to begin anew from half of the smallest perturbation found (proximal only). The
-        problem has more than one lowest point, and half way back another one may be nearer.
+        Number of restarts from half of the smallest perturbation found (proximal only). The
+        problem has several local minima, and a restart may find a better one.
 
     Raises
     ------
     ValueError
-        If there is no such solver or a number is out of its range.
+        If the solver is unknown or a number is out of range.
     """
 
     def __init__(
@@ -77,7 +78,7 @@ class Solver:
         upper: Tensor | None,
         device: torch.device,
     ) -> Tensor:
-        """Perturbations of shape ``shape``; arguments as for ``prox_linear``."""
+        """Return perturbations of shape ``shape``; for arguments see ``prox_linear``."""
         solve = partial(
             self._solve,
             gap,
@@ -103,7 +104,7 @@ class Solver:
 
 
 def _closed_norm(gap: Gap, delta: Tensor) -> Tensor:
-    """Norm of each perturbation that closes its hinge; infinite where it is open."""
+    """Norm of each perturbation; infinite where the hinge is positive."""
     value, _ = gap(delta, torch.arange(len(delta), device=delta.device))
     return delta.abs().sum(1).masked_fill(value > 0, torch.inf)
 
@@ -120,9 +121,9 @@ def subgradient(
     tol: float,
     device: torch.device,
 ) -> Tensor:
-    """Published solver: fixed subgradient steps on every row, whether flipped or not.
+    """Published solver: fixed subgradient steps on every row, whether it has flipped or not.
 
-    Arguments as for :func:`~ace.explain._prox_linear.prox_linear`; ``tol`` is not used.
+    For arguments see :func:`~ace.explain._prox_linear.prox_linear`; ``tol`` is ignored.
     """
     delta = torch.zeros(shape, device=device)
     rows = torch.arange(shape[0], device=device)

@@ -1,4 +1,4 @@
-"""What would make another of a single image: one smallest perturbation each."""
+"""Smallest changes that move individual images to another group."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from torch import Tensor
 
 from ace._arguments import number
 from ace._listed import listed
-from ace.explain._cells import BATCH_SIZE
-from ace.explain._method import frozen, is_range
+from ace.explain._frozen import frozen
+from ace.explain._method import is_range
+from ace.explain._rows import BATCH_SIZE
 from ace.explain._scorer import GroupScorer
 from ace.explain._solver import Solver, SolverName
 
@@ -22,23 +23,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Transitions:
-    """Images, and the nearest ones that are given to another group.
+    """Images, and similar images that are assigned to another group.
 
     Attributes
     ----------
     images
-        As they were given, shape ``(n_images, height, width)`` or ``(n_images, n_pixels)``.
+        The original images, shape ``(n_images, height, width)`` or ``(n_images, n_pixels)``.
     perturbed
-        What they became, of the same shape.
+        The changed images, of the same shape.
     source
-        Group that the scorer gives each image to.
+        Group that each image is assigned to.
     target
-        Group that each was to become.
+        Group that each image was to be moved to.
     assigned
-        Group that the scorer gives each perturbed image to. Between source and target a third
-        group may lie, so it need not be the target.
+        Group that each changed image is assigned to. It may differ from the target, if a third
+        group lies between source and target.
     flipped
-        Whether the target scores higher than the source now, shape ``(n_images,)``.
+        Whether the target now scores higher than the source, shape ``(n_images,)``.
     """
 
     images: np.ndarray
@@ -53,18 +54,18 @@ class Transitions:
 
     @property
     def delta(self) -> np.ndarray:
-        """What was added (positive) and removed (negative), of the shape of the images."""
+        """Change of each pixel, of the shape of the images."""
         return self.perturbed - self.images
 
     @property
     def l1(self) -> np.ndarray:
-        """Sum of all changes of each image, shape ``(n_images,)``."""
+        """Sum of the absolute changes of each image, shape ``(n_images,)``."""
         size: np.ndarray = np.abs(self.delta).reshape(len(self), -1).sum(1)
         return size
 
     @property
     def n_pixels(self) -> np.ndarray:
-        """Number of pixels changed in each image, shape ``(n_images,)``."""
+        """Number of changed pixels of each image, shape ``(n_images,)``."""
         number: np.ndarray = (self.delta != 0).reshape(len(self), -1).sum(1)
         return number
 
@@ -83,54 +84,56 @@ def transitions(
     tol: float = 0.03,
     restarts: int = 2,
 ) -> Transitions:
-    r"""Change single images as little as need be to make another group of each.
+    r"""Find the smallest change that moves each image to another group.
 
-    Every image gets a perturbation of its own, from the group :math:`s` that the scorer gives it
-    to towards a group :math:`t`,
+    Each image has its own perturbation, from the group :math:`s` that the scorer assigns it to
+    towards a group :math:`t`,
 
     .. math::
         \min_\delta \lVert \delta \rVert_1
         + \lambda \max\bigl(0, \alpha + m_s(x + \delta) - m_t(x + \delta)\bigr) ,
 
     with all pixels of :math:`x + \delta` inside ``bounds`` (ACE Eq. 7 and §5.3, Kratos Eq. 13 and
-    §6.4). Few pixels change, the others not at all.
+    §6.4). Most pixels do not change at all.
 
     Parameters
     ----------
     scorer
-        What gives images to groups: :func:`fit_centroids` makes one from an embedding,
-        :class:`ClassifierScorer` from a classifier. It is handed flat images.
+        The scorer: :func:`fit_centroids` makes one from an embedding, :class:`ClassifierScorer`
+        from a classifier. Its input are flattened images.
     images
         Array or tensor of shape ``(n_images, height, width)`` or ``(n_images, n_pixels)``.
     target
-        Name of the group that the images shall become, or one name for each image.
+        Name of the group to move the images to, or one name per image.
     bounds
-        Lowest and highest value of a pixel; never left.
+        Lowest and highest value of a pixel.
     solver
-        ``"proximal"``: a proximal-linear method, with exact zeros. ``"subgradient"``: the
-        published plain subgradient steps, for comparison.
+        ``"proximal"`` (a proximal-linear method, with exact zeros) or ``"subgradient"`` (the
+        published plain subgradient steps, for comparison).
     penalty, margin
-        :math:`\lambda` and :math:`\alpha`, as published 100 and 1.
+        :math:`\lambda` and :math:`\alpha`, 100 and 1 as published.
     max_steps, step_size, tol
         See :class:`Adversarial`.
     restarts
-        How often the proximal solver begins anew, from half of the smallest change found: the
-        problem has more than one lowest point.
+        Number of restarts of the proximal solver, from half of the smallest change found: the
+        problem has several local minima.
 
     Returns
     -------
-    The images before and after, with the groups that they went from and to.
+    The images before and after, with their groups.
 
     Raises
     ------
     ValueError
-        If the images are of another shape, hold values out of ``bounds``, the target is not one
-        known group for each image, an image is given to its target already, or an option is out
-        of its range.
+        If the images have another shape or values outside of ``bounds``, the target is not one
+        known group per image, an image is already assigned to its target, or an option is out of
+        range.
+    TypeError
+        If ``scorer`` is not a group scorer.
 
     Examples
     --------
-    A classifier of two pixels, of which the first counts twice as much as the second:
+    A classifier of two pixels, the first with twice the weight of the second:
 
     >>> import torch
     >>> import ace
@@ -158,8 +161,8 @@ def transitions(
     )
     if not isinstance(scorer, GroupScorer):
         raise TypeError(
-            f"scorer must be a group scorer, got {type(scorer).__name__}. Wrap a network: "
-            "ace.explain.ClassifierScorer(network, groups), or ace.explain.fit_centroids."
+            f"scorer must be a group scorer, got {type(scorer).__name__}. Wrap a network with "
+            "ace.explain.ClassifierScorer(network, groups) or ace.explain.fit_centroids."
         )
     given = _as_images(images, bounds)
     flat = torch.from_numpy(given.reshape(len(given), -1)).to(scorer.device)
@@ -175,8 +178,8 @@ def transitions(
         there = torch.nonzero(before == to).flatten().tolist()
         if there:
             raise ValueError(
-                f"the scorer gives images {there[:5]}{' and more' if len(there) > 5 else ''} to "
-                "their target already; leave them out or name another target."
+                f"images {there[:5]}{' and more' if len(there) > 5 else ''} are already assigned "
+                "to their target: leave them out, or choose another target."
             )
         for start in range(0, len(flat), BATCH_SIZE):
             part = slice(start, start + BATCH_SIZE)
@@ -197,25 +200,26 @@ def transitions(
 
 
 def _as_images(images: Any, bounds: tuple[float, float]) -> np.ndarray:
-    """Float32 array of at least one image, its values checked; always a copy."""
+    """Check the images, and copy them to a float32 array."""
     values = images.detach().cpu().numpy() if isinstance(images, Tensor) else np.asarray(images)
     values = np.array(values, dtype=np.float32, order="C")
     if values.ndim not in (2, 3) or 0 in values.shape:
         raise ValueError(
-            "expected images of shape (n_images, height, width) or (n_images, n_pixels), got "
-            f"{values.shape}; a single image is images[None]."
+            "images must have shape (n_images, height, width) or (n_images, n_pixels), got "
+            f"{values.shape}. Pass a single image as image[None]."
         )
     low, high = values.min(), values.max()
-    if not (low >= bounds[0] and high <= bounds[1]):  # also where a value is not a number
+    if not (low >= bounds[0] and high <= bounds[1]):  # also if a value is NaN
         raise ValueError(
-            f"images must lie within bounds={bounds}, but go from {low:g} to {high:g}; scale them "
-            "as the network was trained, or pass other bounds."
+            f"images must be within bounds={bounds}, but range from {low:g} to {high:g}. Scale "
+            "them as for the training of the network, or pass other bounds."
         )
     return values
 
 
 def _codes(target: str | int | Sequence[str | int], groups: tuple[str, ...], n: int) -> Tensor:
-    # Groups that are numbers are known by their digits.
+    """Code of the target of each image."""
+    # Names of groups are strings, also if they are numbers.
     single = isinstance(target, str) or np.ndim(target) == 0
     names = [str(target)] * n if single else [str(t) for t in target]  # type: ignore[union-attr]
     if len(names) != n:
@@ -224,7 +228,9 @@ def _codes(target: str | int | Sequence[str | int], groups: tuple[str, ...], n: 
         )
     unknown = sorted(set(names) - set(groups))
     if unknown:
-        raise ValueError(f"target {unknown} is no group of the scorer; it has {listed(groups)}.")
+        raise ValueError(
+            f"target {unknown} is not a group of the scorer, which has {listed(groups)}."
+        )
     return torch.tensor([groups.index(name) for name in names])
 
 
@@ -235,7 +241,7 @@ def _assigned(scorer: GroupScorer, x: Tensor) -> Tensor:
 
 
 def _gap(scorer: GroupScorer, x: Tensor, pair: Tensor) -> Tensor:
-    """The difference that has to become negative, shape ``(n_images,)``."""
+    """Difference that must become negative, shape ``(n_images,)``."""
     m = scorer(x).gather(1, pair)
     return m[:, 0] - m[:, 1]
 
@@ -257,4 +263,4 @@ def _perturb(
     delta = solve(
         hinge, (len(x), x.shape[1]), lower=bounds[0] - x, upper=bounds[1] - x, device=x.device
     )
-    return (x + delta).clamp(*bounds)  # rounding may leave the box by a hair
+    return (x + delta).clamp(*bounds)  # rounding errors may exceed the bounds

@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from ace._columns import column_of, flags_of, labels_of
+from ace._checks._columns import column_of, flags_of, labels_of
+from ace._checks._objects import annotated
 from ace._keys import DEFAULT_ANNOTATION_KEY, AnnotationKeys
-from ace._objects import annotated
 
 if TYPE_CHECKING:
     from anndata import AnnData

@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from ace._checks._objects import annotated
 from ace._keys import DEFAULT_KEY, ExplanationKeys
-from ace._objects import annotated
 from ace.get._groups import select_groups
 
 if TYPE_CHECKING:

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from ace._columns import column_of
+from ace._checks._columns import column_of
+from ace._checks._objects import annotated
 from ace._keys import DEFAULT_KEY, ExplanationKeys
 from ace._listed import listed
-from ace._objects import annotated
 from ace.get._groups import select_groups
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 
 from ace._checks import positive
+from ace._checks._objects import annotated
 from ace._keys import DEFAULT_KEY, ExplanationKeys, pairs_of
-from ace._objects import annotated
 from ace.get._groups import select_groups
 from ace.metrics import pair_symmetry
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import adjusted_mutual_info_score, adjusted_rand_score, silhouette_score
 
-from ace._arguments import seed, whole
+from ace._checks._arguments import seed, whole
 from ace._listed import listed
 from ace.metrics._inputs import check_labels, check_latent
 

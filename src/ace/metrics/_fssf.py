@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from sklearn.neighbors import KNeighborsClassifier
 
-from ace._arguments import whole
+from ace._checks._arguments import whole
 from ace._listed import listed
 from ace.metrics._inputs import check_labels, check_latent
 

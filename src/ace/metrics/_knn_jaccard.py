@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from sklearn.neighbors import NearestNeighbors
 
-from ace._arguments import whole
+from ace._checks._arguments import whole
 from ace.metrics._inputs import (
     Matrix,
     Panels,

@@ -15,7 +15,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
-from ace._arguments import one_of, seed, whole
+from ace._checks._arguments import one_of, seed, whole
 from ace.metrics._inputs import (
     Matrix,
     Panels,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import pandas as pd
 
-from ace._arguments import one_of
+from ace._checks._arguments import one_of
 from ace.metrics._inputs import check_n_top
 from ace.metrics._ranked import (
     PERSISTENCE,

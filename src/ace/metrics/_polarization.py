@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from sklearn.neighbors import NearestNeighbors
 
-from ace._arguments import whole
+from ace._checks._arguments import whole
 from ace.metrics._inputs import check_latent, check_numbers
 
 if TYPE_CHECKING:

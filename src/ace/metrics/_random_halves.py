@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from sklearn.model_selection import StratifiedShuffleSplit
 
-from ace._arguments import seed, whole
+from ace._checks._arguments import seed, whole
 from ace._listed import listed
 from ace.metrics._inputs import check_labels
 

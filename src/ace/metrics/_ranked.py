@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import pandas as pd
 
-from ace._arguments import number
+from ace._checks._arguments import number
 from ace._listed import listed
 from ace.metrics._inputs import add_panel
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib.colors import LinearSegmentedColormap, is_color_like, to_hex
 
-from ace._columns import column_of, labels_of
+from ace._checks._columns import column_of, labels_of
 from ace._keys import ExplanationKeys, pair_name
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ace._arguments import number
+from ace._checks._arguments import number
 from ace._keys import DEFAULT_ANNOTATION_KEY
 from ace._listed import listed
 from ace.get import annotation_df

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from ace._checks import column_of
-from ace._columns import labels_of
+from ace._checks._columns import labels_of
 from ace._keys import DEFAULT_ANNOTATION_KEY, AnnotationKeys
 from ace._listed import listed
 from ace.get import annotation_df

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-from ace._arguments import whole
+from ace._checks._arguments import whole
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

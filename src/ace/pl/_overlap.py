@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ace._arguments import whole
+from ace._checks._arguments import whole
 from ace._listed import listed
 from ace.metrics import panel_membership
 from ace.pl._colors import ENRICHED

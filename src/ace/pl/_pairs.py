@@ -6,8 +6,8 @@ import numpy as np
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.patches import Patch
 
-from ace._arguments import one_of
 from ace._checks import positive
+from ace._checks._arguments import one_of
 from ace._keys import DEFAULT_KEY
 from ace.get import explain_df, pairs_df
 from ace.get._pairs_df import explained_pairs

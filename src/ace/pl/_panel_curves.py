@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from ace._arguments import whole
+from ace._checks._arguments import whole
 from ace.pl._colors import METHODS
 from ace.pl._figure import figure_of, finish, given_axes, grid_of_axes, wrap
 

@@ -5,12 +5,13 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from ace import _checks, _value_checks
-from ace._columns import labels_of
+from ace import _checks
+from ace._checks import _value_checks
+from ace._checks._columns import labels_of
+from ace._checks._objects import annotated
 from ace._fssf_keys import DEFAULT_FSSF_KEY, FssfKeys
 from ace._listed import listed
 from ace._matrix import LogCounts, read_rows
-from ace._objects import annotated
 from ace._values import claimed_base
 from ace.metrics import polarization as morans_i
 from ace.pl._figure import figure_of, finish, given_axes, grid_of_axes, wrap

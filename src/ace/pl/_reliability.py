@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from ace._checks._objects import annotated
 from ace._keys import DEFAULT_ANNOTATION_KEY, AnnotationKeys
-from ace._objects import annotated
 from ace.pl._colors import DEPLETED, ENRICHED
 from ace.pl._figure import figure_of, finish, given_axes
 

@@ -1,21 +1,22 @@
-"""Transfer of labels in one call."""
+"""Transfer labels to unlabelled cells in one call."""
 
 from __future__ import annotations
 
-import difflib
-import inspect
 import logging
-import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from ace import _checks, _columns, _storable
+from ace._docs import doc_params
 from ace._keys import DEFAULT_ANNOTATION_KEY, AnnotationKeys
 from ace._objects import Cells, cells_of, is_mudata
-from ace._warn import warn
-from ace.tl._pool import Pool, pool_cells
+from ace.tl import _texts
+from ace.tl._annotate_options import require_known_options
+from ace.tl._annotation import annotation, quality
+from ace.tl._copying import require_copyable
+from ace.tl._pool import pool_cells
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,12 +28,11 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-#: A progress bar appears by itself from so many cells on.
+#: Number of cells from which a progress bar is shown by default.
 MANY_CELLS = 10_000
-#: What a cluster without a clear majority is called, as by celltypist.
-HETEROGENEOUS = "Heterogeneous"
 
 
+@doc_params(copy=_texts.COPY, random_state=_texts.RANDOM_STATE)
 def annotate(
     adata: AnnData | MuData,
     labels_key: str,
@@ -49,101 +49,107 @@ def annotate(
     max_epochs: int | None = None,
     model_kwargs: dict[str, Any] | None = None,
     key_added: str = DEFAULT_ANNOTATION_KEY,
+    copy: bool = False,
+    return_model: bool = False,
     random_state: int = 0,
     progress: bool | None = None,
     **train_options: Any,
-) -> SCNYM:
-    """Label cells as other cells are labelled, and say which of them are of no known type.
+) -> AnnData | MuData | SCNYM | tuple[AnnData | MuData, SCNYM] | None:
+    """Transfer labels to unlabelled cells, and detect cells of types without a label.
 
-    Trains :class:`ace.model.SCNYM` on labelled and unlabelled cells together: those of one
-    object, ``annotate(adata, "cell_type")``, or of two, ``annotate(query, "cell_type",
-    reference=atlas)``. In one object, cells with a label keep it. Of two, every cell of the first
-    is labelled, by the labels of the second.
+    Trains :class:`ace.model.SCNYM` on labelled and unlabelled cells together. Both can be in one
+    object, ``annotate(adata, "cell_type")``, in which labelled cells keep their label; or in two,
+    ``annotate(query, "cell_type", reference=atlas)``, which labels every cell of the first object.
 
     Parameters
     ----------
     adata
         Annotated data, log-normalised (log1p of counts scaled to 10⁴ per cell), or a MuData with
-        such a modality. In memory or on disk, sparse or dense. Only the keys below are changed.
+        such a modality; in memory or on disk, sparse or dense. Only the keys below are changed.
         The model is trained on a sparse copy of the chosen genes.
     labels_key
-        Column of ``obs`` with the labels: of ``reference`` if that is given (a column of the same
-        name in ``adata`` is then neither read nor changed), else of ``adata``.
+        Column of ``obs`` with the labels, of ``reference`` if it is given (a column of that name
+        in ``adata`` is then neither read nor changed), otherwise of ``adata``.
     reference
-        Labelled cells, normalised as those of ``adata``. Genes are matched by name: those of both
-        are used, in the order of ``adata``, and none is renamed, filled or scaled. Its own cells
-        without a label are left out, with a warning. Never changed.
+        Labelled cells, normalised like those of ``adata``. Genes are matched by name; those in
+        both objects are used, in the order of ``adata``. Genes are not renamed, imputed or scaled.
+        Unlabelled cells of the reference are left out, with a warning. Never changed.
     unlabeled_category
-        Value of cells without a label. A missing value always means that there is none.
+        Value of unlabelled cells in ``labels_key``, in addition to missing values.
     domain_key
         Column of ``obs``, or several, with domains whose differences are to be ignored
-        (technology, donor); in both objects. ``None``: labelled and unlabelled cells.
+        (technology, donor), in both objects. ``None`` for labelled and unlabelled cells.
     layer
-        Layer to read instead of ``X``; in both objects.
+        Layer to read instead of ``X``, in both objects.
     modality
         Modality of a MuData to read, in both objects if both are MuData. The result is written to
-        ``adata.mod[modality]``. Columns are looked up in its ``obs`` first, then in that of the
+        ``adata.mod[modality]``. Columns are looked up first in its ``obs``, then in that of the
         MuData.
     n_top_genes
-        Number of genes to train on: those that vary most within the domains, by
-        :func:`scanpy.pp.highly_variable_genes`. ``None``: all (shared) genes.
+        Number of genes to train on: the most variable ones within the domains, by
+        :func:`scanpy.pp.highly_variable_genes`. ``None`` for all (shared) genes.
     over_clustering
-        Column of ``adata.obs`` with fine clusters, such as ``"leiden"``. Each of them then gets
-        the label that most of its newly labelled cells have.
+        Column of ``adata.obs`` with fine clusters, such as ``"leiden"``. Each cluster then gets
+        the most frequent label of its newly labelled cells.
     min_prop
-        Share of these cells that the label needs; else the cluster is ``"Heterogeneous"``.
+        Share of these cells that must have the label; otherwise the cluster is
+        ``"Heterogeneous"``.
     preset
-        What is known about the unlabelled cells: ``"default"``: all are of types that are among
-        the labels; ``"new_identity"``: some may not be; see :meth:`ace.model.SCNYM.train`.
+        Assumption about the unlabelled cells: ``"default"`` if all of their types are among the
+        labels, ``"new_identity"`` if some may not be. See :meth:`ace.model.SCNYM.train`.
     max_epochs
-        Epochs of the training; ``None`` leaves it to the preset.
+        Number of epochs; ``None`` for that of the preset.
     model_kwargs
         Arguments of :class:`ace.model.SCNYM`: ``n_hidden``, ``n_layers``, ``dropout_rate``, ...
     key_added
-        Name of the result. An annotation that lies under it is overwritten; nothing else is.
-    random_state
-        Seed. The same call gives the same bits.
+        Name of the result. An existing annotation with this name is overwritten; anything else
+        raises an error.
+    {copy}
+    return_model
+        Return the trained model. It matches genes by name, so it can be used for other objects:
+        ``model.predict(adata)``, ``ace.tl.explain(adata, groupby="scnym", model=model)``. Its own
+        cells are those of ``adata``, followed by those of ``reference``.
+    {random_state}
     progress
-        Show a progress bar; ``None``: only for 10 000 cells or more.
+        Show a progress bar; ``None`` only for 10 000 cells or more.
     **train_options
         Further arguments of :meth:`ace.model.SCNYM.train`: ``batch_size``, ``accelerator``,
         ``plan_kwargs``, ...
 
     Returns
     -------
-    The trained model. It reads other objects by the names of genes, so that
-    ``model.predict(adata)`` and ``ace.tl.explain(adata, groupby="scnym", model=model)`` work; its
-    own cells are those of ``adata``, then those of ``reference``. Written are, to ``adata`` only,
+    ``None``; the copy, with ``copy=True``; the model, with ``return_model=True``; or the copy and
+    the model, with both. The following is written:
 
     ``obs[key_added]``
-        Label of each cell: the given one, or else the predicted one (categorical).
+        Label of each cell, given or predicted (categorical).
     ``obs[key_added + "_given"]``
-        Whether it was given.
+        Whether the label was given.
     ``obs[key_added + "_confidence"]``
-        Calibrated probability of that label. Of a label that was given it is the network's, too:
-        a low one is a reason to doubt the label.
+        Calibrated probability of that label. It is predicted for given labels, too, and low values
+        indicate that they may be wrong.
     ``obs[key_added + "_novelty"]``
-        How little the cell is like any known type, see :meth:`ace.model.SCNYM.novelty`.
+        Dissimilarity of the cell to all known types, see :meth:`ace.model.SCNYM.novelty`.
     ``obs[key_added + "_novel"]``
-        Whether that is above the threshold, which 95 % of labelled cells held out are not. Never
-        true of a cell that had a label.
+        Whether the novelty is above a threshold that 95 % of held-out labelled cells are below.
+        Always false for cells with a given label.
     ``obs[key_added + "_majority"]``
-        With ``over_clustering``: the vote of its cluster. Cells that had a label keep it. Numeric
-        labels become strings if a cluster is ``"Heterogeneous"``.
+        With ``over_clustering``: the label of the cluster of the cell. Cells with a given label
+        keep it. Numeric labels become strings if a cluster is ``"Heterogeneous"``.
     ``obsm[key_added + "_probabilities"]``
-        Probability of each label, cells × labels. A ``/`` in a label becomes ``|`` in the column's
+        Probability of each label, cells × labels. A ``/`` in a label becomes ``|`` in the column
         name, because anndata ≥ 0.13 does not store columns with a ``/``. If the labels cannot be
         stored as columns (longer than 200 bytes, or more than 4000), it is an array, and
         ``uns[key_added]["labels"]`` has the names of its columns.
     ``obsm["X_" + key_added]``
-        The model's embedding.
+        Latent space of the model.
     ``uns[key_added]``
-        ``params``, with the number of genes that were shared (``n_shared_genes``) and trained on
-        (``n_genes``); ``novelty_threshold`` (NaN without cells held out, and no cell is then
-        novel); ``temperature``, which the logits are divided by; and, if there are cells held out,
-        ``evaluation``, numbers of :meth:`ace.model.SCNYM.evaluate` on labelled cells held out;
-        ``reliability``, the frame of :meth:`ace.model.SCNYM.get_calibration` on these, whose error
-        is the ``ece`` of the evaluation.
+        ``params``, including the number of genes that both objects have (``n_shared_genes``) and
+        that the model was trained on (``n_genes``); ``novelty_threshold`` (NaN without held-out
+        cells; no cell is then novel); ``temperature``, by which the logits are divided; and, if
+        cells are held out, ``evaluation``, the numbers of :meth:`ace.model.SCNYM.evaluate` for
+        them, and ``reliability``, the frame of :meth:`ace.model.SCNYM.get_calibration`, whose
+        error is the ``ece`` of the evaluation.
 
     Raises
     ------
@@ -153,19 +159,19 @@ def annotate(
         If an object is not an AnnData or MuData, an option of the training is unknown, or
         ``key_added`` or ``unlabeled_category`` has a type that cannot be stored.
     ValueError
-        If no cell lacks a label, there are fewer than two labels, the matrices certainly
-        are not log-normalised, gene names repeat or are missing, too few are shared, values are
-        NaN or infinite, an argument is out of range, a MuData needs a ``modality``, an object is a
-        view of a file or was opened lazily, or a name (of a label, a gene, the result) cannot be
-        stored in a file. Nothing is written in these cases.
+        If there are no unlabelled cells; there are fewer than two labels; the matrices are not
+        log-normalised; gene names repeat or are missing; too few genes are shared; values are NaN
+        or infinite; an argument is out of range; ``modality`` is missing; an object is a view of a
+        file or was opened lazily; or a name (of a label, a gene or the result) cannot be stored in
+        a file. Nothing is written in these cases.
 
     Warns
     -----
     UserWarning
-        If values may not be log-normalised, totals of the cells show that they were normalised
-        differently, more than half of the shorter list of genes is lost or fewer than 100 are
-        shared, cells of the reference have no label, a label looks like the lack of one, or there
-        are too few labelled cells to hold some out to calibrate the confidence.
+        If values may not be log-normalised; cells were normalised to different totals; more than
+        half of the shorter list of genes is left out, or fewer than 100 genes are shared; cells of
+        the reference are unlabelled; a label looks like a missing label; or too few labelled cells
+        are held out to calibrate the confidence.
 
     See Also
     --------
@@ -176,43 +182,21 @@ def annotate(
     >>> import ace
     >>> cells = ace.datasets.pbmc68k()
     >>> atlas, query = cells[::2].copy(), cells[1::2].copy()
-    >>> model = ace.tl.annotate(query, "bulk_labels", reference=atlas, max_epochs=5)
+    >>> ace.tl.annotate(query, "bulk_labels", reference=atlas, max_epochs=5)
     >>> bool(query.obs["scnym"].isin(atlas.obs["bulk_labels"]).all())
     True
     """
     if reference is not None and reference is adata:
         raise ValueError("reference is adata itself: leave it out to label cells of one object.")
-    query, reference = _read(adata, reference, modality)
-    adata = query.adata
-    keys = AnnotationKeys(_storable.key(key_added))
+    query, labelled = _read(adata, reference, modality)
+    require_copyable(query, copy)
+    _check_arguments(n_top_genes, max_epochs, random_state, unlabeled_category, min_prop)
     domains = _checks.column_names(domain_key, "domain_key")
-    _checks.positive(n_top_genes, "n_top_genes")
-    _checks.positive(max_epochs, "max_epochs")
-    _checks.seed(random_state)
-    _checks.category(unlabeled_category, "unlabeled_category")
-    stored = _storable.plain(unlabeled_category, "unlabeled_category")
-    if not isinstance(stored, str | int | float) or pd.isna(stored):
-        raise ValueError(
-            f"unlabeled_category={unlabeled_category!r} is no value: missing ones mean that "
-            "there is no label in any case. Name the category, or leave it out."
-        )
-    _checks.share(min_prop, "min_prop")
-    read = [labels_key, *domains, over_clustering]
-    for column in keys.columns:
-        if column in read:
-            raise ValueError(
-                f"key_added={key_added!r} would write to obs[{column!r}], which is read: choose "
-                "another name."
-            )
-    keys.require_free(adata)
-    clusters = None
-    if over_clustering is not None:
-        column = _checks.column_of(adata, over_clustering)
-        clusters = _columns.labels_of(column, f"adata.obs[{over_clustering!r}]").codes
-        clusters = np.where(clusters < 0, np.nan, clusters)  # of no cluster
+    keys = _keys(query.adata, key_added, [labels_key, *domains, over_clustering])
+    clusters = None if over_clustering is None else _clusters(query.adata, over_clustering)
     pool = pool_cells(
-        adata,
-        reference,
+        query.adata,
+        labelled,
         labels_key,
         unlabeled_category=unlabeled_category,
         domain_key=domains,
@@ -221,64 +205,44 @@ def annotate(
         random_state=random_state,
     )
 
-    # scvi-tools takes seconds to import: only this call waits for it.
+    # scvi-tools takes seconds to import, so it is imported only here.
     from ace.model import SCNYM
 
-    _known_options(SCNYM, model_kwargs or {}, train_options)
-
-    SCNYM.setup_anndata(
-        pool.adata,
-        labels_key,
-        unlabeled_category=unlabeled_category,
-        domain_key=list(domains) or None,
-    )
-    model = SCNYM(pool.adata, **{"random_state": random_state, **(model_kwargs or {})})
+    network = {"random_state": random_state, **(model_kwargs or {})}
+    require_known_options(SCNYM, network, train_options)
+    labels = {"labels_key": labels_key, "unlabeled_category": unlabeled_category}
+    SCNYM.setup_anndata(pool.adata, **labels, domain_key=list(domains) or None)
+    model = SCNYM(pool.adata, **network)
     if progress is None:
         progress = pool.adata.n_obs >= MANY_CELLS
     model.train(max_epochs, **{"preset": preset, "enable_progress_bar": progress, **train_options})
 
-    columns, probabilities, embedding = _answers(model, pool, adata.obs_names, keys)
-    about = _about(model) | {
-        "params": {
-            "labels_key": labels_key,
-            "reference": reference is not None,
-            "unlabeled_category": unlabeled_category,
-            "domain_key": list(domains) or None,
-            "layer": layer,
-            "n_top_genes": n_top_genes,
-            "n_shared_genes": pool.n_shared_genes,
-            "n_genes": pool.adata.n_vars,
-            "over_clustering": over_clustering,
-            "min_prop": float(min_prop),
-            "preset": preset,
-            "max_epochs": max_epochs,
-            "random_state": random_state,
-            "model": type(model).__name__,
-        }
+    found = annotation(model, pool, query.adata.obs_names, keys, clusters, min_prop)
+    params = labels | {
+        "reference": labelled is not None,
+        "domain_key": list(domains) or None,
+        "layer": layer,
+        "n_top_genes": n_top_genes,
+        "n_shared_genes": pool.n_shared_genes,
+        "n_genes": pool.adata.n_vars,
+        "over_clustering": over_clustering,
+        "min_prop": float(min_prop),
+        "preset": preset,
+        "max_epochs": max_epochs,
+        "random_state": random_state,
+        "model": type(model).__name__,
     }
-    if len(model.validation_indices) < 20:
-        warn(
-            f"{len(model.validation_indices)} labelled cells were held out, too few to tell how "
-            f"sure to be: take confidence and novelty of {keys.key!r} with caution, or hold out "
-            "more (validation_size=0.2).",
-        )
-    new = pool.given.isna()
-    if clusters is not None:
-        columns[keys.majority] = majority_vote(
-            columns[keys.label], clusters, new, min_prop=min_prop
-        )
-    written = keys.write(
-        query.written,
-        columns=columns,
-        probabilities=probabilities,
-        embedding=embedding,
-        about=about,
-    )
+    about = quality(model, keys.key) | {"params": params}
+    query = query.copied() if copy else query
+    written = keys.write(query.written, about=about, **found)
     logger.info(
         "labelled %d cells by %d genes, %d of them novel; added %s",
-        new.sum(), pool.adata.n_vars, columns[keys.novel].sum(), ", ".join(written),
+        pool.given.isna().sum(), pool.adata.n_vars, found["columns"][keys.novel].sum(),
+        ", ".join(written),
     )  # fmt: skip
-    return model
+    if return_model:
+        return (query.whole, model) if copy else model
+    return query.whole if copy else None
 
 
 def _read(
@@ -292,109 +256,37 @@ def _read(
     return cells_of(adata, own, name="query"), cells_of(reference, other, name="reference").adata
 
 
-def _known_options(
-    model: type[SCNYM], model_kwargs: dict[str, Any], train_options: dict[str, Any]
+def _check_arguments(
+    n_top_genes: Any, max_epochs: Any, random_state: Any, unlabeled_category: Any, min_prop: Any
 ) -> None:
-    """Raise for options that neither the network, the training nor the trainer has."""
-    from lightning.pytorch import Trainer as LightningTrainer
-    from scvi.train import Trainer
-
-    network = set(inspect.signature(model.__init__).parameters) - {"self", "adata", "registry"}
-    training = {
-        name
-        for call in (model.train, Trainer.__init__, LightningTrainer.__init__)
-        for name in inspect.signature(call).parameters
-    }
-    for options, known, name in (
-        (model_kwargs, network, "model_kwargs"),
-        (train_options, training - {"self", "kwargs", "trainer_kwargs"}, "annotate"),
-    ):
-        for option in options:
-            if option in known:
-                continue
-            hint = f" Pass model_kwargs={{{option!r}: ...}}." if option in network else ""
-            near = difflib.get_close_matches(option, known, n=1)
-            hint = hint or (f" Did you mean {near[0]!r}?" if near else "")
-            raise TypeError(f"{name} has no option {option!r}.{hint}")
+    _checks.positive(n_top_genes, "n_top_genes")
+    _checks.positive(max_epochs, "max_epochs")
+    _checks.seed(random_state)
+    _checks.category(unlabeled_category, "unlabeled_category")
+    stored = _storable.plain(unlabeled_category, "unlabeled_category")
+    if not isinstance(stored, str | int | float) or pd.isna(stored):
+        raise ValueError(
+            f"unlabeled_category={unlabeled_category!r} must be a string or a number. Missing "
+            "values always mark unlabelled cells: leave it out if there are no others."
+        )
+    _checks.share(min_prop, "min_prop")
 
 
-def _answers(
-    model: SCNYM, pool: Pool, names: pd.Index, keys: AnnotationKeys
-) -> tuple[dict[str, Any], pd.DataFrame, np.ndarray]:
-    """What the model says of the cells that are annotated."""
-    rows = np.arange(pool.n_query)
-    soft: Any = model.predict(indices=rows, soft=True)
-    probabilities = soft.set_axis(names).astype(np.float32)
-    given = pool.given.codes.astype(np.int64)
-    codes = np.where(given >= 0, given, probabilities.to_numpy().argmax(axis=1))
-    novelty = model.novelty(indices=rows).astype(np.float32)
-    threshold = _threshold(model)
-    columns = {
-        # The categories of the labels are the model's classes, in the same order. What no cell
-        # got is left out, as it is no group to draw or to explain.
-        keys.label: pd.Categorical.from_codes(
-            codes, dtype=pool.given.dtype
-        ).remove_unused_categories(),
-        keys.given: given >= 0,
-        keys.confidence: probabilities.to_numpy()[rows, codes],
-        keys.novelty: novelty,
-        keys.novel: (novelty > threshold) & (given < 0),
-    }
-    embedding = model.get_latent_representation(indices=rows).astype(np.float32)
-    return columns, probabilities, embedding
+def _keys(adata: AnnData, key_added: Any, read: list[str | None]) -> AnnotationKeys:
+    """Return the keys, if they are free and none of the columns that are read is one of them."""
+    keys = AnnotationKeys(_storable.key(key_added))
+    for column in keys.columns:
+        if column in read:
+            raise ValueError(
+                f"key_added={key_added!r} would write to obs[{column!r}], which is read: choose "
+                "another name."
+            )
+    keys.require_free(adata)
+    return keys
 
 
-def _threshold(model: SCNYM) -> float:
-    """Threshold of novelty; NaN, which no score is above, without cells held out to choose it."""
-    return math.nan if model.novelty_threshold_ is None else float(model.novelty_threshold_)
-
-
-def _about(model: SCNYM) -> dict[str, Any]:
-    """How good the model is on labelled cells held out."""
-    about: dict[str, Any] = {
-        "novelty_threshold": _threshold(model),
-        "temperature": float(model.temperature_),
-    }
-    if len(model.validation_indices):
-        numbers = model.evaluate(split="validation")
-        about["evaluation"] = {k: v for k, v in numbers.items() if isinstance(v, int | float)}
-        about["reliability"] = model.get_calibration(split="validation")["reliability"]
-    return about
-
-
-def majority_vote(
-    labels: pd.Categorical, clusters: np.ndarray, voters: np.ndarray, *, min_prop: float = 0.0
-) -> pd.Categorical:
-    """Give each voter the label that most voters of its cluster have.
-
-    Parameters
-    ----------
-    labels
-        Label of each cell.
-    clusters
-        Cluster of each cell; cells without one keep their label.
-    voters
-        Which cells vote; the others keep their label.
-    min_prop
-        Share of its voters that a cluster's label needs; else it is ``"Heterogeneous"``.
-
-    Returns
-    -------
-    Labels; of two with as many votes, the first in the order of the categories.
-    """
-    cluster, names = pd.factorize(clusters)
-    voters = voters & (cluster >= 0)
-    categories = labels.categories
-    if HETEROGENEOUS not in categories:
-        categories = categories.insert(len(categories), HETEROGENEOUS)
-    n_labels = len(labels.categories)
-    cell = cluster[voters] * n_labels + labels.codes[voters]
-    votes = np.bincount(cell, minlength=len(names) * n_labels).reshape(len(names), n_labels)
-    # A share of exactly min_prop is enough, whatever floating-point division makes of it.
-    enough = votes.max(axis=1) >= min_prop * votes.sum(axis=1) - 1e-9
-    winner = np.where(enough, votes.argmax(axis=1), categories.get_loc(HETEROGENEOUS))
-    codes = labels.codes.astype(np.int64)
-    codes[voters] = winner[cluster[voters]]
-    voted = pd.Categorical.from_codes(codes, categories=categories).remove_unused_categories()
-    # Files cannot store numbers and strings in one column.
-    return voted.rename_categories(str) if HETEROGENEOUS in voted.categories else voted
+def _clusters(adata: AnnData, over_clustering: str) -> np.ndarray:
+    """Cluster of each cell; NaN for cells without a cluster."""
+    column = _checks.column_of(adata, over_clustering)
+    codes = _columns.labels_of(column, f"adata.obs[{over_clustering!r}]").codes
+    return np.where(codes < 0, np.nan, codes)

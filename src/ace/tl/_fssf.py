@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 import numpy as np
 import pandas as pd
 
-from ace import _checks, _columns, _storable
+from ace import _checks
+from ace._checks import _columns, _storable
+from ace._checks._objects import cells_of
 from ace._fssf_keys import DEFAULT_FSSF_KEY, FssfKeys
 from ace._listed import listed
-from ace._objects import cells_of
 from ace.tl._pair_scores import Group, Options, all_pairs, score_pairs
 from ace.tl._subclusters import given_subclusters, leiden, subcluster_name
 

@@ -1,4 +1,4 @@
-"""The cells that a classifier learns from and those that it labels, as one object of its own."""
+"""Labelled and unlabelled cells of one or two objects, as one AnnData."""
 
 from __future__ import annotations
 
@@ -24,29 +24,29 @@ from ace.tl._shared_genes import shared_genes, variable_genes
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-#: Cells, of all domains together, by which variable genes are chosen and totals compared.
+#: Number of cells, over all domains, that variable genes are chosen and totals compared on.
 N_CELLS_SAMPLED = 40_000
-#: Totals of cells that differ so much are no difference of cells but of normalisation.
+#: Ratio of the totals of cells above which they were normalised differently.
 MAX_RATIO = 2.0
-#: Categories that would be learned as types, though they look like the lack of one.
+#: Categories that look like missing labels, but would be learned as types.
 _LOOKS_UNLABELLED = {"", "-", "na", "n/a", "nan", "none", "unassigned", "unknown", "unlabeled"}
 _LOOKS_UNLABELLED |= {"unlabelled", "unannotated", "undefined"}
 
 
 @dataclass(frozen=True)
 class Pool:
-    """Cells to label, then those of the reference.
+    """Cells to annotate, followed by those of the reference.
 
     Parameters
     ----------
     adata
-        All cells on the chosen genes, with labels and domains.
+        All cells, with the chosen genes, labels and domains.
     n_query
-        The first so many cells are those of the object that is annotated.
+        Number of cells, the first ones, of the object that is annotated.
     given
-        Label of each of these, missing where it is to be found.
+        Label of each of these, missing if it is to be predicted.
     n_shared_genes
-        Number of genes that were chosen from.
+        Number of genes that both objects have.
     """
 
     adata: AnnData
@@ -66,7 +66,7 @@ def pool_cells(
     n_top_genes: int | None,
     random_state: int,
 ) -> Pool:
-    """Judge the objects, choose the genes and put the cells together; all by copies."""
+    """Check the objects, choose genes, and copy the cells to one object."""
     objects = {"adata": query} if reference is None else {"query": query, "reference": reference}
     for name, adata in objects.items():
         _checks.unique_genes(annotated(adata, name), name)
@@ -77,29 +77,15 @@ def pool_cells(
         base = claimed_base(adata, layer)
         values = _value_checks.values_of(matrix, layer, name=name, base=base, groups=batch)
         _value_checks.log_normalised(values, name, layer)
-    labels = _labels(
-        query if reference is None else reference,
-        labels_key,
-        unlabeled_category,
-        "adata" if reference is None else "reference",
-    )
-    unlabelled = labels.codes < 0
     rows = [np.arange(adata.n_obs) for adata in objects.values()]
     if reference is None:
-        if not unlabelled.any():
-            raise _nothing_to_annotate(labels, labels_key, unlabeled_category)
-        given, genes = labels, query.var_names
+        labels = given = _labels_to_complete(query, labels_key, unlabeled_category)
+        genes = query.var_names
     else:
-        if unlabelled.any():
-            warn(
-                f"{unlabelled.sum()} cells of the reference have no label in "
-                f"reference.obs[{labels_key!r}] and are left out.",
-            )
-            rows[1], labels = np.flatnonzero(~unlabelled), labels[~unlabelled]
-        given = pd.Categorical.from_codes(np.full(query.n_obs, -1), dtype=labels.dtype)
-        labels = pd.Categorical.from_codes(
-            np.concatenate([given.codes, labels.codes]), dtype=labels.dtype
-        )
+        known, rows[1] = _labels_of_reference(reference, labels_key, unlabeled_category)
+        given = pd.Categorical.from_codes(np.full(query.n_obs, -1), dtype=known.dtype)
+        codes = np.concatenate([given.codes, known.codes])
+        labels = pd.Categorical.from_codes(codes, dtype=known.dtype)
         genes = shared_genes(query, reference)
     columns = [adata.var_names.get_indexer(genes) for adata in objects.values()]
     n_shared = len(genes)
@@ -127,40 +113,63 @@ def pool_cells(
     return Pool(pooled, query.n_obs, given, n_shared)
 
 
-# -- what must be there ----------------------------------------------------------------------
+# -- labels and domains ----------------------------------------------------------------------
 
 
 def _labels(adata: AnnData, key: str, unlabeled_category: Any, name: str) -> pd.Categorical:
-    """Label of each cell, missing where there is none; only categories that occur."""
+    """Label of each cell, or missing; without unused categories."""
     values = _checks.column_of(adata, key, name)
     if pd.api.types.is_float_dtype(values.dtype):
         raise ValueError(
             f"{name}.obs[{key!r}] holds measurements ({values.dtype}), not labels. If they are "
-            f"labels, say so: `{name}.obs[{key!r}] = "
+            f"labels, convert them: `{name}.obs[{key!r}] = "
             f"{name}.obs[{key!r}].astype('Int64').astype('category')`."
         )
     labels = _columns.labels_of(values, f"{name}.obs[{key!r}]")
     labels = _columns.without(labels, unlabeled_category).remove_unused_categories()
-    # Numbers next to "Unknown" are objects; without it, they are numbers and can be stored.
+    # Numbers beside "Unknown" have dtype object. Without it they are numbers, and can be stored.
     labels = labels.rename_categories(labels.categories.infer_objects())
     classes = [str(label) for label in labels.categories]
     if len(classes) < 2:
         raise ValueError(
-            f"{name}.obs[{key!r}] holds {len(classes)} labels besides {unlabeled_category!r}, "
-            f"{listed(classes)}: there must be two at least to tell apart."
+            f"{name}.obs[{key!r}] has {len(classes)} labels besides {unlabeled_category!r}, "
+            f"{listed(classes)}. At least two are required."
         )
     _storable.labels(labels.categories, key, name)
     _checks.distinct([storable(label) for label in classes], classes)
     doubtful = [label for label in classes if label.strip().lower() in _LOOKS_UNLABELLED]
     if doubtful:
         warn(
-            f"{name}.obs[{key!r}] holds {listed(doubtful)}, which is learned as a type. If such "
-            f"cells have no label, say so: unlabeled_category={doubtful[0]!r}.",
+            f"{name}.obs[{key!r}] has {listed(doubtful)}, which is learned as a type. If these "
+            f"cells have no label, pass unlabeled_category={doubtful[0]!r}.",
         )
     return labels
 
 
+def _labels_to_complete(adata: AnnData, key: str, unlabeled: Any) -> pd.Categorical:
+    """Label of each cell of one object, some of them missing."""
+    labels = _labels(adata, key, unlabeled, "adata")
+    if not (labels.codes < 0).any():
+        raise _nothing_to_annotate(labels, key, unlabeled)
+    return labels
+
+
+def _labels_of_reference(
+    reference: AnnData, key: str, unlabeled: Any
+) -> tuple[pd.Categorical, np.ndarray]:
+    """Labels of the labelled cells of the reference, and their rows."""
+    labels = _labels(reference, key, unlabeled, "reference")
+    labelled = labels.codes >= 0
+    if not labelled.all():
+        warn(
+            f"{(~labelled).sum()} cells of the reference have no label in "
+            f"reference.obs[{key!r}] and are left out.",
+        )
+    return labels[labelled], np.flatnonzero(labelled)
+
+
 def _nothing_to_annotate(labels: pd.Categorical, key: str, unlabeled: Any) -> ValueError:
+    """Return the error if every cell has a label."""
     names = {str(label).strip().lower(): label for label in labels.categories}
     telling = [name for name in names if name in _LOOKS_UNLABELLED]
     near = telling or difflib.get_close_matches(str(unlabeled).lower(), names, n=1)
@@ -169,17 +178,19 @@ def _nothing_to_annotate(labels: pd.Categorical, key: str, unlabeled: Any) -> Va
         match = names[near[0]]
         hint = f" Did you mean unlabeled_category={match!r}?"
     return ValueError(
-        f"every cell has a label in adata.obs[{key!r}]: there is nothing to annotate. Cells "
-        f"without one hold {unlabeled!r} (unlabeled_category) or nothing there.{hint} Labels of "
-        "another object are transferred by annotate(query, labels_key, reference=...)."
+        f"every cell has a label in adata.obs[{key!r}], so there is nothing to annotate. "
+        f"Unlabelled cells must have the value {unlabeled!r} (unlabeled_category) or a missing "
+        f"value.{hint} To transfer labels from another object, use annotate(query, labels_key, "
+        "reference=...)."
     )
 
 
 def _domains(adata: AnnData, keys: Sequence[str], labels_key: str, name: str) -> pd.DataFrame:
+    """Domain columns of each cell, as strings."""
     if labels_key in keys:
         raise ValueError(
-            f"domain_key={labels_key!r} is the column of the labels: what is to be told apart "
-            "cannot be what is to be ignored. Leave domain_key out, or name the experiment."
+            f"domain_key={labels_key!r} is the column of the labels, whose differences cannot be "
+            "both learned and ignored. Leave domain_key out, or pass another column."
         )
     domains = {}
     for key in keys:
@@ -189,7 +200,7 @@ def _domains(adata: AnnData, keys: Sequence[str], labels_key: str, name: str) ->
         if n_missing := int((values.codes < 0).sum()):
             raise ValueError(
                 f"{name}.obs[{key!r}] (domain_key) is missing for {n_missing} cells: every cell "
-                "needs a domain."
+                "must have a domain."
             )
         # As strings, because the categories of two objects may have different types.
         texts = np.array([str(value) for value in values.categories], dtype=object)
@@ -201,7 +212,7 @@ def _domains(adata: AnnData, keys: Sequence[str], labels_key: str, name: str) ->
 
 
 def _sample(domain: pd.Series, random_state: int) -> np.ndarray:
-    """Some cells of every domain, in increasing order."""
+    """Rows of some cells of every domain, in increasing order."""
     rng = np.random.default_rng([random_state, 2])
     codes, names = pd.factorize(domain, sort=True)
     most = max(N_CELLS_SAMPLED // len(names), 1)
@@ -213,7 +224,7 @@ def _sample(domain: pd.Series, random_state: int) -> np.ndarray:
 def _read(
     matrices: list[Any], rows: list[np.ndarray], columns: list[np.ndarray], cells: np.ndarray
 ) -> sp.csr_matrix:
-    """Cells of the pool, numbered as there, on columns of their own object; sparse."""
+    """Sparse values of some cells of the pool, with the columns of each object."""
     parts, start = [], 0
     for matrix, own, genes in zip(matrices, rows, columns, strict=True):
         mine = cells[(cells >= start) & (cells < start + len(own))] - start
@@ -225,7 +236,7 @@ def _read(
 
 
 def _blocks(matrix: Any, rows: np.ndarray, columns: np.ndarray) -> list[sp.csr_matrix]:
-    """Rows in sparse blocks: no more than one of them is ever dense."""
+    """Rows in sparse blocks, at most one of which is dense at a time."""
     if sp.issparse(matrix) and matrix.format != "csr":
         return [sp.csr_matrix(matrix.tocsc()[:, columns].tocsr()[rows], dtype=np.float32)]
     height = max(1, CHUNK_VALUES // matrix.shape[1])
@@ -238,6 +249,7 @@ def _blocks(matrix: Any, rows: np.ndarray, columns: np.ndarray) -> list[sp.csr_m
 
 
 def _finite(x: sp.csr_matrix, genes: pd.Index, layer: str | None) -> None:
+    """Raise if values are not finite."""
     bad = np.unique(x.indices[~np.isfinite(x.data)])
     if len(bad):
         where = "X" if layer is None else f"layer {layer!r}"
@@ -248,7 +260,7 @@ def _finite(x: sp.csr_matrix, genes: pd.Index, layer: str | None) -> None:
 
 
 def _warn_of_totals(x: sp.csr_matrix, sides: np.ndarray, one_object: bool) -> None:
-    """Warn if labelled and unlabelled cells were not normalised alike."""
+    """Warn if labelled and unlabelled cells were normalised to different totals."""
     totals = np.asarray(x.expm1().sum(1)).ravel()
     median = {side: float(np.median(totals[sides == side])) for side in np.unique(sides)}
     low, high = sorted(median.values())
@@ -256,11 +268,11 @@ def _warn_of_totals(x: sp.csr_matrix, sides: np.ndarray, one_object: bool) -> No
         return
     names = ("labelled cells", "unlabelled cells") if one_object else ("reference", "query")
     warn(
-        f"totals of the {names[0]} and of the {names[1]} differ: over the same "
-        f"{x.shape[1]} genes a cell adds up to {median['labelled']:.4g} and "
-        f"{median['unlabelled']:.4g} (medians). They seem to be normalised to different totals, "
-        "or only one with the logarithm of log1p, and what is learned of the one will not hold "
-        "for the other. Begin with the counts of all genes of both:\n"
+        f"totals of the {names[0]} and the {names[1]} differ: over the same {x.shape[1]} genes, "
+        f"the median total of a cell is {median['labelled']:.4g} and "
+        f"{median['unlabelled']:.4g}. They seem to be normalised to different totals, or with "
+        "different logarithms, and labels will not transfer well. Normalise the counts of all "
+        "genes of both again:\n"
         "    sc.pp.normalize_total(adata, target_sum=1e4)\n"
         "    sc.pp.log1p(adata)",
     )

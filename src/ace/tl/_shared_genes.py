@@ -1,4 +1,4 @@
-"""Genes that two objects share, and which of them vary."""
+"""Genes that two objects share, and the most variable of them."""
 
 from __future__ import annotations
 
@@ -22,43 +22,43 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-#: Too few shared genes: fewer than this part of the shorter list, or than FEW of them (or than
-#: half of the list, where it is as short as that of a panel of antibodies).
+#: An error is raised below this share of the shorter list of genes, or below FEW genes (or half of
+#: the list, if it is as short as that of an antibody panel).
 LEAST = 0.05
 FEW = 50
-#: A warning is due below this part of the shorter list, or this number of genes.
+#: A warning is issued below this share of the shorter list, or below this number of genes.
 NOTABLE, NUMBER = 0.5, 100
-#: Cells that a domain needs to have a say in which genes vary.
+#: Smallest domain that contributes to the choice of variable genes.
 MIN_CELLS = 50
 
 _ENSEMBL = re.compile(r"ENS[A-Z]*G\d{6,}")
-#: What may hide the same genes behind other names, and how to mend it.
-_DISGUISES: list[tuple[Callable[[str], str], str]] = [
+#: Changes of names under which more genes may agree, and how to make them.
+_SPELLINGS: list[tuple[Callable[[str], str], str]] = [
     (
         lambda gene: gene.split(".")[0],
-        "They agree without what follows the dot (versions of Ensembl ids): "
+        "They agree without the part after the dot (versions of Ensembl IDs): "
         "`{object}.var_names = {object}.var_names.str.split('.').str[0]`.",
     ),
     (
         str.upper,
-        "They agree but for upper and lower case. Is one of another species? Then map the "
-        "orthologs; else `{object}.var_names = {object}.var_names.str.upper()` in both.",
+        "They agree except for upper and lower case. If the species differ, map orthologs; "
+        "otherwise use `{object}.var_names = {object}.var_names.str.upper()` for both.",
     ),
 ]
 
 
 def shared_genes(query: AnnData, reference: AnnData) -> pd.Index:
-    """Genes of both objects by name, in the query's order.
+    """Names of the genes of both objects, in the order of the query.
 
     Raises
     ------
     ValueError
-        If there are too few to learn from, with what may hide them.
+        If there are too few; the message says how to match more.
 
     Warns
     -----
     UserWarning
-        If more than half of the shorter list is lost, or few genes are shared.
+        If more than half of the shorter list is left out, or fewer than 100 genes are shared.
     """
     mine, theirs = query.var_names, reference.var_names
     shared = mine[mine.isin(theirs)]
@@ -67,22 +67,22 @@ def shared_genes(query: AnnData, reference: AnnData) -> pd.Index:
     lost += f"{len(theirs) - len(shared)} of the {len(theirs)} of the reference are left out"
     if len(shared) < max(LEAST * n_shorter, min(FEW, n_shorter / 2)):
         raise ValueError(
-            f"the query and the reference share {len(shared)} genes by name, too few to learn "
-            f"from: {lost}. The query has {listed(mine[:3])}, the reference {listed(theirs[:3])}. "
-            + _disguise(query, reference, len(shared))
+            f"the query and the reference share only {len(shared)} genes by name, which is too "
+            f"few: {lost}. The query has {listed(mine[:3])}, the reference {listed(theirs[:3])}. "
+            + _how_to_match(query, reference, len(shared))
         )
     logger.info("%d genes are in the query and in the reference; %s", len(shared), lost)
     if len(shared) < max(NOTABLE * n_shorter, NUMBER):
         warn(
-            f"the query and the reference share {len(shared)} genes only: {lost}. If either was "
-            "cut down to its highly variable genes, pass the whole: annotate chooses among the "
-            "shared ones (n_top_genes).",
+            f"the query and the reference share only {len(shared)} genes: {lost}. If either was "
+            "subset to its highly variable genes, pass all genes: annotate chooses variable genes "
+            "among the shared ones (n_top_genes).",
         )
     return shared
 
 
-def _disguise(query: AnnData, reference: AnnData, n_shared: int) -> str:
-    """Say what would make more genes agree."""
+def _how_to_match(query: AnnData, reference: AnnData, n_shared: int) -> str:
+    """How to make more names agree, for a message."""
     objects = {"query": query, "reference": reference}
     for name, other in (("query", "reference"), ("reference", "query")):
         wanted = set(objects[other].var_names)
@@ -90,14 +90,14 @@ def _disguise(query: AnnData, reference: AnnData, n_shared: int) -> str:
             numbers = pd.api.types.is_numeric_dtype(values.dtype)
             if not numbers and values.astype(str).isin(wanted).sum() > max(FEW, 2 * n_shared):
                 return (
-                    f"{name}.var[{column!r}] has the {other}'s names: "
+                    f"{name}.var[{column!r}] has the names of the {other}: "
                     f"`{name}.var_names = {name}.var[{column!r}].astype(str)`, then "
                     f"`{name}.var_names_make_unique()`."
                 )
-    for change, mend in _DISGUISES:
+    for change, fix in _SPELLINGS:
         both = [{change(str(gene)) for gene in x.var_names} for x in (query, reference)]
         if len(both[0] & both[1]) > max(FEW, 2 * n_shared):
-            return mend.format(object="adata")
+            return fix.format(object="adata")
     ids = {
         name: np.mean([bool(_ENSEMBL.match(str(gene))) for gene in x.var_names]) > 0.5
         for name, x in objects.items()
@@ -105,23 +105,23 @@ def _disguise(query: AnnData, reference: AnnData, n_shared: int) -> str:
     if ids["query"] != ids["reference"]:
         name = "query" if ids["query"] else "reference"
         return (
-            f"The {name} has Ensembl ids, the other one not: put the same kind of names into "
-            "var_names of both."
+            f"The {name} has Ensembl IDs, but the other object does not: use the same kind of "
+            "names in both."
         )
-    return "Give both the same kind of gene names (symbols or Ensembl ids of one species)."
+    return "Use the same kind of gene names (symbols or Ensembl IDs of one species) in both."
 
 
 def variable_genes(sample: sp.csr_matrix, domains: pd.Series, n_top_genes: int) -> np.ndarray:
-    """Positions of the genes that vary most within the domains, by scanpy's choice.
+    """Positions of the most variable genes within the domains, chosen by scanpy.
 
     Parameters
     ----------
     sample
         Log-normalised cells × genes.
     domains
-        Domain of each cell: genes that vary in many of them come first.
+        Domain of each cell; genes that are variable in many domains are preferred.
     n_top_genes
-        Genes to choose; all, if there are no more.
+        Number of genes.
     """
     if n_top_genes >= sample.shape[1]:
         return np.arange(sample.shape[1])
@@ -131,7 +131,7 @@ def variable_genes(sample: sp.csr_matrix, domains: pd.Series, n_top_genes: int) 
     cells = domains.isin(large).to_numpy() if several else np.ones(len(domains), dtype=bool)
     part = AnnData(sample[cells], obs=pd.DataFrame({"domain": domains[cells].astype(str)}))
     with warnings.catch_warnings():
-        # Of scanpy's own frames, and of bins of genes that hold a single one.
+        # scanpy warns about its own data frames, and about bins with a single gene.
         warnings.simplefilter("ignore")
         chosen = sc.pp.highly_variable_genes(
             part,

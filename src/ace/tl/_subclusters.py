@@ -8,7 +8,8 @@ import numpy as np
 import scanpy as sc
 from anndata import AnnData
 
-from ace import _checks, _columns, _storable
+from ace import _checks
+from ace._checks import _columns, _storable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

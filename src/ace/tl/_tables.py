@@ -1,8 +1,8 @@
-"""From attributions to the tables that are written."""
+"""The tables that are written."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -11,10 +11,11 @@ from ace._keys import DIAGNOSTICS
 from ace._ranking import TABLE_COLUMNS
 
 if TYPE_CHECKING:
-    from ace._matrix import GroupSummary
     from ace.explain import Attribution
+    from ace.tl._expression import Expression
 
-#: What scanpy adds to means before it divides them.
+
+#: Constant that scanpy adds to means before it divides them.
 PSEUDOCOUNT = 1e-9
 
 
@@ -26,33 +27,31 @@ class ExplanationTables:
     genes
         Names of all genes.
     columns
-        Positions of the genes that the scorer sees; the others score 0 and rank last.
-    summary
-        Mean and fraction of every gene in every group.
-    log_base
-        Base of the logarithm that the values are of; ``None``: they are of none, and log fold
-        changes are NaN.
-    n_genes
-        Number of top genes in the records; ``None``: all.
+        Positions of the genes that the scorer takes; the others get score 0 and rank last.
+    expression
+        Summary of each gene in each group. Log fold changes are NaN unless its values are
+        logarithms.
+    n_top
+        Number of top genes in the records; ``None`` for all.
     """
 
     def __init__(
         self,
         genes: pd.Index,
         columns: np.ndarray,
-        summary: GroupSummary,
-        log_base: float | None,
-        n_genes: int | None = None,
+        expression: Expression,
+        n_top: int | None = None,
     ) -> None:
         self._genes = genes
-        self._columns = columns
+        self.n_genes = len(genes)
+        self.columns = columns
         self._unseen = np.setdiff1d(np.arange(len(genes)), columns)
         # One string per gene, shared by all records.
         self._names = np.array([str(gene) for gene in genes], dtype=object)
         self._by_name = np.argsort(np.argsort(self._names))
-        self._summary = summary
-        self._log_base = log_base
-        self._n_genes = n_genes
+        self._summary = expression.summary
+        self._log_base = expression.log_base
+        self._n_top = n_top
         self._records: dict[str, dict[str, np.ndarray]] = {name: {} for name in TABLE_COLUMNS}
         self._scores: dict[str, np.ndarray] = {}
         self._diagnostics: dict[str, dict[str, float]] = {}
@@ -72,23 +71,23 @@ class ExplanationTables:
         name
             Name of the field.
         attribution
-            What the method found, over the genes that the scorer sees.
+            Result of the method, for the genes that the scorer takes.
         source, others
             Codes of the groups compared.
         diagnostics
-            Row of the diagnostics frame; columns that are missing become NaN.
+            Row of the diagnostics frame; missing columns become NaN.
         """
         rest_mean, rest_fraction = self._summary.of_rest(others)
         mean = self._summary.mean[source]
         scores = np.zeros(len(self._genes), dtype=np.float32)
-        scores[self._columns] = attribution.scores
+        scores[self.columns] = attribution.scores
         difference = mean - rest_mean
         enriched = np.where(scores == 0, difference > 0, scores > 0)
-        # Genes that the scorer does not see follow by their difference, never by position.
+        # The other genes are ordered by their difference, never by position.
         last = self._unseen[
             np.lexsort((self._by_name[self._unseen], -np.abs(difference[self._unseen])))
         ]
-        order = np.concatenate([self._columns[attribution.ranking], last])[: self._n_genes]
+        order = np.concatenate([self.columns[attribution.ranking], last])[: self._n_top]
         columns = {
             "names": self._names,
             "scores": scores,
@@ -103,7 +102,7 @@ class ExplanationTables:
         self._diagnostics[name] = diagnostics
 
     def _log2_fold_change(self, mean: np.ndarray, rest: np.ndarray) -> np.ndarray:
-        """Scanpy's log2 fold change: of the means of the logarithms, turned back."""
+        """Scanpy's log2 fold change, of the exponentials of the mean logarithms."""
         if self._log_base is None:
             return np.full(len(mean), np.nan)
         scale = np.log(self._log_base)
@@ -111,16 +110,36 @@ class ExplanationTables:
         return np.log2((up + PSEUDOCOUNT) / (down + PSEUDOCOUNT))
 
     def records(self) -> dict[str, dict[str, np.ndarray]]:
-        """Values by field, best gene first, for each record except the p values."""
+        """Values of each field, best gene first, for each record except the p-values."""
         return self._records
 
     def scores(self) -> pd.DataFrame:
         """Signed scores, genes × fields."""
         return pd.DataFrame(self._scores, index=self._genes)
 
+    def parts(self) -> dict[str, Any]:
+        """All tables, as arguments of :meth:`ace._keys.ExplanationKeys.write`."""
+        return {
+            "records": self.records(),
+            "scores": self.scores(),
+            "frames": {"diagnostics": self.diagnostics()},
+        }
+
     def diagnostics(self) -> pd.DataFrame:
-        """Diagnostics, a row a field."""
+        """Diagnostics, one row per field."""
         frame = pd.DataFrame.from_dict(
             self._diagnostics, orient="index", columns=list(DIAGNOSTICS)
         )
         return frame.astype(float)
+
+
+def scanpy_params(groupby: str, reference: str, method: str, layer: str | None) -> dict[str, Any]:
+    """Parameters of a ranking that scanpy's functions read."""
+    return {
+        "groupby": groupby,
+        "reference": reference,
+        "method": method,
+        "use_raw": False,
+        "layer": layer,
+        "corr_method": None,
+    }

@@ -508,7 +508,7 @@ def test_training_without_a_cell_of_a_label_is_refused(cells: ad.AnnData) -> Non
 def test_minibatch_of_one_cell_cannot_be_normalised(pbmc: ad.AnnData, preset: str) -> None:
     SCNYM.setup_anndata(pbmc, "bulk_labels", unlabeled_category="Dendritic")
     model = SCNYM(pbmc, n_hidden=8)
-    with pytest.raises(ValueError, match=r"one labelled cell .*take batch_size=2 or more"):
+    with pytest.raises(ValueError, match=r"one labelled cell .*use batch_size=2 or more"):
         model.train(max_epochs=1, batch_size=1, preset=preset, enable_progress_bar=False)
     assert not model.is_trained_
     model = SCNYM(pbmc, n_hidden=8, normalization="layer")

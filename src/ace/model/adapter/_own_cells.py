@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ace import _checks
-from ace._kinds import Values
+from ace._values import Values
 from ace.model.base._module import EmbeddingModule
 from ace.model.base._setup import VALUES_KEY
 

@@ -11,7 +11,8 @@ from anndata import AnnData
 from scvi import REGISTRY_KEYS
 from scvi.model.base import BaseModelClass
 
-from ace import _checks, _columns
+from ace import _checks
+from ace._checks import _columns
 from ace._listed import listed
 from ace._threads import seeded
 from ace.model.adapter._encoder import MEANS

@@ -11,7 +11,8 @@ from anndata import AnnData
 from scipy.sparse import csr_matrix, issparse
 from scvi import REGISTRY_KEYS
 
-from ace import _checks, _columns, _value_checks
+from ace import _checks
+from ace._checks import _columns, _value_checks
 from ace._matrix import read_rows
 from ace._values import claimed_base
 from ace.model.adapter._requirements import require_columns, require_registered_genes
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from scvi.data import AnnDataManager
 
-    from ace._kinds import Values
+    from ace._values import Values
 
 #: POISSONVI checks its counts on this many cells when they are registered, and fails with fewer.
 FEWEST_REGISTERED = 100

@@ -11,7 +11,6 @@ from scvi import REGISTRY_KEYS
 from sklearn.cluster import AgglomerativeClustering, KMeans
 from sklearn.metrics import silhouette_score
 
-from ace._listed import listed
 from ace.model.base._obs import state_of
 from ace.nn import NeuralizedClustering
 
@@ -59,6 +58,14 @@ class Clusters:
         """Return the clusters as a network with one prototype each."""
         centroids = torch.from_numpy(self.centroids)
         return NeuralizedClustering(centroids, torch.arange(len(centroids)), self.beta)
+
+    def logits(self, z: np.ndarray) -> torch.Tensor:
+        r"""Return :math:`-\beta \lVert z - \mu_c \rVert^2` up to a constant of each cell.
+
+        In double precision, because the rounding of a matrix product depends on the other cells
+        of the minibatch, and a large :math:`\beta` would magnify it.
+        """
+        return self.neuralized().double().group_logits(torch.from_numpy(z).double())
 
 
 def start_clusters(z: np.ndarray, n_clusters: int, rng: np.random.Generator) -> np.ndarray:
@@ -177,30 +184,17 @@ def label_names(model: ACE) -> tuple[Any, ...]:
     return () if state is None else tuple(state["categorical_mapping"].tolist())
 
 
-def check_cells(
-    model: ACE,
-    split: tuple[np.ndarray, ...],
-    batches: np.ndarray,
-    labels: np.ndarray | None,
-) -> None:
-    """Raise before training if the clusters could not be fitted, or batches are unknown."""
-    n_clusters = model._n_clusters
-    fewest = 3 if n_clusters == "auto" else int(n_clusters or 1)
-    if len(split[0]) < fewest:
-        raise ValueError(
-            f"n_clusters={n_clusters!r} needs at least {fewest} training cells, got "
-            f"{len(split[0])}."
+def clusters_of(model: ACE) -> Clusters:
+    """Return the clusters of a trained model."""
+    model._require_trained()
+    if model._is_unfinished_:
+        raise RuntimeError(
+            "this ACE was saved in the middle of its training, before its clusters were "
+            "fitted: load it with the cells that it was trained on, adata=..., to fit them."
         )
-    if (batches[np.concatenate(split[:2])] < 0).any():
-        raise ValueError(
-            f"adata.obs[{model.batch_key!r}] is missing or holds batches unknown to the model: "
-            "train on cells of its batches only."
+    if model.centroids_ is None or model.cluster_names_ is None or model.beta_ is None:
+        raise RuntimeError(
+            "this ACE has no clusters: make it with ACE(adata, n_clusters=8) or "
+            "n_clusters='auto', or set up labels_key. To explain other groups, pass groupby."
         )
-    if labels is not None:
-        present = np.unique(labels[split[0]])
-        lost = [n for i, n in enumerate(label_names(model)) if i not in present]
-        if lost:
-            raise ValueError(
-                f"no training cell has the labels {listed(lost)}: choose another split. "
-                "If labels were renamed after the set-up, set up and make the model again."
-            )
+    return Clusters(model.centroids_, model.cluster_names_, model.beta_)

@@ -12,17 +12,17 @@ from scvi import REGISTRY_KEYS
 from ace import _checks
 from ace._docs import doc_params
 from ace._threads import seeded
-from ace.model.autoencoder._clusters import Clusters, Recluster, check_cells
+from ace.model.autoencoder._clusters import clusters_of
 from ace.model.autoencoder._module import AceModule
 from ace.model.autoencoder._plan import AceTrainingPlan
+from ace.model.autoencoder._training import fit_clusters, prepare_training
 from ace.model.base import _texts
 from ace.model.base._fields import GenesField, LabelsField
 from ace.model.base._gene_model import GeneModel
 from ace.model.base._obs import n_categories, registered_codes, state_of
 from ace.model.base._outputs import embedding_scorer, network_outputs
 from ace.model.base._reader import row_numbers
-from ace.model.base._scaling import SCALES, learn_scale, scaled_moments
-from ace.model.training._loaders import SplitCells
+from ace.model.base._scaling import SCALES
 from ace.model.training._run import Prepared, Training, run_training
 
 if TYPE_CHECKING:
@@ -33,17 +33,16 @@ if TYPE_CHECKING:
     from scvi.data.fields import AnnDataField
 
     from ace.explain import GroupScorer
-    from ace.model.base._reader import MatrixReader
 
-#: Default number of epochs (for up to 20 000 cells) and its minimum in minibatches.
-MAX_EPOCHS, MIN_STEPS = 30, 600
-
-KEYS = """
+SETUP = (
+    _texts.LAYER
+    + """
 batch_key
     Column of ``obs`` with the batch of each cell, to correct the embedding for.
 labels_key
     Column of ``obs`` with known groups, which take the place of clusters.
 """
+)
 
 
 @doc_params(data=_texts.INIT_DATA, random_state=_texts.INIT_RANDOM_STATE)
@@ -76,36 +75,30 @@ class ACE(GeneModel):
         Number of clusters; ``"auto"`` chooses it from 2 to 20 by the silhouette. ``None``: the
         labels are the clusters if ``labels_key`` was set up, else there are none.
     n_hidden
-        Width of each hidden layer of the encoder, which the decoder mirrors. A number is one
-        layer.
+        Width of each hidden layer of the encoder, mirrored by the decoder. A number is one layer.
     n_selected
-        Number of genes that the encoder reads, chosen in the first half of training by a concrete
-        selection layer (:class:`ace.nn.ConcreteSelector`); 256 in the published runs. ``None``:
-        all.
+        Number of genes that the encoder reads (256 in the published runs), chosen in the first
+        half of training by :class:`ace.nn.ConcreteSelector`; ``None`` for all.
     dropout_rate
-        Fraction of the (scaled) input that the encoder does not see in training, so that it
-        learns what genes have in common instead of single cells. SAUCIE has no such dropout; the
-        reconstruction of cells that were not trained on then soon gets worse.
+        Fraction of the input that is hidden from the encoder in training. Without dropout, as in
+        SAUCIE, the reconstruction of other cells soon gets worse.
     batch_weight
-        Weight of the batch correction, if ``batch_key`` was set up. Larger weights mix batches
-        better, and finally also types that differ between batches. 0: no correction.
+        Weight of the batch correction, if ``batch_key`` was set up; 0 for no correction. Large
+        weights also mix types that differ between batches.
     cluster_weight
-        Weight of the distance of cells to the centroid of their cluster (or label), used after
-        ``warmup_epochs``. Larger weights make clusters tighter, and keep the clusters found at the
-        end of the warm-up, right or wrong. With 0, k-means is run on the finished embedding (or
-        the mean of each label is taken), which agreed at least as well with the known types in the
-        benchmarks; otherwise 0.1 is a good first value.
+        Weight of the distance of cells to the centroid of their cluster or label, used after
+        ``warmup_epochs``; 0.1 is a good first value. With 0, the finished embedding is clustered,
+        which agreed at least as well with known types in the benchmarks.
     id_weight
-        Weight of SAUCIE's information dimension: entropy of the units of the decoder's first
-        layer, relative to its maximum. Larger weights make cells share fewer active units.
+        Weight of SAUCIE's information dimension, the normalised entropy of the units of the
+        decoder's first layer.
     distance_weight
-        Weight of SAUCIE's intracluster distance, between reconstructions of cells with the same
-        active units. Only effective together with ``id_weight``.
+        Weight of SAUCIE's distance between reconstructions of cells with the same active units.
+        Only effective together with ``id_weight``.
     scale
         Scaling of each gene, learned from the training cells and saved with the weights:
-        ``"zscore"``, ``"minmax"`` to [0, 1] as in SAUCIE, or ``None``: variable genes then weigh
-        more than genes that are mostly noise. A gene that is constant in the training cells is
-        ignored.
+        ``"zscore"``, ``"minmax"`` to [0, 1] as in SAUCIE, or ``None``. A gene that is constant in
+        the training cells is ignored.
     {random_state}
 
     Raises
@@ -191,13 +184,7 @@ class ACE(GeneModel):
     # -- set-up --------------------------------------------------------------------------------
 
     @classmethod
-    @doc_params(
-        layer=_texts.LAYER,
-        keys=KEYS,
-        kwargs=_texts.SETUP_KWARGS,
-        errors=_texts.SETUP_ERRORS,
-        warnings=_texts.LOG_WARNINGS,
-    )
+    @doc_params(setup=_texts.setup_text(SETUP))
     def setup_anndata(
         cls,
         adata: AnnData,
@@ -211,30 +198,12 @@ class ACE(GeneModel):
 
         Parameters
         ----------
-        adata
-            AnnData; codes of its columns are added to ``obs``, and the matrix is not changed.
-        {layer}
-        {keys}
-        {kwargs}
-
-        Raises
-        ------
-        {errors}
-
-        Warns
-        -----
-        {warnings}
+        {setup}
         """
         cls._set_up(adata, cls._get_setup_method_args(**locals()), kwargs)
 
     @classmethod
-    @doc_params(
-        modalities=_texts.MODALITIES,
-        layer=_texts.LAYER,
-        keys=KEYS,
-        kwargs=_texts.SETUP_KWARGS,
-        errors=_texts.MUDATA_ERRORS,
-    )
+    @doc_params(setup=_texts.setup_mudata_text(SETUP))
     def setup_mudata(
         cls,
         mdata: MuData,
@@ -249,16 +218,7 @@ class ACE(GeneModel):
 
         Parameters
         ----------
-        mdata
-            MuData.
-        {modalities}
-        {layer}
-        {keys}
-        {kwargs}
-
-        Raises
-        ------
-        {errors}
+        {setup}
 
         Examples
         --------
@@ -297,9 +257,7 @@ class ACE(GeneModel):
     # -- training ------------------------------------------------------------------------------
 
     @doc_params(
-        hardware=_texts.HARDWARE,
-        sizes=_texts.SPLIT_SIZES,
-        external_indexing=_texts.EXTERNAL_INDEXING,
+        cells=_texts.HARDWARE + _texts.SPLIT_SIZES + _texts.EXTERNAL_INDEXING,
         adam=_texts.ADAM,
         patience=_texts.PATIENCE,
         trainer=_texts.TRAINER,
@@ -334,9 +292,7 @@ class ACE(GeneModel):
         max_epochs
             Passes over the training cells. ``None``: 30, fewer above 20 000 cells
             (30 · 20 000 / n), but at least 600 minibatches.
-        {hardware}
-        {sizes}
-        {external_indexing}
+        {cells}
         batch_size
             Cells in a minibatch.
         {adam}
@@ -362,21 +318,7 @@ class ACE(GeneModel):
             validation cells or while genes are being chosen.
         """
         _checks.whole(warmup_epochs, "warmup_epochs", 0, optional=True)
-        training = Training(
-            max_epochs=max_epochs,
-            batch_size=batch_size,
-            train_size=train_size,
-            validation_size=validation_size,
-            external_indexing=external_indexing,
-            early_stopping=early_stopping,
-            early_stopping_patience=early_stopping_patience,
-            random_state=random_state,
-            lr=lr,
-            weight_decay=weight_decay,
-            plan_kwargs=plan_kwargs,
-            trainer_kwargs={"accelerator": accelerator, "devices": devices} | trainer_kwargs,
-        )
-        run_training(self, training, warmup_epochs=warmup_epochs)
+        run_training(self, Training.of(locals()), warmup_epochs=warmup_epochs)
 
     def _classes_to_split(self) -> np.ndarray:
         if self._is_supervised:  # every label needs training cells
@@ -386,45 +328,10 @@ class ACE(GeneModel):
     def _prepare_training(  # type: ignore[override]
         self, training: Training, *, warmup_epochs: int | None
     ) -> Prepared:
-        reader, split = training.reader, training.split
-        batches = registered_codes(self, REGISTRY_KEYS.BATCH_KEY)
-        labels = registered_codes(self, REGISTRY_KEYS.LABELS_KEY)
-        weights = self.weights_
-        if self.batch_key is None or not weights["batch"]:  # no correction: a single batch
-            batches, weights = np.zeros_like(batches), weights | {"batch": 0.0}
-        check_cells(self, split, batches, labels if self._is_supervised else None)
-        if training.early_stopping and self.module.selects:
-            raise ValueError(
-                "early stopping would end the training while genes are still being chosen: pass "
-                "early_stopping=False, or train again with it afterwards."
-            )
-        if not self.is_trained_:
-            offset, factor = learn_scale(reader, split[0], self.scale_)
-            self.module.set_scale(offset, factor)
-            n = len(self.module.batch_offset)
-            self.module.set_moments(*scaled_moments(reader, split[0], offset, factor, batches, n))
-        max_epochs = training.epochs(MAX_EPOCHS, MIN_STEPS)
-        plan = self._training_plan_cls(
-            self.module,
-            weights,
-            recluster=self._recluster(split[0], labels, reader, training.batch_size, training.rng),
-            warmup_epochs=max_epochs // 2 if warmup_epochs is None else warmup_epochs,
-            **training.plan_options(self._training_plan_cls),
-        )
-        if self.is_trained_ and not self._is_supervised:
-            plan.centroids = self.centroids_  # k-means continues
-        codes = {REGISTRY_KEYS.BATCH_KEY: batches, REGISTRY_KEYS.LABELS_KEY: labels}
-        data = SplitCells(reader, codes, split, training.batch_size, training.rng)
-        # The best epoch is not restored: it would be one of the first, without the clusters.
-        return Prepared(plan, data, max_epochs)
+        return prepare_training(self, training, warmup_epochs)
 
     def _finish_training(self, training: Training, plan: AceTrainingPlan) -> None:
-        reader, labels = training.reader, registered_codes(self, REGISTRY_KEYS.LABELS_KEY)
-        recluster = self._recluster(
-            self.train_indices, labels, reader, training.batch_size, training.rng
-        )
-        if recluster is not None:
-            self._fit_clusters(recluster, plan.centroids)
+        fit_clusters(self, training.reader, plan.centroids, training.batch_size, training.rng)
 
     @property
     def _final_fits(self) -> str | None:  # type: ignore[override]
@@ -432,33 +339,8 @@ class ACE(GeneModel):
         return "clusters" if has_clusters else None
 
     def _run_final_fits(self) -> None:
-        labels = registered_codes(self, REGISTRY_KEYS.LABELS_KEY)
         rng = np.random.default_rng(self.random_state_)
-        recluster = self._recluster(self.train_indices, labels, self._reader(), None, rng)
-        assert recluster is not None
-        self._fit_clusters(recluster, self.centroids_)
-
-    def _recluster(
-        self,
-        cells: np.ndarray,
-        labels: np.ndarray,
-        reader: MatrixReader,
-        batch_size: int | None,
-        rng: np.random.Generator,
-    ) -> Recluster | None:
-        if self._is_supervised:
-            return Recluster(self, reader, cells, labels, None, batch_size, rng)
-        if self._n_clusters is None:
-            return None
-        return Recluster(self, reader, cells, labels, self._n_clusters, batch_size, rng)
-
-    def _fit_clusters(self, recluster: Recluster, centroids: np.ndarray | None) -> None:
-        """Fit the clusters to the trained latent space."""
-        clusters = recluster.final(centroids)
-        # Stored as plain attributes, so that files do not depend on a class of this package.
-        self.centroids_, self.cluster_names_ = clusters.centroids, clusters.names
-        self.beta_ = clusters.beta
-        self._is_unfinished_ = False
+        fit_clusters(self, self._reader(), self.centroids_, None, rng)
 
     # -- clusters and reconstruction -----------------------------------------------------------
 
@@ -495,35 +377,15 @@ class ACE(GeneModel):
         ValueError
             If genes are missing, or the matrix holds NaN or infinite values.
         """
-        clusters = self._clusters()
+        clusters = clusters_of(self)
         names = pd.Index(clusters.names).to_numpy()  # labels that are numbers stay numbers
         cells = self._cells(adata)
         rows = row_numbers(indices, cells.n_obs)
-        # In double precision, because the rounding of a matrix product depends on the other cells
-        # of the minibatch, and a large beta would magnify it.
-        z = torch.from_numpy(self._embed(self._reader(adata), rows, batch_size)).double()
-        logits = clusters.neuralized().double().group_logits(z)
-        if soft:
-            return pd.DataFrame(
-                torch.softmax(logits, dim=1).float().numpy(),
-                index=cells.obs_names[rows],
-                columns=names,
-            )
-        return names[logits.argmax(dim=1).numpy()]
-
-    def _clusters(self) -> Clusters:
-        self._require_trained()
-        if self._is_unfinished_:
-            raise RuntimeError(
-                "this ACE was saved in the middle of its training, before its clusters were "
-                "fitted: load it with the cells that it was trained on, adata=..., to fit them."
-            )
-        if self.centroids_ is None or self.cluster_names_ is None or self.beta_ is None:
-            raise RuntimeError(
-                "this ACE has no clusters: make it with ACE(adata, n_clusters=8) or "
-                "n_clusters='auto', or set up labels_key. To explain other groups, pass groupby."
-            )
-        return Clusters(self.centroids_, self.cluster_names_, self.beta_)
+        logits = clusters.logits(self._embed(self._reader(adata), rows, batch_size))
+        if not soft:
+            return names[logits.argmax(dim=1).numpy()]
+        p = torch.softmax(logits, dim=1).float().numpy()
+        return pd.DataFrame(p, index=cells.obs_names[rows], columns=names)
 
     @doc_params(cells=_texts.CELLS, batch_size=_texts.BATCH_SIZE)
     def get_reconstruction(
@@ -598,6 +460,6 @@ class ACE(GeneModel):
             self._cells(adata)  # checks the type even if the cells are not read
         if groupby is not None:
             return None
-        clusters = self._clusters()
+        clusters = clusters_of(self)
         names = [str(name) for name in clusters.names]
         return embedding_scorer(self, clusters.neuralized(), names)

@@ -19,17 +19,17 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-#: Least variance of the cells of a minibatch, as a share of that of the centroids.
+#: Minimum variance of the cells of a minibatch, as a fraction of that of the centroids.
 LOWEST_VARIANCE = 0.1
 #: Slope of the leaky ReLU for negative values, as SAUCIE has it.
 NEGATIVE_SLOPE = 0.2
 
 
 class AceModule(EmbeddingModule):
-    r"""SAUCIE's autoencoder, which scales its own input, with an optional choice of genes.
+    r"""SAUCIE's autoencoder, which scales its input, with optional gene selection.
 
-    Without batch normalisation, so that a minibatch of one cell is fine and the embedding of a
-    cell does not depend on the cells beside it.
+    There is no batch normalisation, so a minibatch may be a single cell, and the embedding of a
+    cell does not depend on other cells.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ class AceModule(EmbeddingModule):
     dropout_rate
         Fraction of the encoder's input that is hidden from it in training.
     n_batches
-        Number of batches whose means the decoder need not reconstruct.
+        Number of batches, whose means the decoder does not reconstruct.
     """
 
     def __init__(
@@ -58,9 +58,9 @@ class AceModule(EmbeddingModule):
     ) -> None:
         super().__init__(n_input, n_latent)
         self.noise = nn.Dropout(dropout_rate)
-        #: What sets the mean of each batch apart, in scaled units.
+        #: Mean of each batch less that of all cells, in scaled units.
         self.register_buffer("batch_offset", torch.zeros(n_batches, n_input))
-        #: Summed variance of the scaled genes: the unit of the reconstruction loss.
+        #: Sum of the variances of the scaled genes, the unit of the reconstruction loss.
         self.register_buffer("total_variance", torch.tensor(float(n_input)))
         self.selector = None if n_selected is None else ConcreteSelector(n_input, n_selected)
         self.encoder = _layers((n_selected or n_input, *n_hidden), n_latent)
@@ -68,7 +68,7 @@ class AceModule(EmbeddingModule):
 
     @torch.no_grad()
     def set_moments(self, means: np.ndarray, variance: np.ndarray) -> None:
-        """Fix what is left to reconstruct.
+        """Set the moments of the data that the reconstruction loss needs.
 
         Parameters
         ----------
@@ -92,9 +92,9 @@ class AceModule(EmbeddingModule):
 
     @auto_move_data
     def reconstruct(self, x: Tensor) -> Tensor:
-        """Expression after the bottleneck, in the units of ``x``; batches get the mean of all.
+        """Reconstructed expression in the units of ``x``, with the mean of all batches.
 
-        A gene that was constant in the training cells is given back as that constant.
+        A gene that was constant in the training cells is reconstructed as this constant.
         """
         scaled = self.decoder(self.embed(x))
         varies = self.factor > 0
@@ -102,11 +102,11 @@ class AceModule(EmbeddingModule):
 
     @property
     def selects(self) -> bool:
-        """Whether genes are still to be chosen."""
+        """Whether genes are still being selected."""
         return self.selector is not None and not self.selector.is_settled
 
     def _encode(self, scaled: Tensor) -> Tensor:
-        # Hidden before the choice: else several selectors would insure each other's gene.
+        # Dropout comes before the selection: else several selectors would choose the same gene.
         read = self.noise(scaled)
         return self.encoder(read if self.selector is None else self.selector(read))
 
@@ -119,7 +119,7 @@ class AceModule(EmbeddingModule):
         cluster: Tensor | None = None,
         regularise: bool = False,
     ) -> dict[str, Tensor]:
-        r"""Terms of the loss of a minibatch, none of them weighted.
+        r"""Return the unweighted terms of the loss of a minibatch.
 
         Parameters
         ----------
@@ -139,20 +139,20 @@ class AceModule(EmbeddingModule):
         By name
 
         ``reconstruction``
-            :math:`\sum_i \lVert x_i - g(f(x_i)) \rVert^2` (Eq. 1) a cell, over the variance of
-            the data: the share that is not explained. Where batches are corrected for, the decoder
-            is spared the difference between a batch's mean and that of all cells, so that the
-            latent space need not know of it.
+            Mean of :math:`\lVert x_i - g(f(x_i)) \rVert^2` (Eq. 1) over the variance of the
+            data: the fraction of unexplained variance. With batch correction, the difference
+            between the mean of a batch and that of all cells is not reconstructed, so that the
+            latent space need not encode it.
         ``batch``
             :func:`ace.nn.batch_discrepancy` of the latent representation (Eq. 2).
         ``cluster``
             :math:`\sum_{ic} \delta_{ic}\, o_c(z_i)` (Eq. 3) over the summed squared distance to
-            the mean cell: a share, which does not fall when the latent space shrinks. (Where
-            the cells of a minibatch hardly vary, a tenth of the centroids' variance stands in.)
+            the mean cell: a ratio, which does not fall when the latent space shrinks. (If the
+            cells hardly vary, it is relative to a tenth of the centroids' variance.)
         ``crowding``
-            :meth:`ace.nn.ConcreteSelector.crowding`, as long as genes are being chosen.
+            :meth:`ace.nn.ConcreteSelector.crowding`, while genes are being selected.
         ``id``
-            Entropy of the mean activations in the decoder's first layer, 1 where all are alike.
+            Entropy of the mean activations in the decoder's first layer, 1 if all are equal.
         ``distance``
             Mean squared distance between reconstructed cells that activate the same units there.
         """
@@ -189,7 +189,7 @@ class AceModule(EmbeddingModule):
         inference_outputs: dict[str, Tensor],
         generative_outputs: dict[str, Tensor],
     ) -> LossOutput:
-        """Give the reconstruction loss in the form of scvi-tools."""
+        """Return the reconstruction loss, as scvi-tools expects it."""
         x = tensors[REGISTRY_KEYS.X_KEY]
         scaled = self.scaled(x)
         error = (generative_outputs["x"] - scaled).square().sum(1) / self.total_variance
@@ -207,7 +207,7 @@ def _share_within(z: Tensor, centroids: Tensor, lowest: Tensor) -> Tensor:
     if len(z) == 0:
         return (z * 0.0).sum()
     total = (z - z.mean(0)).square().mean()
-    # A few cells, or cells alike, have no variance that others could be a share of.
+    # Few or identical cells have too little variance to divide by.
     return (z - centroids).square().mean() / torch.maximum(total, lowest)
 
 
@@ -215,7 +215,7 @@ def _regularisers(code: Tensor, reconstructed: Tensor) -> tuple[Tensor, Tensor]:
     """SAUCIE's information dimension and intracluster distance :cite:p:`amodio2019saucie`."""
     active = code.clamp_min(0)
     share = active.sum(0) / active.sum().clamp_min(1e-12)
-    # Units that are never active have no logarithm, and a gradient of 0.
+    # Inactive units must not give log(0), and get a gradient of 0.
     entropy = -(share * share.clamp_min(1e-12).log()).sum() / math.log(max(2, code.shape[1]))
     units = (active > 0.5 * active.detach().amax()).to(code)
     alike = (_squared_distances(units) < 0.5).to(code)
@@ -224,6 +224,6 @@ def _regularisers(code: Tensor, reconstructed: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _squared_distances(x: Tensor) -> Tensor:
-    """Between all rows; unlike a root, differentiable where two are the same."""
+    """Return distances between all rows, differentiable for identical rows."""
     squared = x.square().sum(1)
     return (squared.unsqueeze(0) + squared.unsqueeze(1) - 2 * x @ x.T).clamp_min(0)

@@ -1,4 +1,4 @@
-"""How ACE is trained: reconstruction first, then the clusters join in."""
+"""Training of ACE: reconstruction first, then with the clusters."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ if TYPE_CHECKING:
     from ace.model.autoencoder._clusters import Recluster
     from ace.model.autoencoder._module import AceModule
 
-#: Selectors must settle within the steps that an autoencoder needs, so they learn faster.
+#: Factor of the learning rate of gene selectors, which must converge in half of the steps.
 SELECTOR_SPEED = 10.0
-#: Share of the steps in which genes are chosen; in the others the network learns to use them.
+#: Fraction of the steps in which genes are selected; then the selection is fixed.
 SELECTING = 0.5
 
 
 class AceTrainingPlan(EpochPlan):
-    """Training of the autoencoder, logged once an epoch.
+    """Training of the autoencoder, logged once per epoch.
 
-    Logs ``train_loss`` and its terms without their weights (``train_reconstruction``,
+    Logs ``train_loss`` and its unweighted terms (``train_reconstruction``,
     ``train_batch``, ``train_cluster``, …), and the same for ``validation``.
 
     Parameters
@@ -36,12 +36,12 @@ class AceTrainingPlan(EpochPlan):
         Weight of each term beside the reconstruction: ``batch``, ``cluster``, ``id``,
         ``distance``. A term of weight 0 is not computed.
     recluster
-        Finds the clusters after an epoch; ``None``: no clustering. A cell keeps its cluster for
-        an epoch, as in the two steps of k-means, however much of it the dropout hides.
+        Finds the clusters before each epoch; ``None`` for no clustering. A cell keeps its cluster
+        for an epoch, as in the two steps of k-means.
     warmup_epochs
-        Epochs before the clusters join in.
+        Epochs before the clusters are used.
     **kwargs
-        ``lr`` and ``weight_decay`` of Adam, or ``optimizer_creator``, which makes another
+        ``lr`` and ``weight_decay`` of Adam, or ``optimizer_creator``, which creates another
         optimizer from the parameters.
     """
 
@@ -65,7 +65,7 @@ class AceTrainingPlan(EpochPlan):
         self._targets: tuple[Tensor, Tensor] | None = None
 
     def step(self, batch: dict[str, Tensor]) -> tuple[int, dict[str, Tensor]]:
-        """Give the terms of the loss of a minibatch."""
+        """Return the terms of the loss of a minibatch."""
         x = batch[REGISTRY_KEYS.X_KEY]
         centroids, cluster = self._targets or (None, None)
         if cluster is not None:
@@ -80,14 +80,14 @@ class AceTrainingPlan(EpochPlan):
             regularise=bool(self.weights["id"] or self.weights["distance"]),
         )
         loss = torch.stack([self.weights.get(k, 1.0) * term for k, term in terms.items()]).sum()
-        # What is weighted but not there yet is in the history from the start.
+        # Terms that come later are NaN in the history until then.
         expected = {"cluster"} if self.recluster is not None else set()
         expected |= {"crowding"} if self.module.selector is not None else set()
         absent = {name: torch.full_like(loss, torch.nan) for name in expected - terms.keys()}
         return len(x), {"loss": loss} | terms | absent
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
-        """Cool the selectors down, and let them settle."""
+        """Anneal the selectors, and fix them after half of the steps."""
         selector = self.module.selector
         if selector is None or not self.module.selects:
             return
@@ -97,7 +97,7 @@ class AceTrainingPlan(EpochPlan):
             selector.settle()
 
     def on_train_end(self) -> None:
-        """Leave no gene undecided, however short the training was."""
+        """Fix the selected genes if training ended early."""
         if self.module.selector is not None and self.module.selects:
             self.module.selector.settle()
         super().on_train_end()
@@ -112,7 +112,7 @@ class AceTrainingPlan(EpochPlan):
         self.centroids = None if centroids is None else centroids.cpu().numpy()
 
     def on_train_epoch_start(self) -> None:
-        """Move the clusters to where the cells are now."""
+        """Update the clusters."""
         super().on_train_epoch_start()
         if self.recluster is not None and self.current_epoch >= self.warmup_epochs:
             self.centroids, cluster = self.recluster(self.centroids)
@@ -123,7 +123,7 @@ class AceTrainingPlan(EpochPlan):
             )
 
     def parameter_groups(self) -> list[Any]:
-        """Selectors with a learning rate of their own."""
+        """Return the parameters; selectors have their own learning rate."""
         parameters = super().parameter_groups()
         if self.module.selector is None:
             return parameters

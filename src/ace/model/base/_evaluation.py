@@ -1,4 +1,4 @@
-"""How good the predictions of a classifier are."""
+"""Accuracy and calibration of a classifier."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ N_CALIBRATION_BINS = 10
 def evaluate_classifier(
     probabilities: Tensor, truth: Tensor, labels: np.ndarray
 ) -> dict[str, Any]:
-    """Judge probabilities by the true classes.
+    """Evaluate probabilities with the true classes.
 
     Parameters
     ----------

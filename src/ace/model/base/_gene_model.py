@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -11,24 +10,17 @@ from scvi.data import AnnDataManager
 from scvi.model.base import BaseModelClass
 from scvi.train import TrainRunner
 
-from ace import _compat, _value_checks
+from ace import _compat
 from ace._docs import doc_params
-from ace._kinds import Values
-from ace._listed import listed
 from ace._objects import annotated, is_mudata
 from ace.explain import fit_clustering
 from ace.model.base import _texts
 from ace.model.base._obs import grouping_of
-from ace.model.base._outputs import (
-    NotFiniteError,
-    embedding_scorer,
-    groups_of,
-    network_outputs,
-)
-from ace.model.base._reader import MatrixReader, row_numbers
-from ace.model.base._setup import VALUES_KEY, set_up
+from ace.model.base._outputs import embedding_scorer, groups_of, network_outputs
+from ace.model.base._reader import row_numbers
+from ace.model.base._reading import cells_of, reader_of
+from ace.model.base._setup import set_up
 from ace.model.saving._saving import load_model, read_registry, save_model
-from ace.model.training._plan import diverged
 from ace.model.training._training import resolve_seed
 
 if TYPE_CHECKING:
@@ -42,10 +34,11 @@ if TYPE_CHECKING:
     from scvi.data.fields import AnnDataField
 
     from ace.explain import GroupScorer
+    from ace.model.base._reader import MatrixReader
     from ace.model.training._run import Prepared, Training
 
-#: Number of cells whose outputs are checked after training.
-N_CELLS_CHECKED, BATCH_CHECKED = 256, 32
+#: Cells in a minibatch when outputs are checked after training.
+BATCH_CHECKED = 32
 
 
 class GeneModel(BaseModelClass):
@@ -116,53 +109,19 @@ class GeneModel(BaseModelClass):
 
     @classmethod
     def _fields(cls, **arguments: Any) -> list[tuple[str, AnnDataField]]:
-        """Return the fields that the model registers, each with the argument that names it.
-
-        Parameters
-        ----------
-        **arguments
-            Arguments of ``setup_anndata``.
-        """
+        """Return the fields to register, each with the argument of the set-up that names it."""
         raise NotImplementedError
 
     @classmethod
     def _check_columns(
         cls, obs_of: Callable[[str], pd.DataFrame], arguments: dict[str, Any], **kwargs: Any
     ) -> None:
-        """Check columns before anything is written.
-
-        Parameters
-        ----------
-        obs_of
-            Returns the ``obs`` that holds the columns of an argument.
-        arguments
-            Arguments of ``setup_anndata``.
-        **kwargs
-            ``source_registry`` and others, if a saved model is loaded.
-        """
+        """Check columns before anything is written; ``obs_of`` an argument is its ``obs``."""
 
     @classmethod
-    def _set_up(
-        cls,
-        data: AnnData | MuData,
-        setup_method_args: dict[str, Any],
-        kwargs: dict[str, Any],
-        further_fields: Sequence[AnnDataField] = (),
-    ) -> None:
+    def _set_up(cls, *args: Any) -> None:
         """Register the fields: the body of ``setup_anndata`` and ``setup_mudata``."""
-        set_up(cls, data, setup_method_args, kwargs, further_fields)
-
-    @classmethod
-    def _check_values(
-        cls, seen: Values, layer: str | None, trained: dict[str, Any] | None = None
-    ) -> None:
-        """Compare values with those of training, or with what the model expects."""
-        if trained is not None:
-            _value_checks.same_values(Values(**trained), seen, layer, cls.__name__)
-        elif cls._expects_counts:
-            _value_checks.warn_unless_counts(seen, layer, cls.__name__)
-        else:
-            _value_checks.warn_unless_log(seen, layer)
+        set_up(cls, *args)
 
     # -- genes and cells -----------------------------------------------------------------------
 
@@ -196,34 +155,11 @@ class GeneModel(BaseModelClass):
 
     def _cells(self, adata: AnnData | MuData | None) -> AnnData:
         """Return the AnnData that is read: that of a modality, or the model's own."""
-        if adata is None:
-            adata = self.adata
-            if adata is None:
-                raise ValueError(
-                    "the model was loaded without an AnnData: pass the cells, `adata=...`."
-                )
-        if is_mudata(adata):
-            if self._modality not in adata.mod:
-                raise ValueError(
-                    f"the model reads modality {self._modality!r}; the MuData has "
-                    f"{listed(adata.mod)}."
-                    if self._modality
-                    else "the model was set up with an AnnData: pass `mdata.mod[...]`."
-                )
-            adata = adata.mod[self._modality]
-        return annotated(adata)
+        return cells_of(self, adata)
 
     def _reader(self, adata: AnnData | MuData | None = None) -> MatrixReader:
         """Return a reader of the cells in the model's gene order, after checking their values."""
-        reader = MatrixReader(self._cells(adata), self.input_layer, self.var_names)
-        if adata is not None and adata is not self.adata:
-            trained = self._x_field["state_registry"].get(VALUES_KEY)
-            self._check_values(reader.values(), reader.layer, trained)
-        elif not self.is_trained_:
-            # Kept in the registry, which is saved; other models may share it.
-            self.registry_ = copy.deepcopy(self.registry_)
-            self._x_field["state_registry"][VALUES_KEY] = reader.values().to_dict()
-        return reader
+        return reader_of(self, adata)
 
     def _require_trained(self) -> None:
         if not self.is_trained_:
@@ -232,22 +168,11 @@ class GeneModel(BaseModelClass):
     # -- training ------------------------------------------------------------------------------
 
     def _classes_to_split(self) -> np.ndarray:
-        """Return the class of each cell, by which the split is stratified.
-
-        Cells with a negative class are neither trained on nor held out.
-        """
+        """Return the class of each cell to stratify the split by; negative to leave it out."""
         return np.zeros(self._cells(None).n_obs, dtype=np.int64)
 
     def _prepare_training(self, training: Training, **options: Any) -> Prepared:
-        """Return the training plan and the minibatches; scale the input at the first training.
-
-        Parameters
-        ----------
-        training
-            Arguments of ``train``, the split and the matrix.
-        **options
-            Arguments of ``train`` that only this model has.
-        """
+        """Return the training plan and the minibatches; scale the input at the first training."""
         raise NotImplementedError
 
     def _finish_training(self, training: Training, plan: Any) -> None:
@@ -260,14 +185,6 @@ class GeneModel(BaseModelClass):
     def _n_epochs_trained(self) -> int:
         history = self.history_ if isinstance(self.history_, dict) else {}
         return len(history.get("train_loss", ()))
-
-    def _require_finite_outputs(self) -> None:
-        """Raise if outputs of the trained network are not finite for a sample of its cells."""
-        rows = np.unique(np.linspace(0, self.adata.n_obs - 1, N_CELLS_CHECKED).astype(np.int64))
-        try:
-            self._sample_outputs(rows)
-        except NotFiniteError as error:
-            raise diverged(str(error)) from None
 
     def _sample_outputs(self, rows: np.ndarray) -> None:
         """Compute the outputs that the model's methods return, for some cells."""
@@ -320,7 +237,7 @@ class GeneModel(BaseModelClass):
             network, network.embed, network.n_latent, reader, rows, batch_size
         ).numpy()
 
-    @doc_params(batch_size=_texts.BATCH_SIZE)
+    @doc_params(scorer=_texts.GROUP_SCORER)
     def group_scorer(
         self,
         adata: AnnData | MuData | None = None,
@@ -332,37 +249,7 @@ class GeneModel(BaseModelClass):
     ) -> GroupScorer:
         """Return a differentiable score of each group, which :func:`ace.tl.explain` explains.
 
-        The scorer takes expression as it is in the matrix (scaling is part of the scorer). It has
-        its own copy of the weights and is in evaluation mode, on the model's device.
-
-        Parameters
-        ----------
-        adata
-            Cells with the grouping; ``None`` for those of the model.
-        groupby
-            Column of ``obs``. ``None`` for the model's own groups: the clusters of an autoencoder,
-            the labels of a classifier. A classifier is also used as it is for the labels that it
-            learned and for a column of its predictions; any other grouping is described by
-            prototypes in the latent space.
-        n_prototypes
-            Prototypes per group (1: the mean of its cells); ``None`` chooses the number by
-            fidelity, see :func:`ace.explain.choose_n_prototypes`.
-        {batch_size}
-        random_state
-            Seed of that choice.
-
-        Returns
-        -------
-        A scorer whose ``feature_names`` are the model's genes, in the model's order.
-
-        Raises
-        ------
-        RuntimeError
-            If the model is not trained, or ``groupby`` is ``None`` and it has no groups.
-        KeyError
-            If the column does not exist.
-        ValueError
-            If the grouping has missing values or fewer than two groups.
+        {scorer}
         """
         self._require_trained()
         own = self._own_scorer(adata, groupby, batch_size)
@@ -374,7 +261,7 @@ class GeneModel(BaseModelClass):
             self.get_latent_representation(adata, batch_size=batch_size),
             codes,
             n_prototypes=n_prototypes,
-            seed=random_state,
+            random_state=random_state,
         )
         return embedding_scorer(self, clustering, names)
 
@@ -386,6 +273,7 @@ class GeneModel(BaseModelClass):
 
     # -- saving --------------------------------------------------------------------------------
 
+    @doc_params(save=_texts.SAVE)
     def save(
         self,
         dir_path: str | PathLike[str],
@@ -399,36 +287,7 @@ class GeneModel(BaseModelClass):
     ) -> None:
         """Save the model.
 
-        The file ``model.safetensors`` holds weights and arrays, and everything else as JSON. It
-        is written completely before it replaces an earlier one: if the disk is full, or the
-        process is killed, the earlier model stays intact.
-
-        Parameters
-        ----------
-        dir_path
-            Folder to save to.
-        prefix
-            Prefix of the file names.
-        overwrite
-            Replace a model in an existing folder; other files in it are kept.
-        save_anndata
-            Save the model's AnnData or MuData too.
-        save_kwargs, datamodule
-            Must be left out: :func:`torch.save` and datamodules are not used.
-        legacy_mudata_format
-            Ignored; for compatibility with scvi-tools.
-        **anndata_write_kwargs
-            Passed to :func:`anndata.io.write_h5ad`, or to the method ``write`` of the MuData.
-
-        Raises
-        ------
-        ValueError
-            If the folder exists and ``overwrite`` is not set, ``prefix`` is not the beginning of
-            a file name, or the weights are not finite.
-        TypeError
-            If the model holds values of types that cannot be saved, or ``dir_path`` is not a path.
-        OSError
-            If the files cannot be written.
+        {save}
         """
         if save_kwargs or datamodule is not None:
             raise ValueError(
@@ -445,6 +304,7 @@ class GeneModel(BaseModelClass):
         )
 
     @classmethod
+    @doc_params(load=_texts.LOAD)
     def load(
         cls,
         dir_path: str | PathLike[str],
@@ -458,43 +318,7 @@ class GeneModel(BaseModelClass):
     ) -> Self:
         """Load a saved model; no code in its files is executed, unless ``allow_pickle`` is set.
 
-        Parameters
-        ----------
-        dir_path
-            Folder that :meth:`save` wrote.
-        adata
-            AnnData to attach to the model: it needs the model's genes, in any order; labels are
-            optional. ``None`` takes the one saved with the model; ``False`` attaches none. If
-            loading fails, it is left as it was.
-        accelerator, device
-            Hardware to put the model on, as in scvi-tools.
-        prefix
-            Prefix of the file names.
-        allow_pickle
-            Load the pickle ``model.pt``, the format of earlier versions and of scvi-tools, if
-            there is no other file. **Loading a pickle can run arbitrary code**: allow it only for
-            files that you trust, and save the model again.
-        **kwargs
-            ``allowed_classes_names_list``: names of further classes whose models may be loaded
-            as this one.
-
-        Returns
-        -------
-        The model, in evaluation mode.
-
-        Raises
-        ------
-        ValueError
-            If the folder has no model of this class, its files are damaged, in a newer format or
-            pickles, weights are missing or not finite, or ``adata`` lacks genes of the model.
-        TypeError
-            If an argument is unknown, or ``dir_path`` is not a path.
-
-        Warns
-        -----
-        UserWarning
-            If ``adata`` is ``None`` and none was saved, or if the model was saved during training
-            and the final fits (such as the calibration) need the training cells.
+        {load}
         """
         further = kwargs.pop("allowed_classes_names_list", None) or ()
         for name, value in kwargs.items():
@@ -514,25 +338,12 @@ class GeneModel(BaseModelClass):
 
     @staticmethod
     def load_registry(dir_path: str | PathLike[str], prefix: str | None = None) -> dict[str, Any]:
-        """Return the registry of a saved model, with the arguments of its set-up.
-
-        Parameters
-        ----------
-        dir_path
-            Folder that :meth:`save` wrote.
-        prefix
-            Prefix of the file names.
-
-        Raises
-        ------
-        ValueError
-            If the folder has no model, or only a pickle.
-        """
+        """Return the registry of a saved model; ``dir_path`` and ``prefix`` as in :meth:`load`."""
         return read_registry(dir_path, prefix)
 
     @staticmethod
     def view_setup_args(dir_path: str | PathLike[str], prefix: str | None = None) -> None:
-        """Print the arguments that a saved model was set up with; see :meth:`load_registry`."""
+        """Print the arguments that a saved model was set up with; see :meth:`load`."""
         AnnDataManager.view_setup_method_args(read_registry(dir_path, prefix))
 
     @classmethod

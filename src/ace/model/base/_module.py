@@ -1,4 +1,4 @@
-"""What the networks share: scaled input, and the parts that scvi-tools asks of every module."""
+"""Base of the networks: scaled input, and the methods that scvi-tools requires."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class EmbeddingModule(BaseModuleClass):
-    """Base of the networks that embed expression, which they scale themselves.
+    """Base of the networks that scale and embed expression.
 
     Parameters
     ----------
@@ -28,18 +28,18 @@ class EmbeddingModule(BaseModuleClass):
     def __init__(self, n_input: int, n_latent: int) -> None:
         super().__init__()
         self.n_latent = n_latent
-        # Saved with the weights: a network is worth nothing without the units of its input.
+        # Buffers, so that they are saved with the weights.
         self.register_buffer("offset", torch.zeros(n_input))
         self.register_buffer("factor", torch.ones(n_input))
 
     @torch.no_grad()
     def set_scale(self, offset: np.ndarray, factor: np.ndarray) -> None:
-        """Fix the scaling of the input, ``(x - offset) · factor``."""
+        """Set the scaling of the input, ``(x - offset) · factor``."""
         self.offset.copy_(torch.from_numpy(offset))
         self.factor.copy_(torch.from_numpy(factor))
 
     def scaled(self, x: Tensor) -> Tensor:
-        """Expression in the units of the network."""
+        """Return scaled expression."""
         return (x - self.offset) * self.factor
 
     @abstractmethod

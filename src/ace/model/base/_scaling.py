@@ -1,4 +1,4 @@
-"""How a model scales its genes, learned from the training cells."""
+"""Scaling of genes, learned from the training cells."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ SCALES = ("minmax", "zscore", None)
 def learn_scale(
     reader: MatrixReader, cells: np.ndarray, scale: str | None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Offset and factor of each gene, in one pass over the training cells.
+    """Return offset and factor of each gene, in one pass over the training cells.
 
-    Sparse rows stay sparse: only sums, squares and extremes of a gene are needed.
+    Sparse rows stay sparse.
 
     Parameters
     ----------
@@ -35,8 +35,7 @@ def learn_scale(
     Returns
     -------
     ``offset`` and ``factor`` (float32) such that the scaled value is ``(x - offset) * factor``.
-    A gene that is constant in these cells has factor 0: nothing was learned about it, so what it
-    does in other cells must not matter.
+    A gene that is constant in these cells has factor 0, so that it is ignored in other cells.
 
     Raises
     ------
@@ -67,7 +66,7 @@ def learn_scale(
                 total += np.asarray(values.sum(axis=0)).ravel()
                 squares += np.asarray(values.multiply(values).sum(axis=0)).ravel()
             else:
-                # Against a value of the same size: squares of large offsets would cancel.
+                # Relative to a similar value, to avoid cancellation in squares of large offsets.
                 shift = np.asarray(low, dtype=np.float64) if shift is None else shift
                 values = np.asarray(chunk, dtype=np.float64) - shift
                 total += values.sum(axis=0)
@@ -80,7 +79,7 @@ def learn_scale(
         spread = np.sqrt(np.maximum(squares / len(cells) - mean**2, 0.0))
         offset = mean if shift is None else mean + shift
     else:
-        # A gene that never varied is its own offset: what stands for it when it is undone.
+        # The offset of a constant gene restores its value when the scaling is inverted.
         offset, spread = np.where(varies, 0.0, lowest), np.ones(reader.n_genes)
     factor = np.divide(1.0, spread, out=np.zeros_like(spread), where=varies & (spread > 0))
     return offset.astype(np.float32), factor.astype(np.float32)
@@ -94,7 +93,7 @@ def scaled_moments(
     batches: np.ndarray,
     n_batches: int,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Means of batches after scaling, and the variance around them; sparse rows stay sparse.
+    """Return means of batches after scaling, and the variance around them.
 
     Parameters
     ----------
@@ -103,7 +102,7 @@ def scaled_moments(
     cells
         Rows.
     offset, factor
-        What :func:`learn_scale` gave.
+        As returned by :func:`learn_scale`.
     batches
         Batch of every row of the matrix.
     n_batches
@@ -111,9 +110,8 @@ def scaled_moments(
 
     Returns
     -------
-    What sets the mean of each batch apart from the mean of all cells, float32, shape
-    ``(n_batches, n_genes)`` (0 for a batch without cells); and each gene's variance around the
-    mean of the batch.
+    Mean of each batch less that of all cells, float32, shape ``(n_batches, n_genes)`` (0 for a
+    batch without cells); and the variance of each gene around the means of the batches.
     """
     total, squares = np.zeros((n_batches, reader.n_genes)), np.zeros(reader.n_genes)
     done = 0
@@ -124,7 +122,7 @@ def scaled_moments(
             values = csr_array(chunk).astype(np.float64)
             squares += np.asarray(values.multiply(values).sum(axis=0)).ravel()
         else:
-            # Against a value of the same size: squares of large offsets would cancel.
+            # Relative to a similar value, to avoid cancellation in squares of large offsets.
             values = np.asarray(chunk, dtype=np.float64) - offset
             squares += np.square(values).sum(axis=0)
         total += (values.T @ np.eye(n_batches)[codes]).T

@@ -12,6 +12,7 @@ from ace._listed import listed
 from ace._objects import annotated, is_mudata
 from ace.model.base._fields import FieldInModality, LabelsField
 from ace.model.base._reader import MatrixReader
+from ace.model.base._reading import VALUES_KEY, check_values
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,9 +22,6 @@ if TYPE_CHECKING:
     from scvi.data.fields import AnnDataField
 
     from ace.model.base._gene_model import GeneModel
-
-#: Key in the registry for the kind of values that the model was trained on.
-VALUES_KEY = "values"
 
 
 def set_up(
@@ -119,7 +117,7 @@ def _check_matrix(
         column = _columns.column_of(adata.obs, batch_key)
         batches = _columns.labels_of(column, f"adata.obs[{batch_key!r}]").codes
     seen = MatrixReader(adata, layer, genes).values(batches)
-    cls._check_values(seen, layer, trained)
+    check_values(cls, seen, layer, trained)
 
 
 def _register(

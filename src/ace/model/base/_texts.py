@@ -130,3 +130,151 @@ RuntimeError
     If the training diverges. After any error, and after Ctrl-C, the model is restored to
     its state before the call.
 """
+
+# -- methods that are the same for all models --------------------------------------------------
+
+GROUP_SCORER = """
+The scorer takes expression as it is in the matrix (scaling is part of the scorer). It has
+its own copy of the weights and is in evaluation mode, on the model's device.
+
+Parameters
+----------
+adata
+    Cells with the grouping; ``None`` for those of the model.
+groupby
+    Column of ``obs``. ``None`` for the model's own groups: the clusters of an autoencoder,
+    the labels of a classifier. A classifier is also used as it is for the labels that it
+    learned and for a column of its predictions; any other grouping is described by
+    prototypes in the latent space.
+n_prototypes
+    Prototypes per group (1: the mean of its cells); ``None`` chooses the number by
+    fidelity, see :func:`ace.explain.choose_n_prototypes`.
+batch_size
+    Cells in a minibatch; ``None`` for ``scvi.settings.batch_size``.
+random_state
+    Seed of that choice.
+
+Returns
+-------
+A scorer whose ``feature_names`` are the model's genes, in the model's order.
+
+Raises
+------
+RuntimeError
+    If the model is not trained, or ``groupby`` is ``None`` and it has no groups.
+KeyError
+    If the column does not exist.
+ValueError
+    If the grouping has missing values or fewer than two groups.
+"""
+
+SAVE = """
+The file ``model.safetensors`` holds weights and arrays, and everything else as JSON. It
+is written completely before it replaces an earlier one: if the disk is full, or the
+process is killed, the earlier model stays intact.
+
+Parameters
+----------
+dir_path
+    Folder to save to.
+prefix
+    Prefix of the file names.
+overwrite
+    Replace a model in an existing folder; other files in it are kept.
+save_anndata
+    Save the model's AnnData or MuData too.
+save_kwargs, datamodule
+    Must be left out: :func:`torch.save` and datamodules are not used.
+legacy_mudata_format
+    Ignored; for compatibility with scvi-tools.
+**anndata_write_kwargs
+    Passed to :func:`anndata.io.write_h5ad`, or to the method ``write`` of the MuData.
+
+Raises
+------
+ValueError
+    If the folder exists and ``overwrite`` is not set, ``prefix`` is not the beginning of
+    a file name, or the weights are not finite.
+TypeError
+    If the model holds values of types that cannot be saved, or ``dir_path`` is not a path.
+OSError
+    If the files cannot be written.
+"""
+
+LOAD = """
+Parameters
+----------
+dir_path
+    Folder that :meth:`save` wrote.
+adata
+    AnnData to attach to the model: it needs the model's genes, in any order; labels are
+    optional. ``None`` takes the one saved with the model; ``False`` attaches none. If
+    loading fails, it is left as it was.
+accelerator, device
+    Hardware to put the model on, as in scvi-tools.
+prefix
+    Prefix of the file names.
+allow_pickle
+    Load the pickle ``model.pt``, the format of earlier versions and of scvi-tools, if
+    there is no other file. **Loading a pickle can run arbitrary code**: allow it only for
+    files that you trust, and save the model again.
+**kwargs
+    ``allowed_classes_names_list``: names of further classes whose models may be loaded
+    as this one.
+
+Returns
+-------
+The model, in evaluation mode.
+
+Raises
+------
+ValueError
+    If the folder has no model of this class, its files are damaged, in a newer format or
+    pickles, weights are missing or not finite, or ``adata`` lacks genes of the model.
+TypeError
+    If an argument is unknown, or ``dir_path`` is not a path.
+
+Warns
+-----
+UserWarning
+    If ``adata`` is ``None`` and none was saved, or if the model was saved during training
+    and the final fits (such as the calibration) need the training cells.
+"""
+
+
+def _joined(texts: str) -> str:
+    """Remove blank lines between descriptions of parameters."""
+    return "\n".join(line for line in texts.split("\n") if line)
+
+
+def setup_text(parameters: str) -> str:
+    """Return the sections of the docstring of ``setup_anndata``."""
+    return f"""
+adata
+    AnnData; codes of its columns are added to ``obs``, and the matrix is not changed.
+{_joined(parameters)}
+{SETUP_KWARGS.strip()}
+
+Raises
+------
+{SETUP_ERRORS.strip()}
+
+Warns
+-----
+{LOG_WARNINGS.strip()}
+"""
+
+
+def setup_mudata_text(parameters: str) -> str:
+    """Return the sections of the docstring of ``setup_mudata``."""
+    return f"""
+mdata
+    MuData; codes of its columns are added to ``obs``, and the matrix is not changed.
+{MODALITIES.strip()}
+{_joined(parameters)}
+{SETUP_KWARGS.strip()}
+
+Raises
+------
+{MUDATA_ERRORS.strip()}
+"""

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 MONITORS = {"validation_loss": "min", "validation_accuracy": "max"}
 PUBLISHED_EPOCHS = 100
 
+SETUP = LABELS_KEY + _texts.LAYER + _texts.UNLABELED_CATEGORY
+
 
 @doc_params(data=_texts.INIT_DATA, random_state=_texts.INIT_RANDOM_STATE)
 class KRATOS(ClassifierMixin, GeneModel):
@@ -114,14 +116,7 @@ class KRATOS(ClassifierMixin, GeneModel):
     # -- set-up --------------------------------------------------------------------------------
 
     @classmethod
-    @doc_params(
-        labels_key=LABELS_KEY,
-        layer=_texts.LAYER,
-        unlabeled_category=_texts.UNLABELED_CATEGORY,
-        kwargs=_texts.SETUP_KWARGS,
-        errors=_texts.SETUP_ERRORS,
-        warnings=_texts.LOG_WARNINGS,
-    )
+    @doc_params(setup=_texts.setup_text(SETUP))
     def setup_anndata(
         cls,
         adata: AnnData,
@@ -135,32 +130,12 @@ class KRATOS(ClassifierMixin, GeneModel):
 
         Parameters
         ----------
-        adata
-            AnnData; codes of its labels are added to ``obs``, and the matrix is not changed.
-        {labels_key}
-        {layer}
-        {unlabeled_category}
-        {kwargs}
-
-        Raises
-        ------
-        {errors}
-
-        Warns
-        -----
-        {warnings}
+        {setup}
         """
         cls._set_up(adata, cls._get_setup_method_args(**locals()), kwargs)
 
     @classmethod
-    @doc_params(
-        labels_key=LABELS_KEY,
-        modalities=_texts.MODALITIES,
-        layer=_texts.LAYER,
-        unlabeled_category=_texts.UNLABELED_CATEGORY,
-        kwargs=_texts.SETUP_KWARGS,
-        errors=_texts.MUDATA_ERRORS,
-    )
+    @doc_params(setup=_texts.setup_mudata_text(SETUP))
     def setup_mudata(
         cls,
         mdata: MuData,
@@ -175,17 +150,7 @@ class KRATOS(ClassifierMixin, GeneModel):
 
         Parameters
         ----------
-        mdata
-            MuData.
-        {labels_key}
-        {modalities}
-        {layer}
-        {unlabeled_category}
-        {kwargs}
-
-        Raises
-        ------
-        {errors}
+        {setup}
 
         Examples
         --------
@@ -271,21 +236,7 @@ class KRATOS(ClassifierMixin, GeneModel):
             stopping is enabled without validation cells.
         """
         _checks.one_of(early_stopping_monitor, "early_stopping_monitor", MONITORS)
-        training = Training(
-            max_epochs=max_epochs,
-            batch_size=batch_size,
-            train_size=train_size,
-            validation_size=validation_size,
-            external_indexing=external_indexing,
-            early_stopping=early_stopping,
-            early_stopping_patience=early_stopping_patience,
-            random_state=random_state,
-            lr=lr,
-            weight_decay=weight_decay,
-            plan_kwargs=plan_kwargs,
-            trainer_kwargs={"accelerator": accelerator, "devices": devices} | trainer_kwargs,
-        )
-        run_training(self, training, monitor=early_stopping_monitor)
+        run_training(self, Training.of(locals()), monitor=early_stopping_monitor)
 
     def _classes_to_split(self) -> np.ndarray:
         return self._label_codes(None)

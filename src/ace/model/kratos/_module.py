@@ -20,10 +20,10 @@ LOSSES = ("bce", "cross_entropy")
 
 
 class KratosModule(EmbeddingModule):
-    r"""Fully connected classifier that scales its own input.
+    r"""Fully connected classifier that scales its input.
 
-    Without batch normalisation, so that a minibatch of one cell is fine and the score of a cell
-    does not depend on the cells beside it.
+    There is no batch normalisation, so a minibatch may be a single cell, and the score of a cell
+    does not depend on other cells.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ class KratosModule(EmbeddingModule):
     n_labels
         Number of classes.
     n_hidden
-        Units of each hidden layer; the last one is the embedding.
+        Width of each hidden layer; the last one is the embedding.
     dropout_rate
         Fraction of hidden units dropped in training.
     loss
@@ -69,12 +69,12 @@ class KratosModule(EmbeddingModule):
         return self.classifier(self.embed(x))
 
     def classification_loss(self, logits: Tensor, labels: Tensor) -> Tensor:
-        r"""Loss of a minibatch, from logits.
+        r"""Return the loss of a minibatch.
 
         Eq. 11 reads the softmax outputs :math:`a` as K binary predictions, and takes
         :math:`-\sum_k y_k \log a_k + (1 - y_k) \log (1 - a_k)`. As :math:`a_k` is the logistic
         function of the log-odds of :math:`k` against the rest, this is the binary cross-entropy
-        of these log-odds, finite however sure the network is.
+        of these log-odds, which is finite for any logits.
         """
         if self.loss_name == "cross_entropy":
             return F.cross_entropy(logits, labels)
@@ -92,7 +92,7 @@ class KratosModule(EmbeddingModule):
         inference_outputs: dict[str, Tensor],
         generative_outputs: dict[str, Tensor],
     ) -> LossOutput:
-        """Give the loss in the form of scvi-tools."""
+        """Return the loss, as scvi-tools expects it."""
         labels = tensors[REGISTRY_KEYS.LABELS_KEY].flatten()
         logits = generative_outputs["logits"]
         loss = self.classification_loss(logits, labels)

@@ -1,4 +1,4 @@
-"""How Kratos is trained."""
+"""Training of Kratos."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ if TYPE_CHECKING:
 
 
 class KratosTrainingPlan(EpochPlan):
-    """Supervised training, logged once an epoch.
+    """Supervised training, logged once per epoch.
 
     Logs ``train_loss``, ``train_accuracy``, ``validation_loss`` and ``validation_accuracy``.
-    The parameters are those of every plan here: ``module``, ``lr`` and ``weight_decay`` of Adam,
-    or ``optimizer_creator``, which makes another optimizer from the parameters.
+    The parameters are those of :class:`~ace.model.training._plan.EpochPlan`: ``module``, ``lr``,
+    ``weight_decay`` and ``eps`` of Adam, or ``optimizer_creator`` for another optimizer.
     """
 
     module: KratosModule
 
     def step(self, batch: dict[str, Tensor]) -> tuple[int, dict[str, Tensor]]:
-        """Loss and accuracy of a minibatch."""
+        """Return loss and accuracy of a minibatch."""
         labels = batch[REGISTRY_KEYS.LABELS_KEY]
         logits = self.module.classify(batch[REGISTRY_KEYS.X_KEY])
         accuracy = (logits.detach().argmax(1) == labels).float().mean()

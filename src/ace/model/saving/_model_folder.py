@@ -71,7 +71,9 @@ def read_pickle(folder: Path, prefix: str, default_name: str) -> SavedModel:
     content = torch.load(folder / (prefix + PICKLE), map_location="cpu", weights_only=False)
     attributes = {k: v for k, v in content["attr_dict"].items() if k.endswith("_")}
     name = attributes.get("registry_", {}).get("model_name", default_name)
-    return SavedModel(name, attributes, content["model_state_dict"])
+    weights = content["model_state_dict"]
+    weights.pop("pyro_param_store", None)
+    return SavedModel(name, attributes, weights)
 
 
 def other_class(folder: Path, found: str, wanted: str) -> ValueError:

@@ -13,7 +13,8 @@ from scvi.data.fields import (
     NumericalObsField,
 )
 
-from ace import _checks, _columns
+from ace import _checks
+from ace._checks import _columns
 from ace.model.adapter._requirements import require_columns
 from ace.model.base._fields import GenesField, LabelsField
 

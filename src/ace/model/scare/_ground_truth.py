@@ -11,7 +11,8 @@ import pandas as pd
 import scipy.sparse as sp
 import torch
 
-from ace import _checks, _columns
+from ace import _checks
+from ace._checks import _columns
 from ace._listed import listed
 from ace.model.saving._document import saved_as
 from ace.model.scare._attribution import LOSSES

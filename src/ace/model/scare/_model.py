@@ -13,6 +13,7 @@ import pandas as pd
 from scvi.model.base import ArchesMixin, BaseMinifiedModeModelClass, RNASeqMixin, VAEMixin
 
 from ace import _checks, _compat
+from ace._checks._objects import annotated
 from ace._docs import doc_params
 from ace._threads import seeded
 from ace.explain import EmbeddingScorer, fit_clustering
@@ -224,7 +225,7 @@ class SCARE(RNASeqMixin, VAEMixin, ArchesMixin, GeneModel, BaseMinifiedModeModel
             If the values are not whole numbers.
         """
         setup_method_args = cls._get_setup_method_args(**locals())
-        kind = _compat.minified_type(adata)
+        kind = _compat.minified_type(annotated(adata))
         latent = [] if kind is None else cls._get_fields_for_adata_minification(kind)
         cls._set_up(adata, setup_method_args, kwargs, latent)
 
@@ -364,21 +365,7 @@ class SCARE(RNASeqMixin, VAEMixin, ArchesMixin, GeneModel, BaseMinifiedModeModel
             If an argument is out of range, or the cells cannot be read.
         """
         self._require_genes(None)
-        training = Training(
-            max_epochs=max_epochs,
-            batch_size=batch_size,
-            train_size=train_size,
-            validation_size=validation_size,
-            external_indexing=external_indexing,
-            early_stopping=early_stopping,
-            early_stopping_patience=early_stopping_patience,
-            random_state=random_state,
-            lr=lr,
-            weight_decay=weight_decay,
-            plan_kwargs=plan_kwargs,
-            trainer_kwargs={"accelerator": accelerator, "devices": devices} | trainer_kwargs,
-        )
-        run_training(self, training)
+        run_training(self, Training.of(locals()))
 
     def _prepare_training(self, training: Training, **options: Any) -> Prepared:
         return prepare(self, training)
@@ -572,7 +559,9 @@ class SCARE(RNASeqMixin, VAEMixin, ArchesMixin, GeneModel, BaseMinifiedModeModel
             raise ValueError("no labels were set up (labels_key): name the groups, groupby=....")
         codes, names = groups_of(grouping_of(self, adata, groupby))
         means = self._means(adata, batch_size=batch_size)
-        clustering = fit_clustering(means, codes, n_prototypes=n_prototypes, seed=random_state)
+        clustering = fit_clustering(
+            means, codes, n_prototypes=n_prototypes, random_state=random_state
+        )
         embedding = LatentSpaceAdapter(self, self.adata if adata is None else adata).embedding
         scorer = EmbeddingScorer(embedding, clustering, names, self._feature_names)
         return scorer.to(self.device).eval().requires_grad_(False)

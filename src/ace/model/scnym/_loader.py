@@ -1,14 +1,12 @@
-"""Minibatches of labelled and of unlabelled cells side by side."""
+"""Minibatches with labelled and unlabelled cells."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 import numpy as np
-from torch import nn
 from torch.utils.data import DataLoader, Sampler
 
-from ace._listed import listed
 from ace.model.training._loaders import SplitCells
 from ace.model.training._processes import share_of
 
@@ -16,13 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ace.model.base._reader import MatrixReader
-    from ace.model.scnym._model import SCNYM
-    from ace.model.scnym._recipe import Recipe
-    from ace.model.training._split import Split
 
 
 def cycle(cells: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
-    """Draw ``n`` cells such that none comes a second time before all have come once."""
+    """Draw ``n`` cells; none is repeated before all have been drawn."""
     rounds = -(-n // max(len(cells), 1))
     if not rounds:
         return np.empty(0, dtype=np.int64)
@@ -30,9 +25,9 @@ def cycle(cells: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def class_shares(sizes: np.ndarray, balance: float) -> np.ndarray:
-    """Share of each class in what is drawn: from its own (0) to the same for all (1).
+    """Fraction of each class among the cells drawn: its own (``balance=0``) to equal (1).
 
-    ``sizes`` are the numbers of cells of the classes that have any.
+    ``sizes`` are the numbers of cells of the classes, none of them 0.
     """
     return (1 - balance) * sizes / max(sizes.sum(), 1) + balance / max(len(sizes), 1)
 
@@ -54,7 +49,7 @@ class _Epoch(Sampler[np.ndarray]):
         sizes = np.array([len(cells) for cells in classes], dtype=np.int64)
         self._shares = class_shares(sizes, balance)
         n_labelled = int(sizes.sum())
-        # A normalisation over the minibatch needs two cells.
+        # Batch normalisation needs two cells.
         self._n_labelled = min(batch_size, max(n_labelled, 2)) if n_labelled else 0
         self._n_unlabelled = min(batch_size, len(unlabelled))
         self._n_steps = -(-max(n_labelled, len(unlabelled)) // batch_size)
@@ -75,7 +70,7 @@ class _Epoch(Sampler[np.ndarray]):
             yield np.concatenate([share_of(part, *self._share) for part in parts])
 
     def _draw(self, n: int) -> np.ndarray:
-        """``n`` labelled cells in random order, each class by its share and at least once."""
+        """Draw ``n`` labelled cells in random order, each class at least once."""
         if not n:
             return np.empty(0, dtype=np.int64)
         bounds = np.floor(np.cumsum(self._shares) * n + self._rng.random()).astype(int)
@@ -89,28 +84,27 @@ class _Epoch(Sampler[np.ndarray]):
 
 
 class LabelledAndUnlabelled(SplitCells):
-    """Minibatches that hold as many unlabelled cells as labelled ones, as long as there are any.
+    """Minibatches with equal numbers of labelled and unlabelled cells.
 
-    An epoch is a pass over the larger of the two parts; the cells of the smaller one come again,
-    in a new order each time. Nothing is copied: rows are drawn, and one slice of the matrix
-    fetches both parts.
+    An epoch is a pass over the larger of the two sets; the smaller one is repeated in a new order
+    each time. One slice of the matrix reads both.
 
     Parameters
     ----------
     reader
         The matrix.
     codes
-        What else a minibatch holds: integers for every cell, by the name that they get there.
+        Further entries of a minibatch by name: integers for every cell.
     split
         Row numbers of the labelled training, validation and test cells.
     classes
         Class of every row, negative for unlabelled cells.
     unlabelled
-        Row numbers of the unlabelled cells to train with, possibly none.
+        Row numbers of the unlabelled cells to train with, if any.
     balance
-        From 0, labelled cells as they are, to 1, every class as often as any other.
+        Class balance, from 0 (as they are) to 1 (equal numbers of cells).
     batch_size
-        Labelled cells in a minibatch, and unlabelled ones.
+        Number of labelled cells in a minibatch, and of unlabelled ones.
     rng
         Draws the cells.
     """
@@ -133,7 +127,7 @@ class LabelledAndUnlabelled(SplitCells):
         self._balance = balance
 
     def train_dataloader(self) -> DataLoader:
-        """Give an epoch, drawn anew each time."""
+        """Return an epoch, drawn anew each time."""
         sampler = _Epoch(
             self._classes,
             self._unlabelled,
@@ -143,38 +137,3 @@ class LabelledAndUnlabelled(SplitCells):
             self._share,
         )
         return DataLoader(self._dataset, sampler=sampler, batch_size=None)
-
-
-def check_cells(model: SCNYM, labels: np.ndarray, split: Split, unlabelled: np.ndarray) -> None:
-    """Raise before training if there are no cells to learn from, or a class has none."""
-    if not len(split[0]) and not len(unlabelled):
-        raise ValueError(
-            "no cell has a label, and this preset does not use unlabelled cells: train "
-            'with preset="default".'
-        )
-    lost = np.setdiff1d(np.arange(len(model.labels)), labels[split[0]])
-    if len(lost) and not model.is_trained_:
-        raise ValueError(
-            f"no training cell has the labels {listed(model.labels[lost])}: choose another split."
-        )
-
-
-def check_minibatches(
-    network: nn.Module, recipe: Recipe, split: Split, unlabelled: np.ndarray, batch_size: int
-) -> None:
-    """Raise if a minibatch would have a single cell, which batch normalisation cannot use."""
-    if not any(isinstance(part, nn.BatchNorm1d) for part in network.modules()):
-        return
-    # Without a teacher, the network itself, in training mode, labels the unlabelled cells.
-    labels_them = recipe.teacher_decay is None and (
-        recipe.mixmatch or recipe.adversary_confident_only
-    )
-    sizes = {"labelled": len(split[0]), "unlabelled": len(unlabelled) if labels_them else 0}
-    for kind, size in sizes.items():
-        if min(size, batch_size) == 1:
-            fix = "use batch_size=2 or more" if batch_size == 1 else f"add {kind} cells"
-            raise ValueError(
-                f"each minibatch would hold one {kind} cell (batch_size={batch_size}, {size} "
-                f"{kind} cells to train on), and batch normalisation needs two: {fix}, or "
-                'build the model with normalization="layer".'
-            )

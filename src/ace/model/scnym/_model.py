@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from os import PathLike
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Literal
@@ -22,17 +21,15 @@ from ace.model.base._fields import GenesField, LabelsField
 from ace.model.base._gene_model import GeneModel
 from ace.model.base._outputs import network_outputs
 from ace.model.base._reader import row_numbers
-from ace.model.base._scaling import learn_scale
 from ace.model.scnym._calibration import MIN_HELD_OUT, calibrate
-from ace.model.scnym._domains import domain_codes, domain_columns, domain_names, registry_key
-from ace.model.scnym._loader import LabelledAndUnlabelled, check_cells, check_minibatches
+from ace.model.scnym._domains import domain_columns, domain_names, registry_key
 from ace.model.scnym._module import NORMALIZATIONS, ScnymModule
 from ace.model.scnym._novelty import novelty_of
-from ace.model.scnym._plan import DOMAINS_KEY, ScnymTrainingPlan
-from ace.model.scnym._recipe import Preset, Recipe, recipe_of
+from ace.model.scnym._plan import ScnymTrainingPlan
+from ace.model.scnym._recipe import PRESETS_TEXT, Preset, Recipe, recipe_of
+from ace.model.scnym._training import prepare_training
 from ace.model.training._fit import restores_best
 from ace.model.training._run import Prepared, Training, run_training
-from ace.model.training._training import BestWeights
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,14 +39,17 @@ if TYPE_CHECKING:
     from mudata import MuData
     from scvi.data.fields import AnnDataField
 
-MONITOR = "validation_accuracy"
-
-DOMAIN_KEY = """
+SETUP = (
+    LABELS_KEY
+    + _texts.UNLABELED_CATEGORY
+    + _texts.LAYER
+    + """
 domain_key
     Column of ``obs`` with the domain of each cell (experiment, technology, donor), or several
     columns, each with its own adversary. ``None``: labelled and unlabelled cells are the two
     domains.
 """
+)
 
 
 @doc_params(data=_texts.INIT_DATA, random_state=_texts.INIT_RANDOM_STATE)
@@ -143,15 +143,7 @@ class SCNYM(ClassifierMixin, GeneModel):
     # -- set-up --------------------------------------------------------------------------------
 
     @classmethod
-    @doc_params(
-        labels_key=LABELS_KEY,
-        unlabeled_category=_texts.UNLABELED_CATEGORY,
-        domain_key=DOMAIN_KEY,
-        layer=_texts.LAYER,
-        kwargs=_texts.SETUP_KWARGS,
-        errors=_texts.SETUP_ERRORS,
-        warnings=_texts.LOG_WARNINGS,
-    )
+    @doc_params(setup=_texts.setup_text(SETUP))
     def setup_anndata(
         cls,
         adata: AnnData,
@@ -166,34 +158,12 @@ class SCNYM(ClassifierMixin, GeneModel):
 
         Parameters
         ----------
-        adata
-            AnnData; codes of its columns are added to ``obs``, and the matrix is not changed.
-        {labels_key}
-        {unlabeled_category}
-        {domain_key}
-        {layer}
-        {kwargs}
-
-        Raises
-        ------
-        {errors}
-
-        Warns
-        -----
-        {warnings}
+        {setup}
         """
         cls._set_up(adata, cls._get_setup_method_args(**locals()), kwargs)
 
     @classmethod
-    @doc_params(
-        labels_key=LABELS_KEY,
-        modalities=_texts.MODALITIES,
-        unlabeled_category=_texts.UNLABELED_CATEGORY,
-        domain_key=DOMAIN_KEY,
-        layer=_texts.LAYER,
-        kwargs=_texts.SETUP_KWARGS,
-        errors=_texts.MUDATA_ERRORS,
-    )
+    @doc_params(setup=_texts.setup_mudata_text(SETUP))
     def setup_mudata(
         cls,
         mdata: MuData,
@@ -209,18 +179,7 @@ class SCNYM(ClassifierMixin, GeneModel):
 
         Parameters
         ----------
-        mdata
-            MuData.
-        {labels_key}
-        {modalities}
-        {unlabeled_category}
-        {domain_key}
-        {layer}
-        {kwargs}
-
-        Raises
-        ------
-        {errors}
+        {setup}
 
         Examples
         --------
@@ -305,6 +264,7 @@ class SCNYM(ClassifierMixin, GeneModel):
     # -- training ------------------------------------------------------------------------------
 
     @doc_params(
+        presets=PRESETS_TEXT,
         hardware=_texts.HARDWARE,
         external_indexing=_texts.EXTERNAL_INDEXING,
         patience=_texts.PATIENCE,
@@ -340,17 +300,7 @@ class SCNYM(ClassifierMixin, GeneModel):
             Passes over the labelled or the unlabelled cells, whichever are more. ``None``: that of
             the preset, else 400 minibatches, but 10 to 100 epochs; 10 epochs without labelled
             cells (see :meth:`load_query_data`).
-        preset
-            Settings (:class:`~ace.model.scnym.Recipe`):
-
-            - ``"default"``: for unlabelled cells of the types that occur among the labelled cells;
-            - ``"new_identity"``: for unlabelled cells that may be of new types, see
-              :meth:`novelty`. There are no pseudolabels, and the adversary ignores cells that are
-              classified with low confidence;
-            - ``"supervised"``: unlabelled cells are not used;
-            - ``"published"``: settings of the paper (pass ``n_layers=4`` and
-              ``early_stopping=True`` too);
-            - ``"no_adversary"``, ``"no_mixmatch"``, ``"no_teacher"``: the default without a part.
+        {presets}
         {hardware}
         train_size
             Fraction of the labelled cells to train on; ``None`` for 0.9. The split is
@@ -387,22 +337,8 @@ class SCNYM(ClassifierMixin, GeneModel):
         TypeError
             If ``plan_kwargs`` has unknown settings.
         """
-        training = Training(
-            max_epochs=max_epochs,
-            batch_size=batch_size,
-            train_size=train_size,
-            validation_size=validation_size,
-            external_indexing=external_indexing,
-            early_stopping=early_stopping,
-            early_stopping_patience=early_stopping_patience,
-            random_state=random_state,
-            lr=lr,
-            weight_decay=weight_decay,
-            plan_kwargs=plan_kwargs,
-            trainer_kwargs={"accelerator": accelerator, "devices": devices} | trainer_kwargs,
-        )
         recipe = recipe_of(preset, plan_kwargs or {}, lr=lr, weight_decay=weight_decay)
-        run_training(self, training, recipe=recipe)
+        run_training(self, Training.of(locals()), recipe=recipe)
 
     def _classes_to_split(self) -> np.ndarray:
         return self._given_labels()
@@ -410,47 +346,7 @@ class SCNYM(ClassifierMixin, GeneModel):
     def _prepare_training(  # type: ignore[override]
         self, training: Training, *, recipe: Recipe
     ) -> Prepared:
-        reader, labels, split = training.reader, training.codes, training.split
-        domains = domain_codes(self, labels)
-        unlabelled = np.flatnonzero(labels < 0)
-        trained_on = np.union1d(split[0], unlabelled)
-        if not any(len(np.unique(c[c >= 0])) > 1 for c in domains[trained_on].T):
-            recipe = replace(recipe, adversary_weight=0.0)  # there is one domain only
-        if not (recipe.mixmatch or recipe.adversary_weight):
-            unlabelled = unlabelled[:0]  # they would not change the network
-        check_cells(self, labels, split, unlabelled)
-        check_minibatches(self.module, recipe, split, unlabelled, training.batch_size)
-        reader.require_finite(np.concatenate([*split, unlabelled]))
-        if not self.is_trained_:
-            cells = np.union1d(split[0], unlabelled)
-            self.module.set_scale(*learn_scale(reader, cells, None))
-        data = LabelledAndUnlabelled(
-            reader,
-            {REGISTRY_KEYS.LABELS_KEY: labels, DOMAINS_KEY: domains},
-            split,
-            labels,
-            unlabelled,
-            recipe.balance,
-            training.batch_size,
-            training.rng,
-        )
-        n_steps = len(data.train_dataloader())
-        has_labels = len(split[0]) > 0
-        n_epochs = training.max_epochs or recipe.default_epochs(n_steps, has_labels=has_labels)
-        if training.early_stopping:
-            recipe = recipe.rising_within(max(1, n_epochs // 2))
-        plan = self._training_plan_cls(
-            self.module,
-            recipe,
-            n_epochs=n_epochs,
-            n_steps=n_steps,
-            is_trained=self.is_trained_,
-        )
-        # Before the ramps end, the network has hardly learned from the unlabelled cells.
-        ramps = recipe.ramp_epochs(n_epochs, unlabelled=bool(len(unlabelled)))
-        first = min(ramps, n_epochs - 1)
-        best = BestWeights(MONITOR, "max", first_epoch=first, latest=True)
-        return Prepared(plan, data, n_epochs, MONITOR, "max", best, warmup_epochs=first)
+        return prepare_training(self, training, recipe)
 
     def _finish_training(self, training: Training, plan: ScnymTrainingPlan) -> None:
         if not restores_best(training.trainer_kwargs.get("callbacks")):

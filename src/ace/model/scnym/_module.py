@@ -1,4 +1,4 @@
-"""The network of scNym: a classifier, and adversaries that look at its last hidden layer."""
+"""The network of scNym: a classifier, and domain adversaries on its last hidden layer."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NORMALIZATIONS = ("batch", "layer")
 
 
 class _Layer(nn.Module):
-    """Linear, normalisation, ReLU, dropout; with ``residual`` beside a short cut."""
+    """Linear, normalisation, ReLU and dropout, optionally with a residual connection."""
 
     def __init__(
         self, n_in: int, n_out: int, dropout_rate: float, normalization: str, residual: bool
@@ -47,15 +47,15 @@ class ScnymModule(EmbeddingModule):
     n_labels
         Number of classes.
     n_domains
-        Number of domains in each column of domains: each has an adversary of its own.
+        Number of domains in each column of domains; each column has its own adversary.
     n_hidden
-        Units of each hidden layer; the last one is the embedding.
+        Width of each hidden layer; the last one is the embedding.
     n_layers
         Number of hidden layers.
     dropout_rate
         Fraction of hidden units dropped in training.
     residual
-        Whether hidden layers after the first add to what they get.
+        Whether hidden layers after the first have a residual connection.
     normalization
         ``"batch"`` or ``"layer"``.
     """
@@ -93,7 +93,7 @@ class ScnymModule(EmbeddingModule):
             for n in n_domains
         )
         self.novelty = Novelty(n_hidden, n_labels)
-        # Logits are divided by it once the network is trained; saved with the weights.
+        # Divides the logits of the trained network; saved with the weights.
         self.register_buffer("temperature", torch.ones(()))
 
     @auto_move_data
@@ -108,7 +108,7 @@ class ScnymModule(EmbeddingModule):
 
     @auto_move_data
     def novelty_of(self, x: Tensor) -> Tensor:
-        """How likely cells are of no known type, of unscaled expression, shape ``(n_cells,)``."""
+        """Novelty of unscaled expression, shape ``(n_cells,)``."""
         z = self.embed(x)
         return self.novelty(z, self.classifier(z))
 
@@ -121,14 +121,14 @@ class ScnymModule(EmbeddingModule):
         return self.adversaries[column](z)
 
     def adversarial_loss(self, z: Tensor, domains: Tensor, weight: float) -> Tensor:
-        r"""Cross-entropy of the domains, its gradient reversed on the way to the embedding.
+        r"""Cross-entropy of the domains, with reversed gradient for the embedding.
 
         Parameters
         ----------
         z
             Embedded cells.
         domains
-            Domain of each cell in each column, -1 where there is none, ``(n_cells, n_columns)``.
+            Domain of each cell in each column, -1 if unknown, shape ``(n_cells, n_columns)``.
         weight
             Factor :math:`w_t` of the reversed gradient.
 
@@ -140,7 +140,7 @@ class ScnymModule(EmbeddingModule):
         losses = []
         for adversary, domain in zip(self.adversaries, domains.T, strict=True):
             known = domain >= 0
-            # Where no cell has a domain the mean is over nothing: zero, not NaN.
+            # Without known domains, the mean is zero instead of NaN.
             total = F.cross_entropy(adversary(hidden), domain, ignore_index=-1, reduction="sum")
             losses.append(total / known.sum().clamp(min=1))
         return torch.stack(losses).mean()
@@ -155,7 +155,7 @@ class ScnymModule(EmbeddingModule):
         inference_outputs: dict[str, Tensor],
         generative_outputs: dict[str, Tensor],
     ) -> LossOutput:
-        """Give the cross-entropy of labelled cells in the form of scvi-tools."""
+        """Return the cross-entropy of labelled cells, as scvi-tools expects it."""
         labels = tensors[REGISTRY_KEYS.LABELS_KEY].flatten()
         logits = generative_outputs["logits"]
         loss = F.cross_entropy(logits, labels)

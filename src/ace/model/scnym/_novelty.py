@@ -1,4 +1,4 @@
-"""Whether a cell is of none of the known types."""
+"""Novelty of cells: evidence that a cell belongs to none of the known types."""
 
 from __future__ import annotations
 
@@ -15,20 +15,19 @@ if TYPE_CHECKING:
     from ace.model.base._reader import MatrixReader
     from ace.model.scnym._module import ScnymModule
 
-#: Share of the mean variance that every direction of the embedding gets at least.
+#: Shrinkage of the covariance towards a multiple of the identity.
 SHRINKAGE = 0.1
-#: What a standard deviation of the distance counts in those of the energy.
+#: Weight of the distance relative to the energy, both in standard deviations.
 DISTANCE_WEIGHT = 2.0
 #: Cells in double precision at a time.
 CHUNK = 10_000
 
 
 class Novelty(nn.Module):
-    """Little evidence for any class, and a place far from the known cells.
+    """Energy of the logits and Mahalanobis distance of the embedding.
 
-    The formula stands at :meth:`ace.model.SCNYM.novelty`. Either part alone misses types that the
-    other finds: a classifier is sure of a cell that has what tells its class from the others, and
-    does not ask for what else that class has.
+    See :meth:`ace.model.SCNYM.novelty` for the formula. Each part misses types that the other one
+    finds: a classifier is overconfident on a new type that expresses the markers of a class.
 
     Parameters
     ----------
@@ -52,7 +51,7 @@ class Novelty(nn.Module):
 
     @torch.no_grad()
     def learn_places(self, z: Tensor, labels: Tensor) -> None:
-        """Fit means and covariance to embedded cells and their classes, each of which has some."""
+        """Fit means and covariance to embedded cells; every class needs cells."""
         n_labels, n_latent = self.means.shape
         totals = torch.zeros(n_labels, n_latent, dtype=torch.float64)
         squares = torch.zeros(n_latent, n_latent, dtype=torch.float64)

@@ -1,4 +1,4 @@
-"""How scNym is trained: MixMatch between labelled and unlabelled cells, against an adversary."""
+"""Training of scNym: MixMatch of labelled and unlabelled cells, and domain adversaries."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ if TYPE_CHECKING:
 
 DOMAINS_KEY = "domains"
 
-#: What the loss is the sum of.
+#: Terms of the loss.
 TERMS = ("supervised", "unsupervised", "adversary")
 
 
 def sigmoid_ramp(done: float) -> float:
-    r"""Rise from nearly 0 to 1, :math:`e^{-5 (1 - t)^2}`, as ``done`` goes from 0 to 1."""
+    r"""Return :math:`e^{-5 (1 - t)^2}`, which rises from nearly 0 to 1 with ``done``."""
     return math.exp(-5.0 * (1.0 - min(done, 1.0)) ** 2)
 
 
 def mix_up(x: Tensor, y: Tensor, alpha: float) -> tuple[Tensor, Tensor]:
-    r"""Mix each cell with another, of which it keeps the larger share :cite:p:`zhang2017mixup`.
+    r"""Mix each cell with a smaller share of another cell :cite:p:`zhang2017mixup`.
 
     :math:`\lambda' = \max(\lambda, 1 - \lambda)`, :math:`\lambda \sim Beta(\alpha, \alpha)`: a
-    mixture stays labelled or unlabelled as its dominant cell is.
+    mixture counts as labelled or unlabelled like its dominant cell.
     """
     share = torch.distributions.Beta(alpha, alpha).sample((len(x), 1)).to(x)
     share = torch.maximum(share, 1 - share)
@@ -51,8 +51,8 @@ class ScnymTrainingPlan(EpochPlan):
     cross-entropy, whose gradient enters the classifier with the weight :math:`-w(t)`.
 
     Logs ``train_loss``, ``train_supervised``, ``train_unsupervised``, ``train_adversary``,
-    ``train_confident`` (share of the unlabelled cells whose pseudolabel is used), and of the
-    network that will predict ``validation_loss`` (cross-entropy) and ``validation_accuracy``.
+    ``train_confident`` (fraction of the unlabelled cells whose pseudolabel is used), and for the
+    network that predicts ``validation_loss`` (cross-entropy) and ``validation_accuracy``.
 
     Parameters
     ----------
@@ -61,11 +61,11 @@ class ScnymTrainingPlan(EpochPlan):
     recipe
         The settings.
     n_epochs
-        Epochs of this training, which the ramps go by.
+        Epochs of this training, for the ramps.
     n_steps
         Minibatches in an epoch.
     is_trained
-        Whether the network has been trained before: its teacher then is as good from the start.
+        Whether the network has been trained before, so that its teacher is useful from the start.
     """
 
     module: ScnymModule
@@ -99,14 +99,14 @@ class ScnymTrainingPlan(EpochPlan):
         self._steps_done = progress["steps_done"]
 
     def train(self, mode: bool = True) -> ScnymTrainingPlan:
-        """Switch the network; the teacher is never in training mode."""
+        """Set the mode of the network; the teacher stays in evaluation mode."""
         super().train(mode)
         if self.teacher is not self.module:
             self.teacher.eval()
         return self
 
     def step(self, batch: dict[str, Tensor]) -> tuple[int, dict[str, Tensor]]:
-        """Give the terms of the loss of a minibatch."""
+        """Return the terms of the loss of a minibatch."""
         x, labels = batch[REGISTRY_KEYS.X_KEY], batch[REGISTRY_KEYS.LABELS_KEY]
         if not self.training:
             logits = self._logits(self.teacher, x)
@@ -120,7 +120,7 @@ class ScnymTrainingPlan(EpochPlan):
         if len(others) and (self.recipe.mixmatch or self.recipe.adversary_confident_only):
             pseudolabels, confident = self._pseudolabels(others)
             terms["confident"] = confident.float().mean()
-        # A normalisation over the minibatch needs two cells.
+        # Batch normalisation needs two cells.
         if self.recipe.mixmatch and len(others) and n + int(confident.sum()) > 1:
             terms |= self._mixmatch(x, labels, others[confident], pseudolabels[confident])
         elif n:
@@ -141,20 +141,20 @@ class ScnymTrainingPlan(EpochPlan):
 
     @staticmethod
     def _logits(network: ScnymModule, x: Tensor) -> Tensor:
-        """Logits as they are trained: before the temperature, which is fitted afterwards."""
+        """Return logits without the temperature, which is fitted after training."""
         return network.classifier(network.embed(x))
 
     @torch.no_grad()
     def _pseudolabels(self, x: Tensor) -> tuple[Tensor, Tensor]:
         r"""Sharpened predictions, :math:`z_i \propto p_i^{1/T}`, and which of them to use."""
-        logits = self.teacher.classify(x)  # calibrated, if there has been a training before
+        logits = self.teacher.classify(x)  # calibrated, if trained before
         confident = torch.softmax(logits, dim=1).amax(1) >= self.recipe.confidence_threshold
         return torch.softmax(logits / self.recipe.sharpening, dim=1), confident
 
     def _mixmatch(
         self, x: Tensor, labels: Tensor, others: Tensor, pseudolabels: Tensor
     ) -> dict[str, Tensor]:
-        """Both losses on mixtures."""
+        """Return both losses of mixtures."""
         targets = F.one_hot(labels, self.module.n_labels).to(x.dtype)
         mixed, mixed_targets = mix_up(
             torch.cat([x, others]), torch.cat([targets, pseudolabels]), self.recipe.mixup_alpha
@@ -176,13 +176,15 @@ class ScnymTrainingPlan(EpochPlan):
 
     @torch.no_grad()
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
-        """Let the teacher follow the network."""
+        """Update the teacher."""
         super().on_train_batch_end(outputs, batch, batch_idx)
         self._steps_done += 1
         if self.teacher is self.module:
             return
         decay = self.recipe.teacher_decay or 0.0
-        if not self._is_trained:  # the first steps weigh alike: a random network is no teacher
+        if (
+            not self._is_trained
+        ):  # equal weights of the first steps
             decay = min(decay, 1 - 1 / (self._steps_done + 1))
         own, following = self.module.state_dict(), self.teacher.state_dict()
         moved = [name for name, value in own.items() if value.is_floating_point()]

@@ -1,4 +1,4 @@
-"""How scNym is trained: the published recipe, ours, and what is left out of it on purpose."""
+"""Settings of the training of scNym, and presets: published, default and ablations."""
 
 from __future__ import annotations
 
@@ -42,31 +42,31 @@ class Recipe:
     Parameters
     ----------
     mixmatch
-        Pseudolabels and MixUp :cite:p:`berthelot2019mixmatch`; without, labelled cells are learned
-        as they are and unlabelled ones only meet the adversary.
+        Use pseudolabels and MixUp :cite:p:`berthelot2019mixmatch`. Without, the classifier learns
+        from unmixed labelled cells, and unlabelled cells are seen by the adversary only.
     ssl_weight
-        Largest weight of the error on pseudolabels.
+        Final weight of the error on pseudolabels.
     ssl_ramp_epochs
-        Epochs in which that weight rises to its largest; ``None`` for all.
+        Epochs over which this weight is ramped up; ``None`` for all epochs.
     sharpening
-        Temperature T of :math:`z_i \propto p_i^{1/T}`, which makes pseudolabels surer.
+        Temperature T of :math:`z_i \propto p_i^{1/T}`, which sharpens pseudolabels.
     mixup_alpha
-        MixUp takes shares from Beta(alpha, alpha).
+        MixUp draws mixing coefficients from Beta(alpha, alpha).
     confidence_threshold
-        Pseudolabels of a smaller probability are not used. Among many classes few may reach it:
-        ``train_confident`` in the history is the share that does.
+        Minimum probability of pseudolabels that are used. With many classes, few cells may reach
+        it: ``train_confident`` in the history is the fraction that does.
     adversary_weight
-        Largest weight of the adversary's reversed gradient; 0 for no adversary.
+        Final weight of the adversary's reversed gradient; 0 for no adversary.
     adversary_ramp_epochs
-        Epochs in which that weight rises to its largest; ``None`` for all.
+        Epochs over which this weight is ramped up; ``None`` for all epochs.
     adversary_confident_only
-        Whether the adversary sees only unlabelled cells above the threshold: what nothing is known
-        of is not pulled to the known types.
+        Show the adversary only unlabelled cells above the threshold, so that cells of unknown
+        types are not moved towards known types.
     teacher_decay
         Decay of the mean teacher :cite:p:`tarvainen2017mean`, a running mean of the weights that
-        gives the pseudolabels and the final network; ``None`` for no teacher.
+        provides the pseudolabels and the final network; ``None`` for no teacher.
     balance
-        Which labelled cells are drawn: from 0, as they are, to 1, each class equally often.
+        Class balance of the labelled cells drawn, from 0 (as they are) to 1 (equal).
     optimizer
         ``"adadelta"`` or ``"adamw"``.
     lr
@@ -74,7 +74,7 @@ class Recipe:
     weight_decay
         Weight decay.
     max_epochs
-        Passes over the larger part; ``None`` for as many as make a good number of minibatches.
+        Passes over the larger part; ``None`` for a number of epochs with 400 minibatches.
     """
 
     mixmatch: bool = True
@@ -107,7 +107,7 @@ class Recipe:
         one_of(self.optimizer, "optimizer", OPTIMIZERS)
 
     def rising_within(self, n_epochs: int) -> Recipe:
-        """Let weights that would rise to the end rise in so many epochs."""
+        """Ramp up weights over ``n_epochs`` if they would be ramped up over all epochs."""
         ramps: dict[str, Any] = {
             name: n_epochs
             for name in ("ssl_ramp_epochs", "adversary_ramp_epochs")
@@ -131,7 +131,7 @@ class Recipe:
         return min(max(wanted, MIN_EPOCHS), MAX_EPOCHS)
 
     def ramp_epochs(self, n_epochs: int, *, unlabelled: bool) -> int:
-        """Epochs until every weight that is in use is at its largest."""
+        """Number of epochs until all weights that are used have their final values."""
         ramps = [0]
         if self.mixmatch and unlabelled:
             ramps.append(n_epochs if self.ssl_ramp_epochs is None else self.ssl_ramp_epochs)
@@ -141,7 +141,7 @@ class Recipe:
         return max(ramps)
 
     def new_optimizer(self, parameters: Iterable[Tensor]) -> torch.optim.Optimizer:
-        """Make the optimizer."""
+        """Return the optimizer."""
         return OPTIMIZERS[self.optimizer](
             parameters, lr=self.lr, weight_decay=self.weight_decay, foreach=True
         )
@@ -151,13 +151,13 @@ DEFAULT = Recipe()
 
 PRESETS: dict[str, Recipe] = {
     "default": DEFAULT,
-    # Pseudolabels would make the network sure of every cell, and an adversary that sees the cells
-    # of unknown types would pull them to the known ones.
+    # Pseudolabels would make the network overconfident on unknown types, and an adversary
+    # that sees these cells would move them towards known types.
     "new_identity": dataclasses.replace(
         DEFAULT, mixmatch=False, adversary_weight=0.1, adversary_confident_only=True
     ),
     "supervised": dataclasses.replace(DEFAULT, mixmatch=False, adversary_weight=0.0),
-    # The paper's text (Section 2 and Algorithm 1); layers and early stopping are asked for apart.
+    # The paper's text (Section 2 and Algorithm 1); layers and early stopping are separate arguments.
     "published": Recipe(
         ssl_ramp_epochs=100,
         confidence_threshold=0.0,
@@ -172,6 +172,21 @@ PRESETS: dict[str, Recipe] = {
     "no_mixmatch": dataclasses.replace(DEFAULT, mixmatch=False),
     "no_teacher": dataclasses.replace(DEFAULT, teacher_decay=None),
 }
+
+
+PRESETS_TEXT = """
+preset
+    Settings (:class:`~ace.model.scnym.Recipe`):
+
+    - ``"default"``: for unlabelled cells of the types that occur among the labelled cells;
+    - ``"new_identity"``: for unlabelled cells that may be of new types, see
+      :meth:`novelty`. There are no pseudolabels, and the adversary ignores cells that are
+      classified with low confidence;
+    - ``"supervised"``: unlabelled cells are not used;
+    - ``"published"``: settings of the paper (pass ``n_layers=4`` and
+      ``early_stopping=True`` too);
+    - ``"no_adversary"``, ``"no_mixmatch"``, ``"no_teacher"``: the default without a part.
+"""
 
 
 def recipe_of(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -51,6 +51,13 @@ class Training:
     split: Split = field(init=False)
     #: Source of randomness of the split, the order of the cells and the trainer's seed.
     rng: np.random.Generator = field(init=False)
+
+    @classmethod
+    def of(cls, arguments: dict[str, Any]) -> Training:
+        """Collect the arguments of a call of ``train``, given as its ``locals()``."""
+        hardware = {name: arguments[name] for name in ("accelerator", "devices")}
+        given = {f.name: arguments[f.name] for f in fields(cls) if f.name in arguments}
+        return cls(**given | {"trainer_kwargs": hardware | arguments["trainer_kwargs"]})
 
     def check(self) -> None:
         """Raise if an argument is out of range."""

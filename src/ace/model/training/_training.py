@@ -1,4 +1,4 @@
-"""What training needs around the trainer: seeds, floating-point mode, best weights."""
+"""Seeds, floating-point mode, warnings and best weights of training."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def resolve_seed(random_state: int | None) -> int:
-    """Give the seed of an argument, else of ``scvi.settings.seed``, else 0."""
+    """Return the seed given by an argument, else ``scvi.settings.seed``, else 0."""
     if random_state is not None:
         _checks.seed(random_state)
         return int(random_state)
@@ -31,10 +31,10 @@ def resolve_seed(random_state: int | None) -> int:
 def flushed_denormals() -> Iterator[None]:
     """Treat denormal floats as zero inside, in the calling thread.
 
-    A CPU computes with numbers below about 1e-38 an order of magnitude slower. torch sets the
-    mode of one thread only: what its worker threads meet is up to :func:`drop_tiny_moments`.
+    A CPU is an order of magnitude slower with numbers below about 1e-38. torch sets the mode of
+    one thread only; :func:`drop_tiny_moments` keeps denormals from its worker threads.
     """
-    # torch has no getter: a denormal that survives a multiplication shows the state.
+    # torch has no getter: multiply a denormal to find the current mode.
     was_flushed = (torch.tensor([1e-310], dtype=torch.float64) * 1.0).item() == 0.0
     torch.set_flush_denormal(True)
     try:
@@ -43,16 +43,16 @@ def flushed_denormals() -> Iterator[None]:
         torch.set_flush_denormal(was_flushed)
 
 
-#: Far below what changes a weight, far enough above 1e-38 for some hundred steps of decay.
+#: Too small to change a weight, and large enough not to become denormal in 100 steps of decay.
 TINY_MOMENT = 1e-30
 
 
 def drop_tiny_moments(optimizer: torch.optim.Optimizer) -> None:
-    """Set to zero the running means of gradients that have died away.
+    """Set tiny running means of gradients to zero.
 
     The mean gradient of a unit that is never active, or of a gene that is never expressed, decays
-    by a tenth at each step of Adam until it is a denormal number, and remains one for ever.
-    Trained to the end, that is a tenth to a half of all. No weight changes by this.
+    by a tenth at each step of Adam until it is denormal: a tenth to a half of all at the end of
+    training. Weights are not affected.
     """
     for state in optimizer.state.values():
         moment = state.get("exp_avg")
@@ -62,8 +62,8 @@ def drop_tiny_moments(optimizer: torch.optim.Optimizer) -> None:
 
 @contextmanager
 def quiet_trainer() -> Iterator[None]:
-    """Silence what Lightning advises about choices that are ours, not the user's."""
-    # Which accelerators there are, and what else one could install, is said at each training.
+    """Silence Lightning's advice on settings that this package chooses."""
+    # Lightning lists accelerators and tips at each training.
     lightning = logging.getLogger("lightning.pytorch")
     level = lightning.level
     lightning.setLevel(logging.WARNING)
@@ -86,7 +86,7 @@ def quiet_trainer() -> Iterator[None]:
 
 
 class BestWeights(Callback):
-    """Keep the weights of the best validation epoch, and put them back at the end.
+    """Restore the weights of the best validation epoch at the end.
 
     Parameters
     ----------
@@ -95,7 +95,7 @@ class BestWeights(Callback):
     mode
         Whether the best is the smallest (``"min"``) or the largest (``"max"``).
     first_epoch
-        Epochs before this one do not count: their loss means something else.
+        Epochs before this one do not count, because their loss is not comparable.
     latest
         Of equally good epochs, keep the last instead of the first.
     """

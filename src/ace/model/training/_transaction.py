@@ -9,7 +9,11 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ace._threads import GLOBAL_STATE, threads_of_the_process
+from ace.model.base._outputs import NotFiniteError
+from ace.model.training._plan import diverged
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -18,6 +22,8 @@ if TYPE_CHECKING:
 
     from ace.model.base._gene_model import GeneModel
 
+#: Number of cells whose outputs are checked after training.
+N_CELLS_CHECKED = 256
 #: Types of the plain attributes of a submodule that are restored with its weights.
 _PLAIN = (bool, int, float, str, tuple, type(None))
 
@@ -34,9 +40,18 @@ def all_or_nothing(train: Callable[..., None]) -> Callable[..., None]:
     def transaction(model: GeneModel, *args: Any, **kwargs: Any) -> None:
         with GLOBAL_STATE, threads_of_the_process(), _interruptible(), _rolled_back(model):
             train(model, *args, **kwargs)
-            model._require_finite_outputs()
+            _require_finite_outputs(model)
 
     return transaction
+
+
+def _require_finite_outputs(model: GeneModel) -> None:
+    """Raise if outputs of the trained network are not finite for a sample of its cells."""
+    rows = np.unique(np.linspace(0, model.adata.n_obs - 1, N_CELLS_CHECKED).astype(np.int64))
+    try:
+        model._sample_outputs(rows)
+    except NotFiniteError as error:
+        raise diverged(str(error)) from None
 
 
 @contextmanager

@@ -1,57 +1,19 @@
-"""The cells that are explained: drawn, read once, and written back."""
+"""Attributions of individual cells as one matrix."""
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import scipy.sparse as sp
 
-from ace._matrix import read_rows
-from ace.explain import GroupedCells
-
-if TYPE_CHECKING:
-    from ace.tl._scorers import Scored
-
-#: Attributions are kept sparse if fewer than one in this many differs from 0; with more, their
+#: Attributions are stored sparsely if fewer than one in this many differs from 0. With more, the
 #: indices would take as much memory as the values.
 FULL = 3
 
 
-def draw_cells(
-    codes: np.ndarray, group: int, n_cells: int | None, random_state: int
-) -> np.ndarray:
-    """Cells of a group, at most ``n_cells`` at random, in increasing order."""
-    own = np.flatnonzero(codes == group)
-    if n_cells is None or len(own) <= n_cells:
-        return own
-    rng = np.random.default_rng([random_state, 0, group])
-    return np.sort(rng.choice(own, n_cells, replace=False))
-
-
-def read_cells(
-    matrix: Any, drawn: list[np.ndarray], sizes: np.ndarray, scored: Scored
-) -> GroupedCells:
-    """Read the drawn cells once, in the order of the matrix, and hand them out by group."""
-    every = np.concatenate(drawn)
-    order = np.argsort(every)
-    columns = scored.columns
-    in_order = columns.size == matrix.shape[1] and bool((np.diff(columns) == 1).all())
-    part = read_rows(matrix, every[order], None if in_order else columns)
-    position = np.argsort(order)
-    ends = np.cumsum([len(d) for d in drawn])
-    groups = [position[end - len(d) : end] for d, end in zip(drawn, ends, strict=True)]
-    contexts = None
-    if scored.context is not None:
-        context = scored.context(every[order])
-        contexts = [context[group] for group in groups]
-    return GroupedCells([part[group] for group in groups], sizes, contexts)
-
-
 class CellLayer:
-    """Collect the attributions of single cells in one matrix.
+    """Collect the attributions of individual cells in one matrix.
 
-    The matrix is sparse if the method changes few genes per cell, or if fewer than half of the
+    The matrix is sparse if the method changes few genes per cell, or if fewer than half of all
     values are explained. Otherwise it is a dense array, which then takes half the memory.
 
     Parameters
@@ -59,14 +21,14 @@ class CellLayer:
     shape
         Number of cells and genes in the data.
     cells
-        All cells that are explained, in increasing order.
+        Rows of all cells that are explained, in increasing order.
     columns
         Positions of the genes that the scorer uses.
     """
 
     def __init__(self, shape: tuple[int, int], cells: np.ndarray, columns: np.ndarray) -> None:
         self._shape, self._cells, self._columns = shape, cells, columns
-        #: Sparse blocks; after the first block that is not sparse, all are dense.
+        # Sparse blocks; from the first block that is not sparse on, all are dense.
         self._blocks: list[tuple[np.ndarray, sp.csr_matrix]] = []
         self._dense: np.ndarray | None = None
 
@@ -75,7 +37,7 @@ class CellLayer:
         return 2 * len(self._cells) * len(self._columns) >= self._shape[0] * self._shape[1]
 
     def add(self, cells: np.ndarray, values: np.ndarray) -> None:
-        """Add attributions of cells, ``(n_cells, n_columns)``; NaN (not explained) becomes 0."""
+        """Add attributions, shape ``(n_cells, n_columns)``; NaN (not explained) becomes 0."""
         values = np.nan_to_num(values, copy=False)
         if self._dense is None and FULL * np.count_nonzero(values) < values.size:
             self._blocks.append((cells, sp.csr_matrix(values, dtype=np.float32)))

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import scipy.sparse as sp
 
-from ace._kinds import SampledCells, Values, judge, power, same
 from ace._matrix import LogCounts, in_memory, read_rows
+from ace._values._judge import judge
+from ace._values._kinds import Values
+from ace._values._sampled_cells import SampledCells, power, same
 
 if TYPE_CHECKING:
     from anndata import AnnData

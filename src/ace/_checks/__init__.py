@@ -1,0 +1,97 @@
+"""Checks of user input, and the only place where it is checked.
+
+Each module checks one kind of input:
+
+``_arguments``
+    Numbers in a range, choices, seeds, names of columns.
+``_objects``
+    AnnData and MuData.
+``_columns``
+    Columns of ``obs`` and ``var`` of any pandas type.
+``_groups``, ``_genes``
+    The groups of cells in a column of ``obs``; names of genes.
+``_matrices``, ``_value_checks``
+    The matrix of an AnnData; the kind of values that it holds.
+``_models``
+    Models that cells are explained through.
+``_arrays``, ``_panels``
+    Arrays, labels and panels of genes that are passed without an AnnData.
+``_storable``
+    Whether results can be stored in files.
+
+Functions return the checked value or raise. Messages begin with the name of the argument or with
+what is wrong, in lower case, and say what was expected and how to fix it. ``ace.explain``,
+``ace.nn`` and ``ace.metrics`` must not depend on anndata, so they import from ``_arguments``,
+``_arrays`` and ``_panels`` directly.
+"""
+
+from ace._checks._arguments import (
+    LARGEST_SEED,
+    category,
+    column_names,
+    layers,
+    n_jobs,
+    number,
+    one_of,
+    positive,
+    seed,
+    share,
+    whole,
+)
+from ace._checks._genes import gene_positions, known_genes, unique_genes
+from ace._checks._groups import (
+    MIN_FIDELITY,
+    chosen_groups,
+    column_of,
+    distinct,
+    groups_of,
+    selected,
+    warn_of_low_fidelity,
+    warn_of_reserved_name,
+    warn_of_single_cells,
+)
+from ace._checks._matrices import (
+    LARGEST,
+    computable,
+    finite,
+    finite_scores,
+    matrix_of,
+    not_raw,
+    varied,
+)
+from ace._checks._models import not_a_function_of_genes, not_a_model
+
+__all__ = [
+    "LARGEST",
+    "LARGEST_SEED",
+    "MIN_FIDELITY",
+    "category",
+    "chosen_groups",
+    "column_names",
+    "column_of",
+    "computable",
+    "distinct",
+    "finite",
+    "finite_scores",
+    "gene_positions",
+    "groups_of",
+    "known_genes",
+    "layers",
+    "matrix_of",
+    "n_jobs",
+    "not_a_function_of_genes",
+    "not_a_model",
+    "not_raw",
+    "number",
+    "one_of",
+    "positive",
+    "seed",
+    "selected",
+    "share",
+    "unique_genes",
+    "varied",
+    "warn_of_low_fidelity",
+    "warn_of_reserved_name",
+    "warn_of_single_cells",
+    "whole",
+]

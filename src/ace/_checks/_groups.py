@@ -1,0 +1,217 @@
+"""Check the groups of cells, and warn where their explanation is doubtful."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from ace._checks import _columns, _storable
+from ace._checks._arguments import one_of
+from ace._listed import listed
+from ace._warn import warn
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from anndata import AnnData
+
+#: Fidelity under which the explanation of a group is doubtful.
+MIN_FIDELITY = 0.9
+
+
+def column_of(adata: AnnData, key: Any, name: str = "adata") -> pd.Series:
+    """Return a column of ``obs``; messages call the object ``name``.
+
+    Raises
+    ------
+    KeyError
+        If there is no such column.
+    TypeError
+        If the key is not a string.
+    ValueError
+        If the name of the column cannot be stored, or is not unique.
+    """
+    if isinstance(key, int | np.integer) and key in adata.obs:
+        raise TypeError(
+            f"names of columns of {name}.obs must be strings, got {key!r:.80}. Convert them "
+            f"all: {name}.obs.columns = {name}.obs.columns.astype(str)."
+        )
+    column = _columns.column_of(adata.obs, key, f"{name}.obs")
+    _storable.text([key], f"the column of {name}.obs", f"Rename it: {name}.obs.rename(...).")
+    return column
+
+
+def groups_of(
+    adata: AnnData, groupby: str, *, leave_out: Any = None, at_least: int = 2
+) -> tuple[np.ndarray, list[str]]:
+    """Return the code of each cell's group, and the names of the groups.
+
+    Cells of the category ``leave_out`` have the code -1.
+
+    Raises
+    ------
+    KeyError
+        If there is no such column.
+    ValueError
+        If a cell has no group, there are fewer than ``at_least`` groups, two names are the same
+        as text, or the column holds measurements or lists, or its name is not unique.
+    """
+    column = column_of(adata, groupby)
+    if pd.api.types.is_float_dtype(column.dtype):
+        raise ValueError(
+            f"adata.obs[{groupby!r}] holds measurements ({column.dtype}), not groups. If they are "
+            f"groups, convert them: adata.obs[{groupby!r}] = "
+            f"adata.obs[{groupby!r}].astype('category')."
+        )
+    category = _columns.labels_of(column, f"adata.obs[{groupby!r}]")
+    n_missing = int((category.codes < 0).sum())
+    if n_missing:
+        raise ValueError(
+            f"{n_missing} cells have no group in adata.obs[{groupby!r}]. Remove them with "
+            f"`adata = adata[adata.obs[{groupby!r}].notna()].copy()`, or assign them to a group."
+        )
+    category = _columns.without(category, leave_out)
+    codes = category.codes
+    used = np.bincount(codes[codes >= 0], minlength=len(category.categories)) > 0
+    unused = category.categories[~used]
+    if len(unused):
+        warn(
+            f"categories of adata.obs[{groupby!r}] without cells are ignored: {listed(unused)}. "
+            f"Drop them with `adata.obs[{groupby!r}] = "
+            f"adata.obs[{groupby!r}].cat.remove_unused_categories()`.",
+        )
+        category = category.remove_unused_categories()
+    names = [str(c) for c in category.categories]
+    if len(set(names)) < len(names):
+        raise ValueError(
+            f"different groups in adata.obs[{groupby!r}] have the same name as text: "
+            f"{listed(names)}."
+        )
+    if not names:
+        raise ValueError(
+            f"adata.obs[{groupby!r}] has no groups: none of {adata.n_obs} cells belongs to one."
+        )
+    if len(names) < at_least:
+        raise ValueError(
+            f"adata.obs[{groupby!r}] has only one group, {names}: at least two are needed for a "
+            "comparison."
+        )
+    return category.codes.astype(np.int64), names
+
+
+def chosen_groups(groups: Any, names: Sequence[str]) -> list[int]:
+    """Return the codes of the selected groups, in the order of ``names``.
+
+    Raises
+    ------
+    ValueError
+        If ``groups`` is not ``"all"`` or a list, is empty, or has an unknown group.
+    """
+    if isinstance(groups, str) and groups == "all":
+        return list(range(len(names)))
+    if isinstance(groups, str) or not isinstance(groups, Iterable):
+        raise ValueError(f"groups must be 'all' or a list, such as [{groups!r}], got {groups!r}.")
+    wanted = [str(g) for g in groups]
+    if not wanted:
+        raise ValueError("groups is empty; pass at least one group, or 'all'.")
+    for group in wanted:
+        one_of(group, "groups", names)
+    return [code for code, name in enumerate(names) if name in set(wanted)]
+
+
+def warn_of_reserved_name(reference: str, names: Sequence[str], groupby: str) -> None:
+    """Warn if the reference is a keyword that is also the name of a group."""
+    meaning = {"rest": "all other cells", "each": "each of the groups in turn"}
+    if reference in meaning and reference in names:
+        warn(
+            f"reference={reference!r} means {meaning[reference]}, not the group of that name in "
+            f"adata.obs[{groupby!r}]. To compare with that group, rename it: "
+            f"adata.obs[{groupby!r}] = adata.obs[{groupby!r}].cat.rename_categories("
+            f"{{{reference!r}: ...}}).",
+        )
+
+
+def distinct(stored: Sequence[str], names: Sequence[str]) -> None:
+    """Raise a ``ValueError`` if the stored names of groups, or of their pairs, are not unique."""
+    if len(set(stored)) < len(stored):
+        raise ValueError(
+            f"names of groups are not unique once they are stored: {listed(names)}. Rename "
+            "groups with adata.obs[...].cat.rename_categories."
+        )
+
+
+def warn_of_single_cells(counts: np.ndarray, names: Sequence[str]) -> None:
+    """Warn if groups have only one cell."""
+    single = [name for name, count in zip(names, counts, strict=True) if count == 1]
+    if single:
+        warn(
+            f"groups of a single cell: {listed(single)}. Their panels describe that cell, not a "
+            "cell type.",
+        )
+
+
+def warn_of_low_fidelity(
+    overall: float, by_group: np.ndarray, names: Sequence[str], prototypes: str
+) -> None:
+    """Warn if the scorer does not reproduce the groups that are explained.
+
+    Parameters
+    ----------
+    overall
+        Fraction of all cells that the scorer assigns to their own group.
+    by_group
+        The same for each group.
+    names
+        Names of the groups.
+    prototypes
+        What can be done about the number of prototypes; empty if there are none.
+    """
+    if overall >= MIN_FIDELITY:
+        return
+    worst = [
+        f"{names[i]} ({by_group[i]:.2f})"
+        for i in np.argsort(by_group)[:5]
+        if by_group[i] < MIN_FIDELITY
+    ]
+    warn(
+        # Rounded down: "only 90 %" would contradict the threshold.
+        f"the scorer assigns only {np.floor(1000 * overall) / 10:g}% of the cells to their own "
+        f"group (lowest: {', '.join(worst)}), so the explanation may not describe these groups. "
+        f"{prototypes}Use another embedding: that of a model trained on these labels "
+        "(ace.model.KRATOS), or the one that the groups were found on (model=...).",
+    )
+
+
+def selected(groups: Any, known: Sequence[str], place: str, fix: str = "") -> list[str]:
+    """Return the selected groups in the order given; all known ones for ``None``.
+
+    Parameters
+    ----------
+    groups
+        A group, several groups or ``None``.
+    known
+        Groups that can be selected.
+    place
+        Where the groups are, for messages.
+    fix
+        How to get other groups, for messages.
+
+    Raises
+    ------
+    KeyError
+        If a group is unknown.
+    ValueError
+        If no group is selected.
+    """
+    if groups is None:
+        return list(known)
+    wanted = [groups] if isinstance(groups, str) else [str(group) for group in groups]
+    unknown = [group for group in wanted if group not in known]
+    if unknown:
+        raise KeyError(f"{listed(unknown)} not among the groups of {place}: {listed(known)}.{fix}")
+    if not wanted:
+        raise ValueError(f"groups is empty; pass None for all of {listed(known)}.")
+    return wanted

@@ -1,0 +1,31 @@
+"""Keys of AnnData, and the only place where they are spelled.
+
+One class for each kind of result tells where it is stored under the name ``key_added``, whether
+these places are free, and reads and writes it. ``ace._fssf_keys`` does so for subcluster founder
+scores.
+"""
+
+from ace._keys._annotation import DEFAULT_ANNOTATION_KEY, AnnotationKeys
+from ace._keys._explanation import (
+    DEFAULT_KEY,
+    DIAGNOSTICS,
+    VERSUS,
+    ExplanationKeys,
+    pair_name,
+    pairs_of,
+)
+from ace._keys._names import not_the_index, require_free, storable
+
+__all__ = [
+    "DEFAULT_ANNOTATION_KEY",
+    "DEFAULT_KEY",
+    "DIAGNOSTICS",
+    "VERSUS",
+    "AnnotationKeys",
+    "ExplanationKeys",
+    "not_the_index",
+    "pair_name",
+    "pairs_of",
+    "require_free",
+    "storable",
+]

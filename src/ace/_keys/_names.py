@@ -1,0 +1,44 @@
+"""Names in an AnnData that results may take."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from anndata import AnnData
+
+
+def storable(name: str) -> str:
+    """Give a group's name as a column of a stored frame.
+
+    From version 0.13 anndata writes no frame with a ``/`` in a column's name, because HDF5 and
+    Zarr would take it for a path. (Fields of structured arrays, such as the records, are safe.)
+    """
+    return name.replace("/", "|")
+
+
+def not_the_index(adata: AnnData, key: str, columns: Iterable[str]) -> None:
+    """Raise if a column would have the name of the index of ``obs``: both cannot be stored."""
+    name = adata.obs.index.name
+    if name is not None and name in columns:
+        raise ValueError(
+            f"key_added={key!r} would write the column {name!r}, which is the name of the index "
+            "of adata.obs: choose another name, or `adata.obs.index.name = None`."
+        )
+
+
+def require_free(adata: AnnData, key: str, places: Mapping[str, Iterable[str]], who: str) -> None:
+    """Raise if something lies where a result is to be written; say whose it is not."""
+    taken = [
+        f".{place}[{name!r}]"
+        for place, names in places.items()
+        for name in names
+        if name in getattr(adata, place)
+    ]
+    if taken:
+        raise ValueError(
+            f"key_added={key!r} would overwrite {', '.join(taken)}, which {who}: choose another "
+            "name, or delete these first."
+        )

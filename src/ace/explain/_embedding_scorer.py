@@ -1,0 +1,99 @@
+"""Prototypes in an embedding as group scorers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from ace.explain._linear_embedding import LinearEmbedding, sum_through_linear_embedding
+from ace.explain._scorer import GroupScorer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+    from torch import Tensor, nn
+
+    from ace.explain._cells import GroupedCells
+    from ace.explain._contrast import Contrast
+    from ace.explain._paths import Paths
+    from ace.nn import NeuralizedClustering
+
+
+class EmbeddingScorer(GroupScorer):
+    """A differentiable embedding, with groups as prototypes in its latent space.
+
+    Parameters
+    ----------
+    embedding
+        Module from ``(n_cells, n_features)``, and the context if it takes one, to
+        ``(n_cells, n_latent)``.
+    clustering
+        The groups as prototypes in that latent space.
+    groups
+        Name of each group of ``clustering``.
+    feature_names
+        Name of each input feature.
+
+    Raises
+    ------
+    ValueError
+        If the number of names differs from the number of groups of ``clustering``.
+    """
+
+    def __init__(
+        self,
+        embedding: nn.Module,
+        clustering: NeuralizedClustering,
+        groups: Sequence[str],
+        feature_names: Sequence[str] | None = None,
+    ) -> None:
+        super().__init__(groups, feature_names)
+        if clustering.n_groups != len(self.groups):
+            raise ValueError(
+                f"the clustering has {clustering.n_groups} groups, but {len(self.groups)} names "
+                "were given."
+            )
+        self.embedding = embedding
+        self.clustering = clustering
+
+    @property
+    def n_prototypes(self) -> int:
+        """Largest number of prototypes of a group."""
+        return int(torch.bincount(self.clustering.group_of).max())
+
+    def forward(self, x: Tensor, *context: Tensor) -> Tensor:
+        """Log-odds of each group, shape ``(n_cells, n_groups)``."""
+        return self.clustering(self.embedding(x, *context))
+
+    def score(self, cells: GroupedCells) -> list[np.ndarray]:
+        """Log-odds of all cells; of a linear embedding by one (sparse) product per group."""
+        linear = self._linear_embedding(cells)
+        if linear is None:
+            return super().score(cells)
+        return [self.clustering(torch.from_numpy(z)).numpy() for z in cells.coordinates(linear)]
+
+    def path_attributions(
+        self, contrast: Contrast, cells: GroupedCells, paths: Paths
+    ) -> np.ndarray:
+        """Summed path attributions; of a linear embedding without converting cells to dense."""
+        linear = self._linear_embedding(cells)
+        if linear is None:
+            return super().path_attributions(contrast, cells, paths)
+        return sum_through_linear_embedding(linear, self.clustering, contrast, cells, paths)
+
+    def _linear_embedding(self, cells: GroupedCells) -> LinearEmbedding | None:
+        """The embedding if it is linear and products with these cells can be taken directly.
+
+        Subclasses of either class may compute something else, and context is not linear.
+        """
+        embedding = self.embedding
+        if (
+            type(self).forward is EmbeddingScorer.forward
+            and type(embedding) is LinearEmbedding
+            and self.device.type == "cpu"
+            and all(rows.is_bare_array for rows in cells.groups)
+        ):
+            return embedding
+        return None

@@ -1,0 +1,33 @@
+"""A progress bar for work that takes long."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+#: Expected duration in seconds from which a progress bar is shown.
+LONG_WORK = 10.0
+
+
+def tracked(
+    pairs: Sequence[tuple[int, int | None]], progress: bool | None
+) -> Iterator[tuple[int, int | None]]:
+    """Yield the comparisons, with a progress bar on request or if the work takes long."""
+    # The first comparison includes work that all share; the second shows what each one takes.
+    n_timed = 0 if progress else min(2, len(pairs))
+    began = time.perf_counter()
+    for pair in pairs[:n_timed]:
+        began = time.perf_counter()
+        yield pair
+    rest = pairs[n_timed:]
+    expected = (time.perf_counter() - began) * len(rest)
+    if rest and (progress or (progress is None and expected > LONG_WORK)):
+        # scvi-tools takes seconds to import, so it is imported only for work that takes longer.
+        from scvi.utils import track
+
+        yield from track(rest, description="Explaining groups")
+    else:
+        yield from rest

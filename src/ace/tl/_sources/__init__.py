@@ -1,0 +1,6 @@
+"""Where the scorer of an explanation comes from: one class for each kind of ``model``."""
+
+from ace.tl._sources._choice import source_of
+from ace.tl._sources._source import Scored, Source
+
+__all__ = ["Scored", "Source", "source_of"]
