@@ -61,7 +61,7 @@ fuzz: $(VENV)/.installed-test  ## call everything with odd input, 2000 times (AR
 
 bench: $(VENV)/.installed-bench  ## run the benchmarks (a small form of them; ARGS= for all, some hours)
 	@echo "Running the benchmarks ..."
-	@$(RUN) benchmarks/run.py $(ARGS)
+	@$(RUN) -m benchmarks run $(ARGS)
 
 bench: ARGS = --quick
 

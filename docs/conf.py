@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 import warnings
 from importlib.metadata import metadata
@@ -157,10 +158,8 @@ def _write_presets_table() -> None:
 
 def _render_benchmarks() -> None:
     """Render the results of the benchmarks as tables and figures of the benchmark pages."""
-    sys.path.insert(0, str(ROOT / "benchmarks"))
-    from render import render
-
-    render(ROOT / "benchmarks" / "results", TABLES)
+    command = [sys.executable, "-m", "benchmarks", "render", "--out", str(TABLES)]
+    subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
 
 
 TABLES.mkdir(parents=True, exist_ok=True)

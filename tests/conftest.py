@@ -53,7 +53,7 @@ def _no_open_figures() -> Iterator[None]:
 def _pbmc_original() -> AnnData:
     import ace
 
-    return ace.datasets.pbmc68k()
+    return ace.datasets.pbmc68k_reduced()
 
 
 @pytest.fixture

@@ -60,7 +60,9 @@ def test_other_values_are_labels_or_refused() -> None:
     assert list(labels_of(pd.Series([("a", 1), ("b", 2)]), "x")) == [("a", 1), ("b", 2)]
     assert list(labels_of(pd.Series(["a", 1, None]), "x").codes)[2] == -1
     for values in ([["a"], ["b"]], [{"a": 1}], [{1}, "b"]):
-        with pytest.raises(ValueError, match=r"adata\.obs\['x'\] holds values that cannot be labels"):
+        with pytest.raises(
+            ValueError, match=r"adata\.obs\['x'\] holds values that cannot be labels"
+        ):
             labels_of(pd.Series(values), "adata.obs['x']")
 
 

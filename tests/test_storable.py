@@ -195,7 +195,9 @@ def test_annotate_with_odd_labels(pbmc, survives_files):
     assert read.obsm["scnym_probabilities"].shape == (query.n_obs, 10)
     atlas.obs["label"] = atlas.obs["label"].cat.rename_categories({"a/b": ""})
     query = pbmc[1::2].copy()
-    with pytest.raises(ValueError, match=r"reference\.obs\['label'\] has an empty name.*'unnamed'"):
+    with pytest.raises(
+        ValueError, match=r"reference\.obs\['label'\] has an empty name.*'unnamed'"
+    ):
         ace.tl.annotate(query, "label", **quick)
     with pytest.raises(TypeError, match="unlabeled_category must be a number"):
         ace.tl.annotate(query, "label", unlabeled_category=pd.Timestamp(0), **quick)

@@ -168,7 +168,9 @@ def test_one_kind_normalised_in_two_ways(counts):
     halves = [logged(normalised(counts[:350])), logged(normalised(counts[350:], 1e6))]
     found = describe(sp.vstack(halves))
     assert (found.kind, found.total) == ("log-normalised", None)
-    with pytest.warns(UserWarning, match=r"not normalised in the same way: .*near 1e\+04.*near 1e\+06"):
+    with pytest.warns(
+        UserWarning, match=r"not normalised in the same way: .*near 1e\+04.*near 1e\+06"
+    ):
         _value_checks.warn_unless_log(found, None)
     plain = describe(sp.vstack([logged(normalised(counts[:350])), logged(counts[350:])]))
     assert plain.detail.endswith("% of the cells were not normalised")

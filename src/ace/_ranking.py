@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from ace import _storable
+from ace._checks import _storable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

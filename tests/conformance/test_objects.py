@@ -49,7 +49,7 @@ def test_mudata_makes_the_same_model(
     )
 
 
-@pytest.mark.filterwarnings("ignore:the scorer gives only")  # of so few epochs
+@pytest.mark.filterwarnings("ignore:the scorer assigns only")  # of so few epochs
 def test_model_of_a_mudata_is_explained_alike(
     case: ModelCase, model: Any, model_of_mudata: Any, adata: AnnData
 ) -> None:
@@ -62,7 +62,7 @@ def test_model_of_a_mudata_is_explained_alike(
 
 
 @pytest.mark.filterwarnings("ignore:there are only")
-@pytest.mark.filterwarnings("ignore:the scorer gives only")
+@pytest.mark.filterwarnings("ignore:the scorer assigns only")
 def test_key_added_is_all_that_is_written(model: Any, adata: AnnData) -> None:
     before = snapshot(adata)
     ace.tl.explain(adata, "bulk_labels", model=model, method="saliency", n_cells=30)

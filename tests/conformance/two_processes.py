@@ -29,7 +29,7 @@ WITHOUT_DROPOUT = ModelCase(
 
 
 def cells_of(case: ModelCase) -> AnnData:
-    adata = ace.datasets.pbmc68k()
+    adata = ace.datasets.pbmc68k_reduced()
     common = adata.obs["bulk_labels"].value_counts().index[:3]
     adata = adata[adata.obs["bulk_labels"].isin(common)][:N_CELLS].copy()
     if case.cls._expects_counts:

@@ -35,7 +35,7 @@ def test_shape_and_kinds():
 
 
 def test_groups_explain_causal_and_not_noise_genes():
-    adata = simulated_panels(2000, seed=3)
+    adata = simulated_panels(2000, random_state=3)
     x = np.log1p(adata.X.toarray())
     explained = _eta_squared(x, adata.obs["group"].cat.codes.to_numpy())
     kind = adata.var["kind"].to_numpy()
@@ -46,7 +46,7 @@ def test_groups_explain_causal_and_not_noise_genes():
 
 
 def test_group_means_are_the_truth():
-    adata = simulated_panels(20_000, 3, 5, 5, 5, seed=5)
+    adata = simulated_panels(20_000, 3, 5, 5, 5, random_state=5)
     x = adata.X.toarray()
     groups = adata.obs["group"].to_numpy()
     observed = np.stack([x[groups == g].mean(axis=0) for g in ("0", "1", "2")], axis=1)
@@ -59,7 +59,7 @@ def test_group_means_are_the_truth():
 
 def test_every_causal_gene_separates_some_pair_of_groups():
     for seed in range(5):
-        adata = simulated_panels(50, 5, 30, 0, 1, log2_fold_change=0.3, seed=seed)
+        adata = simulated_panels(50, 5, 30, 0, 1, log2_fold_change=0.3, random_state=seed)
         log2 = np.log2(adata.varm["group_mean"].to_numpy())
         width = np.ptp(log2, axis=1)
         kind = adata.var["kind"].to_numpy()
@@ -68,7 +68,7 @@ def test_every_causal_gene_separates_some_pair_of_groups():
 
 
 def test_dependent_genes_are_sums_of_causal_genes():
-    adata = simulated_panels(3000, 5, 20, 30, 5, dropout=0.3, n_batches=2, seed=1)
+    adata = simulated_panels(3000, 5, 20, 30, 5, dropout=0.3, n_batches=2, random_state=1)
     kind = adata.var["kind"].to_numpy()
     x = adata.X.toarray().astype(float)
     causal = np.c_[x[:, kind == "causal"], np.ones(len(x))]
@@ -109,23 +109,23 @@ def test_counts_are_negative_binomial(dispersion, mean):
 
 
 def test_density_follows_the_mean():
-    sparse_one = simulated_panels(3000, 10, 100, 100, 1800, mean_counts=0.075, seed=0)
+    sparse_one = simulated_panels(3000, 10, 100, 100, 1800, mean_counts=0.075, random_state=0)
     density = sparse_one.X.nnz / np.prod(sparse_one.shape)
     assert 0.07 < density < 0.09
 
 
 def test_dropout_loses_that_share():
-    full = simulated_panels(2000, 3, 5, 0, 50, seed=2)
-    thin = simulated_panels(2000, 3, 5, 0, 50, dropout=0.4, seed=2)
+    full = simulated_panels(2000, 3, 5, 0, 50, random_state=2)
+    thin = simulated_panels(2000, 3, 5, 0, 50, dropout=0.4, random_state=2)
     assert thin.X.nnz / full.X.nnz == pytest.approx(0.6, abs=0.01)
 
 
 def test_batches_shift_genes():
-    adata = simulated_panels(6000, 2, 5, 0, 50, n_batches=2, batch_effect=1.0, seed=0)
+    adata = simulated_panels(6000, 2, 5, 0, 50, n_batches=2, batch_effect=1.0, random_state=0)
     x = np.log1p(adata.X.toarray())
     explained = _eta_squared(x, adata.obs["batch"].cat.codes.to_numpy())
     assert np.median(explained) > 0.05
-    none = simulated_panels(6000, 2, 5, 0, 50, n_batches=2, batch_effect=0.0, seed=0)
+    none = simulated_panels(6000, 2, 5, 0, 50, n_batches=2, batch_effect=0.0, random_state=0)
     explained = _eta_squared(np.log1p(none.X.toarray()), none.obs["batch"].cat.codes.to_numpy())
     assert explained.max() < 0.01
 
@@ -139,7 +139,7 @@ def test_order_of_genes():
 
 
 def test_seed():
-    one, same, other = (simulated_panels(200, n_batches=2, seed=s) for s in (4, 4, 5))
+    one, same, other = (simulated_panels(200, n_batches=2, random_state=s) for s in (4, 4, 5))
     assert (one.X != same.X).nnz == 0
     assert one.obs.equals(same.obs)
     assert one.var.equals(same.var)
@@ -147,7 +147,7 @@ def test_seed():
 
 
 def test_genes_do_not_depend_on_the_number_of_cells():
-    few, many = simulated_panels(20, seed=6), simulated_panels(4000, seed=6)
+    few, many = simulated_panels(20, random_state=6), simulated_panels(4000, random_state=6)
     assert few.var.equals(many.var)
     np.testing.assert_array_equal(few.varm["group_mean"], many.varm["group_mean"])
 
@@ -156,7 +156,7 @@ def test_chunks_are_stitched_together(monkeypatch):
     import ace.datasets._simulated_panels as module
 
     monkeypatch.setattr(module, "_CHUNK_ENTRIES", 1000)
-    adata = simulated_panels(700, 5, seed=0)
+    adata = simulated_panels(700, 5, random_state=0)
     assert adata.n_obs == 700
     explained = _eta_squared(np.log1p(adata.X.toarray()), adata.obs["group"].cat.codes.to_numpy())
     assert explained[(adata.var["kind"] == "causal").to_numpy()].min() > 0.05

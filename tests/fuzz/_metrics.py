@@ -179,15 +179,11 @@ def metric(rng: np.random.Generator, folder: Path) -> tuple[Callable[[], Any], s
                 _names(rng, m),
             ]
             draw.count("n_neighbors", 1, 3, 15)
-        case "polarization":
+        case "morans_i":
             values = rng.random(n)
             odd = [np.ones(n), values * 1e300, values * 1e-200, ["a"] * n, None, values[:-1]]
             args = [_points(rng, n), pick(rng, [values] * 3 + [*odd, values * np.nan])]
             draw.count("n_neighbors", 1, 3, 15)
-        case "random_halves":
-            args = [_names(rng, n)]
-            draw.count("n_repeats", 1, 3)
-            draw.seed()
         case "rank_biased_overlap":
             options = [["a", "b"], ["b"], [], "ab", None, 3, ["a", "a"], [["a"]], (1, 2), [None]]
             options += [np.array([1, 2]), {"a"}]

@@ -115,10 +115,10 @@ def test_the_frame_is_a_copy(explained: ad.AnnData) -> None:
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        ({"group": "B"}, KeyError, r"\['B'\] not among the explained groups.*ace\.tl\.explain"),
-        ({"group": ["0", "C"]}, KeyError, r"\['C'\] not among the explained groups"),
-        ({"group": []}, ValueError, "no group asked for; pass None"),
-        ({"group": ["0", "0"]}, ValueError, "name each group once"),
+        ({"groups": "B"}, KeyError, r"\['B'\] not among the explained groups.*ace\.tl\.explain"),
+        ({"groups": ["0", "C"]}, KeyError, r"\['C'\] not among the explained groups"),
+        ({"groups": []}, ValueError, "no group asked for; pass None"),
+        ({"groups": ["0", "0"]}, ValueError, "name each group once"),
         ({"key": "other"}, KeyError, r"no explanation.*\['ace'\].*ace\.tl\.explain"),
         ({"gene_symbols": "hgnc"}, KeyError, r"no column of adata\.var.*\['symbol'\]"),
     ],

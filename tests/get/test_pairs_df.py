@@ -12,7 +12,7 @@ GROUPS = ["4", "0", "3"]
 
 @pytest.fixture(scope="module")
 def explained() -> ad.AnnData:
-    adata = ace.datasets.pbmc68k()
+    adata = ace.datasets.pbmc68k_reduced()
     ace.tl.explain(adata, "louvain", method="expected_gradients", groups=GROUPS, reference="each")
     return adata
 

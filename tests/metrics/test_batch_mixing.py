@@ -75,9 +75,9 @@ def test_the_same_bits_twice_and_permuted_cells(cells):
     [
         ({"latent": np.zeros(4)}, "matrix of cells × dimensions, got 1"),
         ({"latent": np.full((200, 2), np.nan)}, "NaN or infinite"),
-        ({"batch": np.repeat("a", 200)}, r"one batch only, \['a'\]"),
+        ({"batch": np.repeat("a", 200)}, r"batch has only one value, \['a'\]"),
         ({"batch": np.repeat("a", 3)}, "each of 200 cells"),
-        ({"labels": np.repeat("a", 200)}, r"one label only, \['a'\]"),
+        ({"labels": np.repeat("a", 200)}, r"labels has only one value, \['a'\]"),
         ({"n_neighbors": 201}, "n_neighbors must be from 3 to 200"),
     ],
 )

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ace.metrics._inputs import check_n_top
+from ace._checks._panels import panel_sizes
 
 
 @pytest.mark.parametrize(
@@ -19,15 +19,15 @@ from ace.metrics._inputs import check_n_top
     ],
 )
 def test_numbers_and_shares(n_top, n_genes, expected):
-    assert check_n_top(n_top, n_genes) == expected
+    assert panel_sizes(n_top, n_genes) == expected
 
 
 @pytest.mark.parametrize("n_top", [0, -1, 1.5, 0.0, -0.1, (0.5, 2), float("nan"), [], "all", True])
 def test_refused(n_top):
-    with pytest.raises(ValueError, match=r"positive integer .* or shares of the genes"):
-        check_n_top(n_top, 100)
+    with pytest.raises(ValueError, match=r"positive integer .* or fractions of the genes"):
+        panel_sizes(n_top, 100)
 
 
 def test_shares_of_an_unknown_number_are_refused():
     with pytest.raises(ValueError, match=r"positive integer or several of them, got 0\.5"):
-        check_n_top(0.5)
+        panel_sizes(0.5)

@@ -98,5 +98,5 @@ def test_number_of_neighbours(cells, n_neighbors):
 
 def test_unknown_group(cells):
     x, labels = cells
-    with pytest.raises(ValueError, match=r"No cell is labelled \['z'\]"):
+    with pytest.raises(ValueError, match=r"no cell has the label \['z'\]"):
         knn_jaccard(x, labels, {"z": [0, 1]}, 2)

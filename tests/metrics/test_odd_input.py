@@ -135,7 +135,7 @@ def test_no_matrix(
         (None, TypeError, "got NoneType"),
         ({"a": [[0], [1, 2]]}, ValueError, "sequence of column indices"),
         ({"a": [0.0, 1.0]}, ValueError, "sequence of column indices"),
-        ({1: [0, 1], "1": [2, 3]}, ValueError, "two groups of the name '1'"),
+        ({1: [0, 1], "1": [2, 3]}, ValueError, "two groups with the name '1'"),
     ],
 )
 def test_no_panels(
@@ -155,20 +155,20 @@ def test_no_panels(
     ("labels", "message"),
     [
         ([], "labels is empty"),
-        ("a", "labels must name a group for each cell"),
-        ([["a"], ["b", "c"]], "labels must name a group"),
+        ("a", "labels must have one label for each cell"),
+        ([["a"], ["b", "c"]], "labels must have one label"),
         (["a", None], "1 labels are missing"),
         (pd.array(["a", pd.NA], dtype="string"), "1 labels are missing"),
         (np.ma.masked_array(["a", "b"], [True, False]), "1 labels are missing"),
-        ([1, "1", "1", 1], "same name as text"),
-        ([{}, {}], "must be names or numbers"),
+        ([1, "1", "1", 1], "equal as text"),
+        ([{}, {}], "must be strings or numbers"),
     ],
 )
 def test_no_labels(labels: Any, message: str) -> None:
     if isinstance(labels, list) and 1 in labels:
         labels = np.array(labels, dtype=object)
     with pytest.raises(ValueError, match=message):
-        metrics.random_halves(labels)
+        metrics.clustering_agreement(labels, ["a"])
 
 
 @pytest.mark.parametrize("n", [True, "3", 2.5, np.nan, -1, 0, None, [3]])
@@ -179,8 +179,7 @@ def test_no_numbers(x: np.ndarray, labels: np.ndarray, n: Any) -> None:
         "min_cells": lambda: metrics.panel_auroc(x, labels, PANELS, 2, min_cells=n),
         "n_iter": lambda: metrics.panel_auroc(x, labels, PANELS, 2, protocol="random", n_iter=n),
         "n_neighbors": lambda: metrics.knn_jaccard(x, labels, PANELS, 2, n),
-        "n_repeats": lambda: metrics.random_halves(labels, n),
-        "60 cells, n_neighbors": lambda: metrics.polarization(z, z[:, 0], n_neighbors=n),
+        "60 cells, n_neighbors": lambda: metrics.morans_i(z, z[:, 0], n_neighbors=n),
         "n_top": lambda: metrics.panel_redundancy(x, PANELS, n),
     }
     if n is not None:
@@ -206,16 +205,16 @@ def test_searches_need_cells_in_every_fold(x: np.ndarray) -> None:
 def test_differences_too_small_to_square_are_none(x: np.ndarray) -> None:
     tiny = x.astype(float) * 1e-200
     assert np.isnan(metrics.panel_redundancy(tiny, {"a": [0, 2]}, 2)["redundancy"]).all()
-    assert np.isnan(metrics.polarization(x[:, :2], tiny[:, 0], n_neighbors=5))
+    assert np.isnan(metrics.morans_i(x[:, :2], tiny[:, 0], n_neighbors=5))
 
 
 @pytest.mark.parametrize(
     ("panels", "message"),
     [
-        (pd.DataFrame([["g", "h"]], columns=["A", "A"]), "several columns of one name"),
-        ({"A": [["g"]]}, "must name genes"),
+        (pd.DataFrame([["g", "h"]], columns=["A", "A"]), "columns with the same name"),
+        ({"A": [["g"]]}, "must hold names of genes"),
         ({"A": 3}, "must be a list of genes"),
-        ({1: ["g"], "1": ["h"]}, "two groups of the name '1'"),
+        ({1: ["g"], "1": ["h"]}, "two groups with the name '1'"),
     ],
 )
 def test_no_ranked_panels(panels: Any, message: str) -> None:
@@ -229,7 +228,7 @@ def test_no_ranked_panels(panels: Any, message: str) -> None:
     for nothing in (None, 3, ["g"]):
         with pytest.raises(TypeError, match=r"panels must be \{method: "):
             metrics.panel_overlap(nothing)  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="runs must be a list of the panels of each run"):
+    with pytest.raises(ValueError, match="runs must be a list with the panels of each run"):
         metrics.stability(3)  # type: ignore[arg-type]
 
 

@@ -81,8 +81,8 @@ def test_permuted_genes_change_nothing():
     ("scores", "options", "message"),
     [
         ({("A", "B"): [1.0]}, {}, r"no two groups were compared both ways.*\('A', 'B'\)"),
-        ({("A", "B"): [1.0], ("B", "A"): [1.0, 2]}, {}, r"one number a gene.*\[\(1,\), \(2,\)\]"),
-        ({}, {}, "one number a gene"),
+        ({("A", "B"): [1.0], ("B", "A"): [1.0, 2]}, {}, r"one value per gene.*\[\(1,\), \(2,\)\]"),
+        ({}, {}, "one value per gene"),
         ({("A", "B"): [np.nan], ("B", "A"): [1.0]}, {}, "NaN or infinite"),
         ({("A", "B"): [1.0], ("B", "A"): [1.0]}, {"n_top": 0}, "n_top must be a positive"),
         (
@@ -93,12 +93,12 @@ def test_permuted_genes_change_nothing():
         (
             {("A", "B"): [1.0], ("B", "A"): [1.0]},
             {"rankings": {("A", "B"): [1], ("B", "A"): [0]}},
-            "columns from 0 to 0",
+            "columns outside 0 to 0",
         ),
         (
             {("A", "B"): [1.0], ("B", "A"): [1.0]},
             {"rankings": {("A", "B"): [0, 0], ("B", "A"): [0]}},
-            "names a column twice",
+            "has a column twice",
         ),
     ],
 )

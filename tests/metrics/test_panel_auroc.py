@@ -189,11 +189,11 @@ def test_min_cells(cells):
     ("change", "message"),
     [
         ({"panels": {}}, "panels is empty"),
-        ({"panels": {"z": [0, 1]}}, r"No cell is labelled \['z'\]; labels has the groups"),
-        ({"panels": {"a": [0]}}, "has 1 genes, fewer than the n_top=2"),
-        ({"panels": {"a": [0, 8]}}, "columns outside 0 … 7"),
-        ({"panels": {"a": [0, -1]}}, "columns outside 0 … 7"),
-        ({"panels": {"a": [1, 1]}}, "names a column twice"),
+        ({"panels": {"z": [0, 1]}}, r"no cell has the label \['z'\] of a panel; labels has"),
+        ({"panels": {"a": [0]}}, "has 1 genes, fewer than n_top=2"),
+        ({"panels": {"a": [0, 8]}}, "columns outside 0 to 7"),
+        ({"panels": {"a": [0, -1]}}, "columns outside 0 to 7"),
+        ({"panels": {"a": [1, 1]}}, "has a column twice"),
         ({"panels": {"a": ["CD3D", "CD79A"]}}, "sequence of column indices"),
         ({"n_top": 0}, "n_top must be a positive integer"),
         ({"n_top": 1.5}, "n_top must be a positive integer"),
@@ -202,10 +202,10 @@ def test_min_cells(cells):
         ({"C": -1}, "C must be positive"),
         ({"protocol": "random", "C": 1}, "protocol='random' draws C itself"),
         ({"protocol": "random", "n_iter": 0}, "n_iter must be a positive whole number"),
-        ({"n_top": [0.01, 5]}, "shares of the genes between 0.0 and 1.0"),
+        ({"n_top": [0.01, 5]}, "fractions of the genes between 0.0 and 1.0"),
         ({"n_splits": 1}, "n_splits must be a whole number from 2"),
         ({"min_cells": 100}, "No group with a panel has min_cells=100"),
-        ({"labels": ["a"] * 3}, "labels must name a group for each of 160 cells"),
+        ({"labels": ["a"] * 3}, "labels must have one label for each of 160 cells"),
         ({"labels": [None] + ["a"] * 159}, "1 labels are missing"),
     ],
 )
@@ -221,5 +221,5 @@ def test_not_finite(cells):
     x = x.copy()
     x[3, 7] = np.nan
     panel_auroc(x, labels, {"a": [0]}, 1)
-    with pytest.raises(ValueError, match="In the genes of a panel, X holds NaN"):
+    with pytest.raises(ValueError, match="in the genes of a panel, X holds NaN"):
         panel_auroc(x, labels, {"a": [7]}, 1)

@@ -50,8 +50,8 @@ def test_empty_panels():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"group": None}, r"There are panels for \['T', 'B'\]; name one of these groups"),
-        ({"group": "NK"}, r"\['ACE', 'Wilcoxon', 'COSG'\] have no panel for the group 'NK'"),
+        ({"group": None}, r"there are panels for \['T', 'B'\]; pass one of them"),
+        ({"group": "NK"}, r"\['ACE', 'Wilcoxon', 'COSG'\] have no panel for group 'NK'"),
         ({"panels": {}}, "panels is empty"),
         ({"panels": {"ACE": ["a", "b"]}}, "panels of method 'ACE' must be"),
         ({"n_top": 0}, "n_top must be a positive integer"),

@@ -49,9 +49,9 @@ def test_is_what_stability_says(measure):
 def test_groups_of_one_method_only():
     panels = PANELS | {"GRS": {"T": ["a"]}}
     assert panel_overlap(panels, 3, group="T").loc["GRS", "ACE"] == 1 / 3
-    with pytest.raises(ValueError, match=r"Method 'GRS' has no panel for \['B'\]"):
+    with pytest.raises(ValueError, match=r"method 'GRS' has no panel for \['B'\]"):
         panel_overlap(panels, 3)
-    with pytest.raises(ValueError, match=r"methods \['GRS'\] have no panel for the group 'B'"):
+    with pytest.raises(ValueError, match=r"methods \['GRS'\] have no panel for group 'B'"):
         panel_overlap(panels, 3, group="B")
 
 

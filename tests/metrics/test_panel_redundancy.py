@@ -64,5 +64,5 @@ def test_shares_of_the_genes():
 def test_one_gene_has_no_pair():
     with pytest.raises(ValueError, match="n_top must be at least 2"):
         panel_redundancy(np.eye(3), {"a": [0]}, 1)
-    with pytest.raises(ValueError, match="has 2 genes, fewer than the n_top=3"):
+    with pytest.raises(ValueError, match="has 2 genes, fewer than n_top=3"):
         panel_redundancy(np.eye(3), {"a": [0, 1]}, 3)

@@ -82,7 +82,7 @@ def test_persistence(persistence):
 
 
 def test_ties_and_text():
-    with pytest.raises(ValueError, match=r"panel of 'second' .* names a gene twice"):
+    with pytest.raises(ValueError, match=r"ranking .second. has a gene twice"):
         rank_biased_overlap([1, 2], [2, 2])
     with pytest.raises(ValueError, match="must be a list of genes, got 'CD3D'"):
         rank_biased_overlap("CD3D", ["CD3D"])

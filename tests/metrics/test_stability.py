@@ -64,14 +64,14 @@ def test_random_panels_share_what_chance_gives():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"runs": RUNS[:1]}, "needs two runs at least, got 1"),
-        ({"runs": pd.DataFrame(RUNS[0])}, "the panels of one run; give a list of runs"),
+        ({"runs": RUNS[:1]}, "at least two runs to compare, got 1"),
+        ({"runs": pd.DataFrame(RUNS[0])}, "the panels of one run; pass a list"),
         (
             {"runs": pd.DataFrame(RUNS[0]).to_records(index=False)},
-            "the panels of one run; give a list of runs",
+            "the panels of one run; pass a list",
         ),
         ({"runs": RUNS[0]}, r"panels of run 'T' must be \{group: genes"),
-        ({"runs": [RUNS[0], {"T": ["a"]}]}, r"Run 1 has no panel for \['B'\]"),
+        ({"runs": [RUNS[0], {"T": ["a"]}]}, r"run 1 has no panel for \['B'\]"),
         ({"n_top": 0}, "n_top must be a positive integer"),
         ({"n_top": 0.1}, "n_top must be a positive integer"),
         ({"persistence": 1}, "persistence must be a number between 0 and 1"),

@@ -146,8 +146,8 @@ def test_given_axes_show_and_save(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"group": None}, "name one of these groups"),
-        ({"group": "NK"}, "no panel for the group 'NK'"),
+        ({"group": None}, "pass one of them as group"),
+        ({"group": "NK"}, "no panel for group 'NK'"),
         ({"highlight": "GRS"}, "highlight='GRS' is none of the methods"),
         ({"min_size": 3}, "no set of methods has min_size=3 genes"),
         ({"panels": {"ACE": {"T": []}}}, "no set of methods has min_size=1 genes"),

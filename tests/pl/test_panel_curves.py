@@ -134,7 +134,7 @@ def test_percent_of_all_genes() -> None:
 
 
 def test_what_the_metrics_give_can_be_drawn() -> None:
-    adata = ace.datasets.simulated_panels(seed=0)
+    adata = ace.datasets.simulated_panels(random_state=0)
     x, groups = adata.X.log1p(), adata.obs["group"]
     panels = {g: range(9) for g in groups.cat.categories}
     aurocs = ace.metrics.panel_auroc(x, groups, panels, (2, 9))

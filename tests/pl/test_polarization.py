@@ -53,7 +53,7 @@ def test_score_of_each_cell(scored: AnnData, score: str) -> None:
     dots = left.collections[0]
     np.testing.assert_allclose(np.sort(dots.get_array()), np.sort(expected), atol=1e-5)
     np.testing.assert_allclose(dots.get_clim(), np.percentile(expected, [1, 99]), atol=1e-5)
-    found = ace.metrics.polarization(scored.obsm["X_fssf"][rows], expected)
+    found = ace.metrics.morans_i(scored.obsm["X_fssf"][rows], expected)
     assert left.get_xlabel() == f"Moran's I {found:.2f}"
     assert left.get_title() == "1"
     # Both panels show the same cells at the same places.
@@ -133,7 +133,7 @@ def test_given_axes(scored: AnnData) -> None:
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [
-        ({"group": "x"}, ValueError, "group='x' is not one of"),
+        ({"groups": "x"}, ValueError, "groups='x' is not one of"),
         ({"genes": ["HLA-DRAA"]}, ValueError, r"'HLA-DRAA'.*Did you mean 'HLA-DRA'"),
         ({"groupby": "type"}, KeyError, "no column 'type'"),
         ({"use_rep": "X_scare"}, KeyError, r"no 'X_scare'.*get_latent_representation"),
@@ -147,4 +147,4 @@ def test_given_axes(scored: AnnData) -> None:
 )
 def test_errors_say_what_mends_them(scored: AnnData, change, error, message) -> None:
     with pytest.raises(error, match=message):
-        ace.pl.polarization(scored, **{"group": "0"} | change)
+        ace.pl.polarization(scored, **{"groups": "0"} | change)

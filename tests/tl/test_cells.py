@@ -51,7 +51,7 @@ def test_every_value_is_in_its_place(
     np.testing.assert_array_equal(found, expected)
 
 
-@pytest.mark.filterwarnings("ignore:the scorer gives only")
+@pytest.mark.filterwarnings("ignore:the scorer assigns only")
 def test_methods_with_few_genes_per_cell_are_sparse(pbmc: AnnData) -> None:
     pbmc.X = pbmc.X.toarray() + np.float32(0.01)
     call = {"groupby": "louvain", "groups": ["0", "1"], "per_cell": True}

@@ -34,7 +34,7 @@ def ranking(adata: ad.AnnData, key: str = "ace") -> pd.DataFrame:
 
 def test_known_markers_of_real_cells(pbmc):
     # Sorted subtypes of T cells overlap.
-    with pytest.warns(UserWarning, match="the scorer gives only"):
+    with pytest.warns(UserWarning, match="the scorer assigns only"):
         ace.tl.explain(pbmc, groupby="bulk_labels")
     assert 0.87 < pbmc.uns["ace"]["params"]["fidelity"] < 0.9
     top = (
@@ -341,7 +341,7 @@ def test_a_group_of_one_cell_is_explained_with_a_warning(cells):
 def test_unused_categories_are_left_out_with_a_warning(cells):
     cells.obs["type"] = cells.obs[GROUPBY].cat.add_categories("nobody")
     with pytest.warns(
-        UserWarning, match="without a cell are left out.*nobody.*remove_unused_categories"
+        UserWarning, match="without cells are ignored.*nobody.*remove_unused_categories"
     ):
         ace.tl.explain(cells, "type")
     assert "nobody" not in ranking(cells)
@@ -355,7 +355,7 @@ def test_counts_are_warned_about(cells):
 def test_low_fidelity_is_warned_about(cells):
     cells.obs["random"] = np.random.default_rng(0).choice(["a", "b", "c"], cells.n_obs)
     with pytest.warns(
-        UserWarning, match="the scorer gives only .* of the cells to their own group"
+        UserWarning, match="the scorer assigns only .* of the cells to their own group"
     ):
         ace.tl.explain(cells, "random")
 
@@ -431,7 +431,7 @@ def spoil(what):
         ("inf", {}, ValueError, "NaN or infinite values in 1 genes"),
         ("twice", {}, ValueError, "var_names_make_unique"),
         ("missing", {}, ValueError, r"3 cells have no group.*notna\(\)"),
-        ("one", {"groupby": "one"}, ValueError, "one group only"),
+        ("one", {"groupby": "one"}, ValueError, "only one group"),
         ("float", {"groupby": "float"}, ValueError, "holds measurements"),
     ],
 )
@@ -464,5 +464,5 @@ def test_a_model_of_other_genes_is_an_error(pbmc):
 
 
 def test_empty_objects(cells):
-    with pytest.raises(ValueError, match="names no group of the 0 cells"):
+    with pytest.raises(ValueError, match="has no groups"):
         ace.tl.explain(cells[:0].copy(), GROUPBY)

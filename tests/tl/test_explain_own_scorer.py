@@ -331,7 +331,7 @@ def test_on_a_gpu(two: ad.AnnData, model: Any) -> None:
     )
 
 
-@pytest.mark.filterwarnings("ignore:the scorer gives only")
+@pytest.mark.filterwarnings("ignore:the scorer assigns only")
 def test_the_page_of_the_user_guide_runs() -> None:
     page = pathlib.Path(__file__).parents[2] / "docs" / "user_guide" / "own_scorer.md"
     if not page.exists():

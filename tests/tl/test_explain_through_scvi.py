@@ -53,7 +53,7 @@ def cells(_cells):
     return _cells.copy()
 
 
-@pytest.mark.filterwarnings("ignore:the scorer gives only")
+@pytest.mark.filterwarnings("ignore:the scorer assigns only")
 def test_known_markers(model, cells):
     before = cells.copy()
     ace.tl.explain(cells, GROUPBY, model=model)
@@ -74,7 +74,7 @@ def test_known_markers(model, cells):
     assert (cells.layers["counts"] != before.layers["counts"]).nnz == 0
 
 
-@pytest.mark.filterwarnings("ignore:the scorer gives only")
+@pytest.mark.filterwarnings("ignore:the scorer assigns only")
 def test_summaries_are_of_log_normalised_values(model, cells):
     ace.tl.explain(cells, GROUPBY, model=model)
     # X holds the counts of these genes, normalised by scanpy.
@@ -89,7 +89,7 @@ def test_summaries_are_of_log_normalised_values(model, cells):
         np.testing.assert_allclose(ours["pct_out"], theirs["pct_nz_reference"], rtol=1e-6)
 
 
-@pytest.mark.filterwarnings("ignore:the scorer gives only")
+@pytest.mark.filterwarnings("ignore:the scorer assigns only")
 @pytest.mark.parametrize("method", list(Method.registry))
 def test_every_method(model, cells, method):
     options = {"n_samples": 1, "max_cells": 2} if method == "shap" else {}
@@ -101,7 +101,7 @@ def test_every_method(model, cells, method):
     assert np.isfinite(cells.varm["ace_scores"].to_numpy()).all()
 
 
-@pytest.mark.filterwarnings("ignore:the scorer gives only")
+@pytest.mark.filterwarnings("ignore:the scorer assigns only")
 def test_order_of_genes_and_cells_does_not_matter(model, cells):
     rng = np.random.default_rng(1)
     other = cells[rng.permutation(cells.n_obs), rng.permutation(cells.n_vars)].copy()
@@ -115,7 +115,7 @@ def test_order_of_genes_and_cells_does_not_matter(model, cells):
         np.testing.assert_allclose(theirs, ours, rtol=1e-2, atol=1e-3 * np.abs(ours).max())
 
 
-@pytest.mark.filterwarnings("ignore:the scorer gives only")
+@pytest.mark.filterwarnings("ignore:the scorer assigns only")
 def test_per_cell_attributions_sum_to_what_they_explain(model, cells):
     call = {"groups": ["CD56+ NK", "Dendritic"], "n_cells": 20, "n_steps": 100}
     ace.tl.explain(

@@ -13,7 +13,7 @@ import pytest
 import scanpy as sc
 
 import ace
-from ace import _storable
+from ace._checks import _storable
 from ace._keys import ExplanationKeys
 from ace._ranking import RECORD_DTYPES, pack
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 QUIET = {"enable_progress_bar": False}
 pytestmark = [
-    pytest.mark.filterwarnings("ignore:the scorer gives only"),
+    pytest.mark.filterwarnings("ignore:the scorer assigns only"),
     pytest.mark.filterwarnings("ignore:there are only .* pairs"),
     # mudata announces a change of its defaults.
     pytest.mark.filterwarnings("ignore:From 0.4"),
@@ -31,7 +31,7 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def _rna() -> AnnData:
-    adata = ace.datasets.pbmc68k()
+    adata = ace.datasets.pbmc68k_reduced()
     adata = adata[adata.obs["louvain"].isin(["0", "1", "2"]), :150].copy()
     adata.obs["known"] = adata.obs["louvain"].where(np.arange(adata.n_obs) % 2 > 0)
     return adata
@@ -125,7 +125,7 @@ def test_other_objects(name: str, model: Any, rna: AnnData, tmp_path: Path) -> N
     wrong: dict[str, Any] = {
         r"path.*read_h5ad\('.*cells.h5ad'\)": str(path),
         r"path.*read_h5mu": tmp_path / "cells.h5mu",
-        "Name a column of obs as groupby='louvain'": "louvain",
+        "the column of obs as groupby='louvain'": "louvain",
         "got DataFrame": rna.to_df(),
         r"raw\.to_adata\(\)": rna.raw,
         "got list": [rna],

@@ -35,7 +35,7 @@ MISSING = [t for t in TYPES if t != "unused category"]
 
 @pytest.fixture(scope="module")
 def _small() -> AnnData:
-    adata = ace.datasets.pbmc68k()
+    adata = ace.datasets.pbmc68k_reduced()
     adata = adata[adata.obs["louvain"].isin(["0", "1", "2"]), :150].copy()
     adata.obs["type"] = ("T" + adata.obs["louvain"].astype(str)).astype("category")
     return adata
@@ -58,7 +58,7 @@ def assert_same_result(one: AnnData, other: AnnData, key: str = "ace") -> None:
     pd.testing.assert_frame_equal(one.varm[f"{key}_scores"], other.varm[f"{key}_scores"])
 
 
-@pytest.mark.filterwarnings("ignore:categories of adata", "ignore:the scorer gives only")
+@pytest.mark.filterwarnings("ignore:categories of adata", "ignore:the scorer assigns only")
 @pytest.mark.parametrize("dtype", TYPES)
 def test_groups_of_any_type(small: AnnData, dtype: str) -> None:
     other = _as(small, "type", dtype)
@@ -117,7 +117,7 @@ def test_a_cell_without_a_group_is_an_error(small: AnnData, dtype: str, name: st
     assert set(other.uns) == set(before.uns)
 
 
-@pytest.mark.filterwarnings("ignore:the scorer gives only")
+@pytest.mark.filterwarnings("ignore:the scorer assigns only")
 @pytest.mark.parametrize("dtype", [*MISSING, "file"])
 def test_models_of_labels_of_any_type(small: AnnData, dtype: str, tmp_path: Path) -> None:
     """Training, evaluation and explanation, with missing labels in the query."""
@@ -213,7 +213,7 @@ FLAGS: dict[str, Callable[[pd.Series], Any]] = {
 }
 
 
-@pytest.mark.filterwarnings("ignore:the scorer gives only")
+@pytest.mark.filterwarnings("ignore:the scorer assigns only")
 @pytest.mark.parametrize("dtype", FLAGS)
 def test_highly_variable_genes_of_any_type(small: AnnData, dtype: str) -> None:
     small.var["highly_variable"] = np.arange(small.n_vars) % 2 == 0
@@ -227,7 +227,7 @@ def test_highly_variable_genes_of_any_type(small: AnnData, dtype: str) -> None:
         ace.tl.explain(other, "type")
 
 
-@pytest.mark.filterwarnings("ignore:the scorer gives only")
+@pytest.mark.filterwarnings("ignore:the scorer assigns only")
 @pytest.mark.parametrize("dtype", MISSING)
 def test_symbols_of_any_type(small: AnnData, dtype: str) -> None:
     ace.tl.explain(small, "type", n_cells=30)
@@ -240,10 +240,10 @@ def test_symbols_of_any_type(small: AnnData, dtype: str) -> None:
         assert df["symbol"][nameless] == nameless
 
 
-@pytest.mark.filterwarnings("ignore:the scorer gives only")
+@pytest.mark.filterwarnings("ignore:the scorer assigns only")
 def test_columns_that_are_not_groups(small: AnnData) -> None:
     small.obs["list"] = pd.Series([["a"]] * small.n_obs, index=small.obs_names)
-    with pytest.raises(ValueError, match=r"no labels \(list\).*astype\(str\)"):
+    with pytest.raises(ValueError, match=r"cannot be labels \(list\).*astype\(str\)"):
         ace.tl.explain(small, "list")
     with pytest.raises(TypeError, match="name one column"):
         ace.tl.explain(small, ["type", "phase"])  # type: ignore[arg-type]
@@ -378,7 +378,7 @@ def test_labels_turned_into_text_are_drawn(labelled: AnnData, dtype: str) -> Non
     assert texts[0] == texts[1]
 
 
-@pytest.mark.filterwarnings("ignore:the scorer gives only")
+@pytest.mark.filterwarnings("ignore:the scorer assigns only")
 @pytest.mark.parametrize(
     ("stored", "expected"),
     [
@@ -415,8 +415,8 @@ def test_scare_checks_columns_before_it_writes(small: AnnData) -> None:
     for options, match in (
         ({"continuous_covariate_keys": ["phase"]}, "finite numbers"),
         ({"size_factor_key": "S_score"}, "positive numbers"),
-        ({"batch_key": "list"}, r"no labels \(list\)"),
-        ({"categorical_covariate_keys": ["list"]}, r"no labels \(list\)"),
+        ({"batch_key": "list"}, r"cannot be labels \(list\)"),
+        ({"categorical_covariate_keys": ["list"]}, r"cannot be labels \(list\)"),
     ):
         with pytest.raises(ValueError, match=match):
             ace.model.SCARE.setup_anndata(small, layer="counts", **options)

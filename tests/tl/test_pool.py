@@ -194,7 +194,7 @@ def test_labels_that_coincide_when_stored(two):
     atlas.obs[LABELS] = atlas.obs[LABELS].cat.rename_categories(
         {"Dendritic": "T/NK", "CD34+": "T|NK"}
     )
-    with pytest.raises(ValueError, match="cannot be told apart where they are stored"):
+    with pytest.raises(ValueError, match="not unique once they are stored"):
         pooled(query, atlas)
 
 

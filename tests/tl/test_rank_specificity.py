@@ -80,7 +80,7 @@ def test_what_is_written():
 
 
 def test_scanpy_reads_it():
-    adata = ace.datasets.pbmc68k()
+    adata = ace.datasets.pbmc68k_reduced()
     ace.tl.rank_specificity(adata, "bulk_labels", groups=["CD19+ B", "CD34+"], n_genes=20)
     frame = sc.get.rank_genes_groups_df(adata, "CD19+ B", key="rank_specificity")
     assert len(frame) == 20
@@ -90,7 +90,7 @@ def test_scanpy_reads_it():
 
 
 def test_genes_of_few_cells_rank_last():
-    adata = ace.datasets.pbmc68k()
+    adata = ace.datasets.pbmc68k_reduced()
     ace.tl.rank_specificity(adata, "bulk_labels")
     df = ace.get.explain_df(adata, key="rank_specificity")
     assert df.loc[df["pct_in"] < 0.1, "score"].eq(0).all()
@@ -102,7 +102,7 @@ def test_genes_of_few_cells_rank_last():
 
 @pytest.mark.parametrize("kind", ["dense", "csc", "csr"])
 def test_formats_and_order_of_genes_do_not_matter(kind):
-    adata = ace.datasets.pbmc68k()
+    adata = ace.datasets.pbmc68k_reduced()
     ace.tl.rank_specificity(adata, "louvain")
     names = adata.uns["rank_specificity"]["names"]
     other = adata[:, np.random.default_rng(0).permutation(adata.n_vars)].copy()

@@ -21,7 +21,7 @@ def _scores(adata: ad.AnnData, **options: Any) -> np.ndarray:
     return adata.varm["ace_scores"].to_numpy()
 
 
-@pytest.mark.filterwarnings("ignore:the scorer gives only")
+@pytest.mark.filterwarnings("ignore:the scorer assigns only")
 def test_signs_of_stored_components(pbmc: ad.AnnData) -> None:
     """Some files hold loadings and coordinates with opposite signs."""
     sc.pp.pca(pbmc, n_comps=10)
@@ -30,7 +30,7 @@ def test_signs_of_stored_components(pbmc: ad.AnnData) -> None:
     np.testing.assert_allclose(_scores(pbmc), expected, atol=1e-5)
 
 
-@pytest.mark.filterwarnings("ignore:the scorer gives only")
+@pytest.mark.filterwarnings("ignore:the scorer assigns only")
 @pytest.mark.parametrize("stored", [np.asarray, sp.csr_matrix, sp.csc_matrix])
 def test_cells_on_disk_and_in_memory(pbmc: ad.AnnData, stored: Any, tmp_path: Path) -> None:
     """Files are read in the order of their rows, whatever the order of the groups."""

@@ -183,35 +183,3 @@ def warn_of_low_fidelity(
         f"{prototypes}Use another embedding: that of a model trained on these labels "
         "(ace.model.KRATOS), or the one that the groups were found on (model=...).",
     )
-
-
-def selected(groups: Any, known: Sequence[str], place: str, fix: str = "") -> list[str]:
-    """Return the selected groups in the order given; all known ones for ``None``.
-
-    Parameters
-    ----------
-    groups
-        A group, several groups or ``None``.
-    known
-        Groups that can be selected.
-    place
-        Where the groups are, for messages.
-    fix
-        How to get other groups, for messages.
-
-    Raises
-    ------
-    KeyError
-        If a group is unknown.
-    ValueError
-        If no group is selected.
-    """
-    if groups is None:
-        return list(known)
-    wanted = [groups] if isinstance(groups, str) else [str(group) for group in groups]
-    unknown = [group for group in wanted if group not in known]
-    if unknown:
-        raise KeyError(f"{listed(unknown)} not among the groups of {place}: {listed(known)}.{fix}")
-    if not wanted:
-        raise ValueError(f"groups is empty; pass None for all of {listed(known)}.")
-    return wanted

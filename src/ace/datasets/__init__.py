@@ -1,6 +1,6 @@
 """Real cells that need no download, and simulated cells whose truth is known."""
 
-from ace.datasets._pbmc68k import pbmc68k
+from ace.datasets._pbmc68k_reduced import pbmc68k_reduced
 from ace.datasets._simulated_panels import simulated_panels
 
-__all__ = ["pbmc68k", "simulated_panels"]
+__all__ = ["pbmc68k_reduced", "simulated_panels"]

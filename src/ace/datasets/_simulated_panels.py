@@ -37,7 +37,7 @@ def simulated_panels(
     n_batches: int = 1,
     batch_effect: float = 0.5,
     shuffle_genes: bool = True,
-    seed: int = 0,
+    random_state: int = 0,
 ) -> ad.AnnData:
     r"""Simulate counts whose groups are made by known genes.
 
@@ -53,7 +53,7 @@ def simulated_panels(
 
     The mean of gene :math:`j` in cell :math:`i` of group :math:`c` and batch :math:`b` is
     :math:`s_i\, \bar\mu_j\, 2^{e_{cj} + f_{bj}}` with log-normal library sizes :math:`s_i` and
-    gene means :math:`\bar\mu_j`. What the genes are depends on ``seed`` and on the numbers of
+    gene means :math:`\bar\mu_j`. They depend on ``random_state`` and on the numbers of
     genes, groups and batches, not on the number of cells.
 
     Counts are drawn in chunks of cells and only non-zero entries are stored: 100 000 cells ×
@@ -88,8 +88,8 @@ def simulated_panels(
     shuffle_genes
         Put the genes in random order, so that a method cannot profit from theirs. Otherwise
         causal genes come first, then dependent, then noise genes.
-    seed
-        Seed of everything random.
+    random_state
+        Seed of the random numbers.
 
     Returns
     -------
@@ -117,7 +117,7 @@ def simulated_panels(
     Examples
     --------
     >>> import ace
-    >>> adata = ace.datasets.simulated_panels(n_cells=200, seed=1)
+    >>> adata = ace.datasets.simulated_panels(n_cells=200, random_state=1)
     >>> adata.var["kind"].value_counts().to_dict()
     {'noise': 100, 'causal': 20, 'dependent': 20}
     """
@@ -141,7 +141,7 @@ def simulated_panels(
         raise ValueError(msg)
 
     # Separate streams, so that the same seed has the same genes for any number of cells.
-    design_rng, cell_rng = np.random.default_rng(seed).spawn(2)
+    design_rng, cell_rng = np.random.default_rng(random_state).spawn(2)
     design = _draw_design(
         design_rng,
         n_groups,
@@ -196,7 +196,7 @@ def simulated_panels(
                 "n_batches": n_batches,
                 "batch_effect": batch_effect,
                 "shuffle_genes": shuffle_genes,
-                "seed": seed,
+                "random_state": random_state,
             }
         },
     )

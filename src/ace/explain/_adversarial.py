@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ace._arguments import number, one_of
+from ace._checks._arguments import number, one_of
 from ace._warn import warn
 from ace.explain._method import Method, MethodInfo, is_range
 from ace.explain._solver import Solver, SolverName

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from ace._arguments import number
+from ace._checks._arguments import number
 from ace.explain._gradient import GradientMethod
 from ace.explain._method import MethodInfo, at_least_one
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import torch
 
-from ace._arguments import number, whole
+from ace._checks._arguments import number, whole
 from ace._threads import seeded
 from ace.explain._attribution import Attribution, rank
 from ace.explain._frozen import frozen

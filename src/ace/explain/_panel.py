@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ace._arguments import number
+from ace._checks._arguments import number
 from ace.explain._attribution import Attribution, name_order
 from ace.explain._cells import draw
 from ace.explain._contrast import Contrast

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from torch import Tensor
 
-from ace._arguments import number, one_of, whole
+from ace._checks._arguments import number, one_of, whole
 from ace.explain._prox_linear import Gap, prox_linear
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ace._arguments import number
+from ace._checks._arguments import number
 from ace._listed import listed
 from ace.explain._frozen import frozen
 from ace.explain._method import is_range

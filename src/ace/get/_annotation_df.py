@@ -45,7 +45,7 @@ def annotation_df(adata: AnnData, *, key: str = DEFAULT_ANNOTATION_KEY) -> pd.Da
     Examples
     --------
     >>> import ace
-    >>> cells = ace.datasets.pbmc68k()
+    >>> cells = ace.datasets.pbmc68k_reduced()
     >>> atlas, query = cells[::2].copy(), cells[1::2].copy()
     >>> model = ace.tl.annotate(query, "bulk_labels", reference=atlas, max_epochs=2)
     >>> ace.get.annotation_df(query).columns.tolist()

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def diagnostics_df(
     adata: AnnData,
-    group: str | Iterable[str] | None = None,
+    groups: str | Iterable[str] | None = None,
     *,
     key: str = DEFAULT_KEY,
 ) -> pd.DataFrame:
@@ -26,8 +26,8 @@ def diagnostics_df(
     ----------
     adata
         Annotated data with the result of :func:`ace.tl.explain`.
-    group
-        A group or several, in the order wanted; ``None`` takes all as they are stored.
+    groups
+        A group or several, in the order of the result; ``None`` takes all in stored order.
     key
         The ``key_added`` that the explanation was stored under.
 
@@ -60,14 +60,14 @@ def diagnostics_df(
     Examples
     --------
     >>> import ace
-    >>> adata = ace.datasets.pbmc68k()
+    >>> adata = ace.datasets.pbmc68k_reduced()
     >>> ace.tl.explain(adata, groupby="louvain")
     >>> bool(ace.get.diagnostics_df(adata)["fidelity"].between(0, 1).all())
     True
     """
     annotated(adata, reads_matrix=False)
     stored = ExplanationKeys(key).read(adata)
-    groups = select_groups(group, stored.fields, key=key)
+    groups = select_groups(groups, stored.fields, key=key)
     df = stored.diagnostics.loc[groups].reset_index(drop=True)
     df.insert(0, "group", pd.Categorical(groups, categories=groups))
     return df

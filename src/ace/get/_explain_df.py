@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 def explain_df(
     adata: AnnData,
-    group: str | Iterable[str] | None = None,
-    key: str = DEFAULT_KEY,
+    groups: str | Iterable[str] | None = None,
     *,
+    key: str = DEFAULT_KEY,
     gene_symbols: str | None = None,
 ) -> pd.DataFrame:
     """Get an explanation as one tidy frame, a row for each gene of each group.
@@ -30,8 +30,8 @@ def explain_df(
     ----------
     adata
         Annotated data with the result of :func:`ace.tl.explain`.
-    group
-        A group or several, in the order wanted; ``None`` takes all as they are stored. With
+    groups
+        A group or several, in the order of the result; ``None`` takes all in stored order. With
         ``reference="each"`` the names are those of the ordered pairs, ``"A vs B"``.
     key
         The ``key_added`` that the explanation was stored under.
@@ -74,7 +74,7 @@ def explain_df(
     Examples
     --------
     >>> import ace
-    >>> adata = ace.datasets.pbmc68k()
+    >>> adata = ace.datasets.pbmc68k_reduced()
     >>> ace.tl.explain(adata, groupby="louvain")
     >>> df = ace.get.explain_df(adata, "4")
     >>> df.head(5)[["gene", "score", "enriched"]].shape
@@ -83,7 +83,7 @@ def explain_df(
     """
     annotated(adata, reads_matrix=False)
     stored = ExplanationKeys(key).read(adata)
-    groups = select_groups(group, stored.fields, key=key)
+    groups = select_groups(groups, stored.fields, key=key)
 
     # One long column per record, group after group: no reshaping of frames, so that a hundred
     # thousand rows cost milliseconds.

@@ -45,7 +45,7 @@ def fssf_df(adata: AnnData, *, key: str = DEFAULT_FSSF_KEY) -> pd.DataFrame:
     Examples
     --------
     >>> import ace
-    >>> adata = ace.datasets.pbmc68k()
+    >>> adata = ace.datasets.pbmc68k_reduced()
     >>> ace.model.SCARE.setup_anndata(adata, layer="counts")
     >>> genes = ["CD74", "HLA-DRA", "CD79A"]
     >>> model = ace.model.SCARE(adata, ground_truth=genes)

@@ -61,7 +61,7 @@ def pairs_df(
     Examples
     --------
     >>> import ace
-    >>> adata = ace.datasets.pbmc68k()
+    >>> adata = ace.datasets.pbmc68k_reduced()
     >>> ace.tl.explain(adata, "louvain", groups=["0", "3", "4"], reference="each")
     >>> df = ace.get.pairs_df(adata)
     >>> df[["group", "reference"]]

@@ -46,7 +46,7 @@ def read_explain_csv(path: str | PathLike[str]) -> pd.DataFrame:
     Examples
     --------
     >>> import ace, pandas as pd, tempfile
-    >>> adata = ace.datasets.pbmc68k()
+    >>> adata = ace.datasets.pbmc68k_reduced()
     >>> ace.tl.explain(adata, groupby="louvain")
     >>> df = ace.get.explain_df(adata)
     >>> with tempfile.TemporaryDirectory() as folder:

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from sklearn.neighbors import NearestNeighbors
 
+from ace._checks import _arrays
 from ace._checks._arguments import whole
-from ace.metrics._inputs import check_labels, check_latent
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -85,19 +85,15 @@ def batch_mixing(
         msg = 'batch_mixing needs scib-metrics: pip install "ace-sc[integration]".'
         raise ImportError(msg) from error
 
-    z = check_latent(latent, "latent")
-    batches = check_labels(batch, len(z), "batch")
-    if len(np.unique(batches)) < 2:
-        msg = f"batch names one batch only, {batches[:1].tolist()}: there is nothing to mix."
-        raise ValueError(msg)
+    z = _arrays.coordinates(latent, "latent")
+    batches = _arrays.labels(batch, len(z), "batch", several=True)
     whole(n_neighbors, f"of {len(z)} cells, n_neighbors", 3, len(z))
     search = NearestNeighbors(n_neighbors=n_neighbors, algorithm="brute").fit(z)
     distances, indices = search.kneighbors(z)
     neighbors = NeighborsResults(indices=indices, distances=distances)
-    names = np.full(len(z), "all") if labels is None else check_labels(labels, len(z))
-    if labels is not None and len(np.unique(names)) < 2:
-        msg = f"labels has one label only, {names[:1].tolist()}: leave labels out."
-        raise ValueError(msg)
+    names = np.full(len(z), "all")
+    if labels is not None:
+        names = _arrays.labels(labels, len(z), several=True)
     mixed = pd.Series(batches).groupby(names).nunique() > 1
 
     found: dict[str, Any] = {

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from ace.metrics._inputs import Panels, check_n_top, check_panels
+from ace._checks import _panels
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
+
+    from ace._checks._panels import Panels
 
 
 def causal_recovery(panels: Panels, kind: ArrayLike, n_top: int = 20) -> pd.DataFrame:
@@ -52,7 +54,7 @@ def causal_recovery(panels: Panels, kind: ArrayLike, n_top: int = 20) -> pd.Data
     a           1          0      1
     b           2          0      0
     """
-    size = check_n_top(n_top)[-1]
+    size = _panels.panel_sizes(n_top)[-1]
     try:
         kinds = pd.Categorical(kind)
     except (TypeError, ValueError) as error:
@@ -63,7 +65,7 @@ def causal_recovery(panels: Panels, kind: ArrayLike, n_top: int = 20) -> pd.Data
         raise ValueError(msg)
     counts = {
         group: np.bincount(kinds.codes[columns], minlength=len(kinds.categories))
-        for group, columns in check_panels(panels, len(kinds), size).items()
+        for group, columns in _panels.index_panels(panels, len(kinds), size).items()
     }
     frame = pd.DataFrame.from_dict(counts, orient="index", columns=list(kinds.categories))
     return frame.rename_axis(index="group", columns="kind")

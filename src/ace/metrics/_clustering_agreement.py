@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import adjusted_mutual_info_score, adjusted_rand_score, silhouette_score
 
+from ace._checks import _arrays
 from ace._checks._arguments import seed, whole
 from ace._listed import listed
-from ace.metrics._inputs import check_labels, check_latent
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -88,7 +88,7 @@ def clustering_agreement(
     --------
     >>> import ace
     >>> import scanpy as sc
-    >>> adata = ace.datasets.pbmc68k()
+    >>> adata = ace.datasets.pbmc68k_reduced()
     >>> sc.pp.pca(adata, n_comps=20)
     >>> ace.metrics.clustering_agreement(
     ...     adata.obs["bulk_labels"], adata.obs[["louvain"]], adata.obsm["X_pca"]
@@ -97,7 +97,7 @@ def clustering_agreement(
     clustering
     louvain             11  0.41  0.6        0.19               0.17
     """
-    names = check_labels(labels)
+    names = _arrays.labels(labels)
     found = clusters if isinstance(clusters, Mapping | pd.DataFrame) else {"clusters": clusters}
     found = {name: _check_clusters(own, len(names), name) for name, own in found.items()}
     if not found:
@@ -123,7 +123,7 @@ def clustering_agreement(
 
 def _check_clusters(clusters: ArrayLike, n_cells: int, name: Hashable) -> NDArray[np.str_]:
     try:
-        return check_labels(clusters, n_cells)
+        return _arrays.labels(clusters, n_cells)
     except ValueError as error:
         msg = f"clusters, {name!r}: {error}"
         raise ValueError(msg) from None
@@ -137,7 +137,7 @@ def _check_latents(
     if lacking:
         msg = f"The clusterings {listed(lacking)} have no latent; latents names {listed(given)}."
         raise ValueError(msg)
-    checked = {name: check_latent(given[name], f"The latent of {name!r}") for name in names}
+    checked = {name: _arrays.coordinates(given[name], f"The latent of {name!r}") for name in names}
     for name, z in checked.items():
         if len(z) != n_cells:
             msg = f"The latent of {name!r} has {len(z)} cells, labels has {n_cells}."

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from sklearn.neighbors import KNeighborsClassifier
 
+from ace._checks import _arrays
 from ace._checks._arguments import whole
 from ace._listed import listed
-from ace.metrics._inputs import check_labels, check_latent
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -79,16 +79,16 @@ def fssf(
     >>> round(score, 3)
     0.333
     """
-    original = check_latent(z, "z")
-    moved = check_latent(swapped, "swapped")
+    original = _arrays.coordinates(z, "z")
+    moved = _arrays.coordinates(swapped, "swapped")
     if original.shape[1] != moved.shape[1]:
         msg = (
             f"z has {original.shape[1]} dimensions and swapped {moved.shape[1]}: they must agree."
         )
         raise ValueError(msg)
-    names = check_labels(subclusters, len(original), "subclusters")
-    into = check_labels(source, len(moved), "source")
-    out_of = check_labels(origin, len(moved), "origin")
+    names = _arrays.labels(subclusters, len(original), "subclusters")
+    into = _arrays.labels(source, len(moved), "source")
+    out_of = _arrays.labels(origin, len(moved), "origin")
     unknown = sorted({*into.tolist(), *out_of.tolist()} - set(names.tolist()))
     if unknown:
         msg = f"No original cell is in {listed(unknown)}; there are {listed(np.unique(names))}."

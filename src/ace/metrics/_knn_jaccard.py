@@ -8,24 +8,16 @@ import numpy as np
 import pandas as pd
 from sklearn.neighbors import NearestNeighbors
 
+from ace._checks import _arguments, _arrays, _panels
 from ace._checks._arguments import whole
-from ace.metrics._inputs import (
-    Matrix,
-    Panels,
-    check_finite,
-    check_known,
-    check_labels,
-    check_matrix,
-    check_n_jobs,
-    check_n_top,
-    check_panels,
-    dense_columns,
-)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import ArrayLike, NDArray
+
+    from ace._checks._arrays import Matrix
+    from ace._checks._panels import Panels
 
 
 def knn_jaccard(
@@ -83,20 +75,19 @@ def knn_jaccard(
     Examples
     --------
     >>> import ace
-    >>> adata = ace.datasets.simulated_panels(seed=0)
+    >>> adata = ace.datasets.simulated_panels(random_state=0)
     >>> panels = {group: range(140) for group in adata.obs["group"].cat.categories}
     >>> float(ace.metrics.knn_jaccard(adata.X.log1p(), adata.obs["group"], panels, 140)[140])
     0.0
     """
-    X = check_matrix(X)
+    X = _arrays.matrix(X)
     n_cells, n_genes = X.shape
-    sizes = check_n_top(n_top, n_genes)
-    names = check_labels(labels, n_cells)
-    checked = check_panels(panels, n_genes, sizes[-1])
-    check_known(checked, names)
+    sizes = _panels.panel_sizes(n_top, n_genes)
+    names = _arrays.labels(labels, n_cells)
+    checked = _panels.index_panels(panels, n_genes, sizes[-1], names)
     whole(n_neighbors, f"of {n_cells} cells, n_neighbors", 1, n_cells - 1)
-    check_n_jobs(n_jobs)
-    check_finite(X, "X holds")
+    _arguments.n_jobs(n_jobs)
+    _arrays.finite_values(X, "X")
 
     judged = np.isin(names, list(checked))
     full = np.zeros((n_cells, n_neighbors), dtype=np.intp)
@@ -107,7 +98,7 @@ def knn_jaccard(
     distance = np.full((len(sizes), n_cells), np.nan)
     for group, columns in checked.items():
         cells = np.flatnonzero(names == group)
-        values = dense_columns(X, columns)
+        values = _arrays.dense_columns(X, columns)
         for i, size in enumerate(sizes):
             sub = _neighbours(values[:, :size], cells, n_neighbors, n_jobs)
             shared = (full[cells][:, :, None] == sub[:, None, :]).sum(axis=(1, 2))

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
+from ace._checks import _panels
 from ace._listed import listed
-from ace.metrics._inputs import check_n_top, check_numbers, plain_array
 from ace.metrics._ranked import PERSISTENCE, extrapolated_overlap
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import ArrayLike, NDArray
 
-Pair: TypeAlias = tuple[str, str]
+    from ace._checks._panels import Pair
 
 
 def pair_symmetry(
@@ -78,17 +79,13 @@ def pair_symmetry(
       group reference  n_shared  jaccard  opposite
     0     A         B         2      0.5       1.0
     """
-    size = check_n_top(n_top)[-1]
-    _check_pairs(scores, "scores")
-    if rankings is not None:
-        _check_pairs(rankings, "rankings")
-    values = {pair: check_numbers(own, f"the score of {pair}") for pair, own in scores.items()}
-    n_genes = _check_shapes(values)
+    size = _panels.panel_sizes(n_top)[-1]
+    values = _panels.scores_of_pairs(scores)
+    n_genes = len(next(iter(values.values())))
+    given = None if rankings is None else _panels.rankings_of_pairs(rankings, values, n_genes)
     panels = {}
     for pair, score in values.items():
-        ranking = np.argsort(-np.abs(score), kind="stable")
-        if rankings is not None:
-            ranking = _check_ranking(rankings, pair, n_genes)
+        ranking = np.argsort(-np.abs(score), kind="stable") if given is None else given[pair]
         ranking = ranking[:size]
         panels[pair] = ranking[score[ranking] != 0]
 
@@ -129,39 +126,3 @@ def _compare(
         extrapolated_overlap(first.tolist(), second.tolist(), PERSISTENCE),
         float(np.corrcoef(there[scored], back[scored])[0, 1]) if varied else np.nan,
     )
-
-
-def _check_pairs(given: object, name: str) -> None:
-    """Raise unless the argument maps ordered pairs to arrays."""
-    pairs = list(given) if isinstance(given, Mapping) else [None]
-    if not all(isinstance(pair, tuple) and len(pair) == 2 for pair in pairs):
-        msg = f"{name} must be {{(group, reference): array}}, got {given!r:.60}."
-        raise ValueError(msg)
-
-
-def _check_shapes(values: Mapping[Pair, NDArray[np.float64]]) -> int:
-    shapes = sorted({score.shape for score in values.values()})
-    if len(shapes) != 1 or len(shapes[0]) != 1:
-        msg = f"scores must hold one number a gene for each pair of groups, got shapes {shapes}."
-        raise ValueError(msg)
-    return int(shapes[0][0])
-
-
-def _check_ranking(
-    rankings: Mapping[Pair, ArrayLike], pair: Pair, n_genes: int
-) -> NDArray[np.intp]:
-    if pair not in rankings:
-        msg = f"rankings has no {pair}, which scores has."
-        raise ValueError(msg)
-    ranking = plain_array(rankings[pair])
-    valid = ranking.ndim == 1 and ranking.dtype.kind in "iu" and len(ranking) > 0
-    if not valid or ranking.min() < 0 or ranking.max() >= n_genes:
-        msg = (
-            f"the ranking of {pair} must name columns from 0 to {n_genes - 1}, got "
-            f"{rankings[pair]!r:.60}."
-        )
-        raise ValueError(msg)
-    if len(np.unique(ranking)) < len(ranking):
-        msg = f"the ranking of {pair} names a column twice."
-        raise ValueError(msg)
-    return ranking

@@ -15,25 +15,17 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
+from ace._checks import _arguments, _arrays, _panels
 from ace._checks._arguments import one_of, seed, whole
-from ace.metrics._inputs import (
-    Matrix,
-    Panels,
-    check_known,
-    check_labels,
-    check_matrix,
-    check_n_jobs,
-    check_n_top,
-    check_numbers,
-    check_panels,
-    dense_columns,
-)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import ArrayLike, NDArray
     from sklearn.base import BaseEstimator
+
+    from ace._checks._arrays import Matrix
+    from ace._checks._panels import Panels
 
 #: The grid of the ACE paper.
 C_GRID = tuple(5.0**e for e in range(-5, 6))
@@ -127,21 +119,20 @@ def panel_auroc(
     Examples
     --------
     >>> import ace
-    >>> adata = ace.datasets.simulated_panels(seed=0, shuffle_genes=False)
+    >>> adata = ace.datasets.simulated_panels(random_state=0, shuffle_genes=False)
     >>> panels = {group: range(20) for group in adata.obs["group"].cat.categories}
     >>> X = adata.X.log1p()
     >>> aurocs = ace.metrics.panel_auroc(X, adata.obs["group"], panels, n_top=(1, 20))
     >>> bool(aurocs.groupby("n_top")["auroc"].mean()[20] > 0.95)
     True
     """
-    X = check_matrix(X)
-    sizes = check_n_top(n_top, X.shape[1])
-    names = check_labels(labels, X.shape[0])
-    checked = check_panels(panels, X.shape[1], sizes[-1])
-    check_known(checked, names)
+    X = _arrays.matrix(X)
+    sizes = _panels.panel_sizes(n_top, X.shape[1])
+    names = _arrays.labels(labels, X.shape[0])
+    checked = _panels.index_panels(panels, X.shape[1], sizes[-1], names)
     whole(min_cells, "min_cells", 0)
     seed(random_state)
-    check_n_jobs(n_jobs)
+    _arguments.n_jobs(n_jobs)
     grid = _check_protocol(protocol, C, n_iter, n_splits)
     model = _model(protocol, grid, n_iter, n_splits, random_state)
 
@@ -153,7 +144,7 @@ def panel_auroc(
         n_cells = int(target.sum())
         if n_cells < max(min_cells, fewest) or len(target) - n_cells < fewest:
             continue
-        values = dense_columns(X, columns)
+        values = _arrays.dense_columns(X, columns)
         folds = StratifiedKFold(n_splits, shuffle=True, random_state=random_state)
         splits = list(folds.split(values, target))
         for size in sizes:
@@ -180,7 +171,7 @@ def _check_protocol(
     whole(n_iter, "n_iter")
     if C is None:
         return C_GRID if protocol == "nested" else (1.0,)
-    grid = tuple(check_numbers(np.atleast_1d(C), "C").ravel().tolist())
+    grid = tuple(_arrays.numbers(np.atleast_1d(C), "C").ravel().tolist())
     if protocol == "random":
         msg = "protocol='random' draws C itself; leave C out, or give a grid to protocol='nested'."
         raise ValueError(msg)

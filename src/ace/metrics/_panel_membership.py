@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from ace.metrics._inputs import check_n_top
-from ace.metrics._ranked import RankedPanels, check_group, check_methods
+from ace._checks import _panels
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping
+
+    from ace._checks._panels import RankedPanels
 
 
 def panel_membership(
@@ -64,8 +65,8 @@ def panel_membership(
     >>> list(chosen.index[only_ace])
     ['CCL5']
     """
-    of = check_methods(panels, check_n_top(n_top)[-1])
-    name = check_group(of, group)
+    of = _panels.panels_of_methods(panels, _panels.panel_sizes(n_top)[-1])
+    name = _panels.shared_group(of, group)
     ranks: dict[Hashable, dict[Hashable, int]] = {}
     for method, own in of.items():
         for rank, gene in enumerate(own[name]):

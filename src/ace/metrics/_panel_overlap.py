@@ -7,21 +7,14 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import pandas as pd
 
+from ace._checks import _panels
 from ace._checks._arguments import one_of
-from ace.metrics._inputs import check_n_top
-from ace.metrics._ranked import (
-    PERSISTENCE,
-    RankedPanels,
-    check_group,
-    check_methods,
-    check_persistence,
-    check_same_groups,
-    extrapolated_overlap,
-    jaccard,
-)
+from ace.metrics._ranked import PERSISTENCE, extrapolated_overlap, jaccard
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping
+
+    from ace._checks._panels import RankedPanels
 
 _MEASURES = ("jaccard", "n_shared", "rbo")
 
@@ -95,14 +88,14 @@ def panel_overlap(
     ACE         3         2
     Wilcoxon    2         3
     """
-    size = check_n_top(n_top)[-1]
-    p = check_persistence(persistence)
+    size = _panels.panel_sizes(n_top)[-1]
+    p = _panels.persistence_of(persistence)
     one_of(measure, "measure", _MEASURES)
-    of = check_methods(panels, size)
+    of = _panels.panels_of_methods(panels, size)
     if group is None:
-        groups = check_same_groups({f"Method {m!r}": own for m, own in of.items()})
+        groups = _panels.same_groups({f"method {m!r}": own for m, own in of.items()})
     else:
-        groups = [check_group(of, group)]
+        groups = [_panels.shared_group(of, group)]
 
     values = np.array(
         [

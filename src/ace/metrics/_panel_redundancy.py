@@ -7,19 +7,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from ace.metrics._inputs import (
-    Matrix,
-    Panels,
-    check_matrix,
-    check_n_top,
-    check_panels,
-    dense_columns,
-)
+from ace._checks import _arrays, _panels
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
+
+    from ace._checks._arrays import Matrix
+    from ace._checks._panels import Panels
 
 
 def panel_redundancy(
@@ -77,14 +73,11 @@ def panel_redundancy(
     0     a      2    1.000000
     1     a      3   -0.333333
     """
-    X = check_matrix(X)
-    sizes = check_n_top(n_top, X.shape[1])
-    if sizes[0] < 2:
-        msg = "n_top must be at least 2: one gene has no pair."
-        raise ValueError(msg)
+    X = _arrays.matrix(X)
+    sizes = _panels.panel_sizes(n_top, X.shape[1], smallest=2)
     rows = []
-    for group, columns in check_panels(panels, X.shape[1], sizes[-1]).items():
-        correlation = _correlation(dense_columns(X, columns))
+    for group, columns in _panels.index_panels(panels, X.shape[1], sizes[-1]).items():
+        correlation = _correlation(_arrays.dense_columns(X, columns))
         if absolute:
             correlation = np.abs(correlation)
         for size in sizes:

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ace.metrics._ranked import (
-    PERSISTENCE,
-    check_persistence,
-    check_ranked,
-    extrapolated_overlap,
-)
+from ace._checks import _panels
+from ace.metrics._ranked import PERSISTENCE, extrapolated_overlap
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
@@ -68,9 +64,9 @@ def rank_biased_overlap(
     >>> round(ace.metrics.rank_biased_overlap(ranking, ["IL7R", "CD3D", "CCR7"]), 3)
     0.9
     """
-    p = check_persistence(persistence)
-    rankings = []
-    for name, genes in (("first", first), ("second", second)):
-        (ranking,) = check_ranked({name: genes}, None, of=repr(name)).values()
-        rankings.append(ranking)
-    return extrapolated_overlap(rankings[0], rankings[1], p)
+    p = _panels.persistence_of(persistence)
+    return extrapolated_overlap(
+        _panels.ranking(first, "the ranking 'first'"),
+        _panels.ranking(second, "the ranking 'second'"),
+        p,
+    )

@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from itertools import combinations
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from ace.metrics._inputs import check_n_top
-from ace.metrics._ranked import (
-    PERSISTENCE,
-    RankedPanels,
-    check_persistence,
-    check_ranked,
-    check_same_groups,
-    extrapolated_overlap,
-    jaccard,
-)
+from ace._checks import _panels
+from ace.metrics._ranked import PERSISTENCE, extrapolated_overlap, jaccard
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Sequence
+    from collections.abc import Hashable, Mapping, Sequence
+
+    from ace._checks._panels import RankedPanels
 
 
 def stability(
@@ -31,7 +24,7 @@ def stability(
 ) -> pd.DataFrame:
     r"""Agreement of the panels that several runs of a method found.
 
-    Runs differ in their seed, or in the cells that they saw (:func:`ace.metrics.random_halves`).
+    Runs differ in their seed, or in the cells that they saw, such as random halves of the cells.
     For every two of them and each group, the top genes :math:`A` and :math:`B` are compared by
     the Jaccard index, to which all genes count the same, and by
     :func:`ace.metrics.rank_biased_overlap`, to which the first genes count most:
@@ -74,10 +67,11 @@ def stability(
     Between random halves of the cells:
 
     >>> import ace
-    >>> adata = ace.datasets.pbmc68k()
-    >>> (one, other), *_ = ace.metrics.random_halves(adata.obs["bulk_labels"])
+    >>> import numpy as np
+    >>> adata = ace.datasets.pbmc68k_reduced()
+    >>> order = np.random.default_rng(0).permutation(adata.n_obs)
     >>> runs = []
-    >>> for cells in (one, other):
+    >>> for cells in np.split(order, 2):
     ...     half = adata[cells].copy()
     ...     ace.tl.explain(half, "bulk_labels")
     ...     runs.append(half.uns["ace"]["names"])
@@ -85,21 +79,10 @@ def stability(
     >>> bool(agreement.groupby("n_top")["jaccard"].mean()[18] > 0.1)
     True
     """
-    sizes = check_n_top(n_top)
-    p = check_persistence(persistence)
-    if not isinstance(runs, Mapping):
-        if isinstance(runs, pd.DataFrame) or getattr(getattr(runs, "dtype", None), "names", None):
-            msg = "runs holds the panels of one run; give a list of runs, at least two."
-            raise ValueError(msg)
-        if isinstance(runs, str) or not isinstance(runs, Iterable):
-            msg = f"runs must be a list of the panels of each run, got {runs!r:.60}."
-            raise ValueError(msg)
-        runs = dict(enumerate(runs))
-    if len(runs) < 2:
-        msg = f"Agreement needs two runs at least, got {len(runs)}."
-        raise ValueError(msg)
-    panels = {run: check_ranked(own, sizes[-1], of=f"run {run!r}") for run, own in runs.items()}
-    groups = check_same_groups({f"Run {run!r}": own for run, own in panels.items()})
+    sizes = _panels.panel_sizes(n_top)
+    p = _panels.persistence_of(persistence)
+    panels = _panels.panels_of_runs(runs, sizes[-1])
+    groups = _panels.same_groups({f"run {run!r}": own for run, own in panels.items()})
 
     rows = []
     for group in groups:

@@ -10,12 +10,6 @@ from torch import Tensor
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-#: Bandwidths :math:`\sigma` of SAUCIE's kernel, :math:`\exp(-d^2 / 2\sigma)`, in squared units.
-SAUCIE_BANDWIDTHS = (
-    *(1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0, 5.0, 10.0, 15.0, 20.0, 25.0, 30.0, 35.0),
-    *(1e2, 1e3, 1e4, 1e5, 1e6),
-)
-
 #: Bandwidths as multiples of the mean squared distance: they mean the same in any latent space.
 RELATIVE_BANDWIDTHS = (0.05, 0.2, 0.5, 1.0, 2.0)
 
@@ -44,7 +38,7 @@ def batch_discrepancy(
         Batch of each cell, non-negative integers, shape ``(n_cells,)``.
     bandwidths
         Widths :math:`\sigma` of :math:`\exp(-\lVert z - z' \rVert^2 / 2\sigma)` in squared latent
-        units, such as :data:`SAUCIE_BANDWIDTHS`. ``None``: multiples of the mean squared distance
+        units. ``None`` takes multiples of the mean squared distance
         in the minibatch, so that the discrepancy does not fall by shrinking the latent space.
 
     Returns

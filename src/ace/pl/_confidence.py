@@ -74,7 +74,7 @@ def confidence(
     Examples
     --------
     >>> import ace
-    >>> cells = ace.datasets.pbmc68k()
+    >>> cells = ace.datasets.pbmc68k_reduced()
     >>> atlas, query = cells[::2].copy(), cells[1::2].copy()
     >>> model = ace.tl.annotate(query, "bulk_labels", reference=atlas, max_epochs=2)
     >>> ax = ace.pl.confidence(query, show=False)

@@ -107,7 +107,7 @@ def confusion(
     Examples
     --------
     >>> import ace
-    >>> cells = ace.datasets.pbmc68k()
+    >>> cells = ace.datasets.pbmc68k_reduced()
     >>> atlas, query = cells[::2].copy(), cells[1::2].copy()
     >>> model = ace.tl.annotate(query, "bulk_labels", reference=atlas, max_epochs=2)
     >>> ax = ace.pl.confusion(query, "louvain", groups=["4", "0"], show=False)

@@ -89,7 +89,7 @@ def diagnostics(
     Examples
     --------
     >>> import ace
-    >>> adata = ace.datasets.pbmc68k()
+    >>> adata = ace.datasets.pbmc68k_reduced()
     >>> ace.tl.explain(adata, groupby="louvain")
     >>> ax = ace.pl.diagnostics(adata, columns="fidelity", show=False)
     >>> ax.get_title()

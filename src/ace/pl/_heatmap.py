@@ -102,7 +102,7 @@ def heatmap(
     Examples
     --------
     >>> import ace
-    >>> adata = ace.datasets.pbmc68k()
+    >>> adata = ace.datasets.pbmc68k_reduced()
     >>> ace.tl.explain(adata, groupby="louvain")
     >>> ax = ace.pl.heatmap(adata, groups=["0", "4"], n_genes=2, show=False)
     >>> [label.get_text() for label in ax.get_xticklabels()]

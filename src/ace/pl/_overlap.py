@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from ace.metrics._ranked import RankedPanels
+    from ace._checks._panels import RankedPanels
 
 # Inches; rows are higher where names take several lines.
 _CELL, _LINE = 0.27, 0.16
@@ -94,7 +94,7 @@ def overlap(
     --------
     >>> import ace
     >>> import scanpy as sc
-    >>> adata = ace.datasets.pbmc68k()
+    >>> adata = ace.datasets.pbmc68k_reduced()
     >>> ace.tl.explain(adata, groupby="louvain")
     >>> sc.tl.rank_genes_groups(adata, groupby="louvain", method="t-test", use_raw=False)
     >>> panels = {key: adata.uns[key]["names"] for key in ("ace", "rank_genes_groups")}

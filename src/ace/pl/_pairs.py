@@ -113,7 +113,7 @@ def pairs(
     Examples
     --------
     >>> import ace
-    >>> adata = ace.datasets.pbmc68k()
+    >>> adata = ace.datasets.pbmc68k_reduced()
     >>> ace.tl.explain(adata, "louvain", groups=["0", "3", "4"], reference="each")
     >>> ax = ace.pl.pairs(adata, groups=["4", "0"], show=False)
     >>> [label.get_text() for label in ax.get_yticklabels()]

@@ -82,7 +82,7 @@ def panel_curves(
     Examples
     --------
     >>> import ace
-    >>> adata = ace.datasets.simulated_panels(seed=0)
+    >>> adata = ace.datasets.simulated_panels(random_state=0)
     >>> adata.X = adata.X.log1p()
     >>> aurocs, redundancies = {}, {}
     >>> for method in ("expected_gradients", "panel"):

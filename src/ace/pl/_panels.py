@@ -87,7 +87,7 @@ def panels(
     Examples
     --------
     >>> import ace
-    >>> adata = ace.datasets.pbmc68k()
+    >>> adata = ace.datasets.pbmc68k_reduced()
     >>> ace.tl.explain(adata, groupby="louvain")
     >>> axes = ace.pl.panels(adata, groups=["0", "4"], n_genes=5, show=False)
     >>> [ax.get_title() for ax in axes]

@@ -13,7 +13,7 @@ from ace._fssf_keys import DEFAULT_FSSF_KEY, FssfKeys
 from ace._listed import listed
 from ace._matrix import LogCounts, read_rows
 from ace._values import claimed_base
-from ace.metrics import polarization as morans_i
+from ace.metrics import morans_i
 from ace.pl._figure import figure_of, finish, given_axes, grid_of_axes, wrap
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ _CLIPPED = (1, 99)
 
 def polarization(
     adata: AnnData,
-    group: str | Sequence[str],
+    groups: str | Sequence[str],
     genes: Sequence[str] | None = None,
     *,
     groupby: str | None = None,
@@ -61,8 +61,8 @@ def polarization(
     adata
         Annotated data, with the result of :func:`ace.tl.fssf` or with coordinates in ``obsm``.
         Nothing of it changes.
-    group
-        Group whose cells are drawn, or several, a row each.
+    groups
+        Group whose cells are drawn, or several, with one row each.
     genes
         Names of genes; ``None``: those that ``ace.tl.fssf`` was called with.
     groupby
@@ -107,12 +107,12 @@ def polarization(
 
     See Also
     --------
-    ace.metrics.polarization : Moran's I, without the figure.
+    ace.metrics.morans_i : Moran's I, without the figure.
 
     Examples
     --------
     >>> import ace
-    >>> adata = ace.datasets.pbmc68k()
+    >>> adata = ace.datasets.pbmc68k_reduced()
     >>> (ax,) = ace.pl.polarization(
     ...     adata, "0", ["CST3"], groupby="louvain", use_rep="X_umap", key=None, show=False
     ... )
@@ -139,9 +139,9 @@ def polarization(
     known = labels_of(column, f"adata.obs[{groupby!r}]").remove_unused_categories()
     names = np.array([*map(str, known.categories), None], dtype=object)
     labels = names[known.codes]
-    groups = [str(group)] if np.ndim(group) == 0 else [str(name) for name in group]
+    groups = [str(groups)] if np.ndim(groups) == 0 else [str(name) for name in groups]
     for name in groups:
-        _checks.one_of(name, "group", sorted(names[:-1]))
+        _checks.one_of(name, "groups", sorted(names[:-1]))
     split = None
     if keys is not None and keys.subcluster in adata.obs:
         split = adata.obs[keys.subcluster]

@@ -68,7 +68,7 @@ def reliability(
     Examples
     --------
     >>> import ace
-    >>> cells = ace.datasets.pbmc68k()
+    >>> cells = ace.datasets.pbmc68k_reduced()
     >>> atlas, query = cells[::2].copy(), cells[1::2].copy()
     >>> model = ace.tl.annotate(query, "bulk_labels", reference=atlas, max_epochs=2)
     >>> diagram, histogram = ace.pl.reliability(model.get_calibration(query), show=False)

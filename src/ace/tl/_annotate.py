@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from ace import _checks, _columns, _storable
+from ace import _checks
+from ace._checks import _columns, _storable
+from ace._checks._objects import Cells, cells_of, is_mudata
 from ace._docs import doc_params
 from ace._keys import DEFAULT_ANNOTATION_KEY, AnnotationKeys
-from ace._objects import Cells, cells_of, is_mudata
 from ace.tl import _texts
 from ace.tl._annotate_options import require_known_options
 from ace.tl._annotation import annotation, quality
@@ -180,7 +181,7 @@ def annotate(
     Examples
     --------
     >>> import ace
-    >>> cells = ace.datasets.pbmc68k()
+    >>> cells = ace.datasets.pbmc68k_reduced()
     >>> atlas, query = cells[::2].copy(), cells[1::2].copy()
     >>> ace.tl.annotate(query, "bulk_labels", reference=atlas, max_epochs=5)
     >>> bool(query.obs["scnym"].isin(atlas.obs["bulk_labels"]).all())

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from ace import _checks, _storable
+from ace import _checks
+from ace._checks import _storable
 from ace._keys import pair_name, storable
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ace._objects import Cells
+    from ace._checks._objects import Cells
 
 
 def require_copyable(given: Cells, copy: bool) -> None:

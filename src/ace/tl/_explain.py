@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any, Literal
 
-from ace import _checks, _storable
+from ace import _checks
+from ace._checks import _storable
+from ace._checks._objects import cells_of
 from ace._docs import doc_params
 from ace._keys import DEFAULT_KEY, ExplanationKeys
-from ace._objects import cells_of
 from ace._threads import one_thread
 from ace.explain import Method, fidelity
 from ace.explain._methods import options_of
@@ -186,7 +187,7 @@ def explain(
     Examples
     --------
     >>> import ace
-    >>> adata = ace.datasets.pbmc68k()
+    >>> adata = ace.datasets.pbmc68k_reduced()
     >>> ace.tl.explain(adata, groupby="louvain")
     >>> adata.uns["ace"]["names"].dtype.names[:3]
     ('0', '1', '2')

@@ -5,14 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ace import _checks, _value_checks
+from ace import _checks
+from ace._checks import _value_checks
 from ace._matrix import GroupSummary, LogCounts, summarise
 from ace._values import claimed_base, log_base
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
-    from ace._kinds import Values
+    from ace._values import Values
     from ace.tl._comparisons import Comparisons
 
 

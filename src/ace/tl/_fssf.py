@@ -167,7 +167,7 @@ def fssf(
     Examples
     --------
     >>> import ace
-    >>> adata = ace.datasets.pbmc68k()
+    >>> adata = ace.datasets.pbmc68k_reduced()
     >>> ace.model.SCARE.setup_anndata(adata, layer="counts")
     >>> genes = ["CD74", "HLA-DRA", "CD79A"]
     >>> model = ace.model.SCARE(adata, ground_truth=genes)

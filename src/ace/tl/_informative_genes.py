@@ -11,12 +11,13 @@ import scipy.sparse as sp
 from sklearn.feature_selection import mutual_info_classif
 from sklearn.metrics import mutual_info_score
 
-from ace import _checks, _storable, _value_checks
+from ace import _checks
+from ace._checks import _storable, _value_checks
+from ace._checks._objects import cells_of
 from ace._docs import doc_params
 from ace._keys import require_free, storable
 from ace._listed import listed
 from ace._matrix import LogCounts, read_rows
-from ace._objects import cells_of
 from ace._values import claimed_base
 from ace._warn import warn
 from ace.tl import _texts
@@ -116,7 +117,7 @@ def informative_genes(
     Examples
     --------
     >>> import ace
-    >>> adata = ace.datasets.pbmc68k()
+    >>> adata = ace.datasets.pbmc68k_reduced()
     >>> ace.tl.informative_genes(adata, "phase", n_genes=2)
     ['STMN1', 'PCNA']
     """

@@ -12,11 +12,12 @@ import scipy.sparse as sp
 from anndata import AnnData
 from anndata.utils import make_index_unique
 
-from ace import _checks, _columns, _storable, _value_checks
+from ace import _checks
+from ace._checks import _columns, _storable, _value_checks
+from ace._checks._objects import annotated
 from ace._keys import storable
 from ace._listed import listed
 from ace._matrix import CHUNK_VALUES, read_rows
-from ace._objects import annotated
 from ace._values import claimed_base
 from ace._warn import warn
 from ace.tl._shared_genes import shared_genes, variable_genes

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from ace import _checks, _storable, _value_checks
+from ace import _checks
+from ace._checks import _storable, _value_checks
+from ace._checks._objects import cells_of
 from ace._docs import doc_params
 from ace._keys import DIAGNOSTICS, ExplanationKeys
-from ace._objects import cells_of
 from ace.explain import Attribution
 from ace.tl import _texts
 from ace.tl._comparisons import resolve
@@ -123,7 +124,7 @@ def rank_specificity(
     Examples
     --------
     >>> import ace
-    >>> adata = ace.datasets.pbmc68k()
+    >>> adata = ace.datasets.pbmc68k_reduced()
     >>> ace.tl.rank_specificity(adata, "bulk_labels")
     >>> [str(gene) for gene in adata.uns["rank_specificity"]["names"]["CD56+ NK"][:3]]
     ['CD160', 'XCL1', 'XCL2']

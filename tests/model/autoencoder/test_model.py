@@ -205,7 +205,7 @@ def test_modality_of_mudata(cells):
     ("arguments", "message"),
     [
         ({"scale": "log"}, "is not one of"),
-        ({"n_hidden": ()}, "n_hidden needs a layer"),
+        ({"n_hidden": ()}, "n_hidden must have at least one layer"),
         ({"n_latent": 0}, "n_latent must be a whole number from 1"),
         ({"n_latent": 2.5}, "n_latent must be a whole number from 1"),
         ({"n_clusters": 1}, "from 2"),

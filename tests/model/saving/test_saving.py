@@ -84,7 +84,7 @@ def test_everything_but_the_arrays_is_json(folder: Path) -> None:
         names = set(file.keys())
     assert document["class"] == "KRATOS"
     assert document["attributes"]["registry_"]["setup_args"]["labels_key"] == "type"
-    assert document["format_version"] == 1
+    assert document["format_version"] == 2
     assert document["ace_version"]
     assert {"weights/classifier.weight", "arrays/train_indices_"} <= names
     assert b"ace.model" not in (folder / "model.safetensors").read_bytes()
@@ -111,10 +111,10 @@ def test_labels_keep_their_type(types: list[Any], tmp_path: Path) -> None:
 
 
 def test_newer_format_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(model_file, "FORMAT_VERSION", 2)
+    monkeypatch.setattr(model_file, "FORMAT_VERSION", 3)
     _rewrite(folder, lambda saved: None)
     monkeypatch.undo()
-    with pytest.raises(ValueError, match=r"format 2, written by version .*Update ace"):
+    with pytest.raises(ValueError, match=r"format 3, written by version .*Update ace"):
         _load(folder)
 
 

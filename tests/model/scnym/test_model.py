@@ -23,7 +23,7 @@ QUIET = {"enable_progress_bar": False}
 #: These cells are small and made of no counts: what their values are cannot be told.
 pytestmark = [
     pytest.mark.filterwarnings("ignore:the SCNYM was trained on"),
-    pytest.mark.filterwarnings("ignore:cells of adata.X were not normalised alike"),
+    pytest.mark.filterwarnings("ignore:the cells of adata.X were not normalised in the same way"),
 ]
 
 
@@ -140,7 +140,7 @@ def test_several_columns_of_domains(cells: ad.AnnData) -> None:
     soft = model.predict_domain(domain_key="chip", soft=True)
     assert soft.columns.tolist() == ["1", "2"]
     assert soft.shape == (240, 2)
-    with pytest.raises(ValueError, match=r"name one of the columns.*donor.*chip"):
+    with pytest.raises(ValueError, match=r"choose one of the columns.*donor.*chip"):
         model.predict_domain()
     with pytest.raises(ValueError, match=r"one of .*got 'batch'"):
         model.predict_domain(domain_key="batch")

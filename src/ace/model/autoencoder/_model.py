@@ -12,17 +12,18 @@ from scvi import REGISTRY_KEYS
 from ace import _checks
 from ace._docs import doc_params
 from ace._threads import seeded
+from ace.model.autoencoder import _texts
 from ace.model.autoencoder._clusters import clusters_of
 from ace.model.autoencoder._module import AceModule
 from ace.model.autoencoder._plan import AceTrainingPlan
 from ace.model.autoencoder._training import fit_clusters, prepare_training
-from ace.model.base import _texts
 from ace.model.base._fields import GenesField, LabelsField
 from ace.model.base._gene_model import GeneModel
 from ace.model.base._obs import n_categories, registered_codes, state_of
 from ace.model.base._outputs import embedding_scorer, network_outputs
 from ace.model.base._reader import row_numbers
 from ace.model.base._scaling import SCALES
+from ace.model.base._texts import BATCH_SIZE, CELLS
 from ace.model.training._run import Prepared, Training, run_training
 
 if TYPE_CHECKING:
@@ -34,18 +35,8 @@ if TYPE_CHECKING:
 
     from ace.explain import GroupScorer
 
-SETUP = (
-    _texts.LAYER
-    + """
-batch_key
-    Column of ``obs`` with the batch of each cell, to correct the embedding for.
-labels_key
-    Column of ``obs`` with known groups, which take the place of clusters.
-"""
-)
 
-
-@doc_params(data=_texts.INIT_DATA, random_state=_texts.INIT_RANDOM_STATE)
+@doc_params(parameters=_texts.INIT)
 class ACE(GeneModel):
     r"""An autoencoder with an explainable clustering of its latent space :cite:p:`lu2021ace`.
 
@@ -68,38 +59,7 @@ class ACE(GeneModel):
 
     Parameters
     ----------
-    {data}
-    n_latent
-        Dimensions of the latent space.
-    n_clusters
-        Number of clusters; ``"auto"`` chooses it from 2 to 20 by the silhouette. ``None``: the
-        labels are the clusters if ``labels_key`` was set up, else there are none.
-    n_hidden
-        Width of each hidden layer of the encoder, mirrored by the decoder. A number is one layer.
-    n_selected
-        Number of genes that the encoder reads (256 in the published runs), chosen in the first
-        half of training by :class:`ace.nn.ConcreteSelector`; ``None`` for all.
-    dropout_rate
-        Fraction of the input that is hidden from the encoder in training. Without dropout, as in
-        SAUCIE, the reconstruction of other cells soon gets worse.
-    batch_weight
-        Weight of the batch correction, if ``batch_key`` was set up; 0 for no correction. Large
-        weights also mix types that differ between batches.
-    cluster_weight
-        Weight of the distance of cells to the centroid of their cluster or label, used after
-        ``warmup_epochs``; 0.1 is a good first value. With 0, the finished embedding is clustered,
-        which agreed at least as well with known types in the benchmarks.
-    id_weight
-        Weight of SAUCIE's information dimension, the normalised entropy of the units of the
-        decoder's first layer.
-    distance_weight
-        Weight of SAUCIE's distance between reconstructions of cells with the same active units.
-        Only effective together with ``id_weight``.
-    scale
-        Scaling of each gene, learned from the training cells and saved with the weights:
-        ``"zscore"``, ``"minmax"`` to [0, 1] as in SAUCIE, or ``None``. A gene that is constant in
-        the training cells is ignored.
-    {random_state}
+    {parameters}
 
     Raises
     ------
@@ -109,7 +69,7 @@ class ACE(GeneModel):
     Examples
     --------
     >>> import ace
-    >>> adata = ace.datasets.pbmc68k()
+    >>> adata = ace.datasets.pbmc68k_reduced()
     >>> ace.model.ACE.setup_anndata(adata)
     >>> model = ace.model.ACE(adata, n_clusters=5, n_hidden=(64, 32))
     >>> model.train(max_epochs=5, enable_progress_bar=False)
@@ -184,7 +144,7 @@ class ACE(GeneModel):
     # -- set-up --------------------------------------------------------------------------------
 
     @classmethod
-    @doc_params(setup=_texts.setup_text(SETUP))
+    @doc_params(setup=_texts.SETUP_ANNDATA)
     def setup_anndata(
         cls,
         adata: AnnData,
@@ -203,7 +163,7 @@ class ACE(GeneModel):
         cls._set_up(adata, cls._get_setup_method_args(**locals()), kwargs)
 
     @classmethod
-    @doc_params(setup=_texts.setup_mudata_text(SETUP))
+    @doc_params(setup=_texts.SETUP_MUDATA)
     def setup_mudata(
         cls,
         mdata: MuData,
@@ -256,13 +216,7 @@ class ACE(GeneModel):
 
     # -- training ------------------------------------------------------------------------------
 
-    @doc_params(
-        cells=_texts.HARDWARE + _texts.SPLIT_SIZES + _texts.EXTERNAL_INDEXING,
-        adam=_texts.ADAM,
-        patience=_texts.PATIENCE,
-        trainer=_texts.TRAINER,
-        errors=_texts.TRAIN_ERRORS,
-    )
+    @doc_params(parameters=_texts.TRAIN)
     def train(
         self,
         max_epochs: int | None = None,
@@ -289,33 +243,7 @@ class ACE(GeneModel):
 
         Parameters
         ----------
-        max_epochs
-            Passes over the training cells. ``None``: 30, fewer above 20 000 cells
-            (30 · 20 000 / n), but at least 600 minibatches.
-        {cells}
-        batch_size
-            Cells in a minibatch.
-        {adam}
-        warmup_epochs
-            Epochs before ``cluster_weight`` is used; ``None`` for half of the epochs.
-        early_stopping
-            Stop when the validation loss no longer improves. Off by default, because the loss
-            changes when ``cluster_weight`` comes in.
-        {patience}
-        random_state
-            Seed of the split, the order of the cells and the choice of genes; ``None`` for that of
-            the model.
-        plan_kwargs
-            Further arguments of :class:`~ace.model.autoencoder.AceTrainingPlan`.
-        {trainer}
-
-        Raises
-        ------
-        {errors}
-        ValueError
-            If an argument is out of range, the matrix holds NaN or infinite values, batches are
-            unknown, labels have no training cells, or early stopping is enabled without
-            validation cells or while genes are being chosen.
+        {parameters}
         """
         _checks.whole(warmup_epochs, "warmup_epochs", 0, optional=True)
         run_training(self, Training.of(locals()), warmup_epochs=warmup_epochs)
@@ -325,9 +253,7 @@ class ACE(GeneModel):
             return registered_codes(self, REGISTRY_KEYS.LABELS_KEY)
         return super()._classes_to_split()
 
-    def _prepare_training(  # type: ignore[override]
-        self, training: Training, *, warmup_epochs: int | None
-    ) -> Prepared:
+    def _prepare_training(self, training: Training, *, warmup_epochs: int | None) -> Prepared:
         return prepare_training(self, training, warmup_epochs)
 
     def _finish_training(self, training: Training, plan: AceTrainingPlan) -> None:
@@ -344,7 +270,7 @@ class ACE(GeneModel):
 
     # -- clusters and reconstruction -----------------------------------------------------------
 
-    @doc_params(cells=_texts.CELLS, batch_size=_texts.BATCH_SIZE)
+    @doc_params(cells=CELLS, batch_size=BATCH_SIZE)
     def predict(
         self,
         adata: AnnData | MuData | None = None,
@@ -387,7 +313,7 @@ class ACE(GeneModel):
         p = torch.softmax(logits, dim=1).float().numpy()
         return pd.DataFrame(p, index=cells.obs_names[rows], columns=names)
 
-    @doc_params(cells=_texts.CELLS, batch_size=_texts.BATCH_SIZE)
+    @doc_params(cells=CELLS, batch_size=BATCH_SIZE)
     def get_reconstruction(
         self,
         adata: AnnData | MuData | None = None,

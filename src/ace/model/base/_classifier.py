@@ -10,15 +10,15 @@ import pandas as pd
 import torch
 from scvi import REGISTRY_KEYS
 
-from ace import _checks, _columns
+from ace import _checks
+from ace._checks import _columns
 from ace._docs import doc_params
 from ace._listed import listed
 from ace.explain import ClassifierScorer
 from ace.model.base import _texts
 from ace.model.base._evaluation import N_CALIBRATION_BINS, calibration, evaluate_classifier
-from ace.model.base._gene_model import BATCH_CHECKED, GeneModel
 from ace.model.base._obs import grouping_of, obs_of, registered_codes
-from ace.model.base._outputs import Part, network_outputs
+from ace.model.base._outputs import BATCH_CHECKED, Part, network_outputs
 from ace.model.base._reader import row_numbers
 from ace.model.training._split import is_split_of
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from mudata import MuData
 
     from ace.explain import GroupScorer
+    from ace.model.base._gene_model import GeneModel
     from ace.model.base._reader import MatrixReader
 
     Base = GeneModel

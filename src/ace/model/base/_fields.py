@@ -8,7 +8,8 @@ import numpy as np
 from scvi import REGISTRY_KEYS
 from scvi.data.fields import BaseMuDataWrapperClass, LabelsWithUnlabeledObsField, LayerField
 
-from ace import _checks, _columns
+from ace import _checks
+from ace._checks import _columns
 from ace._listed import listed
 
 if TYPE_CHECKING:

@@ -11,12 +11,12 @@ from scvi.model.base import BaseModelClass
 from scvi.train import TrainRunner
 
 from ace import _compat
+from ace._checks._objects import annotated, is_mudata
 from ace._docs import doc_params
-from ace._objects import annotated, is_mudata
 from ace.explain import fit_clustering
 from ace.model.base import _texts
 from ace.model.base._obs import grouping_of
-from ace.model.base._outputs import embedding_scorer, groups_of, network_outputs
+from ace.model.base._outputs import BATCH_CHECKED, embedding_scorer, groups_of, network_outputs
 from ace.model.base._reader import row_numbers
 from ace.model.base._reading import cells_of, reader_of
 from ace.model.base._setup import set_up
@@ -37,19 +37,14 @@ if TYPE_CHECKING:
     from ace.model.base._reader import MatrixReader
     from ace.model.training._run import Prepared, Training
 
-#: Cells in a minibatch when outputs are checked after training.
-BATCH_CHECKED = 32
-
 
 class GeneModel(BaseModelClass):
     """Base of the models: a :class:`~scvi.model.base.BaseModelClass` that matches genes by name.
 
     Every public method that takes ``adata`` accepts any AnnData that has the model's genes: in
     any order, among other genes, with or without labels, sparse, dense, on disk or a view. It is
-    only read. Files of saved models hold no code.
-
-    A model implements ``_fields``, ``_classes_to_split`` and ``_prepare_training``; its module has
-    ``embed``, from unscaled expression to the latent space, and ``n_latent``.
+    only read. A model implements ``_fields``, ``_prepare_training`` and ``_own_scorer``; its
+    module has ``embed``, from unscaled expression to the latent space, and ``n_latent``.
 
     Parameters
     ----------
@@ -108,7 +103,7 @@ class GeneModel(BaseModelClass):
     # -- set-up --------------------------------------------------------------------------------
 
     @classmethod
-    def _fields(cls, **arguments: Any) -> list[tuple[str, AnnDataField]]:
+    def _fields(cls, *args: Any, **arguments: Any) -> list[tuple[str, AnnDataField]]:
         """Return the fields to register, each with the argument of the set-up that names it."""
         raise NotImplementedError
 
@@ -171,7 +166,7 @@ class GeneModel(BaseModelClass):
         """Return the class of each cell to stratify the split by; negative to leave it out."""
         return np.zeros(self._cells(None).n_obs, dtype=np.int64)
 
-    def _prepare_training(self, training: Training, **options: Any) -> Prepared:
+    def _prepare_training(self, training: Training, *args: Any, **options: Any) -> Prepared:
         """Return the training plan and the minibatches; scale the input at the first training."""
         raise NotImplementedError
 

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from scvi import REGISTRY_KEYS
 
-from ace import _columns
-from ace._objects import aligned_obs, is_mudata
+from ace._checks import _columns
+from ace._checks._objects import aligned_obs, is_mudata
 
 if TYPE_CHECKING:
     from anndata import AnnData

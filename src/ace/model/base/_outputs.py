@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import torch
 
-from ace import _columns
+from ace._checks import _columns
 from ace.explain import EmbeddingScorer
 
 if TYPE_CHECKING:
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from ace.model.base._gene_model import GeneModel
     from ace.model.base._reader import MatrixReader
     from ace.nn import NeuralizedClustering
+
+
+#: Cells in a minibatch when outputs are checked after training.
+BATCH_CHECKED = 32
 
 
 class NotFiniteError(ValueError):

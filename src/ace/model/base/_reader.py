@@ -9,7 +9,8 @@ import torch
 from scipy.sparse import issparse
 from scvi import settings
 
-from ace import _checks, _value_checks
+from ace import _checks
+from ace._checks import _value_checks
 from ace._matrix import in_memory, read_rows
 from ace._values import claimed_base
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from anndata import AnnData
 
-    from ace._kinds import Values
+    from ace._values import Values
 
 
 class MatrixReader:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import copy
 from typing import TYPE_CHECKING, Any
 
-from ace import _value_checks
-from ace._kinds import Values
+from ace._checks import _value_checks
+from ace._checks._objects import annotated, is_mudata
 from ace._listed import listed
-from ace._objects import annotated, is_mudata
+from ace._values import Values
 from ace.model.base._reader import MatrixReader
 
 if TYPE_CHECKING:

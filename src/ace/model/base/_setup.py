@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 from scvi import REGISTRY_KEYS
 from scvi.data import AnnDataManager
 
-from ace import _columns, _compat
+from ace import _compat
+from ace._checks import _columns
+from ace._checks._objects import annotated, is_mudata
 from ace._listed import listed
-from ace._objects import annotated, is_mudata
 from ace.model.base._fields import FieldInModality, LabelsField
 from ace.model.base._reader import MatrixReader
 from ace.model.base._reading import VALUES_KEY, check_values

@@ -1,5 +1,7 @@
 """Descriptions of parameters that the methods of several models share."""
 
+import re
+
 CELLS = """
 adata
     Cells; ``None`` for those of the model. Genes are matched by name, and nothing is written.
@@ -242,9 +244,9 @@ UserWarning
 """
 
 
-def _joined(texts: str) -> str:
-    """Remove blank lines between descriptions of parameters."""
-    return "\n".join(line for line in texts.split("\n") if line)
+def joined(texts: str) -> str:
+    """Remove blank lines between descriptions of parameters; keep them around sections."""
+    return re.sub(r"\n\n+(?=\S)(?!\w+\n---)", "\n", texts).strip()
 
 
 def setup_text(parameters: str) -> str:
@@ -252,7 +254,7 @@ def setup_text(parameters: str) -> str:
     return f"""
 adata
     AnnData; codes of its columns are added to ``obs``, and the matrix is not changed.
-{_joined(parameters)}
+{joined(parameters)}
 {SETUP_KWARGS.strip()}
 
 Raises
@@ -271,7 +273,7 @@ def setup_mudata_text(parameters: str) -> str:
 mdata
     MuData; codes of its columns are added to ``obs``, and the matrix is not changed.
 {MODALITIES.strip()}
-{_joined(parameters)}
+{joined(parameters)}
 {SETUP_KWARGS.strip()}
 
 Raises

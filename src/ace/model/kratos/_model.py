@@ -68,7 +68,7 @@ class KRATOS(ClassifierMixin, GeneModel):
     Examples
     --------
     >>> import ace
-    >>> adata = ace.datasets.pbmc68k()
+    >>> adata = ace.datasets.pbmc68k_reduced()
     >>> ace.model.KRATOS.setup_anndata(adata, labels_key="bulk_labels")
     >>> model = ace.model.KRATOS(adata)
     >>> model.train(max_epochs=5, enable_progress_bar=False)
@@ -241,9 +241,7 @@ class KRATOS(ClassifierMixin, GeneModel):
     def _classes_to_split(self) -> np.ndarray:
         return self._label_codes(None)
 
-    def _prepare_training(  # type: ignore[override]
-        self, training: Training, *, monitor: str
-    ) -> Prepared:
+    def _prepare_training(self, training: Training, *, monitor: str) -> Prepared:
         reader, split = training.reader, training.split
         if not self.is_trained_:
             self.module.set_scale(*learn_scale(reader, split[0], self.scale_))

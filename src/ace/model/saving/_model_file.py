@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 FILE_NAME = "model.safetensors"
 #: Increase it if the last release cannot read the files that this code writes.
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 #: Key of the JSON document in the metadata.
 _KEY = "ace"
 _WEIGHTS, _ARRAYS = "weights/", "arrays/"

@@ -12,7 +12,7 @@ import anndata as ad
 from mudata import MuData
 
 from ace import _compat
-from ace._objects import annotated, is_mudata
+from ace._checks._objects import annotated, is_mudata
 from ace._warn import warn
 from ace.model.saving import _model_file
 from ace.model.saving._model_file import FILE_NAME, SavedModel

@@ -84,7 +84,7 @@ class SCARE(RNASeqMixin, VAEMixin, ArchesMixin, GeneModel, BaseMinifiedModeModel
     Examples
     --------
     >>> import ace
-    >>> adata = ace.datasets.pbmc68k()
+    >>> adata = ace.datasets.pbmc68k_reduced()
     >>> ace.model.SCARE.setup_anndata(adata, layer="counts")
     >>> model = ace.model.SCARE(adata, ground_truth=["CD74", "HLA-DRA", "CD79A"])
     >>> model.train(max_epochs=3, enable_progress_bar=False)

@@ -58,3 +58,13 @@ def domain_codes(model: SCNYM, labels: np.ndarray) -> np.ndarray:
         return (labels < 0).astype(np.int64)[:, None]
     keys = [registry_key(i) for i in range(len(model.domain_keys))]
     return np.stack([registered_codes(model, key) for key in keys], axis=1)
+
+
+def column_of(model: SCNYM, domain_key: str | None) -> int:
+    """Return the position of a column of domains; ``None`` for the only one."""
+    keys = model.domain_keys
+    if domain_key is None and len(keys) > 1:
+        raise ValueError(f"choose one of the columns of domains, domain_key=...: {listed(keys)}.")
+    if domain_key is not None and domain_key not in keys:
+        raise ValueError(f"domain_key must be one of {listed(keys)}, got {domain_key!r}.")
+    return 0 if domain_key is None else keys.index(domain_key)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from os import PathLike
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -11,48 +9,38 @@ import pandas as pd
 import torch
 from scvi import REGISTRY_KEYS
 
-from ace import _checks, _compat
+from ace import _checks
 from ace._docs import doc_params
-from ace._listed import listed
 from ace._threads import seeded
-from ace.model.base import _texts
-from ace.model.base._classifier import LABELS_KEY, ClassifierMixin
+from ace.model.base._classifier import ClassifierMixin
 from ace.model.base._fields import GenesField, LabelsField
 from ace.model.base._gene_model import GeneModel
 from ace.model.base._outputs import network_outputs
 from ace.model.base._reader import row_numbers
+from ace.model.base._texts import BATCH_SIZE, CELLS
+from ace.model.scnym import _texts
 from ace.model.scnym._calibration import MIN_HELD_OUT, calibrate
-from ace.model.scnym._domains import domain_columns, domain_names, registry_key
+from ace.model.scnym._domains import column_of, domain_columns, domain_names, registry_key
 from ace.model.scnym._module import NORMALIZATIONS, ScnymModule
-from ace.model.scnym._novelty import novelty_of
+from ace.model.scnym._novelty import NOVELTY, novelty_of
 from ace.model.scnym._plan import ScnymTrainingPlan
-from ace.model.scnym._recipe import PRESETS_TEXT, Preset, Recipe, recipe_of
+from ace.model.scnym._query import model_of_query
+from ace.model.scnym._recipe import Preset, Recipe, recipe_of
 from ace.model.scnym._training import prepare_training
 from ace.model.training._fit import restores_best
 from ace.model.training._run import Prepared, Training, run_training
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from os import PathLike
     from typing import Self
 
     from anndata import AnnData
     from mudata import MuData
     from scvi.data.fields import AnnDataField
 
-SETUP = (
-    LABELS_KEY
-    + _texts.UNLABELED_CATEGORY
-    + _texts.LAYER
-    + """
-domain_key
-    Column of ``obs`` with the domain of each cell (experiment, technology, donor), or several
-    columns, each with its own adversary. ``None``: labelled and unlabelled cells are the two
-    domains.
-"""
-)
 
-
-@doc_params(data=_texts.INIT_DATA, random_state=_texts.INIT_RANDOM_STATE)
+@doc_params(parameters=_texts.INIT)
 class SCNYM(ClassifierMixin, GeneModel):
     r"""Semi-supervised label transfer with a novelty score :cite:p:`kimmel2021scnym`.
 
@@ -64,18 +52,7 @@ class SCNYM(ClassifierMixin, GeneModel):
 
     Parameters
     ----------
-    {data}
-    n_hidden
-        Width of each hidden layer; the last one is the embedding.
-    n_layers
-        Number of hidden layers: 4 in the paper, 2 in the published code.
-    dropout_rate
-        Fraction of hidden units dropped in training.
-    residual
-        Use residual connections in hidden layers after the first.
-    normalization
-        ``"batch"`` or ``"layer"`` normalisation of the hidden layers.
-    {random_state}
+    {parameters}
 
     Raises
     ------
@@ -85,7 +62,7 @@ class SCNYM(ClassifierMixin, GeneModel):
     Examples
     --------
     >>> import ace
-    >>> adata = ace.datasets.pbmc68k()
+    >>> adata = ace.datasets.pbmc68k_reduced()
     >>> adata.obs["known"] = adata.obs["bulk_labels"].astype(str)
     >>> adata.obs.loc[adata.obs_names[:350], "known"] = "Unknown"
     >>> ace.model.SCNYM.setup_anndata(adata, labels_key="known")
@@ -143,7 +120,7 @@ class SCNYM(ClassifierMixin, GeneModel):
     # -- set-up --------------------------------------------------------------------------------
 
     @classmethod
-    @doc_params(setup=_texts.setup_text(SETUP))
+    @doc_params(setup=_texts.SETUP_ANNDATA)
     def setup_anndata(
         cls,
         adata: AnnData,
@@ -163,7 +140,7 @@ class SCNYM(ClassifierMixin, GeneModel):
         cls._set_up(adata, cls._get_setup_method_args(**locals()), kwargs)
 
     @classmethod
-    @doc_params(setup=_texts.setup_mudata_text(SETUP))
+    @doc_params(setup=_texts.SETUP_MUDATA)
     def setup_mudata(
         cls,
         mdata: MuData,
@@ -248,29 +225,11 @@ class SCNYM(ClassifierMixin, GeneModel):
         >>> model.train()  # doctest: +SKIP
         >>> query.obs["scnym"] = model.predict()  # doctest: +SKIP
         """
-        with _compat.unchanged_on_error(cls, adata):
-            if isinstance(reference_model, str | PathLike):
-                model = cls.load(reference_model, adata=adata)
-            else:
-                reference_model._require_trained()
-                with TemporaryDirectory() as folder:
-                    reference_model.save(folder, overwrite=True)
-                    model = cls.load(folder, adata=adata)
-            model._require_trained()
-        model.train_indices_ = model.validation_indices_ = model.test_indices_ = np.array([], int)
-        model._split_fingerprint_ = None
-        return model
+        return model_of_query(cls, adata, reference_model)
 
     # -- training ------------------------------------------------------------------------------
 
-    @doc_params(
-        presets=PRESETS_TEXT,
-        hardware=_texts.HARDWARE,
-        external_indexing=_texts.EXTERNAL_INDEXING,
-        patience=_texts.PATIENCE,
-        trainer=_texts.TRAINER,
-        errors=_texts.TRAIN_ERRORS,
-    )
+    @doc_params(parameters=_texts.TRAIN)
     def train(
         self,
         max_epochs: int | None = None,
@@ -296,46 +255,7 @@ class SCNYM(ClassifierMixin, GeneModel):
 
         Parameters
         ----------
-        max_epochs
-            Passes over the labelled or the unlabelled cells, whichever are more. ``None``: that of
-            the preset, else 400 minibatches, but 10 to 100 epochs; 10 epochs without labelled
-            cells (see :meth:`load_query_data`).
-        {presets}
-        {hardware}
-        train_size
-            Fraction of the labelled cells to train on; ``None`` for 0.9. The split is
-            stratified by class.
-        validation_size
-            Fraction to validate and calibrate on; ``None`` for the rest.
-        {external_indexing}
-            It applies to labelled cells; all unlabelled cells are trained on.
-        batch_size
-            Number of labelled cells in a minibatch, and of unlabelled ones.
-        lr, weight_decay
-            Learning rate and weight decay of the optimizer; ``None`` for those of the preset.
-        early_stopping
-            Stop when the accuracy on validation cells no longer improves, after all terms of the
-            loss have reached their weights: by default in the last epoch, with early stopping
-            after half of the epochs, unless ``plan_kwargs`` set the ramps. The weights of the most
-            accurate epoch after the ramps are kept in any case.
-        {patience}
-        random_state
-            Seed of the split, the order of the cells, MixUp and dropout; ``None`` for that of the
-            model.
-        plan_kwargs
-            Settings of :class:`~ace.model.scnym.Recipe` that replace the preset's.
-        {trainer}
-
-        Raises
-        ------
-        {errors}
-        ValueError
-            If an argument is out of range, the matrix holds NaN or infinite values, a class has
-            no training cell, labels were renamed after the set-up, a minibatch has one labelled
-            cell although batch normalisation needs two, or early stopping is enabled without
-            validation cells.
-        TypeError
-            If ``plan_kwargs`` has unknown settings.
+        {parameters}
         """
         recipe = recipe_of(preset, plan_kwargs or {}, lr=lr, weight_decay=weight_decay)
         run_training(self, Training.of(locals()), recipe=recipe)
@@ -343,9 +263,7 @@ class SCNYM(ClassifierMixin, GeneModel):
     def _classes_to_split(self) -> np.ndarray:
         return self._given_labels()
 
-    def _prepare_training(  # type: ignore[override]
-        self, training: Training, *, recipe: Recipe
-    ) -> Prepared:
+    def _prepare_training(self, training: Training, *, recipe: Recipe) -> Prepared:
         return prepare_training(self, training, recipe)
 
     def _finish_training(self, training: Training, plan: ScnymTrainingPlan) -> None:
@@ -361,7 +279,7 @@ class SCNYM(ClassifierMixin, GeneModel):
 
     # -- predictions ---------------------------------------------------------------------------
 
-    @doc_params(cells=_texts.CELLS, batch_size=_texts.BATCH_SIZE)
+    @doc_params(cells=CELLS, batch_size=BATCH_SIZE)
     def predict(
         self,
         adata: AnnData | MuData | None = None,
@@ -404,7 +322,7 @@ class SCNYM(ClassifierMixin, GeneModel):
         given = given[row_numbers(indices, len(given))]
         return np.where(given >= 0, self.labels[given], predicted)
 
-    @doc_params(cells=_texts.CELLS, batch_size=_texts.BATCH_SIZE)
+    @doc_params(cells=CELLS, batch_size=BATCH_SIZE)
     def predict_domain(
         self,
         adata: AnnData | MuData | None = None,
@@ -438,31 +356,24 @@ class SCNYM(ClassifierMixin, GeneModel):
             If the column is not one of the model's, or the model has several and none is given.
         """
         self._require_trained()
-        keys = self.domain_keys
-        if domain_key is None and len(keys) > 1:
-            raise ValueError(
-                f"name one of the columns of domains, domain_key=...: {listed(keys)}."
-            )
-        if domain_key is not None and domain_key not in keys:
-            raise ValueError(f"domain_key must be one of {listed(keys)}, got {domain_key!r}.")
-        column = 0 if domain_key is None else keys.index(domain_key)
+        column = column_of(self, domain_key)
         cells = self._cells(adata)
         rows = row_numbers(indices, cells.n_obs)
         names, network = domain_names(self)[column], self.module
-
-        def domains(x: torch.Tensor) -> torch.Tensor:
-            return network.domain_logits(network.embed(x), column)
-
         logits = network_outputs(
-            network, domains, len(names), self._reader(adata), rows, batch_size
+            network,
+            lambda x: network.domain_logits(network.embed(x), column),
+            len(names),
+            self._reader(adata),
+            rows,
+            batch_size,
         )
         if not soft:
             return names[logits.argmax(dim=1).numpy()]
-        return pd.DataFrame(
-            torch.softmax(logits, dim=1).numpy(), index=cells.obs_names[rows], columns=names
-        )
+        p = torch.softmax(logits, dim=1).numpy()
+        return pd.DataFrame(p, index=cells.obs_names[rows], columns=names)
 
-    @doc_params(cells=_texts.CELLS, batch_size=_texts.BATCH_SIZE)
+    @doc_params(formula=NOVELTY)
     def novelty(
         self,
         adata: AnnData | MuData | None = None,
@@ -472,35 +383,7 @@ class SCNYM(ClassifierMixin, GeneModel):
     ) -> np.ndarray:
         r"""Score how unlikely it is that a cell belongs to a known type.
 
-        .. math::
-            N = \frac{E - \tilde E}{\sigma_E} + 2 \frac{D - \tilde D}{\sigma_D}, \quad
-            E = - \log \sum_c e^{\ell_c}, \quad
-            D = \min_c \sqrt{(z - \mu_c)^T \Sigma^{-1} (z - \mu_c)}
-
-        with the energy :math:`E` of the logits :math:`\ell` :cite:p:`liu2020energy`, high without
-        evidence for any class, and the Mahalanobis distance :math:`D` of the embedding :math:`z`
-        to the nearest class :cite:p:`lee2018simple`. Means :math:`\mu_c` and the covariance
-        :math:`\Sigma` (shrunk by a tenth towards a multiple of the identity) are those of the
-        labelled training cells, medians and standard deviations those of the validation cells,
-        whose novelty is about 0. Train with ``preset="new_identity"`` if new types may occur.
-
-        Parameters
-        ----------
-        {cells}
-        {batch_size}
-
-        Returns
-        -------
-        Score per cell, float32, shape ``(n_cells,)``. ``novelty_threshold_`` is the value that
-        95 % of the validation cells do not exceed; ``None`` without validation cells.
-
-        Raises
-        ------
-        RuntimeError
-            If the model is not trained, or was saved before the novelty was fitted.
-        ValueError
-            If genes are missing, or values are NaN, infinite, or of another kind than those that
-            the model was trained on.
+        {formula}
         """
         self._require_trained()
         if self._is_unfinished_:

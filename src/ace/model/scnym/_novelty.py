@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ace.model.base._outputs import network_outputs
+from ace.model.base._texts import BATCH_SIZE, CELLS
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,6 +20,44 @@ if TYPE_CHECKING:
 SHRINKAGE = 0.1
 #: Weight of the distance relative to the energy, both in standard deviations.
 DISTANCE_WEIGHT = 2.0
+#: Documentation of :meth:`ace.model.SCNYM.novelty`.
+NOVELTY = (
+    r"""
+.. math::
+    N = \frac{E - \tilde E}{\sigma_E} + 2 \frac{D - \tilde D}{\sigma_D}, \quad
+    E = - \log \sum_c e^{\ell_c}, \quad
+    D = \min_c \sqrt{(z - \mu_c)^T \Sigma^{-1} (z - \mu_c)}
+
+with the energy :math:`E` of the logits :math:`\ell` :cite:p:`liu2020energy`, high without
+evidence for any class, and the Mahalanobis distance :math:`D` of the embedding :math:`z`
+to the nearest class :cite:p:`lee2018simple`. Means :math:`\mu_c` and the covariance
+:math:`\Sigma` (shrunk by a tenth towards a multiple of the identity) are those of the
+labelled training cells, medians and standard deviations those of the validation cells,
+whose novelty is about 0. Train with ``preset="new_identity"`` if new types may occur.
+
+Parameters
+----------
+"""
+    + CELLS.strip()
+    + """
+"""
+    + BATCH_SIZE.strip()
+    + """
+
+Returns
+-------
+Score per cell, float32, shape ``(n_cells,)``. ``novelty_threshold_`` is the value that
+95 % of the validation cells do not exceed; ``None`` without validation cells.
+
+Raises
+------
+RuntimeError
+    If the model is not trained, or was saved before the novelty was fitted.
+ValueError
+    If genes are missing, or values are NaN, infinite, or of another kind than those that
+    the model was trained on.
+"""
+)
 #: Cells in double precision at a time.
 CHUNK = 10_000
 

@@ -182,9 +182,7 @@ class ScnymTrainingPlan(EpochPlan):
         if self.teacher is self.module:
             return
         decay = self.recipe.teacher_decay or 0.0
-        if (
-            not self._is_trained
-        ):  # equal weights of the first steps
+        if not self._is_trained:  # equal weights of the first steps
             decay = min(decay, 1 - 1 / (self._steps_done + 1))
         own, following = self.module.state_dict(), self.teacher.state_dict()
         moved = [name for name, value in own.items() if value.is_floating_point()]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 from torch import Tensor
 
-from ace._arguments import number, one_of, whole
+from ace._checks._arguments import number, one_of, whole
 from ace.model.training._options import check_plan_kwargs
 
 if TYPE_CHECKING:
@@ -157,7 +157,7 @@ PRESETS: dict[str, Recipe] = {
         DEFAULT, mixmatch=False, adversary_weight=0.1, adversary_confident_only=True
     ),
     "supervised": dataclasses.replace(DEFAULT, mixmatch=False, adversary_weight=0.0),
-    # The paper's text (Section 2 and Algorithm 1); layers and early stopping are separate arguments.
+    # Section 2 and Algorithm 1 of the paper; layers and early stopping are separate arguments.
     "published": Recipe(
         ssl_ramp_epochs=100,
         confidence_threshold=0.0,
@@ -172,21 +172,6 @@ PRESETS: dict[str, Recipe] = {
     "no_mixmatch": dataclasses.replace(DEFAULT, mixmatch=False),
     "no_teacher": dataclasses.replace(DEFAULT, teacher_decay=None),
 }
-
-
-PRESETS_TEXT = """
-preset
-    Settings (:class:`~ace.model.scnym.Recipe`):
-
-    - ``"default"``: for unlabelled cells of the types that occur among the labelled cells;
-    - ``"new_identity"``: for unlabelled cells that may be of new types, see
-      :meth:`novelty`. There are no pseudolabels, and the adversary ignores cells that are
-      classified with low confidence;
-    - ``"supervised"``: unlabelled cells are not used;
-    - ``"published"``: settings of the paper (pass ``n_layers=4`` and
-      ``early_stopping=True`` too);
-    - ``"no_adversary"``, ``"no_mixmatch"``, ``"no_teacher"``: the default without a part.
-"""
 
 
 def recipe_of(
@@ -218,5 +203,5 @@ def recipe_of(
     settings = {field.name for field in dataclasses.fields(Recipe)}
     check_plan_kwargs(changes, settings - {"lr", "weight_decay"}, "scNym's training")
     optimizer = {"lr": lr, "weight_decay": weight_decay}
-    given = {name: value for name, value in optimizer.items() if value is not None}
+    given: dict[str, Any] = {k: v for k, v in optimizer.items() if v is not None}
     return dataclasses.replace(PRESETS[preset], **changes, **given)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ace._arguments import number
+from ace._checks._arguments import number
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,9 +49,10 @@ def split_of(
     if train_size is None and validation_size is None:
         if is_split_of(model, model.adata) and model._split_eligible_ == eligible(codes):
             return model.train_indices_, model.validation_indices_, model.test_indices_
-        train_size, validation_size = model._default_split
-    elif train_size is None:
+        return split_cells(codes, *model._default_split, rng)
+    if train_size is None:
         number(validation_size, "validation_size", 0, 1)
+        assert validation_size is not None
         has_test_cells = sum(model._default_split) < 1
         train_size = model._default_split[0] if has_test_cells else 1 - validation_size
     return split_cells(codes, train_size, validation_size, rng)

@@ -9,7 +9,8 @@ import numpy as np
 import scanpy as sc
 import scipy.sparse as sp
 
-from ace import _checks, _columns
+from ace import _checks
+from ace._checks import _columns
 from ace._matrix import read_rows
 from ace.explain import EmbeddingScorer, LinearEmbedding, fit_clustering
 from ace.explain._rows import Rows

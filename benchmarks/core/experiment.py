@@ -1,0 +1,153 @@
+"""An experiment is a grid of data sets, protocols, settings, methods and seeds, and a function."""
+
+from __future__ import annotations
+
+import sys
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import ace
+from benchmarks.core.data import available
+from benchmarks.core.store import Table, Task, Values
+
+#: The values of a dimension, or what gives those of a data set.
+Choices = tuple[str, ...] | Callable[[str], tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A method as an experiment knows it. ``revision`` is raised when its numbers change."""
+
+    run: Callable[..., Any] | None = None
+    revision: str = "1"
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """What is run, and how.
+
+    Attributes
+    ----------
+    name, title
+        Name, and a sentence that says what is measured.
+    run
+        Called with the task, its method, what was prepared and whether the form is quick; returns
+        the values.
+    methods
+        Returns the methods by name, each with a ``revision``.
+    meant
+        Whether a method is run if none is named.
+    data, protocols, settings, seeds
+        The grid, with the methods.
+    prepare
+        Called with a task for what tasks that differ in the method only share.
+    applies
+        Called with a task and its method: whether the combination is run, or the reason why not.
+    quick
+        Fields that differ in the quick form; ``methods`` are then names.
+    files
+        Returns the file of a data set in ``ACE_DATA_DIR``, or None.
+    revision
+        Raised when the protocol or its data change such that numbers do.
+    """
+
+    name: str
+    title: str
+    run: Callable[[Task, Any, Any, bool], Values]
+    methods: Callable[[], Mapping[str, Any]]
+    data: tuple[str, ...]
+    protocols: Choices = ("",)
+    settings: Choices = ("",)
+    seeds: tuple[int, ...] = (0, 1, 2)
+    meant: Callable[[str, Any], bool] = lambda name, method: True
+    prepare: Callable[[Task], Any] | None = None
+    applies: Callable[[Task, Any], bool | str] = lambda task, method: True
+    quick: Mapping[str, Any] = field(default_factory=dict)
+    files: Callable[[str], tuple[str, ...]] = lambda data: ()
+    revision: int = 1
+
+    def chosen(self, quick: bool, **given: Any) -> tuple[Experiment, list[str] | None]:
+        """The experiment of a form with what the command line names, and the methods' names."""
+        changes = dict(self.quick) if quick else {}
+        changes |= {name: tuple(values) for name, values in given.items() if values}
+        methods = changes.pop("methods", None)
+        return replace(self, **changes), methods
+
+    def tasks(self, methods: Mapping[str, Any]) -> Iterator[Task]:
+        """Every combination that is possible; those of one setting follow each other."""
+        for data in self.data:
+            missing = available(*self.files(data))
+            if missing:
+                print(f"skipped {data}: {missing}", flush=True)
+                continue
+            for protocol in _choices(self.protocols, data):
+                for setting in _choices(self.settings, data):
+                    for seed in self.seeds:
+                        for method in methods:
+                            yield Task(data, protocol, setting, method, seed)
+
+
+def _choices(values: Choices, data: str) -> tuple[str, ...]:
+    return values(data) if callable(values) else values
+
+
+def run(experiment: Experiment, folder: Path, *, quick: bool = False, **given: Any) -> int:
+    """Run what an experiment has not run yet; returns the number of failures."""
+    experiment, names = experiment.chosen(quick, **given)
+    known = experiment.methods()
+    names = names or [name for name, method in known.items() if experiment.meant(name, method)]
+    if unknown := sorted(set(names) - set(known)):
+        if not quick or given.get("methods"):
+            sys.exit(f"unknown methods {unknown}; there are {sorted(known)}")
+    methods = {name: known[name] for name in names if name in known}
+    table, reasons, counts = Table(folder, experiment.name), set(), {"done": 0, "failed": 0}
+    previous, prepared = None, None
+    for task in experiment.tasks(methods):
+        method = methods[task.method]
+        applies = experiment.applies(task, method)
+        if isinstance(applies, str) and applies not in reasons:
+            print(f"skipped {applies}", flush=True)
+            reasons.add(applies)
+        revision = f"{experiment.revision}.{method.revision}"
+        if applies is not True or table.has(task, revision):
+            continue
+        start = time.perf_counter()
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                shared = task._replace(method="")
+                if experiment.prepare and shared != previous:
+                    previous, prepared = None, None  # frees the memory first
+                    prepared = experiment.prepare(shared)
+                    previous = shared
+                values = experiment.run(task, method, prepared, quick)
+        except Exception as error:  # noqa: BLE001 (a failing method must not stop the others)
+            print(f"FAILED {task}: {error!r}", file=sys.stderr)
+            counts["failed"] += 1
+            continue
+        table.add(task, revision, values)
+        counts["done"] += 1
+        print(f"[{time.perf_counter() - start:.0f} s] {task}: {_shown(values)}", flush=True)
+    print(f"{experiment.name}: {counts['done']} runs done, {counts['failed']} failed.", flush=True)
+    return counts["failed"]
+
+
+def _shown(values: Values, most: int = 8) -> str:
+    told = {k: v for k, v in values.items() if isinstance(k, str) and isinstance(v, float | int)}
+    return ", ".join(f"{k} {v:.4g}" for k, v in list(told.items())[:most])
+
+
+def revision(*subjects: str) -> str:
+    """Revisions of models (``"ACE"``) and methods (``"panel"``) of the package, joined by dots."""
+    of_methods = ace.explain.methods().get("revision", {})
+    found = [
+        getattr(getattr(ace.model, name), "revision", 1)
+        if name in ace.model.__all__
+        else of_methods.get(name, 1)
+        for name in subjects
+    ]
+    return ".".join(map(str, found))

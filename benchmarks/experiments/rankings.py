@@ -1,0 +1,346 @@
+"""Experiments on rankings of genes: discrimination, truth, neighbourhoods, overlap, stability."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import scanpy as sc
+from anndata import AnnData
+from scipy.sparse import issparse
+from sklearn.model_selection import StratifiedShuffleSplit, train_test_split
+
+from ace.metrics import causal_recovery, knn_jaccard, panel_auroc, panel_redundancy, stability
+from benchmarks.core.data import GROUP, SOURCES, files, load
+from benchmarks.core.experiment import Experiment
+from benchmarks.core.measure import Cost, measure
+from benchmarks.core.store import Task, Values
+from benchmarks.methods.rankings import DEFAULT, KEY, Cells, Panels, Ranking, causal, rankings
+
+#: Numbers of genes that panels are judged with.
+TOP, TOP_STRUCTURE = (3, 5, 10, 18), (5, 10, 20)
+#: For each set and protocol of the curves: numbers of genes (3, 5 and shares of all genes), and
+#: cells that a group needs.
+CURVES: dict[str, dict[str, tuple[tuple[int, ...], int]]] = {
+    "pbmc3k_processed": {"in-sample": ((3, 5, 18, 37, 92), 50), "held-out": ((3, 5, 18), 25)},
+    "pbmc3k": {"in-sample": ((3, 5, 18, 92), 50), "held-out": ((3, 5, 18), 25)},
+    "baron_mouse_whole": {"in-sample": ((3, 5, 15, 149), 10), "held-out": ((3, 15, 149), 10)},
+    "pbmc68k": {"in-sample": ((3, 5, 8, 15, 38), 50), "held-out": ((3, 5, 8), 25)},
+}
+#: Beside the default and every baseline: what the papers compare, and what it is made of here.
+OURS = (
+    *("ace panel", "ace expected_gradients", "ace adversarial", "ACE + panel"),
+    *("ACE + adversarial", "ACE + smoothgrad", "ACE + integrated_gradients", "KRATOS + panel"),
+    *("KRATOS + adversarial", "KRATOS + smoothgrad", "KRATOS + integrated_gradients"),
+    "KRATOS + expected_gradients",
+)
+WITH_ACE = ("ACE + panel", "ACE + expected_gradients", "ACE + adversarial", "ACE + smoothgrad")
+QUICK = (f"ace {DEFAULT}", "Wilcoxon, abs", "t-test, abs")
+#: Cell type of the overlap, and genes of its panels: 1 % of the 1838 genes of PBMC3k as published.
+OVERLAP = {
+    "pbmc3k_processed": "CD4 T cells",
+    "pbmc3k": "CD4 T cells",
+    "pbmc68k": "CD4+/CD25 T Reg",
+}
+N_TOP = 18
+SIZES = tuple(range(5, 101, 5))
+CAUSAL = "20 causal genes"
+#: Cells of a group that is large.
+LARGE = 50
+
+
+def _compared(name: str, method: Ranking) -> bool:
+    """The default, what the papers compare, and all baselines."""
+    return name in OURS or method.baseline
+
+
+def _readable(task: Task, method: Ranking) -> bool:
+    return SOURCES[task.data].counts or not method.counts
+
+
+def prepare(task: Task) -> tuple[Cells, AnnData]:
+    """Cells to choose panels on, with a PCA of their own, and cells to judge them on."""
+    adata = load(task.data, task.seed)
+    chosen = judged = adata
+    if task.protocol == "held-out":
+        first, second = train_test_split(
+            np.arange(adata.n_obs),
+            test_size=0.5,
+            stratify=adata.obs[GROUP],
+            random_state=task.seed,
+        )
+        chosen, judged = adata[first].copy(), adata[second].copy()
+    sc.pp.pca(chosen, n_comps=min(50, min(chosen.shape) - 1), random_state=task.seed)
+    return Cells(chosen, task.seed), judged
+
+
+# -- discrimination and truth ---------------------------------------------------------------------
+
+
+def _panels(task: Task, method: Ranking, prepared: tuple[Cells, AnnData], quick: bool) -> Values:
+    """Rank, measure and judge."""
+    cells, judged = prepared
+    values: Values = {}
+    if method.model:
+        model, training = cells.trained(method.model)
+        values |= {"train_seconds": training.seconds, "train_peak_mb": training.peak_mb}
+        if task.protocol == "held-out" and hasattr(model, "predict"):
+            predicted = np.asarray(model.predict(judged.copy())).astype(str)
+            values["accuracy"] = np.mean(predicted == judged.obs[GROUP].to_numpy().astype(str))
+    panels, cost = _timed(task.method, method, cells)
+    values |= {"seconds": cost.seconds, "peak_mb": cost.peak_mb}
+    if task.protocol == "truth":
+        groups = judged.obs[GROUP].to_numpy().astype(str)
+        distance = knn_jaccard(judged.X, groups, panels, TOP_STRUCTURE, n_jobs=-1)
+        values |= causal_recovery(panels, judged.var["kind"]).mean().to_dict()
+        return values | {f"jaccard@{k}": distance[k] for k in TOP_STRUCTURE}
+    min_cells = 25 if task.protocol == "held-out" else 50
+    return values | judge(
+        judged, panels, TOP, min_cells, task.seed, nested=task.protocol == "in-sample"
+    )
+
+
+#: Methods that ran before, on sparse or dense values: compiled and loaded.
+_warm: set[tuple[str, bool]] = set()
+
+
+def _timed(name: str, method: Ranking, cells: Cells) -> tuple[Panels, Cost]:
+    """Rank, twice the first time: what is compiled or loaded once is not the method's cost."""
+    kind = (name, issparse(cells.adata.X))
+    if kind not in _warm:
+        method.rank(cells)
+        _warm.add(kind)
+    return measure(lambda: method.rank(cells))
+
+
+def judge(
+    judged: AnnData,
+    panels: Panels,
+    sizes: tuple[int, ...],
+    min_cells: int,
+    seed: int,
+    *,
+    nested: bool,
+    every_size: bool = False,
+) -> Values:
+    """AUROC and redundancy, means over the groups that have enough cells.
+
+    ``every_size`` gives the redundancy of each size, standard errors and the AUROC of each group.
+    """
+    longest = min(map(len, panels.values()))
+    sizes = tuple(k for k in sizes if k <= longest)
+    aurocs = panel_auroc(
+        judged.X,
+        judged.obs[GROUP].to_numpy().astype(str),
+        panels,
+        sizes,
+        protocol="nested" if nested else "fixed",
+        min_cells=min_cells,
+        n_jobs=-1,
+        random_state=seed,
+    )
+    frames = {"auroc": aurocs.set_index("n_top")["auroc"]}
+    kept = {group: panels[group] for group in aurocs["group"].unique()}
+    for name, absolute in (("redundancy", False), ("redundancy_abs", True)):
+        found = panel_redundancy(judged.X, kept, list(sizes), absolute=absolute)
+        frames[name] = found.set_index("n_top")["redundancy"]
+    values: Values = {}
+    if not every_size:
+        values |= {f"auroc@{k}": frames["auroc"].loc[k].mean() for k in sizes}
+        return values | {k: frames[k].loc[sizes[-1]].mean() for k in list(frames)[1:]}
+    values |= {"n_genes": judged.n_vars, "n_groups": len(kept)}
+    for name, found in frames.items():
+        by_size = found.groupby(level=0)
+        values |= {f"{name}@{k}": v for k, v in by_size.mean().items()}
+        # Of the AUROC over groups and folds, as in the ACE paper.
+        values |= {f"{name}_sem@{k}": v for k, v in by_size.sem().items()}
+    of_groups = aurocs.groupby(["n_top", "group"])["auroc"].mean()
+    return values | {(f"auroc@{k}", group): v for (k, group), v in of_groups.items()}
+
+
+PANELS = Experiment(
+    "panels",
+    "Panels are judged on the other half of the cells, in sample, and against simulated truth.",
+    _panels,
+    rankings,
+    data=(
+        *("pbmc3k", "baron_mouse", "pbmc3k_processed", "pbmc68k"),
+        *("symsim_140_clean", "symsim_220_clean", "symsim_220_complex", "simulated"),
+    ),
+    protocols=("held-out", "in-sample fixed", "in-sample", "truth"),
+    meant=lambda name, method: not method.slow,
+    prepare=prepare,
+    applies=lambda task, method: (
+        _readable(task, method)
+        and (task.protocol == "truth") == SOURCES[task.data].truth
+        # Nested cross-validation takes a minute for each method: one seed.
+        and (task.protocol != "in-sample" or (SOURCES[task.data].published and task.seed == 0))
+    ),
+    quick={
+        "data": ("pbmc68k", "simulated"),
+        "protocols": ("held-out", "truth"),
+        "methods": (*QUICK, "ace expected_gradients", "logistic regression, abs"),
+        "seeds": (0,),
+    },
+    files=files,
+)
+
+
+def _curves(task: Task, method: Ranking, prepared: tuple[Cells, AnnData], quick: bool) -> Values:
+    """Nested cross-validation over C with the first k genes, for each k that every panel has."""
+    cells, judged = prepared
+    sizes, min_cells = CURVES[task.data][task.protocol]
+    panels = ranked(method, cells)
+    return judge(judged, panels, sizes, min_cells, task.seed, nested=True, every_size=True)
+
+
+def ranked(method: Ranking, cells: Cells) -> Panels:
+    """Panels of a method, its model trained before."""
+    if method.model:
+        cells.trained(method.model)
+    return method.rank(cells)
+
+
+CURVES_OF_PANELS = Experiment(
+    "curves",
+    "AUROC and redundancy of panels as they grow (ACE, Figure 3B and C; Kratos, Figures 4 to 6).",
+    _curves,
+    rankings,
+    data=("pbmc3k_processed", "pbmc3k", "baron_mouse_whole"),
+    protocols=("in-sample", "held-out"),
+    meant=_compared,
+    prepare=prepare,
+    # In sample, a seed would only shuffle the folds.
+    applies=lambda t, method: _readable(t, method) and (t.protocol != "in-sample" or t.seed == 0),
+    quick={"data": ("pbmc68k",), "protocols": ("held-out",), "methods": QUICK, "seeds": (0,)},
+    files=files,
+)
+
+
+# -- overlap, stability, neighbourhoods -----------------------------------------------------------
+
+
+def _overlap(task: Task, method: Ranking, prepared: tuple[Cells, AnnData], quick: bool) -> Values:
+    """The first genes of each type, and which of them have a lower mean in it than elsewhere."""
+    cells, adata = prepared
+    panels = ranked(method, cells)
+    values: Values = {}
+    counts = {}
+    for group, columns in panels.items():
+        own = (adata.obs[GROUP] == group).to_numpy()
+        inside, outside = (np.asarray(adata.X[rows].mean(axis=0)).ravel() for rows in (own, ~own))
+        depleted = (inside < outside)[columns[:N_TOP]]
+        genes = adata.var_names[columns[:N_TOP]]
+        values |= {(f"depleted@{g}", group): int(d) for g, d in zip(genes, depleted, strict=True)}
+        counts[group] = int(depleted.sum())
+    group = OVERLAP[task.data]
+    values["n_depleted"] = counts[group]
+    values["n_depleted_all_types"] = np.mean(list(counts.values()))
+    if not method.baseline:
+        enriched = pd.DataFrame(cells.adata.uns[KEY]["enriched"])[group].to_numpy(dtype=bool)
+        values["n_called_depleted"] = int((~enriched[:N_TOP]).sum())
+    return values
+
+
+OVERLAP_OF_PANELS = Experiment(
+    "overlap",
+    "Which methods choose the same genes, and how many of these are depleted (ACE, Figure 3D).",
+    _overlap,
+    rankings,
+    data=("pbmc3k_processed", "pbmc3k"),
+    seeds=(0,),
+    meant=_compared,
+    prepare=prepare,
+    applies=_readable,
+    quick={"data": ("pbmc68k",), "methods": QUICK},
+    files=files,
+)
+
+
+def _two_sets(task: Task) -> tuple[Cells, Cells]:
+    """Two halves of the cells, or the same cells with two seeds."""
+    adata = load(task.data)
+    adata.uns["n_cells"] = adata.obs[GROUP].value_counts().to_dict()
+    if task.protocol == "seeds":
+        cells = _with_pca(adata)
+        return Cells(cells, task.seed), Cells(cells, task.seed + 1)
+    first, second = random_halves(adata.obs[GROUP], task.seed + 1)[task.seed]
+    return Cells(_with_pca(adata[first]), task.seed), Cells(_with_pca(adata[second]), task.seed)
+
+
+def random_halves(
+    groups: pd.Series, n_repeats: int, seed: int = 0
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Halves of the cells with half of every group; the first are the same for any number."""
+    split = StratifiedShuffleSplit(n_repeats, test_size=0.5, random_state=seed)
+    parts = split.split(np.zeros(len(groups)), groups.astype(str))
+    return [(np.sort(first), np.sort(second)) for first, second in parts]
+
+
+def _with_pca(adata: AnnData) -> AnnData:
+    own = adata.copy()
+    sc.pp.pca(own, n_comps=min(50, min(own.shape) - 1), random_state=0)
+    return own
+
+
+def _stability(task: Task, method: Ranking, prepared: tuple[Cells, Cells], quick: bool) -> Values:
+    """Jaccard index and rank-biased overlap of two runs, means over groups."""
+    found = stability([ranked(method, cells) for cells in prepared], N_TOP).set_index("group")
+    sizes = prepared[0].adata.uns["n_cells"]
+    large = [group for group, n in sizes.items() if n >= LARGE]
+    return {
+        "jaccard": found["jaccard"].mean(),
+        "rbo": found["rbo"].mean(),
+        "jaccard_large": found["jaccard"].reindex(large).mean(),
+        **{("jaccard", group): value for group, value in found["jaccard"].items()},
+    }
+
+
+STABILITY = Experiment(
+    "stability",
+    "Agreement of the first 18 genes of two seeds, or of two random halves of the cells.",
+    _stability,
+    rankings,
+    data=("pbmc3k", "pbmc3k_processed", "baron_mouse", "pbmc68k"),
+    protocols=("halves", "seeds"),
+    seeds=(0, 1, 2, 3, 4),
+    meant=_compared,
+    prepare=_two_sets,
+    applies=_readable,
+    quick={"data": ("pbmc68k",), "methods": QUICK, "seeds": (0,)},
+    files=files,
+)
+
+
+def _structure(
+    task: Task, method: Ranking, prepared: tuple[Cells, AnnData], quick: bool
+) -> Values:
+    """Mean Jaccard distance of each cell's 30 neighbours with its panel and with all genes."""
+    cells, _ = prepared
+    values = {"train_seconds": cells.trained(method.model)[1].seconds} if method.model else {}
+    panels, cost = measure(lambda: method.rank(cells))
+    sizes = SIZES if task.method != CAUSAL else (min(map(len, panels.values())),)
+    groups = cells.adata.obs[GROUP].to_numpy().astype(str)
+    distance = knn_jaccard(cells.adata.X, groups, panels, sizes, n_jobs=1)
+    curve = {f"jaccard@{k}": distance.get(k, distance.iloc[-1]) for k in SIZES}
+    return values | {"seconds": cost.seconds} | curve
+
+
+def _with_causal() -> dict[str, Ranking]:
+    return rankings() | {CAUSAL: Ranking(causal)}
+
+
+STRUCTURE = Experiment(
+    "structure",
+    "How well panels keep the neighbours of each cell as they grow (ACE, Figure 2C and D).",
+    _structure,
+    _with_causal,
+    data=("symsim_220_clean", "symsim_220_complex"),
+    seeds=(0, 1, 2, 3, 4),
+    meant=lambda name, method: (
+        name in (*OURS[:3], *WITH_ACE, "ACE + shap", CAUSAL) or method.baseline
+    ),
+    prepare=prepare,
+    applies=_readable,
+    quick={"data": ("simulated",), "methods": (*QUICK[:2], CAUSAL), "seeds": (0,)},
+    files=files,
+)

@@ -1,0 +1,413 @@
+"""Experiment on label transfer: SCNYM, its parts left out, and other methods.
+
+Labels are given for the cells of one domain of a data set; the cells of all others have none. A
+protocol says what is done to the labelled cells: nothing, a type hidden, a tenth of the labels
+replaced, or a type five times rarer. The default settings of SCNYM were chosen on one task, Kang
+CTRL → STIM; nothing was chosen on any other.
+
+scNym's own code and celltypist need environments of their own: name their interpreters in
+ACE_BENCH_SCNYM and ACE_BENCH_CELLTYPIST. In an environment each::
+
+    pip install celltypist==1.7.1 "scikit-learn<1.8" "anndata<0.13"
+    pip install torch scanpy ConfigArgParse tensorboard && pip install --no-deps scnym==0.3.2
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import tempfile
+import time
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache, partial
+from pathlib import Path
+from typing import Any
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+import scanpy as sc
+from scipy import sparse
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import f1_score, roc_auc_score
+from sklearn.model_selection import StratifiedKFold, cross_val_predict
+from sklearn.svm import LinearSVC
+
+from ace.model import SCNYM
+from benchmarks.core.data import blood_cells, log_normalise, path, quiet_scvi
+from benchmarks.core.experiment import Experiment, revision
+from benchmarks.core.store import Task, Values
+
+#: Columns of ``obs``: the truth, where cells come from, and the labels that methods are given.
+TYPE, DOMAIN, GIVEN, UNKNOWN = "type", "domain", "given", "Unknown"
+N_GENES, MIN_CELLS = 2000, 10
+AS_THEY_ARE, WRONG = "as they are", "10% of the labels wrong"
+RARER = ("B", "NK")
+N_BINS = 10
+#: Share of known cells that a threshold of novelty keeps.
+KEPT = 0.95
+SCVI_EPOCHS, SCANVI_EPOCHS, SCNYM_EPOCHS = 100, 20, 100
+PRESETS = ("no_adversary", "no_mixmatch", "no_teacher", "supervised", "published", "new_identity")
+OURS, LOGISTIC, SVM, ITS_OWN = "SCNYM", "logistic regression", "linear SVM", "scNym, its own code"
+ITS_NOVELTY, OUR_NOVELTY = f"{ITS_OWN}, for new types", f"{OURS}, published, for new types"
+LINEAR = (LOGISTIC, f"{LOGISTIC}, variable genes", SVM, f"{SVM}, variable genes")
+NOVELTY = (
+    *(f"{OURS}, new_identity", OURS, f"{OURS}, supervised", OUR_NOVELTY),
+    *(LOGISTIC, f"{LOGISTIC}, variable genes", ITS_NOVELTY),
+)
+#: File, domains, and column of the domain. Of the last three, all genes are variable genes.
+FILES = {
+    "kang": ("kang_ifnb_merged.h5ad", ("CTRL", "STIM"), "condition"),
+    "pbmc_symphony": ("pbmc_symphony_3chem_1200.h5ad", ("3pv1", "3pv2", "5p"), "tech"),
+    "cellmix": (
+        "cellmix_3tech_10x_celseq2_dropseq.h5ad", ("10x", "CEL-seq2", "Drop-seq"), "tech"
+    ),
+    "pbmc68k": ("", ("first", "second"), ""),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Cells:
+    """Labelled and unlabelled cells of one task, log-normalised, all genes."""
+
+    every: ad.AnnData
+    seed: int
+
+    @cached_property
+    def adata(self) -> ad.AnnData:
+        """The genes that vary most within the labelled and within the unlabelled cells.
+
+        They are chosen without labels, and the difference between both does not choose.
+        """
+        if self.every.n_vars <= N_GENES:
+            return self.every
+        own = ad.AnnData(self.every.X, var=pd.DataFrame(index=self.every.var_names))
+        own.obs["side"] = pd.Categorical(np.where(self.target, "target", "source"))
+        own.uns["log1p"] = {}
+        sc.pp.highly_variable_genes(own, n_top_genes=N_GENES, batch_key="side")
+        return self.every[:, own.var["highly_variable"].to_numpy()].copy()
+
+    @property
+    def given(self) -> np.ndarray:
+        """Labels as methods see them, `UNKNOWN` for those to be found."""
+        return self.every.obs[GIVEN].to_numpy().astype(str)
+
+    @property
+    def target(self) -> np.ndarray:
+        """Which cells have no label."""
+        return self.given == UNKNOWN
+
+    @property
+    def truth(self) -> np.ndarray:
+        """Types of the unlabelled cells."""
+        return self.every.obs[TYPE].to_numpy().astype(str)[self.target]
+
+    @property
+    def scored(self) -> np.ndarray:
+        """Which of the unlabelled cells are of a type that some labelled cell has."""
+        return np.isin(self.truth, self.given[~self.target])
+
+
+def read(name: str, seed: int = 0) -> ad.AnnData:
+    """Cells with types and domains."""
+    file, domains, column = FILES[name]
+    if not file:  # halves of one experiment, drawn at random
+        source = blood_cells()
+        halves = np.random.default_rng(seed).permutation(source.n_obs) % 2
+        adata = ad.AnnData(source.X, source.obs[[]], source.var[[]])
+        adata.obs[TYPE] = source.obs["bulk_labels"].astype(str)
+        adata.obs[DOMAIN] = np.array(domains)[halves]
+        return adata
+    source = ad.read_h5ad(path(file))
+    adata = ad.AnnData(sparse.csr_matrix(source.X, dtype=np.float32))
+    adata.obs_names, adata.var_names = (
+        n.astype(str) for n in (source.obs_names, source.var_names)
+    )
+    for ours, theirs in ((TYPE, "cell_type"), (DOMAIN, column)):
+        adata.obs[ours] = source.obs[theirs].astype(str).to_numpy()
+    if name == "pbmc_symphony":  # log-normalised; each cell's counts follow from its total
+        per_cell = sparse.diags_array(source.obs["nUMI"].to_numpy().astype(float) / 1e4)
+        counts = sparse.csr_matrix(per_cell @ adata.X.astype(float).expm1())
+        apart = np.abs(counts.data - np.rint(counts.data)).max()
+        if apart > 0.01:
+            raise ValueError(f"Counts that are not whole, by {apart:.2g}: another scale than 10⁴?")
+        counts.data = np.rint(counts.data)
+        adata.layers["counts"] = counts.astype(np.float32)
+        return adata
+    sc.pp.filter_genes(adata, min_cells=MIN_CELLS)
+    return log_normalise(adata)
+
+
+def load(task: Task) -> Cells:
+    """Labels are given for one domain, and spoiled as the protocol says."""
+    adata = read(task.data, task.seed)
+    inside = (adata.obs[DOMAIN] == task.setting).to_numpy()
+    types = adata.obs[TYPE].to_numpy().astype(str)
+    given = np.where(inside, types, UNKNOWN).astype(object)
+    rng, keep = np.random.default_rng(task.seed), np.ones(len(given), bool)
+    own = np.flatnonzero(given == task.protocol.split(" hidden")[0].split(" five times")[0])
+    if task.protocol.endswith("hidden"):
+        keep[own] = False
+    elif task.protocol.endswith("rarer"):
+        keep[rng.permutation(own)[max(round(0.2 * len(own)), 1) :]] = False
+    elif task.protocol == WRONG:
+        rows = rng.permutation(np.flatnonzero(inside))[: round(0.1 * inside.sum())]
+        given[rows] = another(given[rows].astype(str), np.unique(types[inside]), rng)
+    adata.obs[GIVEN] = pd.Categorical(given)
+    return Cells(adata[keep].copy(), task.seed)
+
+
+def another(labels: np.ndarray, names: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """One of the other names for each label, all equally likely."""
+    own = np.searchsorted(names, labels)
+    return names[(own + rng.integers(1, len(names), len(own))) % len(names)]
+
+
+@lru_cache
+def protocols(data: str) -> tuple[str, ...]:
+    """What is done to the labelled cells: on the first set (or the bundled one) all."""
+    if data not in ("kang", "pbmc68k"):
+        return (AS_THEY_ARE,)
+    counts = read(data).obs[TYPE].value_counts()
+    types = sorted(counts.index[counts >= 100].astype(str))
+    hidden = (f"{name} hidden" for name in types)
+    return (AS_THEY_ARE, *hidden, WRONG, *(f"{n} five times rarer" for n in RARER if n in types))
+
+
+# -- scores ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a method says about the unlabelled cells."""
+
+    labels: np.ndarray
+    probabilities: pd.DataFrame | None = None  # cells × known types
+    novelty: np.ndarray | None = None  # larger: rather none of the known types
+    threshold: float | None = None  # 95 % of known cells are at most so novel
+    told: dict[str, float] = field(default_factory=dict)  # seconds of its own clock, ...
+
+
+def answer(probabilities: pd.DataFrame, threshold: float | None = None, **told: float) -> Answer:
+    """Labels are the most probable types, novelty is one minus their probability."""
+    values = probabilities.to_numpy()
+    labels = probabilities.columns.to_numpy()[values.argmax(1)].astype(str)
+    return Answer(labels, probabilities, 1 - values.max(axis=1), threshold, told)
+
+
+def judge(found: Answer, cells: Cells) -> Values:
+    """Compare with the truth, on cells whose type some labelled cell has.
+
+    The calibration error is that of ten bins of equal width; their sums are stored.
+    """
+    truth, labels = cells.truth[cells.scored], found.labels[cells.scored]
+    right = labels == truth
+    recall = pd.Series(right).groupby(truth).mean()
+    values: Values = {
+        "n_labelled": int((~cells.target).sum()),
+        "n_scored": len(truth),
+        "n_not_scored": int((~cells.scored).sum()),
+        "accuracy": right.mean(),
+        "balanced_accuracy": recall.mean(),
+        "macro_f1": f1_score(truth, labels, labels=recall.index, average="macro", zero_division=0),
+        **{("recall", name): value for name, value in recall.items()},
+    }
+    if found.probabilities is not None:
+        confidence = found.probabilities.max(axis=1).to_numpy()[cells.scored]
+        bins = np.minimum((confidence * N_BINS).astype(int), N_BINS - 1)
+        sums = {"cells": np.ones(len(bins)), "confidence": confidence, "right": right}
+        frame = pd.DataFrame(sums).astype(float).groupby(bins).sum()
+        values["ece"] = (frame["confidence"] - frame["right"]).abs().sum() / len(bins)
+        values |= {f"bin_{name}@{i}": frame.loc[i, name] for name in frame for i in frame.index}
+    return values
+
+
+def judge_novelty(found: Answer, cells: Cells, hidden: str) -> Values:
+    """Whether cells of the hidden type are told from those of known types."""
+    assert found.novelty is not None
+    new, known = cells.truth == hidden, cells.scored
+    chosen = new | known
+    values = {
+        "n_hidden": int(new.sum()),
+        "n_known": int(known.sum()),
+        "auroc": roc_auc_score(new[chosen], found.novelty[chosen]),
+    }
+    if found.threshold is not None:
+        flagged = found.novelty > found.threshold
+        values |= {"flagged": flagged[new].mean(), "kept": (~flagged[known]).mean()}
+    return values
+
+
+# -- methods --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Method:
+    """How to run a method, and what it needs."""
+
+    run: Any
+    revision: str = "1"
+    python: str = ""  # variable that names its interpreter
+    counts: bool = False
+    random: bool = True  # depends on the seed, the cells being the same
+    slow: bool = False  # once for each hidden type, not for all seeds
+
+
+def scnym(
+    cells: Cells, preset: str = "default", *, confident: bool = False, **options: Any
+) -> Answer:
+    """SCNYM by a preset; ``confident`` takes novelty from the confidence, as published."""
+    quiet_scvi(cells.seed)
+    own, asked = cells.adata.copy(), np.flatnonzero(cells.target)
+    start = time.perf_counter()
+    SCNYM.setup_anndata(own, labels_key=GIVEN, unlabeled_category=UNKNOWN)
+    model = SCNYM(own, random_state=cells.seed)
+    shared = {"enable_progress_bar": False, "accelerator": "cpu", "random_state": cells.seed}
+    model.train(preset=preset, **shared, **options)
+    probabilities = model.predict(indices=asked, soft=True)
+    told = {"seconds": time.perf_counter() - start, "temperature": float(model.temperature_)}
+    if confident:
+        held_out = model.predict(indices=model.validation_indices, soft=True)
+        return answer(probabilities, np.quantile(1 - held_out.max(axis=1), KEPT), **told)
+    labels = answer(probabilities).labels
+    novelty = np.asarray(model.novelty(indices=asked))
+    return Answer(labels, probabilities, novelty, float(model.novelty_threshold_), told)
+
+
+def _arrays(cells: Cells, all_genes: bool) -> tuple[Any, np.ndarray, Any]:
+    x = (cells.every if all_genes else cells.adata).X
+    return x[~cells.target], cells.given[~cells.target], x[cells.target]
+
+
+def logistic(cells: Cells, *, all_genes: bool = False) -> Answer:
+    """Default settings; the threshold is that of labelled cells left out of five fits."""
+    x, y, asked = _arrays(cells, all_genes)
+    start = time.perf_counter()
+    model = LogisticRegression(max_iter=1000).fit(x, y)
+    probabilities = pd.DataFrame(model.predict_proba(asked), columns=model.classes_)
+    seconds = time.perf_counter() - start
+    folds = StratifiedKFold(5, shuffle=True, random_state=cells.seed)
+    fresh = LogisticRegression(max_iter=1000)
+    left_out = cross_val_predict(fresh, x, y, cv=folds, method="predict_proba")
+    threshold = float(np.quantile(1 - left_out.max(axis=1), KEPT))
+    return answer(probabilities, threshold, seconds=seconds)
+
+
+def svm(cells: Cells, *, all_genes: bool = False) -> Answer:
+    """Default settings. It has no probabilities."""
+    x, y, asked = _arrays(cells, all_genes)
+    return Answer(LinearSVC().fit(x, y).predict(asked).astype(str))
+
+
+def scanvi(cells: Cells) -> Answer:
+    """Counts of the variable genes, the domain as batch; default settings."""
+    scvi = quiet_scvi(cells.seed)
+    own, shared = cells.adata.copy(), {"enable_progress_bar": False, "accelerator": "cpu"}
+    scvi.model.SCVI.setup_anndata(own, layer="counts", batch_key=DOMAIN)
+    start = scvi.model.SCVI(own)
+    start.train(max_epochs=SCVI_EPOCHS, **shared)
+    model = scvi.model.SCANVI.from_scvi_model(start, labels_key=GIVEN, unlabeled_category=UNKNOWN)
+    model.train(max_epochs=SCANVI_EPOCHS, **shared)
+    return answer(model.predict(indices=np.flatnonzero(cells.target), soft=True))
+
+
+def elsewhere(cells: Cells, package: str, **options: Any) -> Answer:
+    """Another interpreter, on the counts of all genes."""
+    with tempfile.TemporaryDirectory() as folder:
+        source, target = Path(folder) / "cells.h5ad", Path(folder) / "answer.npz"
+        obs = pd.DataFrame({GIVEN: pd.Categorical(cells.given)}, cells.every.obs_names)
+        ad.AnnData(cells.every.layers["counts"], obs, cells.every.var).write_h5ad(source)
+        script = str(Path(__file__).parents[1] / "methods" / "foreign.py")
+        python = os.environ[f"ACE_BENCH_{package.upper()}"]
+        arguments = [package, str(source), str(target), json.dumps(options | {"seed": cells.seed})]
+        done = subprocess.run([python, script, *arguments], capture_output=True, text=True)
+        if done.returncode:
+            raise RuntimeError(f"{package} failed: {done.stderr.strip().splitlines()[-1:]}")
+        kept = dict(np.load(target, allow_pickle=False))
+    table = pd.DataFrame(kept["probabilities"], index=kept["cells"], columns=kept["names"])
+    threshold = None
+    if "held_out" in kept:
+        threshold = float(np.quantile(1 - table.max(axis=1).loc[kept["held_out"]], KEPT))
+    asked = table.loc[np.flatnonzero(cells.target)]
+    return answer(asked, threshold, seconds=float(kept["seconds"]))
+
+
+def methods() -> dict[str, Method]:
+    """All methods by name."""
+    of_ours = revision(OURS)
+    found = {OURS: Method(scnym, of_ours)}
+    found |= {f"{OURS}, {name}": Method(partial(scnym, preset=name), of_ours) for name in PRESETS}
+    # How the published code looks for new types.
+    plan = {"confidence_threshold": 0.9, "adversary_confident_only": True}
+    published = partial(scnym, preset="published", confident=True, plan_kwargs=plan)
+    found[OUR_NOVELTY] = Method(published, of_ours, slow=True)
+    for name, call in ((LOGISTIC, logistic), (SVM, svm)):
+        found[name] = Method(partial(call, all_genes=True), random=False)
+        found[f"{name}, variable genes"] = Method(call, random=False)
+    found["SCANVI"] = Method(scanvi, counts=True)
+    found["celltypist"] = Method(
+        partial(elsewhere, package="celltypist"), "1", "ACE_BENCH_CELLTYPIST", True, random=False
+    )
+    for name, config in ((ITS_OWN, "no_new_identity"), (ITS_NOVELTY, "new_identity_discovery")):
+        call = partial(elsewhere, package="scnym", config=config, epochs=SCNYM_EPOCHS)
+        found[name] = Method(call, "1", "ACE_BENCH_SCNYM", counts=True, slow=True)
+    return found
+
+
+def timed(method: Method, cells: Cells) -> tuple[Answer, float]:
+    """An answer and the seconds of its labels; variable genes are chosen before."""
+    _ = cells.adata
+    start = time.perf_counter()
+    found = method.run(cells)
+    return found, found.told.get("seconds", time.perf_counter() - start)
+
+
+def _run(task: Task, method: Method, cells: Cells, quick: bool) -> Values:
+    found, seconds = timed(method, cells)
+    values = found.told | {"seconds": seconds} | judge(found, cells)
+    if task.protocol.endswith("hidden") and found.novelty is not None:
+        values |= judge_novelty(found, cells, task.protocol.removesuffix(" hidden"))
+    return values
+
+
+def _applies(task: Task, method: Method) -> bool | str:
+    """Which methods take part where, and what would only repeat another run."""
+    if task.protocol == AS_THEY_ARE:
+        on_first = (*(f"{OURS}, {preset}" for preset in PRESETS), ITS_OWN)
+        part = (OURS, *LINEAR, "SCANVI", "celltypist", *(on_first if task.data == "kang" else ()))
+    else:
+        part = NOVELTY if task.protocol.endswith("hidden") else (OURS, *LINEAR)
+    if task.method not in part:
+        return False
+    if method.python and method.python not in os.environ:
+        return f"{task.method}: {method.python} names no interpreter"
+    if method.counts and task.data == "pbmc68k":
+        return f"{task.method} on {task.data}: no counts"
+    if task.method.endswith("variable genes") and task.data != "kang":
+        return False
+    once = task.protocol.endswith("hidden") and method.slow
+    unspoiled = task.protocol == AS_THEY_ARE or task.protocol.endswith("hidden")
+    same = unspoiled and not method.random and task.data != "pbmc68k"
+    return task.seed == 0 or not (once or same)
+
+
+TRANSFER = Experiment(
+    "transfer",
+    "Labels for cells of another experiment: accuracy, calibration, new types, wrong labels.",
+    _run,
+    methods,
+    data=("kang", "pbmc_symphony", "cellmix"),
+    protocols=protocols,
+    settings=lambda data: FILES[data][1],
+    prepare=load,
+    applies=_applies,
+    quick={
+        "data": ("pbmc68k",),
+        "protocols": (AS_THEY_ARE, "Dendritic hidden", WRONG),
+        "settings": ("first",),
+        "methods": (OURS, f"{OURS}, new_identity", LOGISTIC, SVM),
+        "seeds": (0,),
+    },
+    files=lambda data: tuple(filter(None, FILES[data][:1])),
+)

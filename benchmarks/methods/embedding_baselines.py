@@ -1,0 +1,209 @@
+"""Rankings of genes that explain a given embedding: translations in it, and its derivatives.
+
+As in ``_baselines``: cells and a seed to the column numbers of all genes, best first, by group.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import anndata as ad
+import numpy as np
+import scanpy as sc
+import scipy.sparse as sp
+
+from benchmarks.methods.baselines import Panels, dense, groups_of, ordered, univariate
+
+if TYPE_CHECKING:
+    from _baselines import Panels
+
+#: GCE: penalties as shares of the smallest one under which nothing is translated, and the share of
+#: a group's squared distance from the mean of all that may remain: of 0.02 to 0.5, the one whose
+#: short panels tell the types of PBMC3k and of the pancreas best.
+GCE_PATH = np.geomspace(0.7, 0.002, 24)
+GCE_REMAINDER = 0.5
+GCE_STEPS = 400
+
+#: GRS: neighbours, components of the diffusion map, and genes that count as relevant to a cell;
+#: the defaults of its authors' package (destiny).
+GRS_NEIGHBORS = 20
+GRS_COMPONENTS = 2
+GRS_TOP = 10
+#: Directions around a cell with steps shorter than this share of the longest have no slope.
+GRS_RANK = 0.1
+
+
+def gce(adata: ad.AnnData, seed: int) -> Panels:
+    r"""Global counterfactual explanations (Plumb et al., 2020) of the PCA of the cells.
+
+    One translation δ_g of the genes for each group, 0 for a group of reference, takes the cells
+    of any group i to those of any group j by δ_j − δ_i. For a linear embedding
+    z = Wᵀ(x − μ) only the means matter, and the problem is convex:
+
+    .. math::
+        \min_δ \tfrac12 \sum_{i<j} \lVert W^⊤(δ_j - δ_i) - (\bar z_j - \bar z_i) \rVert^2
+        + λ \sum_{i<j} \lVert δ_j - δ_i \rVert_1
+
+    With e_g = Wᵀδ_g − z̄_g the first sum is G/2 Σ_g ‖e_g − ē‖², of gradient G W(e_g − ē), and its
+    Lipschitz constant G, as W has orthonormal columns. The second is, for each gene, Σ_k
+    (2k − G − 1) δ_(k) of the sorted values: its proximal map subtracts these slopes and projects
+    on what is sorted (isotonic regression). Accelerated proximal steps solve it along a path of
+    λ. Each group is explained at the first λ that leaves at most half of its own squared distance
+    from the mean of all: of one λ for all, a few far cells take everything and the others nothing.
+
+    Which group is the reference does not matter: only differences count, so the solution is
+    centred. A gene's score is how far it moves the mean of the other cells, |δ_g − Σ_j n_j δ_j /
+    Σ_j n_j| over the other groups of n_j cells; genes that are not translated follow by how
+    strongly they would still draw the group (their part of the gradient).
+    """
+    del seed
+    X = dense(adata.X)
+    weights, embedded = _principal_components(adata)
+    groups = list(groups_of(adata))
+    centres = np.array([embedded[inside].mean(axis=0) for _, inside in groups])
+    solutions = translations(weights, centres - centres.mean(axis=0))
+    size = np.array([inside.sum() for _, inside in groups], dtype=np.float64)
+    panels = {}
+    for g, (name, inside) in enumerate(groups):
+        delta, gradient = solutions[g]
+        share = np.where(np.arange(len(groups)) == g, 0.0, size)
+        moved = np.abs(delta[g] - share / share.sum() @ delta)
+        panels[name] = ordered(moved, np.abs(gradient[g]), univariate(X, inside))
+    return panels
+
+
+def translations(weights: np.ndarray, centres: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Sparse translations, centred, and the gradient there, both groups × genes; for each group.
+
+    ``weights`` are genes × components with orthonormal columns, ``centres`` the centred means of
+    the groups, groups × components.
+    """
+    n_groups = len(centres)
+    delta = np.zeros((n_groups, len(weights)))
+    at_zero = -n_groups * centres @ weights.T
+    strongest = _smallest_idle_penalty(at_zero)
+    target = (centres**2).sum(axis=1)
+    solutions: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+    for share in GCE_PATH:
+        previous, point, momentum = delta, delta, 1.0
+        for _ in range(GCE_STEPS):
+            error = point @ weights - centres
+            step = point - (error - error.mean(axis=0)) @ weights.T
+            delta = _fused(step, share * strongest / n_groups)
+            following = (1 + np.sqrt(1 + 4 * momentum**2)) / 2
+            point = delta + (momentum - 1) / following * (delta - previous)
+            moved = np.abs(delta - previous).max()
+            previous, momentum = delta, following
+            if moved <= 1e-5 * max(np.abs(delta).max(), 1e-12):
+                break
+        error = delta @ weights - centres
+        error -= error.mean(axis=0)
+        near = (error**2).sum(axis=1) <= GCE_REMAINDER * target
+        here = (delta, n_groups * error @ weights.T)
+        solutions |= {g: here for g in np.flatnonzero(near) if g not in solutions}
+        if len(solutions) == n_groups:
+            break
+    return [solutions.get(g, here) for g in range(n_groups)]
+
+
+def _smallest_idle_penalty(gradient: np.ndarray) -> float:
+    """The penalty from which on nothing is translated.
+
+    The largest pull, per pair that it would part, of any set of groups against the others.
+    """
+    n_groups = len(gradient)
+    pull = np.abs(np.cumsum(np.sort(gradient, axis=0), axis=0))[:-1]
+    size = np.arange(1, n_groups)
+    return float((pull / (size * (n_groups - size))[:, None]).max())
+
+
+def _fused(values: np.ndarray, penalty: float) -> np.ndarray:
+    """Proximal map of ``penalty`` × the absolute differences of all pairs, in each column."""
+    n = len(values)
+    order = np.argsort(values, axis=0, kind="stable")
+    slopes = penalty * (2.0 * np.arange(n) - n + 1)
+    ascending = np.take_along_axis(values, order, axis=0) - slopes[:, None]
+    fused = np.empty_like(values)
+    np.put_along_axis(fused, order, _isotonic(ascending), axis=0)
+    return fused
+
+
+def _isotonic(values: np.ndarray) -> np.ndarray:
+    """Nearest non-decreasing values in each column: largest of lowest means of intervals."""
+    n = len(values)
+    sums = np.vstack([np.zeros((1, values.shape[1])), np.cumsum(values, axis=0)])
+    result = np.full_like(values, -np.inf)
+    for start in range(n):
+        lengths = np.arange(1, n - start + 1)[:, None]
+        means = (sums[start + 1 :] - sums[start]) / lengths
+        lowest = np.minimum.accumulate(means[::-1], axis=0)[::-1]
+        np.maximum(result[start:], lowest, out=result[start:])
+    return result
+
+
+def grs(adata: ad.AnnData, seed: int) -> Panels:
+    r"""Gene relevance on a diffusion map (Angerer et al., 2020), by group.
+
+    At each cell, the derivatives of every gene's expression along the components of scanpy's
+    diffusion map are the slopes of a linear fit to the differences to its neighbours (least
+    squares over all components, where the authors take the median of difference quotients for
+    each, which divides by components that hardly differ). Slopes are averaged over
+    the neighbours with their signs, so that noise cancels (the authors smooth each along its
+    component, where cells meet that are far apart along the others); a gene's local relevance is
+    the norm of them, and it is relevant to a cell if it is among the 10 of the largest. Genes are
+    ranked by the share of the group's cells that they are relevant to, and by their mean local
+    relevance there where that ties.
+    """
+    X = dense(adata.X)
+    neighbors, components = _diffusion_map(adata, seed)
+    n_cells, n_near = neighbors.shape
+    near = sp.csr_array(
+        (np.full(neighbors.size, 1 / n_near), neighbors.ravel(), np.arange(n_cells + 1) * n_near),
+        shape=(n_cells, n_cells),
+    )
+    slopes = [near @ (slope @ X) for slope in _slopes(neighbors, components)]
+    relevance = np.sqrt(sum(slope**2 for slope in slopes))
+    n_top = min(GRS_TOP, X.shape[1])
+    relevant = relevance >= -np.partition(-relevance, n_top - 1, axis=1)[:, n_top - 1 : n_top]
+    return {
+        name: ordered(relevant[inside].mean(axis=0), relevance[inside].mean(axis=0))
+        for name, inside in groups_of(adata)
+    }
+
+
+def _slopes(neighbors: np.ndarray, components: np.ndarray) -> list[sp.csr_array]:
+    """For each component, the matrix that takes expression to its derivatives at the cells."""
+    n_cells, n_near = neighbors.shape
+    steps = components[neighbors] - components[:, None]
+    fits = np.linalg.pinv(steps, rcond=GRS_RANK)
+    rows = np.repeat(np.arange(n_cells), n_near)
+    matrices = []
+    for weights in np.moveaxis(fits, 1, 0):
+        to = sp.csr_array((weights.ravel(), (rows, neighbors.ravel())), shape=(n_cells, n_cells))
+        matrices.append(to - sp.diags_array(weights.sum(axis=1)))
+    return matrices
+
+
+def _diffusion_map(adata: ad.AnnData, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Neighbours of each cell, itself first, and components without the constant one."""
+    _, embedded = _principal_components(adata)
+    own = ad.AnnData(sp.csr_array((adata.n_obs, 1)), obsm={"X_pca": embedded})
+    n_near = min(GRS_NEIGHBORS, adata.n_obs - 1)
+    sc.pp.neighbors(own, n_neighbors=n_near, use_rep="X_pca", random_state=seed)
+    n_components = min(GRS_COMPONENTS + 1, adata.n_obs - 2)
+    sc.tl.diffmap(own, n_comps=n_components, random_state=seed)
+    distances = own.obsp["distances"].tocsr()
+    # One row a cell, of as many entries each.
+    near = distances.indices.reshape(adata.n_obs, -1)
+    neighbors = np.column_stack([np.arange(adata.n_obs), near])
+    components = own.obsm["X_diffmap"][:, 1:].astype(np.float64)
+    return neighbors, components / components.std(axis=0)
+
+
+def _principal_components(adata: ad.AnnData) -> tuple[np.ndarray, np.ndarray]:
+    """Weights of the genes and coordinates of the cells; computed where there are none."""
+    if "X_pca" not in adata.obsm or "PCs" not in adata.varm:
+        adata = ad.AnnData(adata.X, var=adata.var[[]])
+        sc.pp.pca(adata, n_comps=min(50, min(adata.shape) - 1), random_state=0)
+    weights = np.asarray(adata.varm["PCs"], dtype=np.float64)
+    return weights, np.asarray(adata.obsm["X_pca"], dtype=np.float64)

@@ -1,0 +1,219 @@
+"""Ways to rank genes for each group, ours and the baselines, behind one call."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from importlib.util import find_spec
+from inspect import signature
+from typing import Any
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+import scanpy as sc
+
+import ace
+from benchmarks.core.data import BATCH, GROUP, quiet_scvi
+from benchmarks.core.experiment import revision
+from benchmarks.core.measure import Cost, measure
+from benchmarks.methods import baselines, embedding_baselines
+from benchmarks.methods.baselines import Panels
+
+KEY = "ranking"
+#: Perturbs genes one by one: minutes for each group of a real data set.
+SLOW = ("shap",)
+#: Methods that explain the autoencoder here.
+THROUGH_ACE = (
+    *("panel", "adversarial", "expected_gradients", "integrated_gradients", "smoothgrad", "shap"),
+)
+#: Genes requested of what gives no ranking of all.
+N_RANKED = 200
+#: Genes that the published runs of ACE let the encoder read.
+N_SELECTED = 256
+#: Fewer than the 400 that scvi-tools takes for so few cells: a minute of training, not three.
+SCVI_EPOCHS = 150
+DEFAULT = signature(ace.tl.explain).parameters["method"].default
+
+
+@dataclass
+class Cells:
+    """The cells that panels are chosen on, with the models that several methods explain."""
+
+    adata: ad.AnnData
+    seed: int
+    models: dict[str, tuple[Any, Cost]] = field(default_factory=dict)
+
+    def trained(self, name: str) -> tuple[Any, Cost]:
+        """A model trained on these cells, and the cost of the training."""
+        if name not in self.models:
+            self.models[name] = measure(partial(TRAINERS[name], self))
+        return self.models[name]
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """A way to rank genes: called with cells, returns column numbers, best first, by group."""
+
+    rank: Callable[[Cells], Panels]
+    revision: str = "1"
+    model: str | None = None  # trained before, which is not counted as ranking
+    slow: bool = False
+    counts: bool = False  # reads layers["counts"]
+    baseline: bool = False
+
+
+def rankings() -> dict[str, Ranking]:
+    """All rankings that can be run here, by name."""
+    found = _baselines()
+    for method in ace.explain.methods().index:
+        slow = method in SLOW
+        found[f"ace {method}"] = _ours(method, slow=slow)
+        found[f"KRATOS + {method}"] = _ours(method, "KRATOS", slow=slow)
+        if method in THROUGH_ACE:
+            found[f"ACE + {method}"] = _ours(method, "ACE", slow=slow)
+    found[f"ACE of {N_SELECTED} genes + {DEFAULT}"] = _ours(DEFAULT, "selecting ACE")
+    # Minutes of training: run by name, and with the default method only.
+    for name in ("SCVI", "SCANVI"):
+        found[f"{name} + {DEFAULT}"] = _ours(DEFAULT, name, slow=True, counts=True)
+    return found
+
+
+def _ours(method: str, model: str | None = None, **options: bool) -> Ranking:
+    subjects = (method,) if model is None else (model.removeprefix("selecting "), method)
+    return Ranking(
+        partial(_ace, method=method, model=model), revision(*subjects), model, **options
+    )
+
+
+def _baselines() -> dict[str, Ranking]:
+    """What the papers and users compare with; of those in packages, the installed ones."""
+    found = {
+        "Wilcoxon, abs": partial(_scanpy, method="wilcoxon", rankby_abs=True),
+        "Wilcoxon, by score": partial(_scanpy, method="wilcoxon"),
+        "t-test, abs": partial(_scanpy, method="t-test", rankby_abs=True),
+        "logistic regression, abs": partial(
+            _scanpy, method="logreg", rankby_abs=True, max_iter=1000
+        ),
+        "L1 logistic regression": _plain(baselines.l1_logistic_regression),
+        "JSD specificity": _plain(baselines.jsd_specificity),
+        "GCE": _plain(embedding_baselines.gce),
+        "GRS": _plain(embedding_baselines.grs),
+    }
+    if find_spec("cosg"):
+        found["COSG"] = _cosg
+    if find_spec("nsforest") and pd.__version__.startswith("2."):  # 4.1 does not run on pandas 3
+        found["NS-Forest"] = _plain(baselines.ns_forest)
+    if find_spec("pydeseq2"):
+        found["DESeq2"] = _plain(baselines.deseq2)
+    return {
+        name: Ranking(rank, counts=name == "DESeq2", baseline=True) for name, rank in found.items()
+    }
+
+
+def _plain(call: Callable[[ad.AnnData, int], Panels]) -> Callable[[Cells], Panels]:
+    return lambda cells: call(cells.adata, cells.seed)
+
+
+def _ace(cells: Cells, method: str, model: str | None = None) -> Panels:
+    ace.tl.explain(
+        cells.adata,
+        GROUP,
+        model=None if model is None else cells.trained(model)[0],
+        method=method,
+        key_added=KEY,
+        random_state=cells.seed,
+        progress=False,
+    )
+    return to_panels(cells.adata, cells.adata.uns[KEY]["names"])
+
+
+def _scanpy(cells: Cells, method: str, **options: Any) -> Panels:
+    with warnings.catch_warnings():
+        # Fold changes of scaled values, fragmented frames: without effect on the ranking.
+        warnings.simplefilter("ignore")
+        sc.tl.rank_genes_groups(
+            cells.adata, GROUP, method=method, use_raw=False, key_added=KEY, **options
+        )
+    return to_panels(cells.adata, cells.adata.uns[KEY]["names"])
+
+
+def _cosg(cells: Cells) -> Panels:
+    import cosg
+
+    # It compares angles, for which values must not be negative.
+    x = baselines.log_expression(cells.adata)
+    own = ad.AnnData(x, obs=cells.adata.obs[[GROUP]], var=cells.adata.var[[]])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        n_genes = min(N_RANKED, own.n_vars)
+        cosg.cosg(own, groupby=GROUP, key_added=KEY, n_genes_user=n_genes)
+    return to_panels(cells.adata, own.uns[KEY]["names"])
+
+
+def to_panels(adata: ad.AnnData, names: Any) -> Panels:
+    """The column numbers of ranked names."""
+    frame = pd.DataFrame(names)
+    return {
+        str(group): adata.var_names.get_indexer(frame[group].astype(str))
+        for group in frame.columns
+    }
+
+
+def causal(cells: Cells) -> Panels:
+    """The causal genes of a simulated set, for every group: a level, not a ranking."""
+    genes = np.flatnonzero(cells.adata.var["kind"] == "causal")
+    return dict.fromkeys(map(str, cells.adata.obs[GROUP].cat.categories), genes)
+
+
+def _train_kratos(cells: Cells) -> Any:
+    quiet_scvi(cells.seed)
+    own = cells.adata.copy()  # the model keeps the object it was set up with
+    ace.model.KRATOS.setup_anndata(own, labels_key=GROUP)
+    model = ace.model.KRATOS(own)
+    # A tenth of the cells for validation, none for a test: those are outside.
+    model.train(train_size=0.9, enable_progress_bar=False)
+    return model
+
+
+def _train_ace(cells: Cells, **options: Any) -> Any:
+    """Labels are given, as in the paper, and batches where the set has some."""
+    quiet_scvi(cells.seed)
+    own = cells.adata.copy()
+    batch_key = BATCH if BATCH in own.obs else None
+    ace.model.ACE.setup_anndata(own, batch_key=batch_key, labels_key=GROUP)
+    model = ace.model.ACE(own, **options)
+    model.train(enable_progress_bar=False)
+    return model
+
+
+def _train_scvi(cells: Cells) -> Any:
+    """Counts without groups; default settings."""
+    scvi = quiet_scvi(cells.seed)
+    own = cells.adata.copy()
+    scvi.model.SCVI.setup_anndata(own, layer="counts")
+    model = scvi.model.SCVI(own)
+    model.train(max_epochs=SCVI_EPOCHS, enable_progress_bar=False)
+    return model
+
+
+def _train_scanvi(cells: Cells) -> Any:
+    """Continues from that model, with the groups as labels; default settings."""
+    start, _ = cells.trained("SCVI")
+    scvi = quiet_scvi(cells.seed)
+    model = scvi.model.SCANVI.from_scvi_model(
+        start, unlabeled_category="Unknown", labels_key=GROUP
+    )
+    model.train(enable_progress_bar=False)
+    return model
+
+
+TRAINERS = {
+    "KRATOS": _train_kratos,
+    "ACE": _train_ace,
+    "selecting ACE": partial(_train_ace, n_selected=N_SELECTED),
+    "SCVI": _train_scvi,
+    "SCANVI": _train_scanvi,
+}

@@ -1,0 +1,158 @@
+"""Numbers that follow from stored ones and that claims and tables need as columns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.core.store import Results
+from benchmarks.report import evidence as e
+
+#: The three explanations that Kratos plugs in.
+EXPLANATIONS = ("adversarial", "smoothgrad", "integrated_gradients")
+ACE = "ACE + adversarial"
+#: The methods of ACE's Figure 3D, as far as they are run here.
+FIGURE_3D = (ACE, "ACE + smoothgrad", "ACE + shap", "DESeq2", "JSD specificity", "GCE", "GRS")
+#: Genes of CD4 T cells that ACE alone found.
+ONLY_ACE = ("CCL5", "GZMK", "SPOCD1", "SNRNP27")
+CD4 = "CD4 T cells"
+
+
+def derived(results: Results, name: str, where: dict[str, Any]) -> pd.DataFrame:
+    """Rows of an experiment, or of what is derived from one, by name."""
+    return DERIVED[name](results, **where) if name in DERIVED else results.rows(name, **where)
+
+
+def below_causal(results: Results, data: str) -> pd.DataFrame:
+    """Genes until a panel keeps more neighbours than the 20 causal genes do; inf: never."""
+    rows = results.rows("structure", data=data)
+    found = []
+    for method, own in rows.groupby("method"):
+        pair = e.pairs(rows, "jaccard@20", method, [e.CAUSAL])
+        if not pair or not len(pair[0].own):
+            continue
+        curve = own[own["seed"].isin(pair[0].own.index)].filter(like="jaccard@").mean().round(3)
+        sizes = curve.index[curve < e.shown(pair[0].theirs.mean(), 3)].str.removeprefix("jaccard@")
+        first = min(sizes.astype(int), default=np.inf)
+        found += [{"method": method, "seed": s, "n_genes": first} for s in pair[0].own.index]
+    return pd.DataFrame(found)
+
+
+def gains(results: Results, rival: str) -> pd.DataFrame:
+    """Mean gain of Kratos in AUROC with 18 genes, in percent, over the three explanations."""
+    rows = results.rows("curves", data="pbmc3k_processed", protocol="in-sample")
+    found = []
+    for name in EXPLANATIONS:
+        (pair,) = e.pairs(rows, "auroc@18", f"KRATOS + {name}", [rival.format(name)])
+        found.append(100 * (pair.own.mean() / pair.theirs.mean() - 1))
+    gain = pd.Series(found).mean()
+    return pd.DataFrame({"method": ["KRATOS"], "seed": [0], "gain": [gain]})
+
+
+def alone(genes: pd.DataFrame, others: Collection[str]) -> pd.DataFrame:
+    """Genes of panels (rows of the overlap) that none of some methods has, itself left out."""
+    theirs = genes[genes["method"].isin(others)].groupby(["group", "at"])["method"].nunique()
+    n = genes.join(theirs.rename("n"), on=["group", "at"])["n"].fillna(0)
+    return genes[n == genes["method"].isin(others)]
+
+
+def overlap(results: Results, data: str, others: Collection[str] | None = None) -> pd.DataFrame:
+    """How many genes of each method's panel no other one of some methods (baselines) has."""
+    rows = results.rows("overlap", data=data)
+    genes = results.values("overlap", data=data, metric="depleted")
+    if others is None:
+        others = [name for name in rows["method"].unique() if e.is_baseline(name)]
+    n_groups, found = genes["group"].nunique(), []
+    for seed, of_seed in genes.groupby("seed") if len(others) else []:
+        only = alone(of_seed, others)
+        for method, own in only.groupby("method"):
+            mine = own[own["group"] == CD4] if (own["group"] == CD4).any() else own.iloc[:0]
+            found.append(
+                {
+                    "method": method,
+                    "seed": seed,
+                    "n_only": len(mine),
+                    "n_only_depleted": mine["value"].sum(),
+                    "n_only_all_types": len(own) / n_groups,
+                    "only": ", ".join(mine["at"]),
+                }
+            )
+    told = pd.DataFrame(found, columns=["method", "seed", "n_only", "n_only_depleted",
+                                        "n_only_all_types", "only"])  # fmt: skip
+    return rows.merge(told, how="left", on=["method", "seed"])
+
+
+def figure_3d(results: Results) -> pd.DataFrame:
+    """Agreement of the paper's methods on CD4 T cells, first seed."""
+    genes = results.values("overlap", data="pbmc3k_processed", metric="depleted", group=CD4)
+    genes = genes[(genes["seed"] == genes["seed"].min()) & genes["method"].isin(FIGURE_3D)]
+    only = alone(genes, FIGURE_3D)
+    n_methods = genes["method"].nunique()
+    counts = genes.groupby("at")["method"].nunique()
+    found = pd.DataFrame({"n": genes.groupby("method").size()})
+    own = only.groupby("method")
+    found["n_own"] = own.size()
+    found["own_depleted"] = own["value"].mean()
+    found["n_published"] = own["at"].apply(lambda at: at.isin(ONLY_ACE).sum())
+    found = found.fillna({"n_own": 0, "n_published": 0}).assign(
+        shared=lambda f: f["n"] - f["n_own"], common=(counts == n_methods).sum(), seed=0
+    )
+    return found.reset_index() if n_methods > 2 else found.iloc[:0].reset_index()
+
+
+def digits(results: Results) -> pd.DataFrame:
+    """All images of all pairs of each network, which is the ``method`` here."""
+    rows = results.rows("mnist", data="mnist")
+    found = []
+    for name, own in rows.groupby("protocol") if "flipped" in rows else []:
+        network, pairs = (own[own["method"] == kind] for kind in ("network", "proximal"))
+        if len(pairs):
+            weights = pairs["n_images"]
+            found.append(
+                {
+                    "method": name,
+                    "seed": 0,
+                    "accuracy": 100 * network["accuracy"].mean() if len(network) else np.nan,
+                    "flipped": 100 * np.average(pairs["flipped"], weights=weights),
+                    "n_pixels": pairs["n_pixels"].median(),
+                    "seconds": pairs["seconds"].sum() / weights.sum(),
+                }
+            )
+    return pd.DataFrame(
+        found, columns=["method", "seed", "accuracy", "flipped", "n_pixels", "seconds"]
+    )
+
+
+def predicted(results: Results) -> pd.DataFrame:
+    """Latent spaces; Kratos' clusters are its predictions (§4.2)."""
+    rows = results.rows("representations", data="pbmc3k_processed")
+    fields = [f for f in ("silhouette", "ari", "ami") if f"{f}_predicted" in rows]
+    return rows.assign(**{f: rows[f"{f}_predicted"].fillna(rows[f]) for f in fields})
+
+
+def times_as_fast(results: Results) -> pd.DataFrame:
+    """Training of ACE over that of Kratos, in seconds, on common seeds."""
+    rows = results.rows("representations", data="pbmc3k_processed")
+    (pair,) = e.pairs(rows, "train_seconds", "KRATOS, all cells", ["ACE"])
+    ratio = pair.theirs.mean() / pair.own.mean()
+    return pd.DataFrame({"method": ["KRATOS"], "seed": [0], "times": [ratio]})
+
+
+def novelty(results: Results, data: str = "kang") -> pd.DataFrame:
+    """Runs in which a type was hidden."""
+    rows = results.rows("transfer", data=data)
+    return rows[rows["protocol"].str.endswith(" hidden")].dropna(axis=1, how="all")
+
+
+DERIVED: dict[str, Callable[..., pd.DataFrame]] = {
+    "below causal": below_causal,
+    "gains": gains,
+    "figure 3D": figure_3d,
+    "digits": digits,
+    "table 2": predicted,
+    "times as fast": times_as_fast,
+    "novelty": novelty,
+}

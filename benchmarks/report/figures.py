@@ -1,0 +1,452 @@
+"""The figures of the documentation, drawn from the stored results; nothing is computed anew."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from scipy.optimize import linear_sum_assignment
+
+import ace
+from benchmarks.core.store import Results
+from benchmarks.report.derived import CD4
+from benchmarks.report.evidence import CAUSAL, DEFAULT, is_baseline
+from benchmarks.report.markdown import SHORT, TITLES, ordered
+from benchmarks.report.tables import PLAIN, SCARE, UNLABELLED, sizes_of
+
+# Okabe & Ito's palette: distinct with every common kind of colour vision.
+ORANGE, SKY, GREEN, BLUE = "#E69F00", "#56B4E9", "#009E73", "#0072B2"
+VERMILLION, PURPLE, GREY = "#D55E00", "#CC79A7", "#666666"
+DASHED, DOTTED, DASHDOT = (0, (4, 1.5)), (0, (1, 1)), (0, (5, 1, 1, 1))
+#: Ours are coloured: without a model warm, through ACE blue, through Kratos green.
+STYLES: dict[str, dict[str, Any]] = {
+    "ace panel": {"color": VERMILLION, "linewidth": 3, "zorder": 4},
+    "ace expected_gradients": {"color": ORANGE, "linestyle": DOTTED},
+    "ace adversarial": {"color": ORANGE, "linestyle": DASHED},
+    "ACE + panel": {"color": BLUE},
+    "ACE + adversarial": {"color": BLUE, "linestyle": DASHED},
+    "ACE + expected_gradients": {"color": BLUE, "linestyle": DOTTED},
+    "ACE + smoothgrad": {"color": SKY, "linestyle": DASHDOT},
+    "ACE + shap": {"color": SKY, "linestyle": DASHED},
+    "ACE + integrated_gradients": {"color": SKY, "linestyle": DOTTED},
+    "KRATOS + panel": {"color": GREEN},
+    "KRATOS + adversarial": {"color": GREEN, "linestyle": DASHED},
+    "KRATOS + smoothgrad": {"color": PURPLE, "linestyle": DASHDOT},
+    "KRATOS + integrated_gradients": {"color": PURPLE, "linestyle": DOTTED},
+    "KRATOS + expected_gradients": {"color": GREEN, "linestyle": DOTTED},
+}
+#: Baselines are grey, with different marks.
+MARKS = "osD^vPX<>*pdh8"
+#: Whose genes are compared in the figure of the overlap.
+COMPARED = (
+    *(DEFAULT, "ACE + adversarial", "ACE + smoothgrad", "ACE + shap", "GCE", "GRS"),
+    *("JSD specificity", "DESeq2", "Wilcoxon, abs"),
+)
+#: Latent spaces that are drawn, in the order of Kratos' figure.
+PLACES = {
+    "GCE": "principal components",
+    "KRATOS, all cells": "Kratos, all cells",
+    "KRATOS, held-out cells": "Kratos, held-out cells",
+    "ACE": "ACE",
+    "SCVI": "scVI",
+}
+#: Distances of the AUROC from 1 that are marked, of those in sight.
+TICKS = (0.3, 0.2, 0.1, 0.05, 0.03, 0.02, 0.015, 0.01, 0.005, 0.003, 0.002, 0.001, 0.0005)
+RELIABILITY = {"SCNYM": BLUE, "logistic regression": GREEN, "SCANVI": VERMILLION}
+#: Cells that a bin of the reliability curve needs to be drawn.
+FEWEST_IN_BIN = 10
+WEIGHTS: dict[str, dict[str, Any]] = {
+    SCARE: {"color": BLUE, "linewidth": 2.2, "marker": "o"},
+    UNLABELLED: {"color": BLUE, "linestyle": DASHED, "marker": "o"},
+    "published, random_projection": {"color": VERMILLION, "marker": "s"},
+    "published, encoder_sum": {"color": ORANGE, "marker": "^"},
+}
+
+
+def _styles(methods: Iterable[str], dense: bool = False) -> dict[str, dict[str, Any]]:
+    """How each method is drawn, ours first."""
+    names = ordered(methods, STYLES)
+    ours = [name for name in names if not is_baseline(name) and name != CAUSAL]
+    styles = {name: {"color": "0.4", "linewidth": 1.3} | STYLES.get(name, {}) for name in ours}
+    for i, name in enumerate(name for name in names if is_baseline(name)):
+        grey, mark = ("0.25", "0.55")[i % 2], MARKS[i % len(MARKS)]
+        styles[name] = {"color": grey, "marker": mark, "markersize": 4.5, "linewidth": 0.8}
+        styles[name]["markevery"] = 3 if dense else 1
+    return styles
+
+
+def _lines(
+    ax: Axes, x: list[int], mean: pd.DataFrame, error: pd.DataFrame, banded: Iterable[str]
+) -> None:
+    """A line for each method, with a band around some."""
+    styles = _styles(mean.index, dense=len(x) > 10)
+    for name in styles:
+        ax.plot(x, mean.loc[name], label=name, **styles[name])
+        if name in banded:
+            y, spread = mean.loc[name].to_numpy(), error.loc[name].fillna(0).to_numpy()
+            band = {"color": styles[name]["color"], "alpha": 0.12, "linewidth": 0, "zorder": 1}
+            ax.fill_between(x, np.maximum(y - spread, 1e-5), y + spread, **band)
+    ax.set_xlabel("number of genes")
+    _plain(ax)
+    ax.grid(axis="y", color="0.92", linewidth=0.8)
+    ax.set_axisbelow(True)
+
+
+def _plain(ax: Axes) -> None:
+    ax.spines[["top", "right"]].set_visible(False)
+
+
+def _legend(fig: Figure, *, sort: bool = True, **options: Any) -> None:
+    """One legend for all panels, the methods as in the tables."""
+    handles = {
+        label: handle
+        for ax in fig.axes
+        for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)
+    }
+    names = ordered(handles, [*_styles(handles), CAUSAL]) if sort else list(handles)
+    options = {"loc": "outside right center", "handlelength": 2.8} | options
+    fig.legend([handles[n] for n in names], names, frameon=False, fontsize=9, **options)
+
+
+def draw_structure(results: Results) -> Figure:
+    """Distance of neighbourhoods, mean ± standard deviation over seeds."""
+    rows = results.rows("structure")
+    names = ordered(rows["data"], TITLES)
+    fig = Figure(figsize=(3.9 * len(names) + 2.1, 4.0), layout="constrained")
+    axes = fig.subplots(1, len(names), sharey=True, squeeze=False)[0]
+    for ax, name in zip(axes, names, strict=True):
+        part = rows[rows["data"] == name]
+        sizes = sorted(int(c.partition("@")[2]) for c in part if c.startswith("jaccard@"))
+        curves = part.groupby("method")[[f"jaccard@{k}" for k in sizes]]
+        mean, spread = curves.mean(), curves.std()
+        if CAUSAL in mean.index:
+            level = {"color": GREY, "linestyle": (0, (6, 3)), "linewidth": 1}
+            ax.axhline(mean.loc[CAUSAL].iloc[0], label=CAUSAL, **level)
+        _lines(ax, sizes, mean, spread, [n for n in mean.index if not is_baseline(n)])
+        ax.set_title(SHORT.get(name, name), fontsize=11)
+        ax.set_xlim(0, None)
+    axes[0].set_ylabel("mean Jaccard distance of neighbourhoods")
+    _legend(fig)
+    return fig
+
+
+def draw_curves(results: Results) -> Figure:
+    """AUROC (its distance from 1, logarithmic) and redundancy, with the default's error."""
+    rows = results.rows("curves")
+    sets = ordered(rows["data"], TITLES)
+    protocols = {"in-sample": "in sample", "held-out": "held-out cells"}
+    lines = [
+        (protocol, measure)
+        for protocol in protocols
+        if (rows["protocol"] == protocol).any()
+        for measure in ("auroc", "redundancy")
+    ]
+    fig = Figure(figsize=(3.6 * len(sets) + 2.4, 2.9 * len(lines)), layout="constrained")
+    axes = fig.subplots(len(lines), len(sets), squeeze=False)
+    for (protocol, measure), across in zip(lines, axes, strict=True):
+        for ax, name in zip(across, sets, strict=True):
+            part = rows[(rows["data"] == name) & (rows["protocol"] == protocol)]
+            if part.empty:
+                ax.set_axis_off()
+                continue
+            _curve(ax, part.dropna(axis=1, how="all"), measure)
+            ax.set_title(f"{SHORT.get(name, name)}, {protocols[protocol]}", fontsize=10)
+            ax.set_ylabel({"auroc": "AUROC"}.get(measure, measure))
+    _legend(fig)
+    return fig
+
+
+def _curve(ax: Axes, rows: pd.DataFrame, measure: str) -> None:
+    sizes = sizes_of(rows)
+    mean = rows.groupby("method")[[f"{measure}@{k}" for k in sizes]].mean()
+    error = rows.groupby("method")[[f"{measure}_sem@{k}" for k in sizes]].mean()
+    mean = 1 - mean if measure == "auroc" else mean
+    _lines(ax, sizes, mean, error, [DEFAULT])
+    ax.set_xscale("log")
+    ax.set_xticks(sizes, [str(k) for k in sizes])
+    ax.set_xticks([], minor=True)
+    if measure == "auroc":
+        ax.set_yscale("log")
+        bottom, top = min(np.nanmax(mean) * 1.15, 0.5), np.nanmin(mean) / 1.15
+        kept: list[float] = []
+        for tick in (tick for tick in TICKS if top <= tick <= bottom):
+            # Labels do not touch.
+            if not kept or np.log(kept[-1] / tick) > 0.06 * np.log(bottom / top):
+                kept.append(tick)
+        ax.set_yticks(kept, [f"{1 - tick:.4g}" for tick in kept])
+        ax.set_yticks([], minor=True)
+        ax.set_ylim(bottom, top)  # upside down: the best on top
+
+
+def draw_overlap(results: Results) -> Figure:
+    """Which methods share the first genes of one type, in the first set."""
+    rows = results.rows("overlap")
+    genes = results.values("overlap", metric="depleted", seed=rows["seed"].min())
+    genes = genes[genes["data"] == ordered(genes["data"], TITLES)[0]]
+    group = CD4 if (genes["group"] == CD4).any() else genes["group"].iloc[0]
+    own = dict(iter(genes[genes["group"] == group].groupby("method")))
+    names = [name for name in COMPARED if name in own]
+    panels = {
+        f"{n} ({own[n]['value'].sum():.0f} depleted)": {group: list(own[n]["at"])} for n in names
+    }
+    options = {"n_top": 18, "highlight": next(iter(panels)), "return_fig": True}
+    return ace.pl.overlap(panels, group=group, **options)
+
+
+# -- cells in the plane ---------------------------------------------------------------------------
+
+
+def _scatter(ax: Axes, arrays: dict[str, np.ndarray], field: str, size: float) -> list[str]:
+    """Cells in the colours of their clusters or labels; returns the names of these."""
+    at, codes, names = arrays["umap"] / 100, arrays[field], list(arrays[f"{field}_names"])
+    colors = colormaps["tab20" if len(names) > 10 else "tab10"].colors
+    if field == "label" and "cluster" in arrays:
+        colors = [colors[i % len(colors)] for i in _matching(codes, arrays["cluster"])]
+    ax.set_axis_on()
+    for code, name in enumerate(names):
+        ax.scatter(*at[codes == code].T, s=size, color=colors[code], linewidth=0, label=name)
+    ax.set(xticks=[], yticks=[])
+    ax.spines[:].set_color("lightgrey")
+    return names
+
+
+def _matching(labels: np.ndarray, clusters: np.ndarray) -> list[int]:
+    """For each label the cluster that shares most cells with it, each cluster at most once."""
+    shared = pd.crosstab(labels, clusters).to_numpy()
+    pairs = dict(zip(*linear_sum_assignment(shared, maximize=True), strict=True))
+    free = iter(range(shared.shape[1], sum(shared.shape)))
+    return [pairs[i] if i in pairs else next(free) for i in range(len(shared))]
+
+
+def draw_embeddings(results: Results) -> Figure:
+    """ACE's embedding of each set, by its clusters and by the given labels."""
+    found = {task.data: arrays for task, arrays in results.arrays("clusters").items()}
+    sets = ordered(found, TITLES)
+    fig = Figure(figsize=(7.2, 3.9 * len(sets)), layout="constrained")
+    for name, line in zip(sets, fig.subplots(len(sets), 2, squeeze=False), strict=True):
+        for ax, field in zip(line, ("cluster", "label"), strict=True):
+            size = float(np.clip(12_000 / len(found[name]["umap"]), 1.5, 12))
+            names = _scatter(ax, found[name], field, size)
+            what = {"cluster": "clusters", "label": "given labels"}[field]
+            ax.set_title(f"{SHORT.get(name, name)}: ACE, {what}", fontsize=9)
+            ax.legend(
+                loc="upper center",
+                bbox_to_anchor=(0.5, -0.01),
+                ncols=2 if max(map(len, names)) > 6 else 5,
+                frameon=False,
+                fontsize=7,
+                markerscale=max(1.0, (16 / size) ** 0.5),
+                handletextpad=0.1,
+                columnspacing=0.8,
+                labelspacing=0.25,
+            )
+    return fig
+
+
+def draw_representations(results: Results) -> Figure:
+    """Cells by UMAP of each latent space, coloured by type, with the agreement of clusters."""
+    found = results.arrays("representations")
+    data = ordered({task.data for task in found}, TITLES)[0]
+    found = {task.method: arrays for task, arrays in found.items() if task.data == data}
+    rows = results.rows("representations", data=data)
+    rows = rows[rows["seed"] == rows["seed"].min()].set_index("method")
+    names = ordered(found, PLACES)
+    width = 2 if len(names) in (2, 4) else min(len(names), 3)
+    height = -(-len(names) // width)
+    fig = Figure(figsize=(3.5 * width + 2, 3.5 * height), layout="constrained")
+    axes = fig.subplots(height, width, squeeze=False).ravel()
+    for ax in axes:
+        ax.set_axis_off()
+    for ax, name in zip(axes, names, strict=False):
+        size = float(np.clip(9_000 / len(found[name]["umap"]), 2, 12))
+        _scatter(ax, found[name], "label", size)
+        row = rows.loc[name]
+        agreement = f"k-means: ARI {row['ari']:.2f}, AMI {row['ami']:.2f}"
+        if pd.notna(row.get("ari_predicted")):
+            agreement += f"; predicted: {row['ari_predicted']:.2f}, {row['ami_predicted']:.2f}"
+        ax.set_title(f"{PLACES.get(name, name)}\n{agreement}", fontsize=9)
+    _legend(fig, sort=False, markerscale=3, handlelength=1.5)
+    return fig
+
+
+def draw_mnist(results: Results, network: str) -> Figure:
+    """The first image of every pair of digits, before and after."""
+    found = {t.setting: a for t, a in results.arrays("mnist").items() if t.protocol == network}
+    pairs = [pair.split("→") for pair in found]
+    source, target = zip(*pairs, strict=True)
+    before, after = (
+        np.stack([arrays[name] for arrays in found.values()]).astype(np.float32) / 255
+        for name in ("original", "result")
+    )
+    flipped = np.ones(len(pairs), dtype=bool)
+    transitions = ace.explain.Transitions(
+        before, after, source=source, target=target, assigned=target, flipped=flipped
+    )
+    return ace.pl.transitions(transitions, ncols=4, return_fig=True)
+
+
+# -- label transfer and SCARE ---------------------------------------------------------------------
+
+
+def draw_reliability(results: Results) -> Figure:
+    """Accuracy against confidence, bins of all tasks and seeds of a set pooled."""
+    values = results.values("transfer", protocol="as they are")
+    values = values[values["metric"].str.startswith("bin_")]
+    names = ordered(values["data"], TITLES)
+    fig = Figure(figsize=(3.7 * len(names), 4.0), layout="constrained")
+    axes = fig.subplots(1, len(names), sharey=True, squeeze=False)[0]
+    for ax, name in zip(axes, names, strict=True):
+        ax.plot([0, 1], [0, 1], color=GREY, linewidth=0.8, linestyle=(0, (4, 3)))
+        for method, color in RELIABILITY.items():
+            own = values[(values["data"] == name) & (values["method"] == method)]
+            if own.empty:
+                continue
+            bins = own.pivot_table(index="at", columns="metric", values="value", aggfunc="sum")
+            n, confidence, right = (bins[f"bin_{c}"] for c in ("cells", "confidence", "right"))
+            error = (confidence - right).abs().sum() / n.sum()
+            there = n >= min(FEWEST_IN_BIN, n.max())  # bins of a few cells say nothing
+            x, y = (confidence / n)[there], (right / n)[there]
+            ax.plot(x, y, color=color, linewidth=1.5, label=f"{method}, ECE {error:.3f}")
+            ax.scatter(x, y, s=4 + 90 * n[there] / n.sum(), color=color, linewidth=0, zorder=3)
+        ax.set(xlim=(0, 1.02), ylim=(0, 1.02), aspect="equal", xlabel="confidence")
+        _plain(ax)
+        ax.legend(loc="lower right", frameon=False, fontsize=8)
+        ax.set_title(SHORT.get(name, name), fontsize=11)
+    axes[0].set_ylabel("accuracy")
+    return fig
+
+
+def draw_scare_fssf(results: Results) -> Figure:
+    """The score of every pair of subclusters by type: the genes, and the mean of random sets."""
+    values = results.values("scare", protocol="pathway", setting="both", seed=0)
+    values = values[values["metric"].str.endswith("_pair")]
+    drawn = {SCARE: "with the attribution loss", PLAIN: "without"}
+    sets = ordered(values["data"], ("kang", "pbmc3k"))
+    fig = Figure(figsize=(10.4, 3.1 * len(sets)), layout="constrained")
+    axes = fig.subplots(len(sets), 2, sharey=True, squeeze=False)
+    for data, line in zip(sets, axes, strict=True):
+        own = values[values["data"] == data]
+        types = sorted(own["group"].unique())
+        for ax, (method, said) in zip(line, drawn.items(), strict=True):
+            ax.set_title(f"{SHORT.get(data, data)}, {said}", fontsize=10)
+            _pairs(ax, own[own["method"] == method], types)
+        line[0].set_ylabel("FSSF")
+    _legend(fig, sort=False, loc="outside lower center", ncols=2)
+    return fig
+
+
+def _pairs(ax: Axes, pairs: pd.DataFrame, types: list[str]) -> None:
+    """Dots of each type, genes and random sets side by side, and a bar at their mean."""
+    rng = np.random.default_rng(0)
+    for metric, label, color, shift in (
+        ("fssf_pair", "the genes", BLUE, -0.18),
+        ("random_pair", "random sets, mean", GREY, 0.18),
+    ):
+        own = pairs[pairs["metric"] == metric]
+        for at, name in enumerate(types):
+            values = own.loc[own["group"] == name, "value"]
+            x = at + shift + rng.uniform(-0.09, 0.09, len(values))
+            ax.scatter(x, values, s=13, color=color, alpha=0.75, linewidth=0)
+            ax.hlines(values.mean(), at + shift - 0.14, at + shift + 0.14, color=color, lw=1.6)
+        ax.scatter([], [], s=13, color=color, label=label)
+    ax.axhline(0, color=GREY, linewidth=0.6, linestyle=(0, (4, 3)))
+    ax.set(xlim=(-0.6, len(types) - 0.4), ylim=(-1.06, 1.06))
+    ax.set_xticks(range(len(types)), types, rotation=35, ha="right", fontsize=8)
+    _plain(ax)
+
+
+def draw_scare_weights(results: Results) -> Figure:
+    """The score of the genes against the accuracy of types, for each weight of the loss."""
+    scan = results.rows("scare", protocol="weights")
+    data = ordered(scan["data"], TITLES)[0]
+    scan = scan[scan["data"] == data]
+    parts = scan["method"].str.extract(r"^(?P<name>.*), weight (?P<weight>[\d.e+]+)$")
+    scan = scan.assign(name=parts["name"], weight=parts["weight"].astype(float))
+    levels = results.rows("scare", protocol="pathway", data=data, setting="both")
+    levels = levels[levels["seed"].isin(scan["seed"])]
+    fig = Figure(figsize=(9.6, 4.0), layout="constrained")
+    axes = fig.subplots(1, 2, sharey=True)
+    fields = {"accuracy": "types told, accuracy", "balanced_accuracy": "balanced accuracy"}
+    for ax, (field, title) in zip(axes, fields.items(), strict=True):
+        for name, style in WEIGHTS.items():
+            own = scan[scan["name"] == name].groupby("weight")[[field, "fssf"]].mean()
+            if len(own):
+                ax.plot(own[field], own["fssf"], label=name, markersize=5, **style)
+            for weight, point in own.iterrows():
+                text = {"xytext": (4, 4), "textcoords": "offset points", "fontsize": 7}
+                ax.annotate(f"{weight:g}", tuple(point), color=style["color"], **text)
+        for name, marker in ((PLAIN, "D"), ("SCVI", "X")):
+            at = levels[levels["method"] == name][[field, "fssf"]].mean()
+            ax.scatter(*at, marker=marker, s=45, color=GREY, zorder=3, label=name)
+        ax.axhline(0, color=GREY, linewidth=0.6, linestyle=(0, (4, 3)))
+        ax.set_xlabel(title)
+        ax.locator_params(axis="x", nbins=5)
+        _plain(ax)
+    axes[0].set_ylabel("FSSF")
+    axes[0].legend(frameon=False, fontsize=8, loc="lower left")
+    return fig
+
+
+#: The figures by name: what draws, the results that it needs, and the caption.
+FIGURES: dict[str, tuple[Any, tuple[str, dict[str, str]], str]] = {
+    "structure": (draw_structure, ("structure", {}), "Distance of neighbourhoods as panels grow"),
+    "curves": (draw_curves, ("curves", {}), "AUROC and redundancy as panels grow"),
+    "overlap": (
+        draw_overlap,
+        ("overlap", {"method": "Wilcoxon, abs"}),
+        "ACE's Figure 3D: sets of methods that share genes",
+    ),
+    "representations": (
+        draw_representations,
+        ("representations", {"method": "GCE"}),
+        "Kratos' Figure 3, by UMAP",
+    ),
+    "embeddings": (
+        draw_embeddings,
+        ("clusters", {"method": "ACE", "data": "symsim_220_clean"}),
+        "ACE's Figures 3A and A.1, drawn by UMAP from the latent space of the first seed",
+    ),
+    "mnist_convolutional": (
+        partial(draw_mnist, network="convolutional"),
+        ("mnist", {"method": "proximal", "protocol": "convolutional"}),
+        "ACE's Figure 4, the first image of each pair",
+    ),
+    "mnist_vector": (
+        partial(draw_mnist, network="vector"),
+        ("mnist", {"method": "proximal", "protocol": "vector"}),
+        "The same for the network of Kratos, which sees vectors of pixels",
+    ),
+    "reliability": (
+        draw_reliability,
+        ("transfer", {"protocol": "as they are", "method": "SCNYM"}),
+        "Accuracy against confidence, all tasks and seeds of a set pooled; points by their cells",
+    ),
+    "scare_fssf": (
+        draw_scare_fssf,
+        ("scare", {"protocol": "pathway", "method": SCARE, "setting": "both"}),
+        "scARE's Figure 1a: every pair of subclusters, both sets, first seed",
+    ),
+    "scare_weights": (
+        draw_scare_weights,
+        ("scare", {"protocol": "weights"}),
+        "FSSF against types told, Kang, both sets; numbers are weights",
+    ),
+}
+
+
+def draw(name: str, results: Results, folder: Path) -> str:
+    """Draw a figure; returns the markdown that shows it, empty where nothing was measured."""
+    figure, (experiment, where), caption = FIGURES[name]
+    if results.rows(experiment, **where).empty:
+        return ""
+    # No date and no versions inside: the same numbers give the same file.
+    options: dict[str, Any] = {"dpi": 150, "bbox_inches": "tight", "metadata": {"Software": None}}
+    figure(results).savefig(folder / f"{name}.png", **options)
+    return f"{caption}:\n\n![{caption}]({name}.png)\n"

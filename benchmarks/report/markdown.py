@@ -1,0 +1,147 @@
+"""Markdown tables: mean ± standard deviation over seeds, ours first, the best in bold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+#: What the name of a ranking of this package begins with, in the order of the tables.
+OURS = ("ace", "ACE", "KRATOS", "SCNYM", "SCARE", "SCVI", "SCANVI")
+#: Rankings with the default of ``ace.tl.explain``.
+DEFAULTS = ("ace panel", "ACE + panel", "KRATOS + panel")
+#: Titles of the data sets, in the order of tables and figures, and short forms.
+TITLES = {
+    "pbmc3k_processed": "PBMC3k, regressed and scaled values of the published 1838 genes",
+    "pbmc3k": "PBMC3k, log1p(CP10k) of the counts, 2000 variable genes",
+    "baron_mouse_whole": "Baron mouse pancreas, all genes, types of at least 10 cells",
+    "baron_mouse": "Baron mouse pancreas, 3000 variable genes, types of at least 10 cells",
+    "baron_mouse_all": "Baron mouse pancreas, 3000 variable genes, all 13 types",
+    "pbmc68k": "PBMC68k, 700 cells bundled with scanpy (not used to choose the default)",
+    "symsim_140_clean": "SymSim, Kratos' set (20 causal, 20 dependent, 100 noise genes)",
+    "symsim_220_clean": "SymSim, ACE's clean set (20 causal, 100 dependent, 100 noise genes)",
+    "symsim_220_complex": "SymSim, ACE's complex set (the same with dropout and batches)",
+    "simulated": "ace.datasets.simulated_panels (not used to choose the default)",
+    "kang": "Kang, blood cells without (CTRL) and with interferon (STIM)",
+    "pbmc_symphony": "Blood cells by three chemistries of 10x, 9 types",
+    "cellmix": "Three cell lines by three technologies",
+    "yuzwa": "Embryonic mouse cortex, E13.5 and E17.5",
+    "100 000 cells": "100 000 simulated cells",
+}
+SHORT = {
+    "pbmc3k_processed": "PBMC3k, as published",
+    "pbmc3k": "PBMC3k, counts",
+    "baron_mouse_whole": "pancreas, all genes",
+    "baron_mouse": "pancreas",
+    "pbmc68k": "PBMC68k",
+    "symsim_220_clean": "SymSim, clean",
+    "symsim_220_complex": "SymSim, complex",
+    "kang": "Kang",
+    "pbmc_symphony": "blood cells, three chemistries",
+    "cellmix": "cell lines, three technologies",
+}
+
+
+class Column(NamedTuple):
+    """How a value is shown: title, decimals, and which end is best (0: neither)."""
+
+    field: str
+    title: str
+    decimals: int = 3
+    best: int = 0
+
+
+def data(name: str, filled: int = 0) -> pd.DataFrame:
+    """A table of ``report/data``; empty cells of its first columns repeat the row above."""
+    table = pd.read_csv(Path(__file__).parent / "data" / f"{name}.csv", dtype=str)
+    first = table.columns[:filled]
+    table[first] = table[first].ffill()
+    return table.fillna("")
+
+
+@cache
+def columns(table: str) -> tuple[Column, ...]:
+    """The columns of a table, see ``data/columns.csv``."""
+    rows = data("columns").query("table == @table")
+    return tuple(
+        Column(field, title, int(decimals), int(best))
+        for _, field, title, decimals, best in rows.itertuples(index=False)
+    )
+
+
+def mean_table(
+    rows: pd.DataFrame, by: str, columns: Sequence[Column], errors: dict[str, str] | None = None
+) -> str:
+    """A line for each value of `by`.
+
+    The number of seeds is shown where it differs. ``errors`` names the column of the spread of a
+    value, for what was run once.
+    """
+    columns = [c for c in columns if c.field in rows and rows[c.field].notna().any()]
+    grouped = rows.groupby(by, sort=False)
+    fields = [c.field for c in columns]
+    mean, spread, n_seeds = (
+        grouped[fields].mean(),
+        grouped[fields].std(),
+        grouped["seed"].nunique(),
+    )
+    for field, error in (errors or {}).items():
+        if field in fields and error in rows:
+            spread[field] = spread[field].fillna(grouped[error].mean())
+    counted = n_seeds.nunique() > 1
+    lines = []
+    for name in sorted(mean.index, key=_rank):
+        cells = [f"{name} (default)" if name in DEFAULTS else str(name)]
+        cells += [str(n_seeds[name])] if counted else []
+        for field, _, decimals, best in columns:
+            values = mean[field]
+            text = number(values[name], spread.loc[name, field], decimals)
+            top = values.max() if best > 0 else values.min()
+            # All that look the same as the best are best.
+            same = best and text and f"{values[name]:.{decimals}f}" == f"{top:.{decimals}f}"
+            cells.append(f"**{text}**" if same and len(mean) > 1 else text)
+        lines.append(cells)
+    return markdown([by, *(["seeds"] if counted else []), *(c.title for c in columns)], lines)
+
+
+def markdown(head: Sequence[str], lines: Iterable[Sequence[str]], n_words: int = 1) -> str:
+    """A table; all but the first `n_words` columns are numbers."""
+    rule = ["---" if i < n_words else "---:" for i in range(len(head))]
+    return "".join("| " + " | ".join(line) + " |\n" for line in (head, rule, *lines))
+
+
+def classed(text: str, name: str) -> str:
+    """A table with a style of its own, see docs/_static/tables.css."""
+    return f"```{{table}}\n:class: {name}\n\n{text}```\n"
+
+
+def number(mean: float, spread: float, decimals: int) -> str:
+    """Mean ± standard deviation, without a deviation that is missing or rounds to 0."""
+    if pd.isna(mean):
+        return ""
+    text = f"{mean:,.{decimals}f}"
+    hidden = pd.isna(spread) or round(spread, decimals) == 0
+    return text if hidden else f"{text} ± {spread:.{decimals}f}"
+
+
+def plural(n: int, word: str = "seed") -> str:
+    """A number of things."""
+    return f"{n} {word}" if n == 1 else f"{n} {word}s"
+
+
+def titled(title: str, rows: pd.DataFrame, table: str, word: str = "seed") -> str:
+    """A table below its title and its number of seeds."""
+    return f"**{title}** ({plural(rows['seed'].nunique(), word)})\n\n{table}"
+
+
+def ordered(values: Any, order: Iterable[str]) -> list[str]:
+    """Values in a given order, others behind."""
+    known = [v for v in order if v in set(values)]
+    return known + sorted(set(values) - set(known))
+
+
+def _rank(name: str) -> tuple[int, str]:
+    return next((i for i, start in enumerate(OURS) if name.startswith(start)), len(OURS)), name

@@ -1,0 +1,182 @@
+"""Claims, tables and figures follow from the rows."""
+
+import re
+
+import pytest
+from benchmarks.core.store import RESULTS, Results, Table, Task
+from benchmarks.report import claims, derived, render
+from benchmarks.report import evidence as e
+from benchmarks.report.claims import Claim, Part, judge, judged, verdict
+from benchmarks.report.markdown import data
+
+import ace
+
+
+@pytest.fixture
+def stored(tmp_path):
+    """Store numbers of methods, a list per method with a number for each seed."""
+
+    def store(name, metric, where=None, **methods):
+        table = Table(tmp_path, name)
+        for method, numbers in methods.items():
+            for seed, value in enumerate(numbers):
+                task = Task(**({"data": "x"} | (where or {})), method=method, seed=seed)
+                table.add(task, "1.1", {metric: value})
+        return Results(tmp_path)
+
+    return store
+
+
+def _part(metric="auroc", method="own", **options):
+    return Part(metric, method, ("toy", {}), **options)
+
+
+@pytest.mark.parametrize(
+    ("parts", "expected"),
+    [
+        ([True, True], "holds"),
+        ([True, False], "partly"),
+        ([False, False], "does not hold"),
+        ([None, None], "not measured"),
+        ([True, None], "holds, as far as measured"),
+    ],
+)
+def test_a_verdict_follows_from_all_inequalities(parts, expected):
+    assert verdict(parts) == expected
+
+
+def test_methods_are_compared_on_common_seeds_by_the_means_that_are_shown(stored):
+    results = stored("toy", "auroc", own=[0.9, 0.92, 0.99], GCE=[0.90004, 0.92004], GRS=[0.85])
+    found = judge(_part(rivals=("GCE", "GRS", "COSG")), results)
+    text = "0.910 ± 0.014, 0.910 ± 0.014 of GCE (on 2 seeds that both have), without COSG"
+    assert (found.text, found.holds, found.n_seeds) == (text, False, 2)  # a tie is not more
+    assert found.missing == ("COSG",)
+    assert judge(_part(rivals=("GRS",)), results).holds is True
+    assert judge(_part(rivals=("GRS",), best=-1), results).holds is False
+    assert judge(_part(rivals=("COSG",)), results).holds is None
+    assert judge(_part(method="COSG", rivals=("GCE",)), results).holds is None
+    assert judge(_part(metric="missing", level=1), results).holds is None
+    assert judge(_part(method=("GRS", "own"), level=0.9), results).holds is True
+
+
+@pytest.mark.parametrize(
+    ("value", "level", "best", "decimals", "holds", "text"),
+    [
+        (0.5, 0.5, -1, 1, True, "0.5, at most 0.5"),
+        (0.545, 0.5, -1, 1, False, "0.55, at most 0.5"),
+        (9.9996, 10, 1, 1, False, "9.9996, at least 10"),
+        (0.14, 0.15, -1, 1, True, "0.1, at most 0.15"),
+    ],
+)
+def test_a_level_is_met_by_the_mean_itself(stored, value, level, best, decimals, holds, text):
+    part = _part(level=level, best=best, decimals=decimals)
+    found = judge(part, stored("toy", "auroc", own=[value]))
+    assert (found.text, found.holds) == (text, holds)
+
+
+def test_a_tie_is_decided_by_redundancy_and_slack_allows_a_loss(stored):
+    stored("toy", "auroc", own=[0.9914], GCE=[0.9924])
+    for redundancy, holds in ((0.1, True), (0.3, False)):
+        results = stored("toy", "redundancy", {"data": "y"}, own=[redundancy], GCE=[0.2])
+        found = judge(_part(rivals=("GCE",), tie="redundancy"), results)
+        assert found.holds is holds
+        assert f"0.991, 0.992 of GCE; redundancy: {redundancy:.3f}, 0.200 of GCE" in found.text
+    far = stored("toy", "auroc", own=[0.9906], GCE=[0.9924])
+    found = judge(_part(rivals=("GCE",), tie="redundancy"), far)
+    assert (found.text, found.holds) == ("0.9906, 0.9924 of GCE", False)
+    assert judge(_part(rivals=("GCE",), slack=0.002), far).holds is True
+    assert judge(_part(rivals=("GCE",), slack=0.001), far).holds is False
+
+
+def test_a_claim_names_what_was_not_measured(stored):
+    results = stored("toy", "auroc", own=[0.9], GCE=[0.8])
+    claim = Claim("Figure", "More.", "more", "here", (_part(rivals=("GCE", "GRS")),))
+    word, text = judged(claim, results)
+    assert word == "holds, as far as measured"
+    assert text == (
+        "✓ 0.900, 0.800 of GCE, without GRS<br>– not measured everywhere: GRS<br>(1 seed)"
+    )
+
+
+def test_stored_results_are_judged_without_a_gap():
+    text = claims.tables(Results(RESULTS))["claims"]
+    assert text.startswith("Of 30: 10 hold, 15 hold in part, 5 do not hold")
+    for paper in ("scNym", "scARE"):
+        part = text.split(f"**{paper}")[1].split("\n\n**")[0]
+        assert "not measured" not in part
+
+
+def test_what_is_ours_is_no_baseline():
+    ours = ("ace panel", "ACE + panel", "ACE of 256 genes + panel", "KRATOS + x", "SCVI + panel")
+    assert not any(map(e.is_baseline, (*ours, "20 causal genes")))
+    assert all(map(e.is_baseline, e.BASELINES))
+
+
+def test_own_genes_and_agreement_of_the_papers_methods(tmp_path):
+    table = Table(tmp_path, "overlap")
+    panels = {"ACE + adversarial": "abz", "DESeq2": "abx", "GRS": "ayv", "COSG": "xyv"}
+    for method, genes in panels.items():
+        values = {(f"depleted@{g}", derived.CD4): int(g in "az") for g in genes}
+        table.add(Task("pbmc3k_processed", method=method), "1.1", values | {"n_depleted": 2})
+    found = derived.figure_3d(Results(tmp_path)).set_index("method")
+    # x of DESeq2 is not shared: COSG is not of the paper.
+    assert found["shared"].to_dict() == {"ACE + adversarial": 2, "DESeq2": 2, "GRS": 1}
+    assert found.loc["ACE + adversarial", ["n_own", "own_depleted", "common"]].tolist() == [
+        1,
+        1,
+        1,
+    ]
+    own = derived.overlap(Results(tmp_path), "pbmc3k_processed").set_index("method")
+    assert own["only"].to_dict()["ACE + adversarial"] == "z"
+    assert own["n_only"].fillna(0).to_dict()["GRS"] == 0
+
+
+def test_genes_until_a_panel_is_better_than_the_causal_ones(stored):
+    for k, value in ((5, 0.6), (10, 0.5), (20, 0.4)):
+        stored("structure", f"jaccard@{k}", {"data": f"{k}"}, own=[value])
+    table = Table(stored("toy", "x").folder, "structure")
+    curve = {"jaccard@5": 0.6, "jaccard@10": 0.5, "jaccard@20": 0.4}
+    table.add(Task("clean", method="own"), "1.1", curve)
+    table.add(Task("clean", method=e.CAUSAL), "1.1", dict.fromkeys(curve, 0.55))
+    found = derived.below_causal(Results(table.path.parent), "clean")
+    assert found.set_index("method")["n_genes"].to_dict() == {"own": 10}
+
+
+def test_missing_results_say_how_to_make_them(tmp_path):
+    written = {path.stem: path.read_text() for path in render(tmp_path, tmp_path / "tables")}
+    shown = {re.search(r"tables/(\w+)\.md", line)[1] for line in _includes()}
+    assert shown - {"methods", "presets"} == set(written)  # each page includes what is written
+    assert "Not measured yet: `python -m benchmarks run panels`" in written["panels_truth"]
+    assert (
+        "Not measured yet: `python -m benchmarks run transfer_speed`" in written["transfer_speed"]
+    )
+    assert "| *not measured* |" in written["choices"]
+    assert written["structure_figure"] == ""
+    assert not list((tmp_path / "tables").glob("*.png"))
+
+
+def _includes():
+    docs = RESULTS.parents[1] / "docs"
+    pages = (page.read_text() for page in docs.rglob("*.md") if "generated" not in page.parts)
+    return [line for page in pages for line in page.splitlines() if "{include} " in line
+            and "generated/tables" in line]  # fmt: skip
+
+
+def test_stored_results_fill_every_table_and_figure(tmp_path):
+    written = {path.stem: path.read_text() for path in render(RESULTS, tmp_path)}
+    assert not [name for name, text in written.items() if "Not measured yet" in text or not text]
+    assert len(list(tmp_path.glob("*.png"))) == 10
+    assert "\n| ace panel (default) |" in written["panels_held_out"]
+    assert "scNym's own code takes" in written["transfer_speed"]
+    assert "times as much" in written["scare"]
+
+
+def test_every_recommended_call_exists():
+    named = [
+        name for use in data("choices")["use"] for name in re.findall(r"`(ace\.[\w.]+)`", use)
+    ]
+    assert len(named) >= 8
+    for name in named:
+        found = ace
+        for part in name.split(".")[1:]:
+            found = getattr(found, part)
