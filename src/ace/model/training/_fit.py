@@ -78,19 +78,8 @@ def fit(
             "for them (validation_size=0.1)."
         )
     _known(trainer_kwargs)
-    callbacks = trainer_kwargs.pop("callbacks", None) or []
-    if not isinstance(callbacks, list | tuple) or not all(
-        isinstance(c, Callback) for c in callbacks
-    ):
-        raise TypeError(f"callbacks takes a list of callbacks of Lightning, got {callbacks!r}.")
-    callbacks = list(callbacks)
-    stopping = {
-        name: trainer_kwargs.pop(f"early_stopping_{name}", default)
-        for name, default in (("patience", 20), ("min_delta", 0.0), ("warmup_epochs", 0))
-    }
-    _checks.whole(stopping["patience"], "early_stopping_patience", 0)
-    _checks.whole(stopping["warmup_epochs"], "early_stopping_warmup_epochs", 0)
-    _checks.number(stopping["min_delta"], "early_stopping_min_delta")
+    callbacks = _user_callbacks(trainer_kwargs.pop("callbacks", None))
+    stopping = _stopping_options(trainer_kwargs)
     if data.n_val:
         if best is not None:
             callbacks.insert(0, best)  # before scvi-tools' checkpoint, so that it runs last
@@ -142,6 +131,25 @@ def fit(
     model.history_ = _as_frames(
         _continued(_as_lists(earlier), joined(plan.earlier_history, logged))
     )
+
+
+def _user_callbacks(callbacks: Any) -> list[Callback]:
+    given = callbacks or []
+    if isinstance(given, list | tuple) and all(isinstance(c, Callback) for c in given):
+        return list(given)
+    raise TypeError(f"callbacks must be a list of Lightning callbacks, got {given!r}.")
+
+
+def _stopping_options(trainer_kwargs: dict[str, Any]) -> dict[str, Any]:
+    """Take the options of early stopping out of the arguments of the trainer."""
+    options = {
+        name: trainer_kwargs.pop(f"early_stopping_{name}", default)
+        for name, default in (("patience", 20), ("min_delta", 0.0), ("warmup_epochs", 0))
+    }
+    _checks.whole(options["patience"], "early_stopping_patience", 0)
+    _checks.whole(options["warmup_epochs"], "early_stopping_warmup_epochs", 0)
+    _checks.number(options["min_delta"], "early_stopping_min_delta")
+    return options
 
 
 def restores_best(callbacks: Any) -> bool:
