@@ -299,7 +299,7 @@ def test_few_pairs(cells, model):
     ("change", "error", "message"),
     [
         ({"genes": ["gene 1", "gen 2"]}, ValueError, r"1 of 2 genes.*'gen 2'.*Did you mean 'gene"),
-        ({"genes": []}, ValueError, "names no gene"),
+        ({"genes": []}, ValueError, "genes is empty"),
         ({"genes": [1, 2]}, TypeError, "names of genes"),
         ({"genes": GENES[:30]}, ValueError, r"30 of the 40 genes.*n_random=0"),
         ({"groupby": "typ"}, KeyError, "no column 'typ'.*Did you mean 'type'"),

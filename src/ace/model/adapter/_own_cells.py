@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ace import _checks
 from ace._values import Values
 from ace.model.base._module import EmbeddingModule
-from ace.model.base._setup import VALUES_KEY
+from ace.model.base._reading import VALUES_KEY
 
 if TYPE_CHECKING:
     import numpy as np
