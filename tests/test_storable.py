@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 
 import ace
 from ace._checks import _storable
-from ace._fssf_keys import FssfKeys
-from ace._keys import AnnotationKeys
+from ace._keys import AnnotationKeys, FssfKeys
 from ace.tl._pool import _labels
 
 if TYPE_CHECKING:

@@ -253,7 +253,7 @@ def _select(adata: ad.AnnData, method: Method, seed: int, quick: bool) -> Any:
     if method.truth == "nothing":
         method = replace(method, labels=False, settings={"reference": "minibatch"})
     _, model, _ = train(adata, method, None, seed, quick)
-    return model.selected_genes(N_SELECTED)
+    return model.top_attributed_genes(N_SELECTED)
 
 
 PROTOCOLS = {

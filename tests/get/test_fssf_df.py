@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 import ace
-from ace._fssf_keys import FssfKeys
+from ace._keys import FssfKeys
 
 
 def test_a_copy_of_what_is_stored() -> None:

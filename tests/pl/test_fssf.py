@@ -9,7 +9,7 @@ from matplotlib import pyplot as plt
 from matplotlib.colors import to_hex
 
 import ace
-from ace._fssf_keys import FssfKeys
+from ace._keys import FssfKeys
 from ace.pl._colors import DEPLETED, ENRICHED
 
 if TYPE_CHECKING:

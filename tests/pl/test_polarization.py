@@ -8,7 +8,7 @@ import pytest
 from matplotlib import pyplot as plt
 
 import ace
-from ace._fssf_keys import FssfKeys
+from ace._keys import FssfKeys
 
 if TYPE_CHECKING:
     from anndata import AnnData

@@ -1,8 +1,7 @@
 """Keys of AnnData, and the only place where they are spelled.
 
 One class for each kind of result tells where it is stored under the name ``key_added``, whether
-these places are free, and reads and writes it. ``ace._fssf_keys`` does so for subcluster founder
-scores.
+these places are free, and reads and writes it.
 """
 
 from ace._keys._annotation import DEFAULT_ANNOTATION_KEY, AnnotationKeys
@@ -14,15 +13,18 @@ from ace._keys._explanation import (
     pair_name,
     pairs_of,
 )
+from ace._keys._fssf import DEFAULT_FSSF_KEY, FssfKeys
 from ace._keys._names import not_the_index, require_free, storable
 
 __all__ = [
     "DEFAULT_ANNOTATION_KEY",
+    "DEFAULT_FSSF_KEY",
     "DEFAULT_KEY",
     "DIAGNOSTICS",
     "VERSUS",
     "AnnotationKeys",
     "ExplanationKeys",
+    "FssfKeys",
     "not_the_index",
     "pair_name",
     "pairs_of",

@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ace._checks._objects import annotated
-from ace._fssf_keys import DEFAULT_FSSF_KEY, FssfKeys
+from ace._keys import DEFAULT_FSSF_KEY, FssfKeys
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ace._checks._arguments import number
-from ace._fssf_keys import DEFAULT_FSSF_KEY
+from ace._keys import DEFAULT_FSSF_KEY
 from ace._listed import listed
 from ace.get import fssf_df
 from ace.pl._colors import DEPLETED, ENRICHED

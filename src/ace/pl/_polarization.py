@@ -9,7 +9,7 @@ from ace import _checks
 from ace._checks import _value_checks
 from ace._checks._columns import labels_of
 from ace._checks._objects import annotated
-from ace._fssf_keys import DEFAULT_FSSF_KEY, FssfKeys
+from ace._keys import DEFAULT_FSSF_KEY, FssfKeys
 from ace._listed import listed
 from ace._matrix import LogCounts, read_rows
 from ace._values import claimed_base

@@ -211,7 +211,7 @@ def annotate(
 
     network = {"random_state": random_state, **(model_kwargs or {})}
     require_known_options(SCNYM, network, train_options)
-    labels = {"labels_key": labels_key, "unlabeled_category": unlabeled_category}
+    labels: dict[str, Any] = {"labels_key": labels_key, "unlabeled_category": unlabeled_category}
     SCNYM.setup_anndata(pool.adata, **labels, domain_key=list(domains) or None)
     model = SCNYM(pool.adata, **network)
     if progress is None:

@@ -13,7 +13,7 @@ import pandas as pd
 from ace import _checks
 from ace._checks import _columns, _storable
 from ace._checks._objects import cells_of
-from ace._fssf_keys import DEFAULT_FSSF_KEY, FssfKeys
+from ace._keys import DEFAULT_FSSF_KEY, FssfKeys
 from ace._listed import listed
 from ace.tl._pair_scores import Group, Options, all_pairs, score_pairs
 from ace.tl._subclusters import given_subclusters, leiden, subcluster_name

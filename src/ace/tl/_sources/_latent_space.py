@@ -33,9 +33,9 @@ class LatentSpace:
 
     def __init__(self, model: Any, adata: AnnData, layer: str | None) -> None:
         # scvi-tools takes seconds to import, so it is imported only if it is needed.
-        from ace.model.adapter._foreign import ForeignModel
+        from ace.model.adapter import LatentSpaceAdapter
 
-        self._adapter = ForeignModel(model, adata)
+        self._adapter = LatentSpaceAdapter(model, adata)
         self.name: str = self._adapter.name
         self.matrix = self._adapter.matrix
         self.layer = layer_of_model(self._adapter.input_layer, layer)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ace._keys import not_the_index, require_free
+from ace._keys._names import not_the_index, require_free
 
 if TYPE_CHECKING:
     import numpy as np
