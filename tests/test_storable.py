@@ -241,7 +241,7 @@ def test_names_of_subclusters(groups, parts, message):
     given = pd.Categorical(np.array(parts, dtype=object))
     codes = np.array([names.index(group) for group in groups])
     with pytest.raises(ValueError, match=message):
-        ace.tl._fssf._check_subclusters(given, "time", codes, names)
+        ace.tl._subclusters.check_names(given, "time", codes, names)
 
 
 @pytest.mark.parametrize(

@@ -182,7 +182,7 @@ def _simulated(seed: int) -> ad.AnnData:
 
 def simulated_panels(seed: int, *args: Any, **options: Any) -> ad.AnnData:
     """The simulator with a seed."""
-    return ace.datasets.simulated_panels(*args, seed=seed, **options)
+    return ace.datasets.simulated_panels(*args, random_state=seed, **options)
 
 
 def simulated_counts(n_cells: int, n_genes: int = 2000) -> ad.AnnData:

@@ -7,55 +7,38 @@ import gc
 import resource
 import sys
 import time
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-_STATUS = Path("/proc/self/status")
-_CLEAR = Path("/proc/self/clear_refs")
+from typing import Any, NamedTuple
 
 
-@dataclass(frozen=True)
-class Cost:
-    """What a call took. Memory is the peak above what the process held before, in MB."""
+class Cost(NamedTuple):
+    """Cost of a call. Memory is the peak above what the process held before, in MB."""
 
     seconds: float
     peak_mb: float
 
 
 def measure(call: Callable[[], Any]) -> tuple[Any, Cost]:
-    """Run a call and give its result and what it took.
+    """Run a call and return its result and its cost.
 
-    On Linux the kernel's own high-water mark of resident memory is reset before the call, so no
-    peak is missed. Elsewhere the mark cannot be reset, and a peak below an earlier one reads 0.
+    On Linux the kernel's high-water mark of resident memory is reset before the call, so that no
+    peak is missed. Elsewhere a peak below an earlier one reads 0.
     """
-    _release_memory()
-    if _CLEAR.exists():
-        _CLEAR.write_text("5")  # resets VmHWM of this process, see proc(5)
-    before = _resident("VmRSS")
-    start = time.perf_counter()
+    gc.collect()
+    if sys.platform == "linux":
+        if hasattr(libc := ctypes.CDLL(None), "malloc_trim"):
+            libc.malloc_trim(0)  # freed memory does not count as held
+        Path("/proc/self/clear_refs").write_text("5")  # resets VmHWM, see proc(5)
+    before, start = _resident("VmRSS"), time.perf_counter()
     result = call()
     seconds = time.perf_counter() - start
     return result, Cost(round(seconds, 4), round(max(_resident("VmHWM") - before, 0), 1))
 
 
-def _release_memory() -> None:
-    """Give freed memory back, so that what is held before a call is what is in use."""
-    gc.collect()
-    if sys.platform == "linux":
-        try:
-            ctypes.CDLL("libc.so.6").malloc_trim(0)
-        except (OSError, AttributeError):  # another C library: measured a little too low
-            return
-
-
 def _resident(field: str) -> float:
-    if _STATUS.exists():
-        for line in _STATUS.read_text().splitlines():
-            if line.startswith(field):
-                return float(line.split()[1]) / 1024
+    if sys.platform == "linux":
+        lines = Path("/proc/self/status").read_text().splitlines()
+        return next(float(line.split()[1]) for line in lines if line.startswith(field)) / 1024
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / (1024**2 if sys.platform == "darwin" else 1024)

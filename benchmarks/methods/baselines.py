@@ -11,7 +11,8 @@ import contextlib
 import io
 import os
 import warnings
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import Any
 
 import anndata as ad
 import numpy as np
@@ -25,9 +26,6 @@ from sklearn.preprocessing import StandardScaler
 
 import ace
 from benchmarks.core.data import GROUP
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 Panels = dict[str, np.ndarray]
 
@@ -144,10 +142,7 @@ def deseq2(adata: ad.AnnData, seed: int) -> Panels:
     """DESeq2 (Love et al., 2014) of pseudo-bulks, a group against the rest, by |Wald statistic|.
 
     The cells of a group are dealt at random to 5 pseudo-replicates (fewer if there are fewer
-    cells), those of all other groups to 5 of the rest, and their counts summed. Pseudo-replicates
-    of one sample are no biological ones: their p-values are too small, but the order of the genes
-    is what a user gets. Both directions count, as ours do. Size factors are of the positive counts
-    ("poscounts"): of a dozen cells, hardly any gene is counted in every replicate. Genes of fewer
+    cells), those of all other groups to 5 of the rest, and their counts summed. Genes of fewer
     than 10 counts in all are not tested, and rank last.
     """
     from pydeseq2.dds import DeseqDataSet
@@ -200,10 +195,8 @@ def _dealt(cells: np.ndarray, rng: np.random.Generator) -> list[np.ndarray]:
 def ns_forest(adata: ad.AnnData, seed: int) -> Panels:
     """NS-Forest 4 (Liu et al., 2024) of its authors: random forest, then a tree of few genes.
 
-    It gives at most 6 markers, and up to 10 genes of the forest by their binary score, ahead of
-    which the markers stay. Other genes follow by their binary score (how far the medians of the
-    other groups are below the group's), then by the same of means, which fewer genes tie in.
-    Scores are ratios, so values must not be negative (:func:`not_negative`). Its seed is its own.
+    Its markers and the genes of its forest come first. Others follow by their binary score (how
+    far the medians of the other groups are below the group's), then by the same of means.
     """
     import nsforest
 

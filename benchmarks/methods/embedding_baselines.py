@@ -5,17 +5,12 @@ As in ``_baselines``: cells and a seed to the column numbers of all genes, best 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import anndata as ad
 import numpy as np
 import scanpy as sc
 import scipy.sparse as sp
 
 from benchmarks.methods.baselines import Panels, dense, groups_of, ordered, univariate
-
-if TYPE_CHECKING:
-    from _baselines import Panels
 
 #: GCE: penalties as shares of the smallest one under which nothing is translated, and the share of
 #: a group's squared distance from the mean of all that may remain: of 0.02 to 0.5, the one whose
@@ -36,25 +31,20 @@ GRS_RANK = 0.1
 def gce(adata: ad.AnnData, seed: int) -> Panels:
     r"""Global counterfactual explanations (Plumb et al., 2020) of the PCA of the cells.
 
-    One translation δ_g of the genes for each group, 0 for a group of reference, takes the cells
-    of any group i to those of any group j by δ_j − δ_i. For a linear embedding
-    z = Wᵀ(x − μ) only the means matter, and the problem is convex:
+    One translation δ_g of the genes for each group takes the cells of any group i to those of any
+    group j by δ_j − δ_i. For a linear embedding z = Wᵀ(x − μ) only the means matter, and the
+    problem is convex:
 
     .. math::
         \min_δ \tfrac12 \sum_{i<j} \lVert W^⊤(δ_j - δ_i) - (\bar z_j - \bar z_i) \rVert^2
         + λ \sum_{i<j} \lVert δ_j - δ_i \rVert_1
 
-    With e_g = Wᵀδ_g − z̄_g the first sum is G/2 Σ_g ‖e_g − ē‖², of gradient G W(e_g − ē), and its
-    Lipschitz constant G, as W has orthonormal columns. The second is, for each gene, Σ_k
-    (2k − G − 1) δ_(k) of the sorted values: its proximal map subtracts these slopes and projects
-    on what is sorted (isotonic regression). Accelerated proximal steps solve it along a path of
-    λ. Each group is explained at the first λ that leaves at most half of its own squared distance
-    from the mean of all: of one λ for all, a few far cells take everything and the others nothing.
-
-    Which group is the reference does not matter: only differences count, so the solution is
-    centred. A gene's score is how far it moves the mean of the other cells, |δ_g − Σ_j n_j δ_j /
-    Σ_j n_j| over the other groups of n_j cells; genes that are not translated follow by how
-    strongly they would still draw the group (their part of the gradient).
+    Accelerated proximal steps solve it along a path of λ: the gradient of the first sum is
+    G W(e_g − ē) with e_g = Wᵀδ_g − z̄_g, and the proximal map of the second subtracts slopes from
+    the sorted values of a gene and projects on what is sorted. Each group is explained at the
+    first λ that leaves at most half of its squared distance from the mean of all. A gene's score
+    is how far it moves the mean of the other cells; genes that are not translated follow by their
+    part of the gradient.
     """
     del seed
     X = dense(adata.X)
@@ -142,17 +132,13 @@ def _isotonic(values: np.ndarray) -> np.ndarray:
 
 
 def grs(adata: ad.AnnData, seed: int) -> Panels:
-    r"""Gene relevance on a diffusion map (Angerer et al., 2020), by group.
+    """Gene relevance on a diffusion map (Angerer et al., 2020), by group.
 
-    At each cell, the derivatives of every gene's expression along the components of scanpy's
-    diffusion map are the slopes of a linear fit to the differences to its neighbours (least
-    squares over all components, where the authors take the median of difference quotients for
-    each, which divides by components that hardly differ). Slopes are averaged over
-    the neighbours with their signs, so that noise cancels (the authors smooth each along its
-    component, where cells meet that are far apart along the others); a gene's local relevance is
-    the norm of them, and it is relevant to a cell if it is among the 10 of the largest. Genes are
-    ranked by the share of the group's cells that they are relevant to, and by their mean local
-    relevance there where that ties.
+    The derivatives of a gene along the components of scanpy's diffusion map are the slopes of a
+    linear fit to the differences to a cell's neighbours (the authors take the median of difference
+    quotients), averaged over the neighbours with their signs. A gene is relevant to a cell if the
+    norm of its slopes is among the 10 largest. Genes are ranked by the share of the group's cells
+    that they are relevant to, and by the mean norm where that ties.
     """
     X = dense(adata.X)
     neighbors, components = _diffusion_map(adata, seed)

@@ -15,6 +15,7 @@ import tempfile
 import time
 import types
 import warnings
+from functools import reduce
 
 import anndata as ad
 import numpy as np
@@ -80,19 +81,9 @@ def _stand_in_for_torchvision() -> None:
     try:
         import torchvision  # noqa: F401
     except (ImportError, RuntimeError):
-
-        class Compose:
-            def __init__(self, transforms: list) -> None:
-                self.transforms = transforms
-
-            def __call__(self, x: object) -> object:
-                for transform in self.transforms:
-                    x = transform(x)
-                return x
-
         package = types.ModuleType("torchvision")
         package.transforms = types.ModuleType("torchvision.transforms")
-        package.transforms.Compose = Compose
+        package.transforms.Compose = lambda calls: lambda x: reduce(lambda y, f: f(y), calls, x)
         sys.modules |= {"torchvision": package, "torchvision.transforms": package.transforms}
 
 

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from scipy import sparse
 from torch import nn
 
 from ace.model import SCNYM
@@ -37,16 +36,15 @@ class Network(nn.Module):
 
     def __init__(self, model: SCNYM) -> None:
         super().__init__()
-        own = [m for m in model.module.modules() if isinstance(m, nn.Linear)]
-        *hidden, classifier, first, last = own
-        rate = next(m.p for m in model.module.modules() if isinstance(m, nn.Dropout))
-        norms = [m for m in model.module.modules() if isinstance(m, nn.BatchNorm1d)]
+        modules = [copy.deepcopy(m) for m in model.module.modules()]
+        *hidden, self.classifier, first, last = [m for m in modules if isinstance(m, nn.Linear)]
+        norms = [m for m in modules if isinstance(m, nn.BatchNorm1d)]
+        rate = next(m.p for m in modules if isinstance(m, nn.Dropout))
         layers: list[nn.Module] = []
         for linear, norm in zip(hidden, norms, strict=True):
-            layers += [copy.deepcopy(linear), copy.deepcopy(norm), nn.ReLU(), nn.Dropout(rate)]
+            layers += [linear, norm, nn.ReLU(), nn.Dropout(rate)]
         self.encoder = nn.Sequential(*layers)
-        self.classifier = copy.deepcopy(classifier)
-        self.adversary = nn.Sequential(copy.deepcopy(first), nn.ReLU(), copy.deepcopy(last))
+        self.adversary = nn.Sequential(first, nn.ReLU(), last)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Logits of the types."""
@@ -54,73 +52,51 @@ class Network(nn.Module):
 
 
 class MixMatchLoop:
-    """Training by the same recipe, on tensors in memory or on rows of a sparse matrix.
+    """Training by the recipe of a model (with MixMatch, adversary and teacher), from its weights.
 
-    Parameters
-    ----------
-    model
-        Whose network it is.
-    recipe
-        Whose settings they are; one with MixMatch, adversary and teacher.
-    labelled, unlabelled
-        Cells × genes: both tensors, or both sparse matrices, whose rows are then made dense in
-        each minibatch.
-    codes
-        Class of each labelled cell.
-    n_epochs
-        Which the ramps go by.
+    Labelled and unlabelled cells × genes are tensors in memory, or sparse matrices whose rows are
+    made dense in each minibatch; ``codes`` are the classes of the labelled cells.
     """
 
     def __init__(
         self,
         model: SCNYM,
         recipe: Recipe,
-        labelled: torch.Tensor | sparse.csr_matrix,
-        unlabelled: torch.Tensor | sparse.csr_matrix,
+        labelled: Any,
+        unlabelled: Any,
         codes: np.ndarray,
         n_epochs: int,
         batch_size: int = 256,
         seed: int = 0,
     ) -> None:
-        if not (recipe.mixmatch and recipe.adversary_weight and recipe.teacher_decay):
-            raise ValueError("The loop has MixMatch, an adversary and a teacher.")
         self.network = Network(model)
         self.teacher = copy.deepcopy(self.network).eval().requires_grad_(False)
         self.optimizer = recipe.new_optimizer(self.network.parameters())
-        self.recipe, self.batch_size = recipe, batch_size
+        self.recipe, self.size = recipe, batch_size
         self.labelled, self.unlabelled = labelled, unlabelled
         self.codes = torch.from_numpy(codes)
         self.n_steps = math.ceil(max(labelled.shape[0], unlabelled.shape[0]) / batch_size)
-        self.n_all_steps = n_epochs * self.n_steps
-        self.done = 0
+        self.n_all_steps, self.done = n_epochs * self.n_steps, 0
         sizes = np.bincount(codes)
         even = 1 / (sizes > 0).sum() / np.maximum(sizes, 1)
-        share = recipe.balance * even + (1 - recipe.balance) / len(codes)
-        self.share = share[codes]
+        self.share = (recipe.balance * even + (1 - recipe.balance) / len(codes))[codes]
         self.rng = np.random.default_rng(seed)
-        pairs = zip(self._floats(self.teacher), self._floats(self.network), strict=True)
-        self.followers, self.leaders = map(list, zip(*pairs, strict=True))
-
-    @staticmethod
-    def _floats(network: nn.Module) -> list[torch.Tensor]:
-        every = chain(network.parameters(), network.buffers())
-        return [tensor.detach() for tensor in every if tensor.is_floating_point()]
+        self.followers, self.leaders = (
+            [t.detach() for t in chain(n.parameters(), n.buffers()) if t.is_floating_point()]
+            for n in (self.teacher, self.network)
+        )
 
     def epoch(self) -> None:
         """One epoch over labelled and unlabelled cells."""
-        n = self.n_steps * self.batch_size
+        n, n_unlabelled = self.n_steps * self.size, self.unlabelled.shape[0]
         first = self.rng.choice(len(self.codes), n, p=self.share)
-        n_unlabelled = self.unlabelled.shape[0]
         rounds = [self.rng.permutation(n_unlabelled) for _ in range(-(-n // n_unlabelled))]
         second = np.concatenate(rounds)[:n]
         self.network.train()
-        for step in range(self.n_steps):
-            part = slice(step * self.batch_size, (step + 1) * self.batch_size)
-            loss = self._loss(
-                _dense(self.labelled, first[part]),
-                self.codes[first[part]],
-                _dense(self.unlabelled, second[part]),
-            )
+        for start in range(0, n, self.size):
+            rows, others = (order[start : start + self.size] for order in (first, second))
+            x, u = _dense(self.labelled, rows), _dense(self.unlabelled, others)
+            loss = self._loss(x, self.codes[rows], u)
             self.optimizer.zero_grad()
             loss.backward()
             self.optimizer.step()
@@ -141,14 +117,12 @@ class MixMatchLoop:
         share = share.sample((len(cells), 1))
         share = torch.maximum(share, 1 - share)
         partner = torch.randperm(len(cells))
-        mixed = torch.lerp(cells[partner], cells, share)
+        logits = self.network(torch.lerp(cells[partner], cells, share))
         target = torch.lerp(target[partner], target, share)
-        logits = self.network(mixed)
         loss = F.cross_entropy(logits[:n], target[:n])
         if len(guess):
             error = (torch.softmax(logits[n:], dim=1) - target[n:]).square().sum(1).mean()
-            weight = recipe.ssl_weight * self._ramp(recipe.ssl_ramp_epochs)
-            loss = loss + weight * error
+            loss = loss + recipe.ssl_weight * self._ramp(recipe.ssl_ramp_epochs) * error
         if not recipe.adversary_confident_only:
             cells = torch.cat([x, u])
         weight = recipe.adversary_weight * self._ramp(recipe.adversary_ramp_epochs)
@@ -162,7 +136,7 @@ class MixMatchLoop:
         return math.exp(-5 * (1 - done) ** 2)
 
 
-def _dense(matrix: torch.Tensor | sparse.csr_matrix, rows: np.ndarray) -> torch.Tensor:
+def _dense(matrix: Any, rows: np.ndarray) -> torch.Tensor:
     if isinstance(matrix, torch.Tensor):
         return matrix[torch.from_numpy(rows)]
     return torch.from_numpy(matrix[rows].toarray())

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
 
 from benchmarks.core.store import Results
-from benchmarks.report import choices, claims, tables
-from benchmarks.report.figures import FIGURES, draw
+from benchmarks.report import choices, claims, figures, figures_models, tables, tables_models
+from benchmarks.report.markdown import data
 
 #: Experiments by what the names of their tables begin with, longer names first.
 EXPERIMENTS = (
@@ -35,14 +40,44 @@ def render(results_dir: Path, out_dir: Path) -> list[Path]:
     """
     results, out_dir = Results(results_dir), Path(out_dir)
     out_dir.mkdir(parents=True, exist_ok=True)
-    written = tables.tables(results)
+    written = tables.tables(results) | tables_models.tables(results)
     for name, text in written.items():
         experiment = next(e for e in EXPERIMENTS if name.startswith(e))
         missing = f"*Not measured yet: `python -m benchmarks run {experiment}`.*\n"
         written[name] = text or missing
     written |= choices.tables(results) | claims.tables(results)
     written["environment"] = tables.environment(results.environments())
-    written |= {f"{name}_figure": draw(name, results, out_dir) for name in FIGURES}
+    written |= _draw(results, out_dir)
     for name, text in written.items():
         (out_dir / f"{name}.md").write_text(text, encoding="utf-8")
     return [out_dir / f"{name}.md" for name in written]
+
+
+DRAW: dict[str, Callable[[Results], Figure]] = {
+    "structure": figures.draw_structure,
+    "curves": figures.draw_curves,
+    "overlap": figures.draw_overlap,
+    "representations": figures.draw_representations,
+    "embeddings": figures.draw_embeddings,
+    "mnist_convolutional": partial(figures.draw_mnist, network="convolutional"),
+    "mnist_vector": partial(figures.draw_mnist, network="vector"),
+    "reliability": figures_models.draw_reliability,
+    "scare_fssf": figures_models.draw_scare_fssf,
+    "scare_weights": figures_models.draw_scare_weights,
+}
+
+
+def _draw(results: Results, folder: Path) -> dict[str, str]:
+    """Draw the figures of ``data/figures.csv``; returns the markdown that shows each.
+
+    It is empty where the results that a figure needs were not measured.
+    """
+    shown = {}
+    # No date and no versions inside: the same numbers give the same file.
+    options: dict[str, Any] = {"dpi": 150, "bbox_inches": "tight", "metadata": {"Software": None}}
+    for name, experiment, needed, caption in data("figures").itertuples(index=False):
+        shown[f"{name}_figure"] = ""
+        if not results.rows(experiment, **claims.where(needed)).empty:
+            DRAW[name](results).savefig(folder / f"{name}.png", **options)
+            shown[f"{name}_figure"] = f"{caption}:\n\n![{caption}]({name}.png)\n"
+    return shown

@@ -105,25 +105,63 @@ def figure_3d(results: Results) -> pd.DataFrame:
 
 def digits(results: Results) -> pd.DataFrame:
     """All images of all pairs of each network, which is the ``method`` here."""
-    rows = results.rows("mnist", data="mnist")
+    rows, l1 = results.rows("mnist", data="mnist"), results.values("mnist", metric="l1")
     found = []
     for name, own in rows.groupby("protocol") if "flipped" in rows else []:
         network, pairs = (own[own["method"] == kind] for kind in ("network", "proximal"))
-        if len(pairs):
-            weights = pairs["n_images"]
-            found.append(
-                {
-                    "method": name,
-                    "seed": 0,
-                    "accuracy": 100 * network["accuracy"].mean() if len(network) else np.nan,
-                    "flipped": 100 * np.average(pairs["flipped"], weights=weights),
-                    "n_pixels": pairs["n_pixels"].median(),
-                    "seconds": pairs["seconds"].sum() / weights.sum(),
-                }
-            )
-    return pd.DataFrame(
-        found, columns=["method", "seed", "accuracy", "flipped", "n_pixels", "seconds"]
-    )
+        n = pairs["n_images"]
+        if not len(network) or not len(pairs):
+            continue
+        changes = l1[(l1["protocol"] == name) & (l1["method"] == "proximal")]["value"]
+        numbers = {k: 100 * network[k].mean() for k in ("accuracy", "fidelity")}
+        numbers |= {k: 100 * np.average(pairs[k], weights=n) for k in ("flipped", "assigned")}
+        numbers |= {"n_pairs": len(pairs), "n_images": n.sum(), "l1": changes.median()}
+        numbers |= {"n_pixels": pairs["n_pixels"].median()}
+        numbers |= {"seconds": pairs["seconds"].sum() / n.sum()}
+        found.append({"method": name, "seed": 0} | numbers)
+    return pd.DataFrame(found, columns=None if found else ["method", "seed"])
+
+
+def solvers(results: Results, network: str) -> pd.DataFrame:
+    """Other solvers beside ours on the same images of a network, each with its margin.
+
+    A solver that was given fewer images than ours is compared on those, and its seconds on those
+    on which both were timed.
+    """
+    rows = results.rows("mnist", data="mnist", protocol=network).set_index("setting")
+    l1 = results.values("mnist", metric="l1", protocol=network).set_index(["setting", "at"])
+    found = []
+    for name in rows["method"].unique():
+        ours = f"proximal, margin {name[-1]}"
+        theirs, own = (rows[rows["method"] == m] for m in (name, ours))
+        shared = theirs.index.intersection(own.index)
+        if name.startswith(("proximal", "network")) or not len(shared):
+            continue
+        theirs, own = theirs.loc[shared], own.loc[shared]
+        changes, our_changes = (
+            l1[(l1["method"] == m) & l1.index.isin(shared, level=0)]["value"] for m in (name, ours)
+        )
+        timed = theirs["seconds"].notna() & own["seconds"].notna()
+        seconds, our_seconds = (
+            p.loc[timed, "seconds"].sum() / p.loc[timed, "n_images"].sum() for p in (theirs, own)
+        )
+        found.append(
+            {
+                "compared with": name.replace("subgradient", "published solver"),
+                "seed": 0,
+                "n_images": len(changes),
+                "flipped": 100 * theirs["flipped"].mean(),
+                "l1": changes.median(),
+                "our_l1": our_changes.median(),
+                "no_larger": (our_changes <= changes.reindex(our_changes.index)).mean(),
+                "n_pixels": theirs["n_pixels"].median(),
+                "our_pixels": own["n_pixels"].median(),
+                "seconds": seconds,
+                "our_seconds": our_seconds,
+                "ratio": seconds / our_seconds,
+            }
+        )
+    return pd.DataFrame(found)
 
 
 def predicted(results: Results) -> pd.DataFrame:

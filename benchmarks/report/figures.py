@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,7 +17,7 @@ from benchmarks.core.store import Results
 from benchmarks.report.derived import CD4
 from benchmarks.report.evidence import CAUSAL, DEFAULT, is_baseline
 from benchmarks.report.markdown import SHORT, TITLES, ordered
-from benchmarks.report.tables import PLAIN, SCARE, UNLABELLED, sizes_of
+from benchmarks.report.tables import sizes_of
 
 # Okabe & Ito's palette: distinct with every common kind of colour vision.
 ORANGE, SKY, GREEN, BLUE = "#E69F00", "#56B4E9", "#009E73", "#0072B2"
@@ -59,15 +57,6 @@ PLACES = {
 }
 #: Distances of the AUROC from 1 that are marked, of those in sight.
 TICKS = (0.3, 0.2, 0.1, 0.05, 0.03, 0.02, 0.015, 0.01, 0.005, 0.003, 0.002, 0.001, 0.0005)
-RELIABILITY = {"SCNYM": BLUE, "logistic regression": GREEN, "SCANVI": VERMILLION}
-#: Cells that a bin of the reliability curve needs to be drawn.
-FEWEST_IN_BIN = 10
-WEIGHTS: dict[str, dict[str, Any]] = {
-    SCARE: {"color": BLUE, "linewidth": 2.2, "marker": "o"},
-    UNLABELLED: {"color": BLUE, "linestyle": DASHED, "marker": "o"},
-    "published, random_projection": {"color": VERMILLION, "marker": "s"},
-    "published, encoder_sum": {"color": ORANGE, "marker": "^"},
-}
 
 
 def _styles(methods: Iterable[str], dense: bool = False) -> dict[str, dict[str, Any]]:
@@ -94,16 +83,17 @@ def _lines(
             band = {"color": styles[name]["color"], "alpha": 0.12, "linewidth": 0, "zorder": 1}
             ax.fill_between(x, np.maximum(y - spread, 1e-5), y + spread, **band)
     ax.set_xlabel("number of genes")
-    _plain(ax)
+    plain(ax)
     ax.grid(axis="y", color="0.92", linewidth=0.8)
     ax.set_axisbelow(True)
 
 
-def _plain(ax: Axes) -> None:
+def plain(ax: Axes) -> None:
+    """No frame above and to the right."""
     ax.spines[["top", "right"]].set_visible(False)
 
 
-def _legend(fig: Figure, *, sort: bool = True, **options: Any) -> None:
+def legend(fig: Figure, *, sort: bool = True, **options: Any) -> None:
     """One legend for all panels, the methods as in the tables."""
     handles = {
         label: handle
@@ -133,7 +123,7 @@ def draw_structure(results: Results) -> Figure:
         ax.set_title(SHORT.get(name, name), fontsize=11)
         ax.set_xlim(0, None)
     axes[0].set_ylabel("mean Jaccard distance of neighbourhoods")
-    _legend(fig)
+    legend(fig)
     return fig
 
 
@@ -159,7 +149,7 @@ def draw_curves(results: Results) -> Figure:
             _curve(ax, part.dropna(axis=1, how="all"), measure)
             ax.set_title(f"{SHORT.get(name, name)}, {protocols[protocol]}", fontsize=10)
             ax.set_ylabel({"auroc": "AUROC"}.get(measure, measure))
-    _legend(fig)
+    legend(fig)
     return fig
 
 
@@ -272,7 +262,7 @@ def draw_representations(results: Results) -> Figure:
         if pd.notna(row.get("ari_predicted")):
             agreement += f"; predicted: {row['ari_predicted']:.2f}, {row['ami_predicted']:.2f}"
         ax.set_title(f"{PLACES.get(name, name)}\n{agreement}", fontsize=9)
-    _legend(fig, sort=False, markerscale=3, handlelength=1.5)
+    legend(fig, sort=False, markerscale=3, handlelength=1.5)
     return fig
 
 
@@ -290,163 +280,3 @@ def draw_mnist(results: Results, network: str) -> Figure:
         before, after, source=source, target=target, assigned=target, flipped=flipped
     )
     return ace.pl.transitions(transitions, ncols=4, return_fig=True)
-
-
-# -- label transfer and SCARE ---------------------------------------------------------------------
-
-
-def draw_reliability(results: Results) -> Figure:
-    """Accuracy against confidence, bins of all tasks and seeds of a set pooled."""
-    values = results.values("transfer", protocol="as they are")
-    values = values[values["metric"].str.startswith("bin_")]
-    names = ordered(values["data"], TITLES)
-    fig = Figure(figsize=(3.7 * len(names), 4.0), layout="constrained")
-    axes = fig.subplots(1, len(names), sharey=True, squeeze=False)[0]
-    for ax, name in zip(axes, names, strict=True):
-        ax.plot([0, 1], [0, 1], color=GREY, linewidth=0.8, linestyle=(0, (4, 3)))
-        for method, color in RELIABILITY.items():
-            own = values[(values["data"] == name) & (values["method"] == method)]
-            if own.empty:
-                continue
-            bins = own.pivot_table(index="at", columns="metric", values="value", aggfunc="sum")
-            n, confidence, right = (bins[f"bin_{c}"] for c in ("cells", "confidence", "right"))
-            error = (confidence - right).abs().sum() / n.sum()
-            there = n >= min(FEWEST_IN_BIN, n.max())  # bins of a few cells say nothing
-            x, y = (confidence / n)[there], (right / n)[there]
-            ax.plot(x, y, color=color, linewidth=1.5, label=f"{method}, ECE {error:.3f}")
-            ax.scatter(x, y, s=4 + 90 * n[there] / n.sum(), color=color, linewidth=0, zorder=3)
-        ax.set(xlim=(0, 1.02), ylim=(0, 1.02), aspect="equal", xlabel="confidence")
-        _plain(ax)
-        ax.legend(loc="lower right", frameon=False, fontsize=8)
-        ax.set_title(SHORT.get(name, name), fontsize=11)
-    axes[0].set_ylabel("accuracy")
-    return fig
-
-
-def draw_scare_fssf(results: Results) -> Figure:
-    """The score of every pair of subclusters by type: the genes, and the mean of random sets."""
-    values = results.values("scare", protocol="pathway", setting="both", seed=0)
-    values = values[values["metric"].str.endswith("_pair")]
-    drawn = {SCARE: "with the attribution loss", PLAIN: "without"}
-    sets = ordered(values["data"], ("kang", "pbmc3k"))
-    fig = Figure(figsize=(10.4, 3.1 * len(sets)), layout="constrained")
-    axes = fig.subplots(len(sets), 2, sharey=True, squeeze=False)
-    for data, line in zip(sets, axes, strict=True):
-        own = values[values["data"] == data]
-        types = sorted(own["group"].unique())
-        for ax, (method, said) in zip(line, drawn.items(), strict=True):
-            ax.set_title(f"{SHORT.get(data, data)}, {said}", fontsize=10)
-            _pairs(ax, own[own["method"] == method], types)
-        line[0].set_ylabel("FSSF")
-    _legend(fig, sort=False, loc="outside lower center", ncols=2)
-    return fig
-
-
-def _pairs(ax: Axes, pairs: pd.DataFrame, types: list[str]) -> None:
-    """Dots of each type, genes and random sets side by side, and a bar at their mean."""
-    rng = np.random.default_rng(0)
-    for metric, label, color, shift in (
-        ("fssf_pair", "the genes", BLUE, -0.18),
-        ("random_pair", "random sets, mean", GREY, 0.18),
-    ):
-        own = pairs[pairs["metric"] == metric]
-        for at, name in enumerate(types):
-            values = own.loc[own["group"] == name, "value"]
-            x = at + shift + rng.uniform(-0.09, 0.09, len(values))
-            ax.scatter(x, values, s=13, color=color, alpha=0.75, linewidth=0)
-            ax.hlines(values.mean(), at + shift - 0.14, at + shift + 0.14, color=color, lw=1.6)
-        ax.scatter([], [], s=13, color=color, label=label)
-    ax.axhline(0, color=GREY, linewidth=0.6, linestyle=(0, (4, 3)))
-    ax.set(xlim=(-0.6, len(types) - 0.4), ylim=(-1.06, 1.06))
-    ax.set_xticks(range(len(types)), types, rotation=35, ha="right", fontsize=8)
-    _plain(ax)
-
-
-def draw_scare_weights(results: Results) -> Figure:
-    """The score of the genes against the accuracy of types, for each weight of the loss."""
-    scan = results.rows("scare", protocol="weights")
-    data = ordered(scan["data"], TITLES)[0]
-    scan = scan[scan["data"] == data]
-    parts = scan["method"].str.extract(r"^(?P<name>.*), weight (?P<weight>[\d.e+]+)$")
-    scan = scan.assign(name=parts["name"], weight=parts["weight"].astype(float))
-    levels = results.rows("scare", protocol="pathway", data=data, setting="both")
-    levels = levels[levels["seed"].isin(scan["seed"])]
-    fig = Figure(figsize=(9.6, 4.0), layout="constrained")
-    axes = fig.subplots(1, 2, sharey=True)
-    fields = {"accuracy": "types told, accuracy", "balanced_accuracy": "balanced accuracy"}
-    for ax, (field, title) in zip(axes, fields.items(), strict=True):
-        for name, style in WEIGHTS.items():
-            own = scan[scan["name"] == name].groupby("weight")[[field, "fssf"]].mean()
-            if len(own):
-                ax.plot(own[field], own["fssf"], label=name, markersize=5, **style)
-            for weight, point in own.iterrows():
-                text = {"xytext": (4, 4), "textcoords": "offset points", "fontsize": 7}
-                ax.annotate(f"{weight:g}", tuple(point), color=style["color"], **text)
-        for name, marker in ((PLAIN, "D"), ("SCVI", "X")):
-            at = levels[levels["method"] == name][[field, "fssf"]].mean()
-            ax.scatter(*at, marker=marker, s=45, color=GREY, zorder=3, label=name)
-        ax.axhline(0, color=GREY, linewidth=0.6, linestyle=(0, (4, 3)))
-        ax.set_xlabel(title)
-        ax.locator_params(axis="x", nbins=5)
-        _plain(ax)
-    axes[0].set_ylabel("FSSF")
-    axes[0].legend(frameon=False, fontsize=8, loc="lower left")
-    return fig
-
-
-#: The figures by name: what draws, the results that it needs, and the caption.
-FIGURES: dict[str, tuple[Any, tuple[str, dict[str, str]], str]] = {
-    "structure": (draw_structure, ("structure", {}), "Distance of neighbourhoods as panels grow"),
-    "curves": (draw_curves, ("curves", {}), "AUROC and redundancy as panels grow"),
-    "overlap": (
-        draw_overlap,
-        ("overlap", {"method": "Wilcoxon, abs"}),
-        "ACE's Figure 3D: sets of methods that share genes",
-    ),
-    "representations": (
-        draw_representations,
-        ("representations", {"method": "GCE"}),
-        "Kratos' Figure 3, by UMAP",
-    ),
-    "embeddings": (
-        draw_embeddings,
-        ("clusters", {"method": "ACE", "data": "symsim_220_clean"}),
-        "ACE's Figures 3A and A.1, drawn by UMAP from the latent space of the first seed",
-    ),
-    "mnist_convolutional": (
-        partial(draw_mnist, network="convolutional"),
-        ("mnist", {"method": "proximal", "protocol": "convolutional"}),
-        "ACE's Figure 4, the first image of each pair",
-    ),
-    "mnist_vector": (
-        partial(draw_mnist, network="vector"),
-        ("mnist", {"method": "proximal", "protocol": "vector"}),
-        "The same for the network of Kratos, which sees vectors of pixels",
-    ),
-    "reliability": (
-        draw_reliability,
-        ("transfer", {"protocol": "as they are", "method": "SCNYM"}),
-        "Accuracy against confidence, all tasks and seeds of a set pooled; points by their cells",
-    ),
-    "scare_fssf": (
-        draw_scare_fssf,
-        ("scare", {"protocol": "pathway", "method": SCARE, "setting": "both"}),
-        "scARE's Figure 1a: every pair of subclusters, both sets, first seed",
-    ),
-    "scare_weights": (
-        draw_scare_weights,
-        ("scare", {"protocol": "weights"}),
-        "FSSF against types told, Kang, both sets; numbers are weights",
-    ),
-}
-
-
-def draw(name: str, results: Results, folder: Path) -> str:
-    """Draw a figure; returns the markdown that shows it, empty where nothing was measured."""
-    figure, (experiment, where), caption = FIGURES[name]
-    if results.rows(experiment, **where).empty:
-        return ""
-    # No date and no versions inside: the same numbers give the same file.
-    options: dict[str, Any] = {"dpi": 150, "bbox_inches": "tight", "metadata": {"Software": None}}
-    figure(results).savefig(folder / f"{name}.png", **options)
-    return f"{caption}:\n\n![{caption}]({name}.png)\n"

@@ -13,36 +13,6 @@ import pandas as pd
 OURS = ("ace", "ACE", "KRATOS", "SCNYM", "SCARE", "SCVI", "SCANVI")
 #: Rankings with the default of ``ace.tl.explain``.
 DEFAULTS = ("ace panel", "ACE + panel", "KRATOS + panel")
-#: Titles of the data sets, in the order of tables and figures, and short forms.
-TITLES = {
-    "pbmc3k_processed": "PBMC3k, regressed and scaled values of the published 1838 genes",
-    "pbmc3k": "PBMC3k, log1p(CP10k) of the counts, 2000 variable genes",
-    "baron_mouse_whole": "Baron mouse pancreas, all genes, types of at least 10 cells",
-    "baron_mouse": "Baron mouse pancreas, 3000 variable genes, types of at least 10 cells",
-    "baron_mouse_all": "Baron mouse pancreas, 3000 variable genes, all 13 types",
-    "pbmc68k": "PBMC68k, 700 cells bundled with scanpy (not used to choose the default)",
-    "symsim_140_clean": "SymSim, Kratos' set (20 causal, 20 dependent, 100 noise genes)",
-    "symsim_220_clean": "SymSim, ACE's clean set (20 causal, 100 dependent, 100 noise genes)",
-    "symsim_220_complex": "SymSim, ACE's complex set (the same with dropout and batches)",
-    "simulated": "ace.datasets.simulated_panels (not used to choose the default)",
-    "kang": "Kang, blood cells without (CTRL) and with interferon (STIM)",
-    "pbmc_symphony": "Blood cells by three chemistries of 10x, 9 types",
-    "cellmix": "Three cell lines by three technologies",
-    "yuzwa": "Embryonic mouse cortex, E13.5 and E17.5",
-    "100 000 cells": "100 000 simulated cells",
-}
-SHORT = {
-    "pbmc3k_processed": "PBMC3k, as published",
-    "pbmc3k": "PBMC3k, counts",
-    "baron_mouse_whole": "pancreas, all genes",
-    "baron_mouse": "pancreas",
-    "pbmc68k": "PBMC68k",
-    "symsim_220_clean": "SymSim, clean",
-    "symsim_220_complex": "SymSim, complex",
-    "kang": "Kang",
-    "pbmc_symphony": "blood cells, three chemistries",
-    "cellmix": "cell lines, three technologies",
-}
 
 
 class Column(NamedTuple):
@@ -55,11 +25,15 @@ class Column(NamedTuple):
 
 
 def data(name: str, filled: int = 0) -> pd.DataFrame:
-    """A table of ``report/data``; empty cells of its first columns repeat the row above."""
+    """A table of ``report/data``; empty cells of its first `filled` columns repeat those above."""
     table = pd.read_csv(Path(__file__).parent / "data" / f"{name}.csv", dtype=str)
     first = table.columns[:filled]
     table[first] = table[first].ffill()
     return table.fillna("")
+
+
+#: Titles of the data sets, in the order of tables and figures, and short forms.
+TITLES, SHORT = (data("sets").set_index("data")[form].to_dict() for form in ("title", "short"))
 
 
 @cache

@@ -9,9 +9,11 @@ import scipy.sparse as sp
 import torch
 from benchmarks.core.data import load
 from benchmarks.core.store import Task
-from benchmarks.experiments import images, rankings, scare, transfer
+from benchmarks.experiments import images, rankings, scare, scare_models, transfer, transfer_cells
 from benchmarks.experiments.embeddings import mixing
-from benchmarks.experiments.speed import epochs, in_fresh_process, megabytes, simulated
+from benchmarks.experiments.model_speed import simulated
+from benchmarks.experiments.speed import in_fresh_process, megabytes
+from benchmarks.experiments.train_speed import epochs
 from benchmarks.methods import embedding_baselines as embedding
 from benchmarks.methods.rankings import Cells
 from benchmarks.methods.rankings import rankings as all_rankings
@@ -108,27 +110,27 @@ def test_counts_are_what_the_values_are_the_logarithms_of(data_dir, name, shape)
 
 # -- label transfer -------------------------------------------------------------------------------
 
-BUNDLED = Task("pbmc68k", transfer.AS_THEY_ARE, "first")
+BUNDLED = Task("pbmc68k", transfer_cells.AS_THEY_ARE, "first")
 
 
 def test_labelled_cells_are_spoiled_as_the_protocol_says():
-    whole = transfer.load(BUNDLED)
+    whole = transfer_cells.load(BUNDLED)
     np.testing.assert_array_equal(whole.target, whole.every.obs["domain"] != "first")
-    wrong = transfer.load(BUNDLED._replace(protocol=transfer.WRONG, seed=3))
+    wrong = transfer_cells.load(BUNDLED._replace(protocol=transfer_cells.WRONG, seed=3))
     labelled = ~wrong.target
     assert (wrong.given != wrong.every.obs["type"].to_numpy())[labelled].sum() == 35
-    hidden = transfer.load(BUNDLED._replace(protocol="Dendritic hidden"))
+    hidden = transfer_cells.load(BUNDLED._replace(protocol="Dendritic hidden"))
     assert "Dendritic" not in hidden.given
     np.testing.assert_array_equal(hidden.scored, whole.scored & (hidden.truth != "Dendritic"))
-    rarer = transfer.load(BUNDLED._replace(protocol="Dendritic five times rarer"))
+    rarer = transfer_cells.load(BUNDLED._replace(protocol="Dendritic five times rarer"))
     n_kept, n_whole = ((cells.given == "Dendritic").sum() for cells in (rarer, whole))
     assert n_kept == round(n_whole / 5)
-    assert transfer.protocols("cellmix") == (transfer.AS_THEY_ARE,)
+    assert transfer_cells.protocols("cellmix") == (transfer_cells.AS_THEY_ARE,)
 
 
 def test_wrong_labels_are_any_of_the_others():
     names = np.array(["a", "b", "c"])
-    drawn = transfer.another(np.repeat("c", 2000), names, np.random.default_rng(0))
+    drawn = transfer_cells.another(np.repeat("c", 2000), names, np.random.default_rng(0))
     found, n = np.unique(drawn, return_counts=True)
     assert found.tolist() == ["a", "b"]
     np.testing.assert_allclose(n / 2000, 0.5, atol=0.04)
@@ -138,7 +140,7 @@ def test_scores_known_by_hand():
     """Four known cells of a, of which one is called b; one of b; a new one is not scored."""
     types, given = list("ab") + list("aaaab") + ["new"], list("ab") + ["Unknown"] * 6
     obs = pd.DataFrame({"type": types, "given": given}, index=[f"cell{i}" for i in range(8)])
-    cells = transfer.Cells(ad.AnnData(sp.eye_array(8, format="csr"), obs=obs), seed=0)
+    cells = transfer_cells.Cells(ad.AnnData(sp.eye_array(8, format="csr"), obs=obs), seed=0)
     sure, labels = np.array([0.95, 0.95, 0.75, 0.65, 0.85, 1.0]), list("aaabbb")
     a = np.where(np.array(labels) == "a", sure, 1 - sure)
     answer = transfer.answer(pd.DataFrame({"a": a, "b": 1 - a}))
@@ -172,10 +174,10 @@ def test_scores_of_latent_spaces():
 
 
 def test_gene_sets_of_the_bundled_cells():
-    sets = scare.gene_sets("pbmc68k")
+    sets = scare_models.gene_sets("pbmc68k")
     assert set(sets["both"]) == set(sets["HLA"]) | set(sets["CD"])
     assert all(gene.startswith("HLA-") for gene in sets["HLA"])
-    assert set(sets["both"]) <= set(scare.load("pbmc68k").var_names)
+    assert set(sets["both"]) <= set(scare_models.load("pbmc68k").var_names)
 
 
 def test_pairs_of_digits_go_both_ways():

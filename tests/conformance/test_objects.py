@@ -53,10 +53,6 @@ def test_mudata_makes_the_same_model(
 def test_model_of_a_mudata_is_explained_alike(
     case: ModelCase, model: Any, model_of_mudata: Any, adata: AnnData
 ) -> None:
-    if case.cls._expects_counts:
-        with pytest.raises(ValueError, match="set up with a MuData"):
-            ace.tl.explain(adata, "bulk_labels", model=model_of_mudata)
-        return
     for name, used in (("one", model), ("other", model_of_mudata)):
         ace.tl.explain(
             adata, "bulk_labels", model=used, method="saliency", n_cells=30, key_added=name
@@ -84,7 +80,12 @@ def test_key_added_is_all_that_is_written(model: Any, adata: AnnData) -> None:
     np.testing.assert_array_equal(adata.varm["mine_scores"], adata.varm["ace_scores"])
     del adata.uns["ace"], adata.varm["ace_scores"]
     ace.tl.fssf(
-        adata, model, list(model.var_names[:5]), "bulk_labels", n_random=0, key_added="founder"
+        adata,
+        "bulk_labels",
+        list(model.var_names[:5]),
+        model=model,
+        n_random=0,
+        key_added="founder",
     )
     written = {"uns/mine", "varm/mine_scores", "layers/mine_cells", "uns/founder"}
     written |= {"obsm/X_founder"}

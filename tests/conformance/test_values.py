@@ -58,7 +58,7 @@ def _calls(case: ModelCase, model: Any, folder: Path) -> dict[str, Callable[[Ann
         "explain": lambda a: ace.tl.explain(a, "bulk_labels", model=model),
         "load": lambda a: case.cls.load(path, adata=a),
         "loaded": lambda a: case.cls.load(path, adata=False).get_latent_representation(a),
-        "fssf": lambda a: ace.tl.fssf(a, model, list(a.var_names[:5]), "phase", n_random=0),
+        "fssf": lambda a: ace.tl.fssf(a, "phase", list(a.var_names[:5]), model=model, n_random=0),
     }
     for name in ("predict", "evaluate", "novelty"):
         if hasattr(model, name):

@@ -215,7 +215,7 @@ def fssf(rng: np.random.Generator, adata: AnnData) -> Callable[[], Any]:
     given = draw.given
 
     def call() -> AnnData:
-        ace.tl.fssf(adata, model, **given)
+        ace.tl.fssf(adata, model=model, **given)
         frame = ace.get.fssf_df(adata, key=given.get("key_added", "fssf"))
         require(frame["fssf"].between(-1, 1).all(), "scores beyond -1 and 1")
         return adata

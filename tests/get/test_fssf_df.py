@@ -24,5 +24,5 @@ def test_a_copy_of_what_is_stored() -> None:
     pd.testing.assert_frame_equal(df, pairs)
     df["fssf"] = 0.0
     assert ace.get.fssf_df(adata, key="own")["fssf"].tolist() == [0.5]
-    with pytest.raises(KeyError, match=r"there: \['own'\]\. Make them with ace\.tl"):
+    with pytest.raises(KeyError, match=r"scores in \['own'\]\. Compute them with ace\.tl"):
         ace.get.fssf_df(adata)

@@ -137,7 +137,7 @@ def test_given_axes(scored: AnnData) -> None:
         ({"genes": ["HLA-DRAA"]}, ValueError, r"'HLA-DRAA'.*Did you mean 'HLA-DRA'"),
         ({"groupby": "type"}, KeyError, "no column 'type'"),
         ({"use_rep": "X_scare"}, KeyError, r"no 'X_scare'.*get_latent_representation"),
-        ({"key": "other"}, KeyError, r"Scores that are there: \['fssf'\]"),
+        ({"key": "other"}, KeyError, r"scores in \['fssf'\]"),
         ({"key": None}, ValueError, "key=None takes genes="),
         ({"score": "sum"}, ValueError, "score='sum' is not one of"),
         ({"n_neighbors": 0}, ValueError, "n_neighbors must be"),

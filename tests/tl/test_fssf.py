@@ -1,4 +1,4 @@
-"""Founder scores of models whose latent space is known to be made of some genes."""
+"""Founder scores of models whose latent space depends on known genes."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _quiet():
 
 
 def made_of(model, genes):
-    """Make the latent space of a model one of some genes only: others have no weight."""
+    """Make the latent space of a model depend on some genes only, by zero weights of others."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         model.train(max_epochs=1, enable_progress_bar=False)
@@ -47,7 +47,7 @@ def made_of(model, genes):
 
 @pytest.fixture(scope="module")
 def _counts():
-    """Types x and y of three states each, and tiny; states are the levels of the planted genes."""
+    """Two types of three states, set by the planted genes, and a tiny type."""
     rng = np.random.default_rng(0)
     types = np.repeat(["x", "y/z", "tiny"], [180, 150, 12])
     state = rng.integers(3, size=len(types))
@@ -99,7 +99,7 @@ def scare(adata):
 
 def score(adata, model, genes=PLANTED, groupby="type", **kwargs):
     options = {"n_random": 5, "min_cells": 10, "resolution": 0.05}
-    ace.tl.fssf(adata, model, genes, groupby, **options | kwargs)
+    ace.tl.fssf(adata, groupby, genes, model=model, **options | kwargs)
     return ace.get.fssf_df(adata, key=kwargs.get("key_added", "fssf"))
 
 
@@ -108,11 +108,11 @@ def test_planted_genes_found_all_subclusters(cells, model):
     df = score(cells, model)
     assert set(df["group"]) == {"x", "y/z"}
     assert (df["fssf"] > 0.95).all()
-    # The other genes have no weight: cells stay where they are.
+    # The other genes have no weight, so swapping them changes nothing.
     assert (df["random_mean"] < -0.95).all()
     np.testing.assert_allclose(df["p_value"], 1 / 6)
     np.testing.assert_allclose(df["random_sd"], 0, atol=1e-6)
-    # The subclusters are the states, in the words of the group.
+    # The subclusters are the states, and are named after the group.
     table = pd.crosstab(cells.obs["fssf_subcluster"], cells.obs["state"])
     assert (table.max(axis=1) / table.sum(axis=1) > 0.95).all()
     assert cells.obs["fssf_subcluster"].isna().equals(cells.obs["type"] == "tiny")
@@ -140,7 +140,7 @@ def test_planted_genes_found_all_subclusters(cells, model):
 def test_other_genes_found_none(cells, model):
     df = score(cells, model, GENES[20:24], n_random=50)
     assert (df["fssf"] < -0.95).all()
-    # No draw is worse, and those that hold planted genes are better.
+    # No draw is worse, and draws with planted genes are better.
     np.testing.assert_allclose(df["p_value"], 1)
     assert (df["random_mean"] > df["fssf"] + 0.01).any()
 
@@ -170,7 +170,7 @@ def test_given_subclusters(cells, model):
         score(cells, model, subclusters="stat")
 
 
-def test_swaps_are_between_the_two_of_a_pair():
+def test_swaps_are_within_a_pair():
     subcluster = np.array([0, 1, 1, 0, 2, 1, 0, 3])
     swaps = draw_swaps(subcluster, 2, None, np.random.default_rng(0))
     assert swaps.pairs == [(0, 1)]  # the others are too small
@@ -178,7 +178,7 @@ def test_swaps_are_between_the_two_of_a_pair():
     np.testing.assert_array_equal(swaps.origin, subcluster[swaps.cells])
     np.testing.assert_array_equal(swaps.source, subcluster[swaps.donors])
     np.testing.assert_array_equal(swaps.origin + swaps.source, 1)
-    # Two of six where the genes are from, three at home, one in another.
+    # Two of six cells are nearest to the source, three to the origin, one to another.
     assert swaps.score(np.r_[swaps.source[:2], swaps.origin[2:5], 2]) == pytest.approx(-1 / 6)
     subcluster = np.repeat([0, 1, 2], 50)
     one, two = (draw_swaps(subcluster, 2, None, np.random.default_rng(seed)) for seed in (0, 1))
@@ -188,7 +188,7 @@ def test_swaps_are_between_the_two_of_a_pair():
     assert draw_swaps(subcluster, 51, None, np.random.default_rng(0)).pairs == []
 
 
-def test_of_many_cells_some_are_swapped(cells, model):
+def test_maximum_number_of_swapped_cells(cells, model):
     few = draw_swaps(np.repeat([0, 1], [50, 5]), 2, 10, np.random.default_rng(0))
     np.testing.assert_array_equal(np.bincount(few.origin), [10, 5])
     assert len(np.unique(few.cells)) == 15
@@ -228,11 +228,11 @@ def test_dimensions(cells, model):
     two = score(cells, model, dimensions=[0, 1])
     pd.testing.assert_frame_equal(one, two)
     for wrong in ([], [7], 3, "all"):
-        with pytest.raises(ValueError, match="dimensions must be some of the 4"):
+        with pytest.raises(ValueError, match="numbers of latent dimensions, from 0 to 3"):
             score(cells, model, dimensions=wrong)
 
 
-def test_the_same_bits_twice_and_other_draws(cells, model):
+def test_reproducible_with_a_seed(cells, model):
     first = score(cells, model, PLANTED[:2])
     subclusters = cells.obs["fssf_subcluster"].copy()
     again = score(cells, model, PLANTED[:2])
@@ -256,7 +256,7 @@ def test_order_of_genes_does_not_matter(cells, model):
 
 
 @pytest.mark.parametrize("genes", [PLANTED, {"x": PLANTED, "y/z": PLANTED}])
-def test_it_can_be_stored(cells, model, genes, tmp_path):
+def test_result_can_be_stored(cells, model, genes, tmp_path):
     df = score(cells, model, genes)
     cells.write_h5ad(tmp_path / "cells.h5ad")
     stored = ad.read_h5ad(tmp_path / "cells.h5ad")
@@ -274,11 +274,11 @@ def test_keys(cells, model):
             score(cells, model, key_added=key)
     score(cells, model, key_added="first")
     score(cells, model, key_added="second")
-    with pytest.raises(ValueError, match="without a '/'"):
+    with pytest.raises(ValueError, match="without '/'"):
         score(cells, model, key_added="a/b")
-    with pytest.raises(KeyError, match=r"Scores that are there: \['first', 'second'\].*ace\.tl"):
+    with pytest.raises(KeyError, match=r"There are scores in \['first', 'second'\].*ace\.tl"):
         ace.get.fssf_df(cells)
-    with pytest.raises(ValueError, match="which is read"):
+    with pytest.raises(ValueError, match="which this call reads"):
         score(cells, model, groupby="second_subcluster", key_added="second")
 
 
@@ -299,7 +299,7 @@ def test_few_pairs(cells, model):
     ("change", "error", "message"),
     [
         ({"genes": ["gene 1", "gen 2"]}, ValueError, r"1 of 2 genes.*'gen 2'.*Did you mean 'gene"),
-        ({"genes": []}, ValueError, "names no gene"),
+        ({"genes": []}, ValueError, "genes is empty"),
         ({"genes": [1, 2]}, TypeError, "names of genes"),
         ({"genes": GENES[:30]}, ValueError, r"30 of the 40 genes.*n_random=0"),
         ({"groupby": "typ"}, KeyError, "no column 'typ'.*Did you mean 'type'"),
@@ -319,10 +319,18 @@ def test_few_pairs(cells, model):
         ({"model": None}, TypeError, "model must be a trained model"),
     ],
 )
-def test_errors_say_what_mends_them(cells, model, change, error, message):
+def test_invalid_arguments(cells, model, change, error, message):
     before = cells.copy()
     arguments = {"model": model, "genes": PLANTED, "groupby": "type"} | change
     with pytest.raises(error, match=message):
         ace.tl.fssf(cells, **arguments)
     assert set(cells.uns) == set(before.uns)
     assert set(cells.obs) == set(before.obs)
+
+
+def test_model_in_second_place(cells, model):
+    new_call = r"got SCVI.*ace\.tl\.fssf\(adata, groupby, genes, model=model\)"
+    with pytest.raises(TypeError, match=new_call):
+        ace.tl.fssf(cells, model, PLANTED, "type")
+    with pytest.raises(TypeError, match=new_call):
+        ace.tl.fssf(cells, model, PLANTED, groupby="type")

@@ -187,7 +187,9 @@ def test_scare_and_ace_with_columns_of_any_type(small: AnnData, dtype: str) -> N
         ace.model.ACE.setup_anndata(adata, batch_key="phase", labels_key="type")
         auto = ace.model.ACE(adata, n_hidden=(8,), n_latent=3)
         auto.train(max_epochs=2, warmup_epochs=1, **QUIET)
-        ace.tl.fssf(adata, scare, "flag", "type", subclusters="phase", n_random=2, min_cells=5)
+        ace.tl.fssf(
+            adata, "type", "flag", model=scare, subclusters="phase", n_random=2, min_cells=5
+        )
         table = ace.get.fssf_df(adata)["fssf"].to_numpy()
         return [scare.get_latent_representation(), auto.get_latent_representation(), table]
 

@@ -50,7 +50,7 @@ def fssf_df(adata: AnnData, *, key: str = DEFAULT_FSSF_KEY) -> pd.DataFrame:
     >>> genes = ["CD74", "HLA-DRA", "CD79A"]
     >>> model = ace.model.SCARE(adata, ground_truth=genes)
     >>> model.train(max_epochs=3, enable_progress_bar=False)
-    >>> ace.tl.fssf(adata, model, genes, "phase", n_random=10)
+    >>> ace.tl.fssf(adata, "phase", genes, model=model, n_random=10)
     >>> ace.get.fssf_df(adata).columns.tolist()[3:]
     ['n_cells', 'fssf', 'random_mean', 'random_sd', 'p_value']
     """

@@ -85,7 +85,7 @@ def fssf(
     >>> genes = ["CD74", "HLA-DRA", "CD79A"]
     >>> model = ace.model.SCARE(adata, ground_truth=genes)
     >>> model.train(max_epochs=3, enable_progress_bar=False)
-    >>> ace.tl.fssf(adata, model, genes, "phase", n_random=10)
+    >>> ace.tl.fssf(adata, "phase", genes, model=model, n_random=10)
     >>> ace.pl.fssf(adata, show=False).get_ylabel()
     'FSSF'
     """

@@ -1,39 +1,58 @@
-"""Feature-set subcluster founder score of every pair of subclusters, with its control."""
+"""Feature-set subcluster founder score of every pair of subclusters, with a random control."""
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import numpy as np
 import pandas as pd
-import scanpy as sc
-from anndata import AnnData
 
-from ace import _checks, _columns, _storable
+from ace import _checks
+from ace._checks import _columns, _storable
+from ace._checks._objects import cells_of
 from ace._fssf_keys import DEFAULT_FSSF_KEY, FssfKeys
 from ace._listed import listed
-from ace._objects import cells_of
-from ace._warn import warn
-from ace.metrics._fssf import fit_neighbors
-from ace.tl._swaps import Swaps, draw_swaps, random_sets
+from ace.tl._pair_scores import Group, Options, all_pairs, score_pairs
+from ace.tl._subclusters import given_subclusters, leiden, subcluster_name
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from anndata import AnnData
     from mudata import MuData
+
+    P = ParamSpec("P")
+    R = TypeVar("R")
 
 logger = logging.getLogger(__name__)
 
-#: Pairs of subclusters under which their mean says little.
-FEW_PAIRS = 3
+
+def _model_by_name(function: Callable[P, R]) -> Callable[P, R]:
+    """Name the call to use if a model is passed in second place."""
+
+    @functools.wraps(function)
+    def checked(*args: P.args, **kwargs: P.kwargs) -> R:
+        if len(args) > 1 and not isinstance(args[1], str):
+            raise TypeError(
+                "groupby must be the name of a column of adata.obs, got "
+                f"{type(args[1]).__name__}. Pass the model by name: "
+                "ace.tl.fssf(adata, groupby, genes, model=model)."
+            )
+        return function(*args, **kwargs)
+
+    return checked
 
 
+@_model_by_name
 def fssf(
     adata: AnnData | MuData,
-    model: Any,
-    genes: Sequence[str] | str | Mapping[str, Sequence[str]],
     groupby: str,
+    genes: Sequence[str] | str | Mapping[str, Sequence[str]],
     *,
+    model: Any,
     subclusters: str | None = None,
     modality: str | None = None,
     dimensions: Sequence[int] | slice | None = None,
@@ -46,79 +65,80 @@ def fssf(
     key_added: str = DEFAULT_FSSF_KEY,
     random_state: int = 0,
 ) -> None:
-    r"""Score whether the subclusters that a model sees within each type are those of some genes.
+    r"""Score how much a set of genes determines the subclusters in the latent space of a model.
 
-    The feature-set subcluster founder score (FSSF) of scARE, §2.3. In the latent space of the
-    model, the cells of each group (a type) are clustered. For every two subclusters, each cell
-    gets the values that a random cell of the other has in ``genes``, and is embedded again. It
-    then lies where most of its nearest original cells lie: in the subcluster that the genes came
-    from (:math:`n_g` cells), in its own, where all other genes are from (:math:`n_o`), or in
-    another.
+    The feature-set subcluster founder score (FSSF) of scARE :cite:p:`inecik2023scare`, §2.3. The
+    cells of each group (such as a cell type) are clustered in the latent space of the model. For
+    every pair of subclusters, each cell gets the values of ``genes`` of a random cell of the
+    other subcluster and is embedded again. It is assigned to the subcluster of most of its
+    nearest original cells: the one that the genes come from (:math:`n_g` cells), the one that all
+    other genes come from (:math:`n_o` cells), or another one. Of all :math:`n_t` swapped cells,
 
     .. math:: FSSF = \frac{n_g - n_o}{n_t}
 
-    with all :math:`n_t` swapped cells of the two. 1: the genes decide on the subcluster; -1: all
-    others do. What any genes of that number would score tell random sets, drawn from the other
-    genes and swapped between the same cells.
+    is 1 if the genes determine the subcluster, and -1 if the other genes do. As a control, random
+    sets of as many other genes are swapped between the same cells.
 
     Parameters
     ----------
     adata
-        Annotated data with the genes of the model, in the values that it was trained on (counts,
-        for an SCARE or SCVI), or a MuData with such a modality. Only the keys below are changed.
-    model
-        A trained model with a latent space: :class:`ace.model.SCARE`, any other of
-        :mod:`ace.model` or of scvi-tools (:class:`scvi.model.SCVI`). Swapped cells keep their own
-        batch and covariates.
+        Annotated data with the genes of the model, in the values that it was trained on (counts
+        for SCARE and SCVI), or a MuData with such a modality. Only the keys below are changed.
+    groupby
+        Column of ``obs`` with the groups, such as cell types. For a MuData, a column of the
+        modality or of the MuData.
     genes
         Names of genes; the name of a Boolean column of ``var`` (missing values are false); or a
-        mapping from groups to names of genes, if each group has its own set (groups that are not
-        in the mapping are left out).
-    groupby
-        Column of ``obs`` with the groups, such as cell types; for a MuData, of the modality or of
-        the MuData.
+        mapping from groups to names of genes, to use a separate set for each group. Groups that
+        are not in the mapping are left out.
+    model
+        A trained model with a latent space: :class:`ace.model.SCARE` or another model of
+        :mod:`ace.model` or scvi-tools, such as :class:`scvi.model.SCVI`. Swapped cells keep their
+        own batch and covariates.
     subclusters
-        Column of ``obs`` with subclusters, such as time points, in place of the clustering;
-        cells without one are left out.
+        Column of ``obs`` with subclusters, such as time points, to use instead of a clustering.
+        Cells with a missing value are left out.
     modality
-        Modality of a MuData to read, and to write the result to (``mdata.mod[modality]``).
-        ``None``: the one that ``model`` was set up with.
+        Modality of a MuData to read; the result is written to ``mdata.mod[modality]``. ``None``
+        for the modality that ``model`` was set up with.
     dimensions
-        Dimensions of the latent space that count, such as the block of one of several ground
-        truths. ``None``: all.
+        Latent dimensions to use, such as the block of one of several ground truths. ``None`` for
+        all.
     resolution
         Resolution of the Leiden clustering of each group.
     n_neighbors
-        Neighbours, for the clustering and for the vote on where a swapped cell lies.
+        Number of neighbours in the clustering, and of original cells that a swapped cell is
+        compared with.
     min_cells
-        Cells that a subcluster needs to be in a pair. Smaller ones keep their votes.
+        Subclusters with fewer cells are in no pair. Their cells remain neighbours.
     max_cells
-        Cells of a subcluster that are swapped, at most, drawn at random; ``None``: all. They bound
-        the time that many cells take.
+        Number of cells of a subcluster to swap at most, drawn at random; ``None`` for all. Limits
+        the running time.
     n_random
-        Number of random sets; 0 for no control.
+        Number of random gene sets; 0 for no control.
     batch_size
-        Swapped cells embedded at once.
+        Number of swapped cells to embed at once.
     key_added
-        Name of the result. Scores that lie under it are overwritten; nothing else is.
+        Name of the result. Scores stored under this name are overwritten; anything else raises an
+        error.
     random_state
-        Seed. The same call gives the same bits.
+        Seed. The same call gives the same result.
 
     Returns
     -------
-    Nothing. Written are
+    ``None``. Adds the following to ``adata``:
 
     ``uns[key_added]["pairs"]``
-        A row for each pair of subclusters, see :func:`ace.get.fssf_df`.
+        A row per pair of subclusters, see :func:`ace.get.fssf_df`.
     ``uns[key_added]["genes"]``
-        The genes, with their group where each has a set of its own.
+        The genes, with their group if each group has its own set.
     ``uns[key_added]["params"]``
         The arguments.
     ``obs[key_added + "_subcluster"]``
-        Subcluster of each cell, such as ``"CD4 T:0"`` (categorical); missing for the cells of
-        groups that are too small for two of them.
+        Subcluster of each cell, such as ``"CD4 T:0"`` (categorical); missing in groups that are
+        too small for two subclusters.
     ``obsm["X_" + key_added]``
-        The latent space, of the chosen dimensions.
+        Latent space in the chosen dimensions.
 
     Raises
     ------
@@ -127,183 +147,98 @@ def fssf(
     RuntimeError
         If the model is not trained.
     TypeError
-        If ``model`` has no latent space that is a function of genes, ``genes`` are not names, or
-        ``key_added`` is not a string.
+        If ``model`` has no latent space that is a function of the genes, ``genes`` are not names,
+        or ``key_added`` is not a string.
     ValueError
-        If the model lacks genes of the set, no group has two subclusters, there are too few genes
-        besides the set for random ones, an argument is out of range, or a name (of a group, a
+        If genes of the set are unknown to the model, no group has two subclusters, too few other
+        genes are left for random sets, an argument is out of range, or a name (of a group, a
         subcluster, the result) cannot be stored in a file. Nothing is written in these cases.
 
     Warns
     -----
     UserWarning
-        If there are fewer than three pairs: which subclusters there are is then left to chance.
+        If there are fewer than three pairs of subclusters.
 
     See Also
     --------
-    ace.get.fssf_df : the scores as a frame.
-    ace.pl.fssf, ace.pl.polarization : draw them, and the genes' expression in the latent space.
+    ace.get.fssf_df : The scores as a data frame.
+    ace.pl.fssf, ace.pl.polarization : Plot the scores, and the genes in the latent space.
 
     Examples
     --------
     >>> import ace
-    >>> adata = ace.datasets.pbmc68k()
+    >>> adata = ace.datasets.pbmc68k_reduced()
     >>> ace.model.SCARE.setup_anndata(adata, layer="counts")
     >>> genes = ["CD74", "HLA-DRA", "CD79A"]
     >>> model = ace.model.SCARE(adata, ground_truth=genes)
     >>> model.train(max_epochs=3, enable_progress_bar=False)
-    >>> ace.tl.fssf(adata, model, genes, "phase", n_random=10)
+    >>> ace.tl.fssf(adata, "phase", genes, model=model, n_random=10)
     >>> bool(ace.get.fssf_df(adata)["fssf"].between(-1, 1).all())
     True
     """
-    cells_given = cells_of(adata, modality, model=model)
-    adata, written_to = cells_given.adata, cells_given.written
-    groupby, subclusters = cells_given.column(groupby), cells_given.column(subclusters)
+    cells = cells_of(adata, modality, model=model)
+    adata = cells.adata
+    groupby, subclusters = cells.column(groupby), cells.column(subclusters)
     keys = FssfKeys(_storable.key(key_added))
-    # The clustering counts a cell among its own neighbours: one would be itself.
+    # scanpy counts a cell among its own neighbours, so one neighbour would be the cell itself.
     _checks.whole(n_neighbors, "n_neighbors", 2 if subclusters is None else 1)
-    _checks.whole(batch_size, "batch_size")
-    _checks.whole(min_cells, "min_cells", 2)
-    _checks.positive(max_cells, "max_cells")
-    _checks.whole(n_random, "n_random", 0)
-    _checks.seed(random_state)
     _checks.number(resolution, "resolution", above=True)
-    if keys.subcluster in (groupby, subclusters):
-        raise ValueError(
-            f"key_added={key_added!r} would write to obs[{keys.subcluster!r}], which is read: "
-            "choose another name."
-        )
+    options = Options(n_neighbors, min_cells, max_cells, n_random, batch_size, random_state)
+    keys.require_not_read(groupby, subclusters)
     keys.require_free(adata)
-    codes, names = _groups(adata, groupby)
+    codes, names = _checks.groups_of(adata, groupby, at_least=1)
     _storable.text(names, f"groups of adata.obs[{groupby!r}]", "Rename them.")
-    given = None
-    if subclusters is not None:
-        column = _checks.column_of(adata, subclusters)
-        given = _columns.labels_of(column, f"adata.obs[{subclusters!r}]")
-        _check_subclusters(given, subclusters, codes, names)
+    given = None if subclusters is None else given_subclusters(adata, subclusters, codes, names)
 
-    # scvi-tools takes seconds to import: only this call waits for it.
-    from ace.model.adapter._encoder import Encoder
-    from ace.model.adapter._swapped_cells import SwappedCells
+    # scvi-tools takes seconds to import, so it is imported after the cheap checks.
+    from ace.model.adapter import LatentSpaceAdapter
 
-    encoder = Encoder(model, adata)
-    sets = _gene_sets(adata, genes, encoder.genes, names)
-    latent = encoder.latent()
+    adapter = LatentSpaceAdapter(model, adata)
+    sets = _gene_sets(adata, genes, adapter.genes, names)
+    latent = adapter.latent()
     columns = _dimensions(dimensions, latent.shape[1])
     latent = latent[:, columns]
+
     labels = np.full(adata.n_obs, None, dtype=object)
-    pairs, categories = [], []
+    categories: list[str] = []
+    frames: list[pd.DataFrame] = []
     for code, name in enumerate(names):
         rows = np.flatnonzero((codes == code) & (True if given is None else given.codes >= 0))
         if name not in sets or len(rows) < max(2 * min_cells, n_neighbors + 1):
             continue
         if given is None:
-            parts = _leiden(latent[rows], resolution, n_neighbors, random_state)
+            parts = leiden(latent[rows], resolution, n_neighbors, random_state)
         else:
             parts = given[rows].remove_unused_categories()
-        subnames = [_subname(name, part) for part in parts.categories]
+        subnames = [subcluster_name(name, part) for part in parts.categories]
         labels[rows] = np.array(subnames, dtype=object)[parts.codes]
         categories += subnames
-        rng = np.random.default_rng([random_state, code])
-        swaps = draw_swaps(parts.codes.astype(np.int64), min_cells, max_cells, rng)
-        if not swaps.pairs:
-            continue
-        draws = random_sets(sets[name], len(encoder.genes), n_random, rng, name)
-        cells = SwappedCells(encoder, rows, batch_size=batch_size)
-        neighbors = fit_neighbors(latent[rows], parts.codes, n_neighbors)
-        scores = [
-            swaps.score(
-                neighbors.predict(cells.embed(swaps.cells, swaps.donors, drawn)[:, columns])
-            )
-            for drawn in (sets[name], *draws)
-        ]
-        pairs.append(_frame(name, subnames, swaps, np.array(scores)))
-        logger.info("%s: %d pairs of subclusters", name, len(swaps.pairs))
-    if not pairs:
-        raise ValueError(
-            f"no group of adata.obs[{groupby!r}] has two subclusters of {min_cells} or more "
-            "cells. Take smaller ones (min_cells=...) or more of them (resolution=...)."
-        )
-    frame = pd.concat(pairs, ignore_index=True)
-    for column, known in (
-        ("group", names),
-        ("subcluster_1", categories),
-        ("subcluster_2", categories),
-    ):
-        frame[column] = pd.Categorical(frame[column], categories=known)
-    if len(frame) < FEW_PAIRS:
-        warn(
-            f"there are only {len(frame)} pairs of subclusters, so that their scores depend on "
-            "which happened to be found. A finer clustering (resolution=...) gives more.",
-        )
+        group = Group(code, name, rows, parts.codes.astype(np.int64), subnames)
+        frames += score_pairs(group, adapter, latent[rows], columns, sets[name], options)
+    pairs = all_pairs(frames, names, categories, groupby, min_cells)
+    params = {
+        "model": adapter.name,
+        "groupby": groupby,
+        "subclusters": subclusters,
+        "dimensions": columns,
+        "resolution": float(resolution),
+    }
     written = keys.write(
-        written_to,
+        cells.written,
         subcluster=pd.Categorical(labels, categories=categories),
         embedding=latent,
         about={
-            "pairs": frame,
-            "genes": _gene_frame(sets, encoder.genes, by_group=isinstance(genes, Mapping)),
-            "params": {
-                "model": type(model).__name__,
-                "groupby": groupby,
-                "subclusters": subclusters,
-                "dimensions": columns,
-                "resolution": float(resolution),
-                "n_neighbors": n_neighbors,
-                "min_cells": min_cells,
-                "max_cells": max_cells,
-                "n_random": n_random,
-                "random_state": random_state,
-            },
+            "pairs": pairs,
+            "genes": _gene_frame(sets, adapter.genes, by_group=isinstance(genes, Mapping)),
+            "params": params | options.stored(),
         },
     )
-    logger.info(
-        "mean score %.2f of %d pairs; added %s",
-        frame["fssf"].mean(),
-        len(frame),
-        ", ".join(written),
-    )
-
-
-def _leiden(
-    z: np.ndarray, resolution: float, n_neighbors: int, random_state: int
-) -> pd.Categorical:
-    """Cluster cells in their latent space."""
-    cells = AnnData(z)
-    sc.pp.neighbors(cells, n_neighbors=n_neighbors, use_rep="X", random_state=random_state)
-    sc.tl.leiden(
-        cells,
-        resolution=resolution,
-        flavor="igraph",
-        n_iterations=2,
-        directed=False,
-        random_state=random_state,
-    )
-    return cells.obs["leiden"].array
-
-
-def _groups(adata: AnnData, groupby: str) -> tuple[np.ndarray, list[str]]:
-    """Codes and names of the groups; one is enough, and warnings point to the user's call."""
-    return _checks.groups_of(adata, groupby, at_least=1)
-
-
-def _check_subclusters(
-    given: pd.Categorical, column: str, codes: np.ndarray, names: Sequence[str]
-) -> None:
-    """Raise if subclusters cannot be stored, or two of them would have one name."""
-    known = (codes >= 0) & (given.codes >= 0)
-    both = np.unique(np.stack([codes[known], given.codes[known]]), axis=1).T
-    parts = [_subname(names[group], given.categories[part]) for group, part in both]
-    _storable.text(parts, f"subclusters of adata.obs[{column!r}]", "Rename them.")
-    _checks.distinct(parts, sorted(parts))
-
-
-def _subname(group: str, part: Any) -> str:
-    return f"{group}:{part}"
+    mean = pairs["fssf"].mean()
+    logger.info("mean score %.2f of %d pairs; added %s", mean, len(pairs), ", ".join(written))
 
 
 def _dimensions(dimensions: Sequence[int] | slice | None, n_latent: int) -> np.ndarray:
-    """Dimensions of the latent space as numbers."""
+    """Return the numbers of the chosen latent dimensions."""
     every = np.arange(n_latent)
     try:
         chosen = every if dimensions is None else every[dimensions]
@@ -311,8 +246,8 @@ def _dimensions(dimensions: Sequence[int] | slice | None, n_latent: int) -> np.n
         chosen = every[:0]
     if chosen.ndim != 1 or len(chosen) == 0:
         raise ValueError(
-            f"dimensions must be some of the {n_latent} of the latent space, from 0, or a slice, "
-            f"got {dimensions!r}."
+            f"dimensions must be numbers of latent dimensions, from 0 to {n_latent - 1}, or a "
+            f"slice, got {dimensions!r}."
         )
     return chosen
 
@@ -323,7 +258,7 @@ def _gene_sets(
     known: Sequence[str],
     names: Sequence[str],
 ) -> dict[str, np.ndarray]:
-    """Positions of each group's genes among those of the model."""
+    """Return the positions of each group's genes among those of the model."""
     index = pd.Index(known)
     if isinstance(genes, Mapping):
         for group in genes:
@@ -334,37 +269,17 @@ def _gene_sets(
         if genes not in adata.var:
             raise KeyError(
                 f"there is no Boolean column {genes!r} in adata.var, which has "
-                f"{listed(adata.var.columns)}. Names of genes go in a list: [{genes!r}]."
+                f"{listed(adata.var.columns)}. Pass names of genes as a list: [{genes!r}]."
             )
         column = _columns.column_of(adata.var, genes, "adata.var")
         genes = list(adata.var_names[_columns.flags_of(column, f"adata.var[{genes!r}]")])
     return dict.fromkeys(names, _checks.known_genes(genes, index, "model"))
 
 
-def _frame(group: str, subnames: list[str], swaps: Swaps, scores: np.ndarray) -> pd.DataFrame:
-    """Rows of a group's pairs; the first row of scores is of the genes, others of the draws."""
-    own, random = scores[0], scores[1:]
-    n_random = len(random)
-    nothing = np.full(len(own), np.nan)
-    # Draws of equal scores must not differ by the last bit of a division.
-    as_good = (random >= own - 1e-9).sum(axis=0)
-    return pd.DataFrame(
-        {
-            "group": group,
-            "subcluster_1": [subnames[a] for a, _ in swaps.pairs],
-            "subcluster_2": [subnames[b] for _, b in swaps.pairs],
-            "n_cells": swaps.n_cells,
-            "fssf": own,
-            "random_mean": random.mean(axis=0) if n_random else nothing,
-            "random_sd": random.std(axis=0, ddof=1) if n_random > 1 else nothing,
-            "p_value": (1 + as_good) / (1 + n_random) if n_random else nothing,
-        }
-    )
-
-
 def _gene_frame(
     sets: dict[str, np.ndarray], known: Sequence[str], *, by_group: bool
 ) -> pd.DataFrame:
+    """Return the genes as a frame, with a column for the group if each has its own set."""
     names = np.array(known, dtype=object)
     if not by_group:
         return pd.DataFrame({"gene": names[next(iter(sets.values()))]})

@@ -1,4 +1,4 @@
-"""Cells with genes of other cells: the same latent space as the model gives of such cells."""
+"""Cells with the genes of other cells are embedded as by the model itself."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import scvi
 import torch
 
 import ace
-from ace.model.adapter._encoder import Encoder
+from ace.model.adapter import LatentSpaceAdapter
 from ace.model.adapter._swapped_cells import SwappedCells
 
 N_CELLS = 150
@@ -49,7 +49,7 @@ def trained(model):
 
 @pytest.fixture(scope="module")
 def models(_cells):
-    """Encoders that read covariates, several layers, a second reader of the genes, and ours."""
+    """Encoders with covariates, several layers or a second encoder, and models of this package."""
     made = {}
     for name, options in {
         "covariates": {"encode_covariates": True, "n_layers": 2},
@@ -73,7 +73,7 @@ MODELS = ["covariates", "no batch norm", "library encoder", "scare", "ACE", "KRA
 
 
 def swapped_by_hand(adata, layer, rows, cells, donors, genes):
-    """The cells as a user would make them; all else is the cells' own."""
+    """Create the cells as a user would; covariates are those of the cells."""
     new = adata[rows[cells]].copy()
     new.obs_names_make_unique()
     matrix = adata.X if layer is None else adata.layers[layer]
@@ -89,16 +89,16 @@ def swapped_by_hand(adata, layer, rows, cells, donors, genes):
 
 @pytest.mark.filterwarnings("ignore:.*obs_names.*unique")
 @pytest.mark.parametrize("name", MODELS)
-def test_as_the_model_embeds_such_cells(models, name):
+def test_embedding_equals_that_of_the_model(models, name):
     model = models[name]
     adata = model.adata
     rng = np.random.default_rng(1)
     rows = np.sort(rng.choice(N_CELLS, 100, replace=False))
     cells, donors = rng.integers(100, size=130), rng.integers(100, size=130)
     genes = rng.choice(90, 20, replace=False)
-    encoder = Encoder(model, adata)
-    swapped = SwappedCells(encoder, rows, batch_size=50)
-    assert (swapped._head is None) == (name == "library encoder")
+    adapter = LatentSpaceAdapter(model, adata)
+    swapped = SwappedCells(adapter, rows, batch_size=50)
+    assert (swapped._first_layer is None) == (name == "library encoder")
     layer = None if name in ("ACE", "KRATOS") else "counts"
     new = swapped_by_hand(adata, layer, rows, cells, donors, genes)
     with warnings.catch_warnings():
@@ -107,33 +107,33 @@ def test_as_the_model_embeds_such_cells(models, name):
     found = swapped.embed(cells, donors, genes)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
-    # That is another place than the cells' own, and than that of the donors.
-    z = encoder.latent()
+    # It differs from the embeddings of the cells and of the donors.
+    z = adapter.latent()
     np.testing.assert_allclose(z, model.get_latent_representation(), rtol=1e-3, atol=1e-4)
     assert np.abs(found - z[rows[cells]]).max() > 1e-2
     assert np.abs(found - z[rows[donors]]).max() > 1e-2
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_long_and_short_way(models, name):
-    encoder = Encoder(models[name], models[name].adata)
-    swapped = SwappedCells(encoder, np.arange(N_CELLS))
+def test_fast_way_equals_the_full_encoder(models, name):
+    adapter = LatentSpaceAdapter(models[name], models[name].adata)
+    swapped = SwappedCells(adapter, np.arange(N_CELLS))
     cells, genes = np.arange(N_CELLS), np.array([0, 50, 3])
     found = swapped.embed(cells, np.roll(cells, 7), genes)
-    swapped._head = None
+    swapped._first_layer = None
     np.testing.assert_allclose(
         found, swapped.embed(cells, np.roll(cells, 7), genes), rtol=1e-3, atol=1e-4
     )
 
 
-def test_no_swap_and_a_whole_one(models):
+def test_swap_of_no_gene_and_of_all(models):
     model = models["no batch norm"]
-    encoder = Encoder(model, model.adata)
-    swapped, z = SwappedCells(encoder, np.arange(N_CELLS)), encoder.latent()
+    adapter = LatentSpaceAdapter(model, model.adata)
+    swapped, z = SwappedCells(adapter, np.arange(N_CELLS)), adapter.latent()
     cells, donors = np.arange(N_CELLS), np.roll(np.arange(N_CELLS), 1)
     every, none = np.arange(90), np.arange(0)
     np.testing.assert_allclose(swapped.embed(cells, donors, none), z, atol=1e-5)
-    # This encoder reads the genes only: who gets all of them is the donor.
+    # This encoder reads the genes only, so a cell with all genes of its donor equals it.
     np.testing.assert_allclose(swapped.embed(cells, donors, every), z[donors], atol=1e-4)
 
 
@@ -149,21 +149,21 @@ def test_any_matrix(models, kind):
         other.layers["counts"] = counts.toarray() if kind == "dense" else sp.csc_matrix(counts)
     cells, genes = np.arange(40), np.array([1, 2, 70])
     one, two = (
-        SwappedCells(Encoder(model, a), np.arange(60)).embed(cells, cells + 20, genes)
+        SwappedCells(LatentSpaceAdapter(model, a), np.arange(60)).embed(cells, cells + 20, genes)
         for a in (model.adata, other)
     )
     np.testing.assert_allclose(one, two, rtol=1e-5, atol=1e-6)
 
 
-def test_nothing_changes(models):
+def test_model_and_cells_are_unchanged(models):
     model = models["scare"]
     before = model.adata.copy()
     weights = {k: v.clone() for k, v in model.module.state_dict().items()}
     state = torch.random.get_rng_state()
-    swapped = SwappedCells(Encoder(model, model.adata), np.arange(50))
+    swapped = SwappedCells(LatentSpaceAdapter(model, model.adata), np.arange(50))
     first = swapped.embed(np.arange(50), np.arange(50)[::-1].copy(), np.arange(9))
     assert torch.equal(torch.random.get_rng_state(), state)
-    again = SwappedCells(Encoder(model, model.adata), np.arange(50))
+    again = SwappedCells(LatentSpaceAdapter(model, model.adata), np.arange(50))
     second = again.embed(np.arange(50), np.arange(50)[::-1].copy(), np.arange(9))
     np.testing.assert_array_equal(first, second)
     assert not any(
@@ -174,18 +174,18 @@ def test_nothing_changes(models):
     assert (model.adata.layers["counts"] != before.layers["counts"]).nnz == 0
 
 
-def test_what_is_no_model(pbmc):
+def test_objects_other_than_models(pbmc):
     with pytest.raises(TypeError, match=r"model must be a trained model.*got str"):
-        Encoder("X_pca", pbmc)
+        LatentSpaceAdapter("X_pca", pbmc)
     ace.model.ACE.setup_anndata(pbmc)
     with pytest.raises(RuntimeError, match="is not trained"):
-        Encoder(ace.model.ACE(pbmc, n_clusters=3), pbmc)
+        LatentSpaceAdapter(ace.model.ACE(pbmc, n_clusters=3), pbmc)
 
 
-def test_values_that_are_no_numbers(models):
+def test_values_that_are_not_finite(models):
     model = models["ACE"]
     adata = model.adata.copy()
     adata.X = adata.X.toarray()
     adata.X[3, 3] = np.nan
     with pytest.raises(ValueError, match="NaN or infinite"):
-        SwappedCells(Encoder(model, ad.AnnData(adata.X, var=adata.var)), np.arange(50))
+        SwappedCells(LatentSpaceAdapter(model, ad.AnnData(adata.X, var=adata.var)), np.arange(50))

@@ -1,4 +1,4 @@
-"""Cells of blood with counts, and a tiny network with which derivatives can be checked."""
+"""Blood cells with counts, and a tiny network whose derivatives can be checked."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def adata(pbmc: AnnData) -> AnnData:
 
 @pytest.fixture
 def new() -> Callable[..., SCARE]:
-    """Set cells up with batches and labels, and build a model that is not trained."""
+    """Return a function that sets up cells with batches and labels, and builds a model."""
 
     def build(adata: AnnData, **init: Any) -> SCARE:
         SCARE.setup_anndata(adata, batch_key="phase", labels_key="bulk_labels")
@@ -40,7 +40,7 @@ def new() -> Callable[..., SCARE]:
 
 @pytest.fixture
 def trained(new: Callable[..., SCARE]) -> Callable[..., SCARE]:
-    """The same, trained."""
+    """Return a function that also trains the model."""
 
     def fit(adata: AnnData, max_epochs: int = 3, **init: Any) -> SCARE:
         model = new(adata, **init)
@@ -52,7 +52,7 @@ def trained(new: Callable[..., SCARE]) -> Callable[..., SCARE]:
 
 @pytest.fixture
 def network() -> ScareModule:
-    """Two batches, six genes, in double precision."""
+    """A network of two batches and six genes, in double precision."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
         module = ScareModule(
@@ -63,7 +63,7 @@ def network() -> ScareModule:
             gene_likelihood="nb",
             encode_covariates=True,
         )
-    for part in module.modules():  # running statistics that are not those of a new layer
+    for part in module.modules():  # other running statistics than those of a new layer
         if isinstance(part, torch.nn.BatchNorm1d):
             part.running_mean.uniform_(-0.3, 0.3, generator=torch.Generator().manual_seed(1))
             part.running_var.uniform_(0.5, 2.0, generator=torch.Generator().manual_seed(2))

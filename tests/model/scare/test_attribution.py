@@ -1,4 +1,4 @@
-"""Attributions by hand, and the gradient of their loss against finite differences."""
+"""Attributions computed by hand, and gradients of their loss by finite differences."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def _compare_with_finite_differences(network: ScareModule, value: Any) -> None:
     assert checked > 10
 
 
-def test_expected_gradients_of_a_line_are_its_slopes() -> None:
+def test_expected_gradients_of_a_linear_function() -> None:
     x = torch.tensor([[1.0, 2.0, 0.0], [3.0, 0.0, 5.0]])
     slopes = torch.tensor([2.0, -1.0, 0.5])
     points, difference = attribution.paths(x, "expected_gradients", x[[1, 0]])
@@ -100,7 +100,7 @@ def test_expected_gradients_of_a_line_are_its_slopes() -> None:
     torch.testing.assert_close(found, (x - x[[1, 0]]) * slopes)
 
 
-def test_integrated_gradients_add_up_to_the_difference(
+def test_integrated_gradients_sum_to_the_difference(
     network: ScareModule, tensors: Tensors
 ) -> None:
     x = torch.log1p(tensors[REGISTRY_KEYS.X_KEY])
@@ -116,7 +116,7 @@ def test_integrated_gradients_add_up_to_the_difference(
 
 
 def test_distance_is_divided_among_the_genes(network: ScareModule, tensors: Tensors) -> None:
-    """Averaged over the points on the way, attributions add up to the latent distance."""
+    """Averaged over points on the path, attributions sum to the latent distance."""
     settings = _settings(target="distance", reference="label")
     x = torch.log1p(tensors[REGISTRY_KEYS.X_KEY])[2:4]  # the two cells of label 1
     two = {key: value[2:4] for key, value in tensors.items()}
@@ -142,7 +142,7 @@ def test_transforms_by_hand() -> None:
 
 
 @pytest.mark.parametrize("transform", attribution.TRANSFORMS)
-def test_nothing_attributed_is_no_number_out_of_range(transform: str) -> None:
+def test_losses_are_finite_without_attribution(transform: str) -> None:
     values = attribution.transformed(torch.zeros(2, 4), transform)
     assert torch.isfinite(values).all()
     for loss in attribution.LOSSES:
@@ -154,7 +154,7 @@ def test_nothing_attributed_is_no_number_out_of_range(transform: str) -> None:
     [
         ("mse", (0.25 + 0.0625 + 0 + 1) / 4),
         ("mae", (0.5 + 0.25 + 0 + 1) / 4),
-        ("excess", (0.25 + 1) / 4),  # too little on the first gene costs nothing
+        ("excess", (0.25 + 1) / 4),  # attribution below the ground truth costs nothing
         ("share", 1 - 0.5 / 1.75),
     ],
 )
@@ -199,7 +199,7 @@ def test_cell_without_another_of_its_label_is_its_own_reference() -> None:
 def test_cells_of_unknown_type_are_compared_with_their_neighbours(
     network: ScareModule, tensors: Tensors, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With references by label: not knowing the type is no type that two cells share."""
+    """Cells with an unknown label do not share a label."""
     monkeypatch.setattr(attribution, "N_NEIGHBORS", 1)
     x = torch.log1p(tensors[REGISTRY_KEYS.X_KEY])
     x[1] = x[0] + 0.01  # 0 and 4 are of no known type; 1 is nearest to 0, and 3 to 4
@@ -214,7 +214,9 @@ def test_cells_of_unknown_type_are_compared_with_their_neighbours(
     torch.testing.assert_close(found, x[[1, 2, 1, 3, 3]])  # 3 is alone of its type
 
 
-def test_pass_leaves_batch_normalisation_alone(network: ScareModule, tensors: Tensors) -> None:
+def test_attribution_does_not_change_batch_normalisation(
+    network: ScareModule, tensors: Tensors
+) -> None:
     network.train()
     before = copy.deepcopy(network.state_dict())
     with seeded(0):
@@ -235,7 +237,7 @@ def test_cells_do_not_depend_on_each_other(network: ScareModule, tensors: Tensor
     torch.testing.assert_close(whole[3:4], one)
 
 
-def test_dimensions_of_a_term_are_its_own(network: ScareModule, tensors: Tensors) -> None:
+def test_attributions_of_single_dimensions_add_up(network: ScareModule, tensors: Tensors) -> None:
     settings = _settings(kind="integrated_gradients", target="encoder_sum")
     parts = [settings.attributions(network, tensors, slice(i, i + 1)) for i in range(3)]
     torch.testing.assert_close(sum(parts), settings.attributions(network, tensors))
@@ -256,9 +258,9 @@ def test_terms_are_weighted_and_combined(network: ScareModule, tensors: Tensors)
         torch.testing.assert_close(found["share_a"] + found["share_b"], torch.ones_like(a))
 
 
-def test_cells_without_a_say_do_not_count(network: ScareModule, tensors: Tensors) -> None:
+def test_uncovered_cells_do_not_count(network: ScareModule, tensors: Tensors) -> None:
     settings = _settings(kind="integrated_gradients")
-    by_label = Genes(TRUTH, np.array([0, -1])).double()  # nothing is said of label 1
+    by_label = Genes(TRUTH, np.array([0, -1])).double()  # label 1 is not covered
     found = _loss(settings, genes=by_label)(network, tensors, create_graph=False)
     chosen = {key: value[[0, 1, 4]] for key, value in tensors.items()}
     expected = _loss(settings)(network, chosen, create_graph=False)
@@ -266,8 +268,10 @@ def test_cells_without_a_say_do_not_count(network: ScareModule, tensors: Tensors
     torch.testing.assert_close(found["attribution"], expected["attribution"])
 
 
-def test_cells_that_a_mean_is_not_of(network: ScareModule, tensors: Tensors) -> None:
-    """Of no genes there is no share, and of no attribution none either."""
+def test_cells_without_genes_or_attribution_do_not_count(
+    network: ScareModule, tensors: Tensors
+) -> None:
+    """The share is undefined for cells without genes, and for cells without attribution."""
     both = np.concatenate([TRUTH, np.zeros_like(TRUTH)])
     genes = Genes(both, np.array([0, 1])).double()  # label 1 has no genes
     settings = _settings(kind="integrated_gradients", transform="abs_share")
@@ -276,7 +280,7 @@ def test_cells_that_a_mean_is_not_of(network: ScareModule, tensors: Tensors) -> 
     alone = _loss(settings, "share", genes=Genes(TRUTH, np.array([0, -1])).double())
     assert found["attribution_0"] == alone(network, tensors, create_graph=False)["attribution_0"]
     assert criterion.n_counted["attribution_0"] == 3
-    # A cell that is alone of its type is compared with itself: nothing is attributed to it.
+    # Nothing is attributed to a cell that is alone in its type, as it is its own reference.
     tensors = tensors | {REGISTRY_KEYS.LABELS_KEY: torch.tensor([[0], [0], [0], [0], [1]])}
     criterion = _loss(_settings(reference="label"), "mse")
     found = criterion(network, tensors, create_graph=False)
@@ -295,10 +299,10 @@ def test_no_cell_is_its_own_reference() -> None:
 
 
 @pytest.mark.parametrize("epoch", [0, 1, 3, 4, 9])
-def test_weights_rise_in_their_epochs(
+def test_weights_increase_during_the_warmup(
     network: ScareModule, tensors: Tensors, monkeypatch: pytest.MonkeyPatch, epoch: int
 ) -> None:
-    """The divergence joins in slowly, the attribution at once, each after its own warm-up."""
+    """The divergence is added gradually, the attribution loss at once."""
     criterion = _loss(_settings(kind="integrated_gradients"))
     plan = ScareTrainingPlan(
         network,

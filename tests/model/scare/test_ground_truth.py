@@ -1,4 +1,4 @@
-"""Every form of a ground truth, and what is wrong with others."""
+"""Every accepted form of a ground truth, and errors for others."""
 
 from __future__ import annotations
 
@@ -61,7 +61,9 @@ def test_genes_by_category(adata: AnnData) -> None:
     truth, counts = _of(numbers, [0, 1, 2, 3], [0, 1, 2, -1])
     assert set(adata.var_names[truth[0] == 1]) == {"LYZ", "NKG7"}
     assert set(adata.var_names[truth[1] == 1]) == {"CD74"}
-    np.testing.assert_array_equal(counts, [1, 1, 0, 0])  # of "c", and of no known label: no say
+    np.testing.assert_array_equal(
+        counts, [1, 1, 0, 0]
+    )  # label "c" and unknown labels are not covered
 
 
 @pytest.mark.parametrize("kind", [np.asarray, sparse.csr_matrix, sparse.csc_array])
@@ -72,7 +74,7 @@ def test_genes_by_cell(adata: AnnData, kind: Any) -> None:
     np.testing.assert_array_equal(counts, [1, 1])
 
 
-def test_several_are_named_by_number_unless_they_have_names(adata: AnnData) -> None:
+def test_unnamed_ground_truths_are_numbered(adata: AnnData) -> None:
     genes = adata.var_names.to_numpy()
     found = named([GroundTruth(["LYZ"]), GroundTruth(["CD74"], name="mhc")], adata, genes, False)
     assert [term.name for term in found] == ["0", "mhc"]
@@ -83,21 +85,25 @@ def test_several_are_named_by_number_unless_they_have_names(adata: AnnData) -> N
     [
         (["CD74", "LYS"], ValueError, r"1 of 2 genes.*'LYS'.*Did you mean 'LYZ' for 'LYS'"),
         ("nowhere", KeyError, "no column 'nowhere' in adata.var"),
-        ("CD74", KeyError, r"To name one gene, pass \['CD74'\]"),
+        ("CD74", KeyError, r"single gene, use a list: \['CD74'\]"),
         ("means", ValueError, "must be Boolean"),
-        ({"a": ["CD74"]}, ValueError, "set up labels_key"),
+        ({"a": ["CD74"]}, ValueError, "pass labels_key"),
         (np.ones((3, 3)), ValueError, r"cells × genes, \(700, 765\), got \(3, 3\)"),
         (np.full((700, 765), 0.5), ValueError, "0 and 1 only"),
-        (np.ones(5, dtype=bool), ValueError, "each of 765 genes, got 5"),
+        (np.ones(5, dtype=bool), ValueError, "one value per gene, 765, got 5"),
         (3.0, TypeError, "got float"),
-        ([GroundTruth(["CD74"]), ["LYZ"]], TypeError, "GroundTruth objects and nothing else"),
-        ([GroundTruth(["CD74"], name="a"), GroundTruth(["LYZ"], name="a")], ValueError, "own"),
+        ([GroundTruth(["CD74"]), ["LYZ"]], TypeError, "GroundTruth objects only"),
+        (
+            [GroundTruth(["CD74"], name="a"), GroundTruth(["LYZ"], name="a")],
+            ValueError,
+            "must be unique",
+        ),
         (GroundTruth(["CD74"], weight=0), ValueError, "must be a number above 0"),
-        (GroundTruth("CD74"), KeyError, "To name one gene"),
+        (GroundTruth("CD74"), KeyError, "single gene"),
         (GroundTruth(["CD74"], loss="l2"), ValueError, "loss='l2' is not one of"),
     ],
 )
-def test_wrong_forms_are_refused(
+def test_invalid_ground_truths(
     adata: AnnData, value: Any, error: type[Exception], message: str
 ) -> None:
     adata.var["means"] = 0.3
@@ -106,12 +112,12 @@ def test_wrong_forms_are_refused(
         SCARE(adata, ground_truth=value)
 
 
-def test_unknown_category_is_refused(adata: AnnData, new: Builder) -> None:
-    with pytest.raises(ValueError, match=r"\['CD19\+ Bee'\], which are none of the labels"):
+def test_unknown_category(adata: AnnData, new: Builder) -> None:
+    with pytest.raises(ValueError, match=r"the categories \['CD19\+ Bee'\], but the labels"):
         new(adata, ground_truth={"CD19+ Bee": ["CD74"]})
 
 
-def test_pandas_is_read_by_name(adata: AnnData) -> None:
+def test_pandas_objects_are_matched_by_name(adata: AnnData) -> None:
     genes = adata.var_names[::-1]
     series = pd.Series(genes.isin(GENES), index=genes)
     truth, _ = _of(_numbers(adata, series), [0], [0])
@@ -123,27 +129,27 @@ def test_pandas_is_read_by_name(adata: AnnData) -> None:
     assert list(adata.var_names[truth[1] == 1]) == ["LYZ"]
     truth, _ = _of(_numbers(adata, pd.Series(GENES)), [0], [0])
     assert set(adata.var_names[truth[0] == 1]) == set(GENES)
-    with pytest.raises(ValueError, match="not those of the genes"):
+    with pytest.raises(ValueError, match="names of the genes"):
         _numbers(adata, series.iloc[1:])
-    with pytest.raises(ValueError, match="not those of the cells"):
+    with pytest.raises(ValueError, match="names of the cells"):
         _numbers(adata, frame.iloc[1:])
 
 
 @pytest.mark.parametrize(
     ("init", "message"),
     [
-        ({"ground_truth": []}, 'take loss="excess"'),
-        ({"ground_truth": [], "loss": "excess", "transform": "abs_share"}, "add up to 1"),
-        ({"ground_truth": GENES, "disjoint": True}, "at least two"),
+        ({"ground_truth": []}, 'use loss="excess"'),
+        ({"ground_truth": [], "loss": "excess", "transform": "abs_share"}, "always sum to 1"),
+        ({"ground_truth": GENES, "disjoint": True}, "pass at least two"),
         (
             {"ground_truth": [GroundTruth(["LYZ"]), GroundTruth(["CD74"])], "disjoint": True,
              "n_latent": 2},
-            "n_latent=2 is too few",
+            "n_latent=2: use at least 3",
         ),
         (
             {"ground_truth": [GroundTruth(["LYZ"]), GroundTruth(["CD74"])], "disjoint": True,
              "target": "decoder_sum"},
-            'take target="distance"',
+            'use target="distance"',
         ),
         ({"target": "encoder"}, "target='encoder' is not one of"),
         ({"loss": "l1"}, "loss='l1' is not one of"),
@@ -154,16 +160,14 @@ def test_pandas_is_read_by_name(adata: AnnData) -> None:
         ({"dispersion": "gene-label"}, "dispersion='gene-label' is not one of"),
     ],
 )  # fmt: skip
-def test_choices_that_mean_nothing_are_refused(
-    adata: AnnData, init: dict[str, Any], message: str, new: Builder
-) -> None:
+def test_invalid_choices(adata: AnnData, init: dict[str, Any], message: str, new: Builder) -> None:
     with pytest.raises(ValueError, match=message):
         new(adata, **init)
 
 
 def test_references_by_label_need_labels(adata: AnnData) -> None:
     SCARE.setup_anndata(adata)
-    with pytest.raises(ValueError, match="set up labels_key"):
+    with pytest.raises(ValueError, match="pass labels_key"):
         SCARE(adata, reference="label")
     assert SCARE(adata).init_params_["non_kwargs"]["reference"] == "neighbor"
 
@@ -182,7 +186,7 @@ def test_every_form_trains_and_is_saved(
     model = trained(adata, ground_truth=value, max_epochs=1)
     model.save(str(tmp_path / "model"))
     other = adata.copy()
-    del other.var["chosen"]  # what it meant is kept with the model
+    del other.var["chosen"]  # its genes are saved with the model
     SCARE.setup_anndata(other, batch_key="phase", labels_key="bulk_labels")
     loaded = SCARE.load(str(tmp_path / "model"), adata=other)
     before = loaded.get_latent_representation()
@@ -195,14 +199,14 @@ def test_every_form_trains_and_is_saved(
     assert not np.array_equal(before, model.get_latent_representation())
 
 
-def test_ground_truth_by_cell_is_of_the_cells_it_was_made_for(
+def test_ground_truth_by_cell_belongs_to_its_cells(
     adata: AnnData, tmp_path: Path, trained: Builder
 ) -> None:
     model = trained(adata, ground_truth=np.eye(700, 765, dtype=bool), max_epochs=1)
     model.save(str(tmp_path / "model"))
     for others in (adata[:300].copy(), adata[::-1].copy()):
         loaded = SCARE.load(str(tmp_path / "model"), adata=others)
-        with pytest.raises(ValueError, match="of other cells than these"):
+        with pytest.raises(ValueError, match="is of other cells"):
             loaded.train(max_epochs=1, **QUIET)
     loaded = SCARE.load(str(tmp_path / "model"), adata=adata.copy())
     loaded.train(max_epochs=1, **QUIET)

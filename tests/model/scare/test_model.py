@@ -1,4 +1,4 @@
-"""What SCARE is for, and what it has of scVI."""
+"""Behaviour of SCARE, and the methods that it shares with scVI."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ import torch
 
 import ace
 from ace.model import SCARE, GroundTruth
+from ace.model.adapter import LatentSpaceAdapter
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -55,8 +56,8 @@ def two_programs() -> AnnData:
 
 def _fit(adata: AnnData, weight: float | None = None, **init: Any) -> SCARE:
     model = SCARE(adata, n_hidden=32, random_state=0, **init)
-    plan = {"lr": 3e-3} | ({} if weight is None else {"attribution_weight": weight})
-    model.train(max_epochs=60, plan_kwargs=plan, **QUIET)
+    plan = {"attribution_weight": weight}
+    model.train(max_epochs=60, lr=3e-3, plan_kwargs=plan, **QUIET)
     return model
 
 
@@ -83,7 +84,7 @@ def test_latent_space_follows_the_chosen_program(two_programs: AnnData) -> None:
     assert _separation(z, obs["a"]) < 3 * _separation(z, obs["b"])
 
 
-def test_disjoint_programs_have_dimensions_of_their_own(two_programs: AnnData) -> None:
+def test_disjoint_programs_have_separate_dimensions(two_programs: AnnData) -> None:
     truths = [GroundTruth(A, name="A"), GroundTruth(B, name="B")]
     model = _fit(two_programs, ground_truth=truths, disjoint=True, n_latent=6)
     assert model.latent_blocks == {"A": slice(0, 2), "B": slice(2, 4)}
@@ -100,20 +101,20 @@ def test_disjoint_programs_have_dimensions_of_their_own(two_programs: AnnData) -
 def test_genes_are_selected_by_an_empty_ground_truth(two_programs: AnnData) -> None:
     model = _fit(two_programs, ground_truth=[], loss="excess")
     plain = _fit(two_programs, transform="abs_minmax", reference="minibatch")
-    selected = set(model.selected_genes(4))
+    selected = set(model.top_attributed_genes(4))
     assert selected <= {*A, *B}
     assert selected & set(A)
     assert selected & set(B)
 
     def n_needed(fitted: SCARE) -> int:
-        """Genes that carry 80 % of the attribution."""
+        """Return the number of genes that carry 80 % of the attribution."""
         values = np.sort(fitted.get_attributions().to_numpy().mean(0))[::-1]
         return int(np.searchsorted(values.cumsum() / values.sum(), 0.8))
 
     assert n_needed(model) < n_needed(plain) / 2
 
 
-def test_weight_of_zero_is_the_plain_model(adata: AnnData, new: Builder) -> None:
+def test_weight_zero_gives_the_plain_model(adata: AnnData, new: Builder) -> None:
     model, plain = new(adata, ground_truth=["LYZ"]), new(adata)
     model.train(max_epochs=2, plan_kwargs={"attribution_weight": 0}, **QUIET)
     plain.train(max_epochs=2, **QUIET)
@@ -124,7 +125,7 @@ def test_weight_of_zero_is_the_plain_model(adata: AnnData, new: Builder) -> None
     assert {"train_elbo", "validation_elbo", "validation_kl"} <= set(plain.history)
 
 
-def test_elbo_of_the_history_is_that_of_scvi(adata: AnnData, trained: Builder) -> None:
+def test_elbo_of_the_history_equals_that_of_scvi(adata: AnnData, trained: Builder) -> None:
     """As :func:`scvi.model.base.VAEMixin.get_elbo` has it, but for the noise of one sample."""
     model = trained(adata, max_epochs=10)
     own = model.history["validation_elbo"].to_numpy(dtype=float)[-1]
@@ -132,7 +133,7 @@ def test_elbo_of_the_history_is_that_of_scvi(adata: AnnData, trained: Builder) -
     assert own == pytest.approx(theirs, rel=0.01)
 
 
-def test_warmup_comes_first(adata: AnnData, new: Builder) -> None:
+def test_attribution_loss_starts_after_the_warmup(adata: AnnData, new: Builder) -> None:
     kwargs = {"max_epochs": 3, **QUIET}
     model, plain = new(adata, ground_truth=["LYZ", "CD74"]), new(adata)
     model.train(plan_kwargs={"attribution_warmup_epochs": 2, "attribution_weight": 1e3}, **kwargs)
@@ -152,7 +153,7 @@ def test_warmup_comes_first(adata: AnnData, new: Builder) -> None:
         ({"attribution_warmup_epochs": 1.5}, "whole number from 0"),
     ],
 )
-def test_bad_plans_are_refused(
+def test_invalid_plan_arguments(
     adata: AnnData, plan_kwargs: Any, message: str, new: Builder
 ) -> None:
     with pytest.raises(ValueError, match=message):
@@ -167,9 +168,9 @@ def every_dimension(z: torch.Tensor) -> torch.Tensor:
     return z
 
 
-def test_target_is_a_number(adata: AnnData, new: Builder) -> None:
+def test_target_must_return_one_value_per_cell(adata: AnnData, new: Builder) -> None:
     model = new(adata, ground_truth=["LYZ"], target=every_dimension)
-    with pytest.raises(ValueError, match=r"shape \(128,\), got \(128, 8\)"):
+    with pytest.raises(ValueError, match=r"shape \(128,\), got shape \(128, 8\)"):
         model.train(max_epochs=1, **QUIET)
 
 
@@ -333,11 +334,11 @@ def test_attributions_are_repeated_and_selected(adata: AnnData, trained: Builder
     assert list(some.index) == list(adata.obs_names[[5, 2]])
     means = model.get_attributions().to_numpy()
     best = adata.var_names[(means / (means.sum(1, keepdims=True) + 1e-12)).mean(0).argmax()]
-    assert model.selected_genes(1)[0] == best
-    with pytest.raises(ValueError, match="from 0 to 7, got 8"):
+    assert model.top_attributed_genes(1)[0] == best
+    with pytest.raises(ValueError, match="dimension must be a whole number from 0 to 7, got 8"):
         model.get_attributions(dimension=8)
-    with pytest.raises(ValueError, match="has 765 genes"):
-        model.selected_genes(766)
+    with pytest.raises(ValueError, match="n must be a whole number from 1 to 765"):
+        model.top_attributed_genes(766)
 
 
 @pytest.mark.filterwarnings("ignore::FutureWarning")
@@ -385,8 +386,15 @@ def test_mudata_with_columns_elsewhere(adata: AnnData, tmp_path: Path) -> None:
         np.testing.assert_allclose(found, own, rtol=1e-4)
     with pytest.raises(ValueError, match="set up with an AnnData"):
         model.minify_adata()
-    with pytest.raises(ValueError, match=r"mdata\.mod\[...\]"):
-        model.group_scorer(mdata, "bulk_labels")
+    one, two = (
+        each.group_scorer(cells, "bulk_labels", n_prototypes=1)
+        for each, cells in ((model, mdata), (loaded, reverse))
+    )
+    x = torch.rand(3, rna.n_vars)
+    context = torch.from_numpy(LatentSpaceAdapter(model, mdata).context(np.arange(3)))
+    torch.testing.assert_close(one(x, context), two(x, context), rtol=1e-3, atol=1e-3)
+    with pytest.raises(KeyError, match=r"reads adata\.obs\['phase'\]"):
+        model.group_scorer(mdata.mod["rna"], "louvain")
 
 
 def test_set_up_for_another_model(adata: AnnData) -> None:
@@ -410,7 +418,7 @@ def test_other_cells_become_the_models_own(adata: AnnData, trained: Builder) -> 
     np.testing.assert_allclose(z, expected, atol=1e-5)
 
 
-def test_nothing_is_kept_of_other_cells(adata: AnnData, trained: Builder, tmp_path: Path) -> None:
+def test_copies_of_other_cells_are_freed(adata: AnnData, trained: Builder, tmp_path: Path) -> None:
     model = trained(adata)
     model.save(str(tmp_path / "model"))
     loaded = SCARE.load(str(tmp_path / "model"), adata=False)
@@ -431,7 +439,7 @@ def test_nothing_is_kept_of_other_cells(adata: AnnData, trained: Builder, tmp_pa
 
 
 @pytest.mark.parametrize("value", [0, -1, np.inf])
-def test_numbers_that_no_network_can_use(adata: AnnData, value: float) -> None:
+def test_size_factors_must_be_positive(adata: AnnData, value: float) -> None:
     adata.obs["number"] = 1.0
     adata.obs.loc[adata.obs_names[0], "number"] = value
     with pytest.raises(ValueError, match="must hold positive numbers only"):
@@ -439,12 +447,12 @@ def test_numbers_that_no_network_can_use(adata: AnnData, value: float) -> None:
 
 
 def test_weight_without_a_ground_truth(adata: AnnData, new: Builder) -> None:
-    with pytest.raises(ValueError, match="of no use without a ground truth"):
+    with pytest.raises(ValueError, match="has no effect without a ground truth"):
         new(adata).train(max_epochs=1, plan_kwargs={"attribution_weight": 5}, **QUIET)
 
 
-def test_history_counts_the_cells_that_have_a_say(adata: AnnData, new: Builder) -> None:
-    """Shares of a rare type are not averaged over minibatches that lack it."""
+def test_history_averages_over_covered_cells(adata: AnnData, new: Builder) -> None:
+    """The share of a rare type is not averaged over minibatches without it."""
     genes = ["CD74", "CD79A", "HLA-DRA"]
     model = new(adata, ground_truth={"CD19+ B": genes, "CD34+": []}, attribution=IG)
     model.train(max_epochs=1, batch_size=16, plan_kwargs={"attribution_weight": 1e-6}, **QUIET)
@@ -465,7 +473,7 @@ def test_references_without_labels_are_neighbours(adata: AnnData, trained: Build
     pd.testing.assert_frame_equal(
         model.get_attributions(unlabelled, n_samples=2), near.get_attributions(adata, n_samples=2)
     )
-    with pytest.raises(ValueError, match="ask for several cells"):
+    with pytest.raises(ValueError, match="pass several cells"):
         model.get_attributions(unlabelled, indices=[0])
 
 
@@ -480,9 +488,9 @@ def test_references_are_drawn_among_all_cells(adata: AnnData, trained: Builder) 
     )
 
 
-def test_values_that_are_no_counts(adata: AnnData) -> None:
+def test_values_other_than_counts(adata: AnnData) -> None:
     adata.X.data = np.log1p(adata.X.data)
-    with pytest.warns(UserWarning, match=r"no whole numbers.*layer='counts'"):
+    with pytest.warns(UserWarning, match=r"layer='counts'"):
         SCARE.setup_anndata(adata)
     adata.X.data[0] = -1
     with pytest.raises(ValueError, match="negative values"):

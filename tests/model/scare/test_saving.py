@@ -1,4 +1,4 @@
-"""What only an SCARE has to save, and the query cells that it meets."""
+"""What only SCARE saves, and query cells."""
 
 from __future__ import annotations
 
@@ -45,7 +45,9 @@ def test_function_as_target_is_passed_again(
     loaded.save(tmp_path / "third")
 
 
-def test_target_of_a_model_that_has_none(adata: AnnData, new: Builder, tmp_path: Path) -> None:
+def test_target_passed_to_a_model_without_a_function(
+    adata: AnnData, new: Builder, tmp_path: Path
+) -> None:
     new(adata, ground_truth=["LYZ"]).save(tmp_path / "model")
     cells = adata[:, ::-1].copy()
     for column in [c for c in cells.obs if c.startswith("_scvi")]:

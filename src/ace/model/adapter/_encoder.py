@@ -1,110 +1,113 @@
-"""A trained model as a function of its own input: for cells whose values someone changes."""
+"""The encoder of a model as a function of two tensors: the genes, and everything else it reads."""
 
 from __future__ import annotations
 
-import copy
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
-import scipy.sparse as sp
 import torch
-
-from ace import _checks
-from ace._matrix import read_rows
-from ace._threads import seeded
-from ace.model.adapter._foreign import ForeignModel, PosteriorMean
-from ace.model.base._gene_model import GeneModel
-from ace.model.base._module import EmbeddingModule
-from ace.model.base._outputs import Part
+from scvi import REGISTRY_KEYS
 
 if TYPE_CHECKING:
-    from anndata import AnnData
+    from collections.abc import Mapping, Sequence
 
-#: Cells that are read at once.
-BATCH_SIZE = 1024
+    import numpy as np
+
+#: Names under which ``inference`` returns the posterior, its mean, or a noise-free latent space.
+MEANS = ("qz", "qzm", "qz_m", "z")
 
 
-class Encoder:
-    """A model's latent space (the posterior's mean), from the values that it was trained on.
+class Field(NamedTuple):
+    """A registered field other than the genes, as columns of the covariates."""
 
-    The models of this package that embed genes alone, and any of scvi-tools with an encoder: that
-    one is also told each cell's *context*, the batch and covariates that it registers.
+    name: str
+    width: int
+    dtype: torch.dtype
+
+
+def fields_of(covariates: Mapping[str, np.ndarray]) -> list[Field]:
+    """Describe covariates, arrays of shape ``(n_cells, width)``, in their order."""
+    return [
+        Field(name, values.shape[1], torch.from_numpy(values[:0].copy()).dtype)
+        for name, values in covariates.items()
+    ]
+
+
+class Encoder(torch.nn.Module):
+    """The encoder of a model, from the values that the model reads to the mean of its posterior.
 
     Parameters
     ----------
-    model
-        A trained model.
-    adata
-        Cells with the genes of the model, in any order. Only read.
-
-    Raises
-    ------
-    KeyError, RuntimeError, TypeError, ValueError
-        As :class:`ForeignModel` has it.
+    module
+        Network of the model.
+    fields
+        Fields that make up the columns of the covariates.
     """
 
-    network: torch.nn.Module
+    def __init__(self, module: Any, fields: Sequence[Field]) -> None:
+        super().__init__()
+        self.module = module
+        self.fields = tuple(fields)
 
-    def __init__(self, model: Any, adata: AnnData) -> None:
-        foreign = None
-        if isinstance(model, GeneModel) and isinstance(model.module, EmbeddingModule):
-            model._require_trained()
-            self.genes = tuple(str(gene) for gene in model.var_names)
-            self._matrix = model._reader(adata).matrix
-            self.network = Part(_frozen(model.module), "embed")
-        else:
-            foreign = ForeignModel(model, adata)
-            self.genes = foreign.genes
-            self._matrix = foreign._counts
-            self.network = PosteriorMean(_frozen(model.module), foreign._fields, log_counts=False)
-        self._foreign = foreign
-        self._n_obs = adata.n_obs
-        self.device: torch.device = model.device
-        self._columns = _checks.gene_positions(adata.var_names, self.genes, "the model")
+    def forward(self, x: torch.Tensor, covariates: torch.Tensor) -> torch.Tensor:
+        """Embed cells.
 
-    def values(self, rows: np.ndarray) -> sp.csr_matrix | np.ndarray:
-        """Input of cells, in increasing order of rows, with the genes in the model's order."""
-        part = read_rows(self._matrix, rows, self._columns)
-        _checks.computable(part)
-        return sp.csr_matrix(part) if sp.issparse(part) else np.asarray(part)
+        Parameters
+        ----------
+        x
+            Values of the genes, shape ``(n_cells, n_genes)``.
+        covariates
+            Columns of the fields, shape ``(n_cells, n_covariates)``.
 
-    def context(self, rows: np.ndarray) -> torch.Tensor:
-        """What the model is told of cells besides the genes, in increasing order of rows."""
-        if self._foreign is None:
-            return torch.empty(len(rows), 0)
-        context = torch.from_numpy(self._foreign.context(rows))
-        # Their total turns logarithms into counts, which counts do not need.
-        return context[:, 1:] if self._foreign.matrix is not self._foreign._counts else context
-
-    def latent(self) -> np.ndarray:
-        """Latent space of all cells as they are, ``(n_cells, n_latent)``, float32."""
-        parts = []
-        # Encoders draw a sample beside the mean: not from the caller's stream.
-        with torch.no_grad(), seeded(0, self.device):
-            for start in range(0, self._n_obs, BATCH_SIZE):
-                rows = np.arange(start, min(start + BATCH_SIZE, self._n_obs))
-                parts.append(self.embed(dense(self.values(rows)), self.context(rows)).cpu())
-        return torch.cat(parts).numpy()
-
-    def embed(
-        self, x: torch.Tensor, context: torch.Tensor, network: torch.nn.Module | None = None
-    ) -> torch.Tensor:
-        """``(n_cells, n_genes)`` and ``(n_cells, n_context)`` → ``(n_cells, n_latent)``.
-
-        ``network`` takes the place of the model's own.
+        Returns
+        -------
+        Shape ``(n_cells, n_latent)``.
         """
-        network = self.network if network is None else network
-        x = x.to(self.device)
-        if self._foreign is None:
-            return network(x)
-        return network(x, context.to(self.device))
+        tensors, start = {REGISTRY_KEYS.X_KEY: x}, 0
+        for field in self.fields:
+            tensors[field.name] = covariates[:, start : start + field.width].to(field.dtype)
+            start += field.width
+        outputs = self.module.inference(**self.module._get_inference_input(tensors))
+        found = next((outputs[key] for key in MEANS if outputs.get(key) is not None), None)
+        if found is None:
+            raise ValueError(
+                f"the encoder of this model returns {list(outputs)}, but none of {MEANS}, so its "
+                "latent space cannot be found. Return the mean of the posterior as 'qzm'."
+            )
+        return found if isinstance(found, torch.Tensor) else found.mean
 
 
-def dense(part: Any) -> torch.Tensor:
-    """Values of cells as a tensor."""
-    values = part.toarray() if sp.issparse(part) else part
-    return torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32))
+class LogSpaceEncoder(torch.nn.Module):
+    r"""An encoder of counts as a function of log-normalised expression.
 
+    Counts are explained in the space of :math:`x = \log(1 + 10^4 k / n)`, with the counts
+    :math:`k` of a cell and their total :math:`n`, in which equal steps are comparable between
+    genes. This module inverts the transformation, :math:`k = n (e^x - 1) / 10^4`.
 
-def _frozen(module: torch.nn.Module) -> torch.nn.Module:
-    return copy.deepcopy(module).eval().requires_grad_(False)
+    Parameters
+    ----------
+    encoder
+        The encoder of counts.
+    """
+
+    def __init__(self, encoder: Encoder) -> None:
+        super().__init__()
+        self.encoder = encoder
+
+    def forward(self, x: torch.Tensor, context: torch.Tensor) -> torch.Tensor:
+        """Embed cells.
+
+        Parameters
+        ----------
+        x
+            Log-normalised expression, shape ``(n_cells, n_genes)``.
+        context
+            The total of each cell divided by 10⁴, then the covariates; shape
+            ``(n_cells, 1 + n_covariates)``.
+
+        Returns
+        -------
+        Shape ``(n_cells, n_latent)``.
+        """
+        # A noisy copy of a cell can have values below zero, but counts cannot be negative.
+        counts = torch.expm1(x.clamp_min(0)) * context[:, :1]
+        return self.encoder(counts, context[:, 1:])

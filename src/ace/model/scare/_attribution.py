@@ -1,13 +1,15 @@
-r"""The attribution loss: which genes a scalar of the model depends on, against those it should.
+r"""Attributions of a scalar of the model to the genes, and their distance from a ground truth.
 
-All of it is differentiable in the weights of the model, so that it can be trained with.
+Everything is differentiable in the weights of the model, as the attribution loss requires.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import torch
+
+from ace import _checks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,31 +26,44 @@ ATTRIBUTIONS, TARGETS, TRANSFORMS, LOSSES, REFERENCES, COMBINES = (
     get_args(kind) for kind in (Attribution, Target, Transform, Loss, Reference, Combine)
 )
 
-#: Steps from the zero cell in integrated gradients: the published number of Kratos.
+#: Steps of integrated gradients from the zero cell, as published for Kratos.
 N_STEPS = 20
-#: Nearest cells of a minibatch that a reference is drawn from.
+#: Number of nearest cells of a minibatch from which a reference is drawn.
 N_NEIGHBORS = 15
-#: Against 0 / 0, where nothing is attributed to any gene.
+#: Avoids 0 / 0 in cells in which nothing is attributed to any gene.
 TINY = 1e-12
+
+
+def check_choices(
+    attribution: Any, target: Any, transform: Any, loss: Any, reference: Any, combine: Any
+) -> None:
+    """Raise a ``ValueError`` if an argument of :class:`ace.model.SCARE` is not a choice."""
+    _checks.one_of(attribution, "attribution", ATTRIBUTIONS)
+    if not callable(target):
+        _checks.one_of(target, "target", TARGETS)
+    _checks.one_of(transform, "transform", (None, *TRANSFORMS))
+    _checks.one_of(loss, "loss", LOSSES)
+    _checks.one_of(reference, "reference", (None, *REFERENCES))
+    _checks.one_of(combine, "combine", COMBINES)
 
 
 def paths(
     x: Tensor, attribution: Attribution, references: Tensor | None, n_steps: int = N_STEPS
 ) -> tuple[Tensor, Tensor]:
-    r"""Points between references and cells, and the way from the one to the other.
+    r"""Return points on the path from a reference to each cell, and the difference of the two.
 
     Parameters
     ----------
     x
         Cells, shape ``(n_cells, n_genes)``.
     attribution
-        ``"expected_gradients"`` takes one point at random, :math:`\alpha \sim U(0, 1)`, on the way
-        from each cell's reference; ``"integrated_gradients"`` the middles of ``n_steps`` equal
-        parts of the way from 0.
+        ``"expected_gradients"`` draws one point, :math:`\alpha \sim U(0, 1)`, on the path from the
+        reference of each cell; ``"integrated_gradients"`` takes the midpoints of ``n_steps``
+        equal parts of the path from 0.
     references
-        A reference of each cell; unused by integrated gradients.
+        Reference of each cell; not used by integrated gradients.
     n_steps
-        Points of integrated gradients.
+        Number of points of integrated gradients.
 
     Returns
     -------
@@ -59,7 +74,7 @@ def paths(
         alpha = (torch.arange(n_steps, device=x.device) + 0.5) / n_steps
         return alpha[:, None, None] * x, x
     if references is None:
-        raise ValueError("expected gradients need a reference of each cell.")
+        raise ValueError("expected gradients need a reference for each cell.")
     alpha = torch.rand(len(x), 1, device=x.device)
     return (references + alpha * (x - references))[None], x - references
 
@@ -82,17 +97,17 @@ def attribute(
     difference
         :math:`x - x'`, shape ``(n_cells, n_genes)``.
     scalar
-        :math:`F`, from all points of a step, ``(n_cells, n_genes)``, to ``(n_cells,)``. A cell's
-        value must depend on this cell alone.
+        :math:`F`, from the points of a step, ``(n_cells, n_genes)``, to ``(n_cells,)``. The value
+        of a cell must depend on this cell only.
     create_graph
-        Whether the result is to be differentiated in the weights.
+        Whether the result can be differentiated in the weights.
 
     Returns
     -------
     Attributions, shape ``(n_cells, n_genes)``.
     """
     total = torch.zeros_like(difference)
-    # Gradients in the genes are needed where none in the weights are: in validation.
+    # Validation disables gradients, but those with respect to the genes are needed.
     with torch.enable_grad():
         for step in points:
             x = step.detach().requires_grad_()
@@ -102,11 +117,11 @@ def attribute(
 
 
 def transformed(attributions: Tensor, transform: Transform) -> Tensor:
-    """Bring attributions into [0, 1], each cell by itself.
+    """Scale the attributions of each cell to [0, 1].
 
-    ``"abs_minmax"``: absolute values, the smallest of a cell 0 and the largest 1. ``"sigmoid"``:
-    of the attributions as they are. ``"abs_share"`` and ``"square_share"``: absolute values or
-    squares as shares of the cell's sum.
+    ``"abs_minmax"`` scales the absolute values of a cell from their minimum to their maximum,
+    ``"sigmoid"`` applies the sigmoid, and ``"abs_share"`` and ``"square_share"`` divide absolute
+    values or squares by their sum over the cell.
     """
     if transform == "sigmoid":
         return torch.sigmoid(attributions)
@@ -121,26 +136,26 @@ def transformed(attributions: Tensor, transform: Transform) -> Tensor:
 
 
 def discrepancy(values: Tensor, truth: Tensor, loss: Loss) -> Tensor:
-    r"""Compare transformed attributions :math:`a` with a ground truth :math:`g`, for each cell.
+    r"""Compare transformed attributions :math:`a` with a ground truth :math:`g` in each cell.
 
     ``"mse"`` is :math:`\frac1n \sum_i (g_i - a_i)^2` and ``"mae"``
-    :math:`\frac1n \sum_i |g_i - a_i|` (Eq. 7). ``"excess"`` is
-    :math:`\frac1n \sum_i \max(0, a_i - g_i)`: attribution where none should be costs, a lack of it
-    does not. ``"share"`` is the part of the attribution that lies on other genes,
-    :math:`1 - \sum_i g_i a_i / \sum_i a_i`, whatever their number.
+    :math:`\frac1n \sum_i |g_i - a_i|` (Eq. 7). ``"excess"``,
+    :math:`\frac1n \sum_i \max(0, a_i - g_i)`, penalises only attribution to other genes.
+    ``"share"``, :math:`1 - \sum_i g_i a_i / \sum_i a_i`, is the share of the attribution on other
+    genes, independent of their number.
 
     Parameters
     ----------
     values
         Shape ``(n_cells, n_genes)``.
     truth
-        0 and 1, shape ``(n_cells, n_genes)`` or ``(1, n_genes)``.
+        Zeros and ones, shape ``(n_cells, n_genes)`` or ``(1, n_genes)``.
     loss
-        Which.
+        Name of the loss.
 
     Returns
     -------
-    Shape ``(n_cells,)``.
+    Loss of each cell, shape ``(n_cells,)``.
     """
     match loss:
         case "mse":
@@ -153,34 +168,35 @@ def discrepancy(values: Tensor, truth: Tensor, loss: Loss) -> Tensor:
 
 
 def partners(reference: Reference, x: Tensor, z: Tensor | None, labels: Tensor) -> Tensor:
-    """Draw a reference for each cell: the position of another cell of the minibatch.
+    """Draw a reference for each cell from the other cells of the minibatch.
 
     Parameters
     ----------
     reference
-        ``"minibatch"``: any other cell. ``"label"``: another cell of the same label, where there
-        is one. ``"neighbor"``: one of the nearest 15 in the latent space.
+        ``"minibatch"``: any other cell. ``"label"``: another cell with the same label, if there
+        is one. ``"neighbor"``: one of the 15 nearest in the latent space.
     x
         Cells, in random order.
     z
-        Their latent representation, shape ``(n_cells, n_latent)``; for ``"neighbor"`` only.
+        Latent representation, shape ``(n_cells, n_latent)``; used by ``"neighbor"``.
     labels
-        Codes of their labels, shape ``(n_cells,)``; for ``"label"`` only.
+        Codes of the labels, shape ``(n_cells,)``; used by ``"label"``.
 
     Returns
     -------
-    Positions, shape ``(n_cells,)``; its own of a cell that is alone.
+    Position of the reference of each cell, shape ``(n_cells,)``; the cell itself if there is no
+    other.
     """
     n = len(x)
     cells = torch.arange(n, device=x.device)
     if n == 1:
         return cells
     if reference == "minibatch":
-        # The order is random already, so that any fixed partner is a random one.
+        # The cells are in random order, so the same shift gives each a random partner.
         return (cells + torch.randint(1, n, (), device=x.device)) % n
     if reference == "neighbor":
         if z is None:
-            raise ValueError("neighbours are those of a latent space.")
+            raise ValueError("reference='neighbor' needs the latent representation of the cells.")
         distances = torch.cdist(z, z).fill_diagonal_(torch.inf)
         nearest = distances.topk(min(N_NEIGHBORS, n - 1), largest=False).indices
         return nearest[cells, torch.randint(nearest.shape[1], (n,), device=x.device)]

@@ -1,4 +1,4 @@
-"""Which genes a model is to listen to, in every form that it can be said."""
+"""Ground truths: the genes that the latent space should depend on, in every accepted form."""
 
 from __future__ import annotations
 
@@ -11,38 +11,41 @@ import pandas as pd
 import scipy.sparse as sp
 import torch
 
-from ace import _checks, _columns
+from ace import _checks
+from ace._checks import _columns
 from ace._listed import listed
 from ace.model.saving._document import saved_as
+from ace.model.scare._attribution import LOSSES
 
 if TYPE_CHECKING:
     from anndata import AnnData
     from torch import Tensor
 
-    from ace.model.scare._attribution import Loss
+    from ace.model.scare._attribution import Loss, Transform
 
 
 @saved_as("GroundTruth")
 @dataclass(frozen=True)
 class GroundTruth:
-    """Genes that a model is to listen to: one term of the attribution loss of an ``SCARE``.
+    """Genes that the latent space of SCARE should depend on: one term of its attribution loss.
 
     Parameters
     ----------
     genes
         One of
 
-        - names of genes; none at all is a ground truth of zeros,
+        - names of genes; an empty list means no gene,
         - the name of a Boolean column of ``adata.var``,
-        - a mapping from categories of ``labels_key`` to names of genes: each cell then has the
-          genes of its category, and a cell of another category has no part in this term,
-        - a Boolean array or sparse matrix cells × genes, in the order of ``adata``.
+        - a mapping from categories of ``labels_key`` to names of genes; cells of other categories
+          are left out of this term,
+        - a Boolean array or sparse matrix of shape ``(n_cells, n_genes)``, in the order of
+          ``adata``.
     name
-        Name of the term in the history. ``None``: its number.
+        Name of the term in the history; ``None`` for its number.
     weight
         Weight of the term in the attribution loss.
     loss
-        Loss of this term; ``None`` takes that of the model.
+        Loss of this term; ``None`` for that of the model.
 
     Examples
     --------
@@ -57,21 +60,22 @@ class GroundTruth:
 
     @property
     def is_empty(self) -> bool:
-        """Whether it has no gene at all."""
+        """Whether it has no genes."""
         if isinstance(self.genes, Mapping):
             return not any(map(len, self.genes.values()))
         return self.genes.nnz == 0 if sp.issparse(self.genes) else len(self.genes) == 0
 
 
 class Genes(torch.nn.Module):
-    """Ground truth of one term as numbers: for any cells, which genes count.
+    """A ground truth as zeros and ones.
 
     Parameters
     ----------
     table
-        Array of 0 and 1, kinds of cells × genes; or sparse, cells × genes.
+        Zeros and ones: a dense array with a row for each kind of cell, or a sparse matrix with a
+        row for each cell.
     kinds
-        Row of the table of each label, -1 for none; ``None``: one row for all.
+        Row of the table for each label, -1 for none; ``None`` if the table has a single row.
     """
 
     table: Tensor
@@ -85,7 +89,7 @@ class Genes(torch.nn.Module):
         self.register_buffer("kinds", None if kinds is None else torch.as_tensor(kinds))
 
     def of(self, cells: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """Genes that count for cells, and which cells have any say (1 or 0).
+        """Return the genes of each cell, and whether the ground truth covers it (1 or 0).
 
         Parameters
         ----------
@@ -96,7 +100,8 @@ class Genes(torch.nn.Module):
 
         Returns
         -------
-        Shapes ``(n_cells, n_genes)``, or 1 in place of ``n_cells``, and ``(n_cells,)``.
+        Shapes ``(n_cells, n_genes)``, or ``(1, n_genes)`` if all cells have the same genes, and
+        ``(n_cells,)``.
         """
         every = torch.ones(len(cells), device=self.table.device)
         if self._by_cell is not None:
@@ -104,7 +109,7 @@ class Genes(torch.nn.Module):
             return torch.from_numpy(rows).to(self.table), every
         if self.kinds is None:
             return self.table, every
-        # A label that the model does not know (-1) is of no kind.
+        # Labels unknown to the model (-1) have no row.
         kinds = torch.where(labels < 0, -1, self.kinds[labels.clamp_min(0)])
         return self.table[kinds.clamp_min(0)], (kinds >= 0).to(self.table)
 
@@ -112,12 +117,12 @@ class Genes(torch.nn.Module):
 def named(
     ground_truth: Any, adata: AnnData | None, genes: np.ndarray, has_labels: bool
 ) -> list[GroundTruth]:
-    """Give ground truths in a form that does not depend on the AnnData, for saving.
+    """Convert ground truths to a form that does not depend on the AnnData, so it can be saved.
 
     Raises
     ------
     TypeError
-        If it is of no known kind.
+        If its type is not supported.
     KeyError
         If a column of ``var`` does not exist.
     ValueError
@@ -129,7 +134,7 @@ def named(
         isinstance(one, GroundTruth) for one in ground_truth
     )
     if several and not all(isinstance(one, GroundTruth) for one in ground_truth):
-        raise TypeError("a list of ground truths holds GroundTruth objects and nothing else.")
+        raise TypeError("a list of ground truths must hold GroundTruth objects only.")
     terms = list(ground_truth) if several else [GroundTruth(ground_truth)]
     found = [
         replace(
@@ -141,14 +146,19 @@ def named(
     ]
     names = [str(term.name) for term in found]
     if len(set(names)) < len(names):
-        raise ValueError(f"each ground truth needs a name of its own, got {listed(names)}.")
+        raise ValueError(f"names of ground truths must be unique, got {listed(names)}.")
     for term in found:
         _checks.number(term.weight, "the weight of a ground truth", above=True)
     return found
 
 
+def has_truth_by_cell(terms: Sequence[GroundTruth]) -> bool:
+    """Whether one of the ground truths, as returned by :func:`named`, has genes of each cell."""
+    return any(sp.issparse(term.genes) for term in terms)
+
+
 def as_numbers(term: GroundTruth, genes: np.ndarray, categories: Sequence[Any]) -> Genes:
-    """Turn a ground truth of :func:`named` into numbers."""
+    """Convert a ground truth, as returned by :func:`named`, to zeros and ones."""
     if sp.issparse(term.genes):
         return Genes(term.genes)
     if not isinstance(term.genes, Mapping):
@@ -156,13 +166,66 @@ def as_numbers(term: GroundTruth, genes: np.ndarray, categories: Sequence[Any]) 
     unknown = [key for key in term.genes if key not in set(categories)]
     if unknown:
         raise ValueError(
-            f"the ground truth has the categories {listed(unknown)}, which are none of the "
-            f"labels: {listed(categories)}."
+            f"the ground truth has the categories {listed(unknown)}, but the labels are "
+            f"{listed(categories)}."
         )
     kinds = np.full(len(categories), -1)
     for i, key in enumerate(term.genes):
         kinds[list(categories).index(key)] = i
     return Genes(np.stack([_flags(names, genes) for names in term.genes.values()]), kinds)
+
+
+def check_terms(
+    terms: Sequence[GroundTruth],
+    *,
+    loss: Loss,
+    transform: Transform,
+    target: Any,
+    n_divided: int | None,
+) -> None:
+    """Raise if ground truths cannot be combined with the other arguments of a model.
+
+    Parameters
+    ----------
+    terms
+        The ground truths.
+    loss, transform, target
+        Arguments of the model.
+    n_divided
+        Number of latent dimensions if they are divided between the ground truths, else ``None``.
+
+    Raises
+    ------
+    ValueError
+        With the argument to choose instead.
+    """
+    for term in terms:
+        own = loss if term.loss is None else term.loss
+        _checks.one_of(own, "loss", LOSSES)
+        if own == "share" and term.is_empty:
+            raise ValueError(
+                'loss="share" is undefined for a ground truth without genes. To select few genes '
+                'with ground_truth=[], use loss="excess".'
+            )
+        if term.is_empty and transform in ("square_share", "abs_share"):
+            raise ValueError(
+                f"with transform={transform!r} the attributions of a cell always sum to 1, so no "
+                'genes can be selected: use transform="abs_minmax".'
+            )
+    if n_divided is None:
+        return
+    if len(terms) < 2:
+        raise ValueError("disjoint=True separates several ground truths: pass at least two.")
+    if n_divided < len(terms) + 1:
+        raise ValueError(
+            f"disjoint=True divides the latent dimensions between {len(terms)} ground truths and "
+            f"a free block, but n_latent={n_divided}: use at least {len(terms) + 1}."
+        )
+    if target == "decoder_sum":
+        raise ValueError(
+            'disjoint=True separates latent dimensions, but target="decoder_sum" depends on all '
+            'of them: use target="distance".'
+        )
 
 
 def _canonical(value: Any, adata: AnnData | None, genes: np.ndarray, has_labels: bool) -> Any:
@@ -177,47 +240,51 @@ def _canonical(value: Any, adata: AnnData | None, genes: np.ndarray, has_labels:
     if isinstance(value, Mapping):
         if not has_labels:
             raise ValueError(
-                "a ground truth by category needs the category of each cell: set up labels_key."
+                "a ground truth by category needs the category of each cell: pass labels_key to "
+                "setup_anndata."
             )
         if not value:
-            raise ValueError("the ground truth by category has no category.")
+            raise ValueError("the ground truth is an empty mapping: name at least one category.")
         return {key: _known(names, genes) for key, names in value.items()}
     if sp.issparse(value) or getattr(value, "ndim", 1) == 2:
         return _matrix(value, adata, genes)
     if str(getattr(value, "dtype", None)) == "bool":
         if len(value) != len(genes):
             raise ValueError(
-                f"a Boolean ground truth has a value for each of {len(genes)} genes, got "
+                f"a Boolean ground truth must have one value per gene, {len(genes)}, got "
                 f"{len(value)}."
             )
         return [str(gene) for gene in genes[np.asarray(value)]]
     if isinstance(value, Sequence | set | frozenset) or hasattr(value, "__array__"):
         return _known(value, genes)
     raise TypeError(
-        "ground_truth takes names of genes, a Boolean column of var, a dict category → genes, a "
-        f"Boolean array cells × genes, or GroundTruth objects; got {type(value).__name__}."
+        "ground_truth must be names of genes, a Boolean column of var, a dict from categories to "
+        "genes, a Boolean array cells × genes, or GroundTruth objects, got "
+        f"{type(value).__name__}."
     )
 
 
 def _aligned(value: Any, names: np.ndarray, what: str) -> Any:
-    """Rows of a frame, or values of a series, by name; a series of names as it is."""
+    """Reorder the rows of a frame, or the values of a Boolean series, by name."""
     if isinstance(value, pd.Series) and value.dtype != bool:
         return value.to_numpy()
     if not value.index.is_unique or set(value.index) != set(names):
         raise ValueError(
-            f"a ground truth as a {type(value).__name__} is read by name, and its names are not "
-            f"those of the {what}, each once."
+            f"the index of a ground truth, a {type(value).__name__}, must hold the names of the "
+            f"{what} of adata, each once."
         )
     return value.loc[names] if value.ndim == 2 else value.loc[names].to_numpy()
 
 
 def _column_of_var(column: str, adata: AnnData | None, genes: np.ndarray) -> list[str]:
     if adata is None:
-        raise ValueError(f"without an AnnData there is no var[{column!r}]: name the genes.")
+        raise ValueError(
+            f"the model has no AnnData to read var[{column!r}] from: pass names of genes."
+        )
     if column not in adata.var:
-        hint = f" To name one gene, pass [{column!r}]." if column in genes else ""
+        hint = f" To pass a single gene, use a list: [{column!r}]." if column in genes else ""
         raise KeyError(
-            f"no column {column!r} in adata.var; its columns are {listed(adata.var)}.{hint}"
+            f"there is no column {column!r} in adata.var, which has {listed(adata.var)}.{hint}"
         )
     values = _columns.column_of(adata.var, column, "adata.var")
     flags = _columns.flags_of(values, f"adata.var[{column!r}]")
@@ -228,18 +295,18 @@ def _matrix(value: Any, adata: AnnData | None, genes: np.ndarray) -> sp.csr_matr
     n_cells = value.shape[0] if adata is None else adata.n_obs
     if value.shape != (n_cells, len(genes)):
         raise ValueError(
-            f"a ground truth by cell has the shape cells × genes, {(n_cells, len(genes))}, got "
-            f"{tuple(value.shape)}."
+            f"a ground truth by cell must have the shape cells × genes, {(n_cells, len(genes))}, "
+            f"got {tuple(value.shape)}."
         )
     table = sp.csr_matrix(value)
     if not np.isin(table.data, [0, 1]).all():
-        raise ValueError("a ground truth by cell is Boolean: its values are 0 and 1 only.")
+        raise ValueError("a ground truth by cell must be Boolean, with the values 0 and 1 only.")
     table.eliminate_zeros()
     return table.astype(np.float32)
 
 
 def _known(names: Any, genes: np.ndarray) -> list[str]:
-    """Names without repetition, all of them genes of the model."""
+    """Return the names without duplicates; raise if the model lacks one of the genes."""
     names = names if isinstance(names, str) else list(names)
     if not len(names):
         return []

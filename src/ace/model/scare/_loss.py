@@ -1,4 +1,4 @@
-"""The attribution loss of a minibatch: every ground truth, its own latent dimensions, its term."""
+"""The attribution loss of a minibatch: one term for each ground truth."""
 
 from __future__ import annotations
 
@@ -8,22 +8,89 @@ from typing import TYPE_CHECKING
 import torch
 from scvi import REGISTRY_KEYS
 
+from ace.model.base._obs import state_of
 from ace.model.scare import _attribution as attribution
+from ace.model.scare._ground_truth import as_numbers, has_truth_by_cell
+from ace.model.training._split import fingerprint
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from torch import Tensor
 
+    from ace.model.scare import SCARE
     from ace.model.scare._ground_truth import Genes
     from ace.model.scare._module import ScareModule
 
 ALL_DIMENSIONS = slice(None)
 
+#: Default weight of the attribution loss: for ``loss="share"`` by the source of the references,
+#: and for the other losses, which are means over all genes and therefore small.
+SHARE_WEIGHTS: dict[str, float] = {"label": 200.0, "neighbor": 60.0, "minibatch": 60.0}
+MEAN_WEIGHT = 2e4
+
+
+def default_weight(losses: Sequence[attribution.Loss], reference: attribution.Reference) -> float:
+    """Return the default weight of the attribution loss of ground truths with these losses.
+
+    Raises
+    ------
+    ValueError
+        If the losses have different scales.
+    """
+    if list(losses) == ["share"]:
+        return SHARE_WEIGHTS[reference]
+    if "share" in losses:
+        raise ValueError(
+            f"the losses {list(losses)} of the ground truths have different scales: set "
+            'plan_kwargs={"attribution_weight": ...}, and the weight of each ground truth.'
+        )
+    return MEAN_WEIGHT
+
+
+def settings_of(
+    kind: attribution.Attribution,
+    target: attribution.Target | Callable[[Tensor], Tensor],
+    transform: attribution.Transform | None,
+    reference: attribution.Reference | None,
+    *,
+    loss: attribution.Loss,
+    losses: Sequence[attribution.Loss],
+    has_labels: bool,
+) -> AttributionSettings:
+    """Return the settings of a model, with its defaults for what is ``None``.
+
+    Parameters
+    ----------
+    kind, target, transform, reference, loss
+        Arguments of :class:`ace.model.SCARE`.
+    losses
+        Losses of its ground truths.
+    has_labels
+        Whether ``labels_key`` was set up.
+
+    Raises
+    ------
+    ValueError
+        If references by label have no labels.
+    """
+    if reference is None:
+        # Genes that distinguish the types must be selected too, so references are of any type.
+        by_type: attribution.Reference = "label" if has_labels else "neighbor"
+        reference = "minibatch" if loss == "excess" else by_type
+    if transform is None:
+        transform = "square_share" if list(losses) == ["share"] else "abs_minmax"
+    if reference == "label" and not has_labels:
+        raise ValueError(
+            'reference="label" needs the type of each cell: pass labels_key to setup_anndata, or '
+            'use reference="neighbor".'
+        )
+    return AttributionSettings(kind, target, transform, reference)
+
 
 @dataclass(frozen=True)
 class AttributionSettings:
-    """What is attributed to genes, and how; see :class:`ace.model.SCARE`."""
+    """What is attributed to the genes, and how; see :class:`ace.model.SCARE`."""
 
     kind: attribution.Attribution
     target: attribution.Target | Callable[[Tensor], Tensor]
@@ -31,7 +98,7 @@ class AttributionSettings:
     reference: attribution.Reference
 
     def of_dimension(self, dimension: int) -> AttributionSettings:
-        """Give the settings that attribute one latent dimension."""
+        """Return the settings to attribute one latent dimension."""
         return replace(self, target=lambda z: z[:, dimension])
 
     def attributions(
@@ -43,10 +110,26 @@ class AttributionSettings:
         references: Tensor | None = None,
         create_graph: bool = False,
     ) -> Tensor:
-        """Attributions of the target of some latent dimensions, ``(n_cells, n_genes)``.
+        """Attribute the target, computed from some latent dimensions, to the genes.
 
-        Every cell stands for itself: the module is in evaluation mode meanwhile. ``references``
-        are ``log1p`` of counts; ``None`` draws them from the minibatch.
+        The module is in evaluation mode meanwhile, so that cells do not depend on each other.
+
+        Parameters
+        ----------
+        module
+            The network.
+        tensors
+            The minibatch.
+        dimensions
+            Latent dimensions to use.
+        references
+            Reference of each cell as ``log1p`` of counts; ``None`` draws them from the minibatch.
+        create_graph
+            Whether the result can be differentiated in the weights.
+
+        Returns
+        -------
+        Attributions, shape ``(n_cells, n_genes)``.
         """
         x = torch.log1p(tensors[REGISTRY_KEYS.X_KEY])
         with module.evaluating():
@@ -63,8 +146,8 @@ class AttributionSettings:
                     value = self.target(z)
                     if value.shape != (len(z),):
                         raise ValueError(
-                            f"the target must give a number for each of {len(z)} cells, shape "
-                            f"({len(z)},), got {tuple(value.shape)}."
+                            f"the target must return one value per cell, shape ({len(z)},), got "
+                            f"shape {tuple(value.shape)}."
                         )
                     return value
                 return z.square().sum(1) if self.target == "encoder_norm" else (z * weights).sum(1)
@@ -77,7 +160,7 @@ class AttributionSettings:
     def _direction(
         self, module: ScareModule, x: Tensor, references: Tensor | None, tensors: dict[str, Tensor]
     ) -> Tensor:
-        """Weights of the latent means in a linear target, ``(n_cells, n_latent)``."""
+        """Return the weights of the latent means in a linear target, ``(n_cells, n_latent)``."""
         signs = torch.ones(len(x), module.n_latent, device=x.device)
         if self.target == "random_projection":
             return torch.randint_like(signs, 2) * 2 - 1
@@ -100,14 +183,14 @@ class AttributionSettings:
             with torch.no_grad():
                 z = module.encode(x, *module.covariates(tensors))
         found = attribution.partners(self.reference, x, z, labels)
-        if by_label and z is not None:  # not knowing the type is no type
+        if by_label and z is not None:  # cells of unknown type do not share a type
             found = torch.where(unknown, attribution.partners("neighbor", x, z, labels), found)
         return x[found]
 
 
 @dataclass(frozen=True, eq=False)
 class Term:
-    """One ground truth: its genes, weight and loss, and the latent dimensions it is of."""
+    """A ground truth as part of the loss: genes, weight, loss and latent dimensions."""
 
     name: str
     genes: Genes
@@ -116,13 +199,64 @@ class Term:
     dimensions: slice
 
 
+def terms_of(model: SCARE) -> list[Term]:
+    """Return the ground truths of a model as terms of its loss.
+
+    Raises
+    ------
+    ValueError
+        If a category of a ground truth is not one of the labels.
+    """
+    labels = state_of(model, REGISTRY_KEYS.LABELS_KEY) or {}
+    categories = list(labels.get("categorical_mapping", ()))
+    blocks = model.latent_blocks
+    return [
+        Term(
+            name := str(truth.name),
+            as_numbers(truth, model.var_names, categories),
+            truth.weight,
+            model.loss_ if truth.loss is None else truth.loss,
+            blocks[name],
+        )
+        for truth in model._ground_truth
+    ]
+
+
+def loss_of(model: SCARE) -> AttributionLoss | None:
+    """Return the attribution loss for the cells of a model; ``None`` without a ground truth.
+
+    Raises
+    ------
+    ValueError
+        If a ground truth by cell is of other cells than those of the model.
+    """
+    truths = model._ground_truth
+    if has_truth_by_cell(truths) and fingerprint(model.adata) != model.ground_truth_cells_:
+        raise ValueError(
+            "the ground truth by cell is of other cells: create a model for these cells, "
+            f"{type(model).__name__}(adata, ground_truth=...)."
+        )
+    if not truths:
+        return None
+    return AttributionLoss(model._settings, terms_of(model), model._combine)
+
+
+def latent_blocks(names: Sequence[str], n_latent: int, disjoint: bool) -> dict[str, slice]:
+    """Return the latent dimensions of each ground truth: all of them unless ``disjoint``."""
+    if not disjoint:
+        return dict.fromkeys(names, ALL_DIMENSIONS)
+    # Blocks of the same size, and a free block at the end.
+    size = n_latent // (len(names) + 1)
+    return {name: slice(i * size, (i + 1) * size) for i, name in enumerate(names)}
+
+
 class AttributionLoss(torch.nn.Module):
     r"""The attribution loss :math:`L_A` (Eq. 5 to 7) of all ground truths.
 
     Parameters
     ----------
     settings
-        What is attributed to genes.
+        What is attributed to the genes, and how.
     terms
         The ground truths.
     combine
@@ -139,20 +273,20 @@ class AttributionLoss(torch.nn.Module):
         self._settings = settings
         self._terms = terms
         self._combine = combine
-        # Known to torch, so that they come along to the device of the training.
+        # Registered, so that they are moved to the device of the training.
         self._genes = torch.nn.ModuleList([term.genes for term in terms])
-        #: Cells of the last minibatch that the loss and the share of each term are means over.
+        #: Number of cells of the last minibatch in the mean loss and mean share of each term.
         self.n_counted: dict[str, Tensor] = {}
 
     def forward(
         self, module: ScareModule, tensors: dict[str, Tensor], *, create_graph: bool
     ) -> dict[str, Tensor]:
-        """Give the loss of a minibatch, ``"attribution"``, and loss and share of each term."""
+        """Return the loss of a minibatch, ``"attribution"``, and loss and share of each term."""
         total = torch.zeros((), device=tensors[REGISTRY_KEYS.X_KEY].device)
         found: dict[str, Tensor] = {}
         passes: dict[tuple[int, int], Tensor] = {}
         for term in self._terms:
-            # Ground truths of the same dimensions share one pass.
+            # Ground truths with the same dimensions share one pass.
             key = (term.dimensions.start, term.dimensions.stop)
             if key not in passes:
                 passes[key] = self._settings.attributions(
@@ -170,15 +304,15 @@ class AttributionLoss(torch.nn.Module):
     def _compare(
         self, term: Term, values: Tensor, tensors: dict[str, Tensor]
     ) -> tuple[Tensor, Tensor, tuple[Tensor, Tensor]]:
-        """Loss of one ground truth, share of absolute attribution on its genes, and of how many.
+        """Return loss, share of absolute attribution on the genes, and number of cells of each.
 
-        Cells that the ground truth says nothing about have no part in either mean; cells that
-        nothing is attributed to, being alone of their type, have none in the share.
+        Both are means over the cells that the ground truth covers. The share leaves out cells
+        without any attribution, which are alone in their type.
         """
         truth, counts = term.genes.of(
             tensors[REGISTRY_KEYS.INDICES_KEY], tensors[REGISTRY_KEYS.LABELS_KEY].reshape(-1)
         )
-        if term.loss == "share":  # of no genes there is none
+        if term.loss == "share":  # undefined for cells without genes
             counts = counts * (truth.sum(1) > 0)
         losses = attribution.discrepancy(
             attribution.transformed(values, self._settings.transform), truth, term.loss

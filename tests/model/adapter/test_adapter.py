@@ -1,4 +1,4 @@
-"""Models of scvi-tools that are none of ours, read as functions of the genes."""
+"""Models of scvi-tools as functions of the genes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from scvi.model.base import BaseModelClass, VAEMixin
 from scvi.module.base import BaseModuleClass, auto_move_data
 
 from ace._matrix import LogCounts
-from ace.model.adapter._foreign import ForeignModel
+from ace.model.adapter import LatentSpaceAdapter
 
 COVARIATES = {
     "layer": "counts",
@@ -53,7 +53,7 @@ def cells(_cells):
 
 
 def trained(model):
-    """Train for an epoch: weights and running statistics are no longer those of a new model."""
+    """Train for one epoch, which changes weights and running statistics."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         model.train(max_epochs=1, enable_progress_bar=False)
@@ -93,13 +93,13 @@ def every_row(adata):
     ],
     ids=["SCVI", "covariates", "batch embedding", "library encoder", "LinearSCVI", "SCANVI"],
 )
-def test_embedding_is_the_models_own(cells, make):
+def test_embedding_equals_that_of_the_model(cells, make):
     model = make(cells)
     state = torch.random.get_rng_state()
-    found = ForeignModel(model, cells).embed(every_row(cells))
+    found = LatentSpaceAdapter(model, cells).embed(every_row(cells))
     torch.testing.assert_close(torch.random.get_rng_state(), state)
     np.testing.assert_allclose(found, model.get_latent_representation(), atol=1e-4)
-    # With the model's encoder, not only with numbers that are alike for all cells.
+    # The comparison is not of numbers that are equal for all cells.
     assert found.std(0).min() > 1e-2
 
 
@@ -126,7 +126,7 @@ def test_other_objects_with_the_same_genes(covariate_model, cells, tmp_path, cha
     before = covariate_model.adata.obs.copy(), set(covariate_model.adata.uns)
     other = change(cells[::-1].copy(), tmp_path)
     obs, uns = other.obs.copy(), set(other.uns)
-    found = ForeignModel(covariate_model, other).embed(every_row(other))
+    found = LatentSpaceAdapter(covariate_model, other).embed(every_row(other))
     np.testing.assert_allclose(found, expected[::-1], atol=1e-4)
     # Neither object is registered or changed.
     assert set(other.uns) == uns
@@ -145,8 +145,8 @@ def on_disk(adata, folder):
     return ad.read_h5ad(folder / "cells.h5ad", backed="r")
 
 
-def test_context_is_what_each_cell_has(covariate_model, cells):
-    reader = ForeignModel(covariate_model, cells)
+def test_context_holds_total_and_covariates(covariate_model, cells):
+    reader = LatentSpaceAdapter(covariate_model, cells)
     rows = np.array([3, 4, 100])
     context = reader.context(rows)
     total = cells.layers["counts"].sum(1).A1
@@ -159,17 +159,17 @@ def test_context_is_what_each_cell_has(covariate_model, cells):
     ):
         width = np.asarray(manager.get_from_registry(key)).reshape(cells.n_obs, -1).shape[1]
         expected = np.asarray(manager.get_from_registry(key)).reshape(cells.n_obs, -1)[rows]
-        at = 1 + sum(w for k, w, _ in reader.embedding._fields[: place(reader, key)])
+        at = 1 + sum(w for k, w, _ in reader.encoder.fields[: place(reader, key)])
         np.testing.assert_allclose(context[:, at : at + width], expected, rtol=1e-6)
 
 
 def place(reader, key):
-    return [name for name, _, _ in reader.embedding._fields].index(key)
+    return [name for name, _, _ in reader.encoder.fields].index(key)
 
 
-def test_size_and_batch_are_held_while_genes_move(covariate_model, cells):
-    """Perturbed counts are those of a cell of the same size, batch and covariates."""
-    reader = ForeignModel(covariate_model, cells)
+def test_context_is_constant_while_genes_change(covariate_model, cells):
+    """Perturbed counts are embedded with the total, batch and covariates of the cell."""
+    reader = LatentSpaceAdapter(covariate_model, cells)
     rows = np.array([7])
     context = torch.from_numpy(reader.context(rows))
     x = torch.from_numpy(reader.matrix[rows].toarray())
@@ -179,7 +179,7 @@ def test_size_and_batch_are_held_while_genes_move(covariate_model, cells):
     moved.layers["counts"] = counts.astype(np.float32)
     expected = covariate_model.get_latent_representation(registered(covariate_model, moved))
     np.testing.assert_allclose(reader.embedding(x, context).cpu(), expected, atol=1e-4)
-    # Less than nothing is nothing: a noisy copy has no negative counts.
+    # Values below zero, as in a noisy copy, are zero counts.
     below = reader.embedding(x.clamp_min(0) - 100 * (x == 0), context)
     torch.testing.assert_close(below, reader.embedding(x, context), atol=1e-6, rtol=0)
 
@@ -191,18 +191,18 @@ def registered(model, adata):
     return adata
 
 
-def test_log_counts_are_scanpys(pbmc):
+def test_log_counts_equal_those_of_scanpy(pbmc):
     counts = pbmc.layers["counts"]
     normalised = LogCounts(counts, np.arange(counts.shape[1]), 1e4)
     np.testing.assert_allclose(normalised[:].toarray(), pbmc.X.toarray(), rtol=1e-5, atol=1e-6)
     dense = LogCounts(counts.toarray(), np.arange(counts.shape[1]), 1e4)
     np.testing.assert_allclose(dense[5:9], normalised[5:9].toarray(), rtol=1e-5)
-    # The total of a cell is that of the model's genes.
+    # The total of a cell is computed from the genes of the model.
     some = LogCounts(counts, np.arange(50), 1e4)[:10].toarray()
     np.testing.assert_allclose(np.expm1(some[:, :50]).sum(1), 1e4, rtol=1e-4)
 
 
-def test_log_counts_of_empty_cells_and_split_entries():
+def test_log_counts_of_empty_cells_and_duplicate_entries():
     empty = LogCounts(sp.csr_matrix((2, 3)), np.arange(3), 1e4)
     np.testing.assert_array_equal(empty[:].toarray(), np.zeros((2, 3)))
     split = sp.csr_matrix((2, 3))
@@ -215,10 +215,10 @@ def test_log_counts_of_empty_cells_and_split_entries():
 
 def test_log_normalised_values_are_explained_as_they_are(cells):
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that these are no counts
+        warnings.simplefilter("ignore")  # the warning that these are not counts
         scvi.model.SCVI.setup_anndata(cells)
         model = trained(scvi.model.SCVI(cells, n_hidden=8, gene_likelihood="normal"))
-    reader = ForeignModel(model, cells)
+    reader = LatentSpaceAdapter(model, cells)
     assert reader.matrix is cells.X
     np.testing.assert_allclose(
         reader.embed(every_row(cells)), model.get_latent_representation(), atol=1e-4
@@ -227,14 +227,14 @@ def test_log_normalised_values_are_explained_as_they_are(cells):
     other = cells.copy()
     other.X = np.log1p(other.X)
     with pytest.raises(ValueError, match=r"trained on counts, but .*X holds logarithms"):
-        ForeignModel(model, other)
+        LatentSpaceAdapter(model, other)
 
 
-# -- models that a user wrote ------------------------------------------------------------------
+# -- models written by a user ------------------------------------------------------------------
 
 
 class OwnModule(BaseModuleClass):
-    """A linear encoder that answers in one of several ways."""
+    """A linear encoder with one of several outputs."""
 
     def __init__(self, n_genes, n_batches, answer):
         super().__init__()
@@ -271,7 +271,7 @@ class OwnModule(BaseModuleClass):
 
 
 class OwnModel(VAEMixin, BaseModelClass):
-    """As short as a model can be."""
+    """A minimal model."""
 
     _module_cls = OwnModule
 
@@ -307,29 +307,29 @@ def own_model(cells):
 @pytest.mark.parametrize("answer", ["qz", "qzm", "z"])
 def test_models_on_vaemixin(own_model, cells, answer):
     model = own_model(answer)
-    found = ForeignModel(model, cells).embed(every_row(cells))
+    found = LatentSpaceAdapter(model, cells).embed(every_row(cells))
     counts = torch.tensor(cells.layers["counts"].toarray()).float()
     codes = torch.tensor(model.adata_manager.get_from_registry("batch")).long()
     with torch.no_grad():
         outputs = model.module.inference(counts, codes)
     mean = outputs["qz"].loc if answer == "qz" else outputs.get("qzm", outputs["z"])
     np.testing.assert_allclose(found, mean, atol=1e-4)
-    if answer != "z":  # which scvi-tools itself does not take
+    if answer != "z":  # which scvi-tools does not support
         np.testing.assert_allclose(found, model.get_latent_representation(), atol=1e-4)
 
 
-def test_a_latent_space_that_is_no_function_of_the_genes(own_model, cells):
-    with pytest.raises(ValueError, match="draws its latent space at random"):
-        ForeignModel(own_model("noise"), cells)
-    with pytest.raises(ValueError, match=r"gives none of \('qz', 'qzm', 'qz_m', 'z'\)"):
-        ForeignModel(own_model("other"), cells)
+def test_latent_spaces_that_cannot_be_differentiated(own_model, cells):
+    with pytest.raises(ValueError, match="samples its latent space at random"):
+        LatentSpaceAdapter(own_model("noise"), cells)
+    with pytest.raises(ValueError, match=r"none of \('qz', 'qzm', 'qz_m', 'z'\)"):
+        LatentSpaceAdapter(own_model("other"), cells)
     model = own_model("qzm")
-    model.get_latent_representation = None  # the class's own is what is looked at
+    model.get_latent_representation = None  # the method of the class counts
     own = type("Own", (OwnModel,), {"get_latent_representation": half_latent})
     model.__class__ = own
     del model.get_latent_representation
-    with pytest.raises(ValueError, match="gives something else than the mean"):
-        ForeignModel(model, cells)
+    with pytest.raises(ValueError, match="does not return the mean"):
+        LatentSpaceAdapter(model, cells)
 
 
 def half_latent(self, *, dataloader=None):
@@ -340,32 +340,32 @@ def test_counts_with_and_without_decimals(cells):
     counts = cells.layers["counts"].astype(np.float32)
     cells.layers["counts"] = (counts * np.float32(0.9)).minimum(20).tocsr()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that these are no counts
+        warnings.simplefilter("ignore")  # the warning that these are not counts
         model = scvi_model(cells, {"layer": "counts"})
-    assert isinstance(ForeignModel(model, cells).matrix, LogCounts)
+    assert isinstance(LatentSpaceAdapter(model, cells).matrix, LogCounts)
     rounded = cells.copy()
     rounded.layers["counts"] = cells.layers["counts"].rint()
     with pytest.warns(UserWarning, match=r"trained on counts with decimals .* hold counts\."):
-        reader = ForeignModel(model, rounded)
+        reader = LatentSpaceAdapter(model, rounded)
     assert isinstance(reader.matrix, LogCounts)
     rounded.layers["counts"] = cells.layers["counts"].log1p()
     with pytest.raises(ValueError, match=r"trained on counts with decimals .* log-normalised"):
-        ForeignModel(model, rounded)
+        LatentSpaceAdapter(model, rounded)
 
 
-# -- what cannot be explained, and why ---------------------------------------------------------
+# -- models and cells that raise errors ---------------------------------------------------------
 
 
 def test_untrained(cells):
     scvi.model.SCVI.setup_anndata(cells, layer="counts")
     with pytest.raises(RuntimeError, match=r"SCVI is not trained: call train\(\) first"):
-        ForeignModel(scvi.model.SCVI(cells), cells)
+        LatentSpaceAdapter(scvi.model.SCVI(cells), cells)
 
 
 def test_logistic_normal(cells):
     model = scvi_model(cells, {"layer": "counts"}, latent_distribution="ln")
     with pytest.raises(ValueError, match="logistic normal"):
-        ForeignModel(model, cells)
+        LatentSpaceAdapter(model, cells)
 
 
 def test_minified(cells):
@@ -376,7 +376,7 @@ def test_minified(cells):
     )
     model.minify_adata()
     with pytest.raises(ValueError, match="SCVI is minified"):
-        ForeignModel(model, cells)
+        LatentSpaceAdapter(model, cells)
 
 
 def test_loaded_without_cells(cells, tmp_path):
@@ -384,10 +384,10 @@ def test_loaded_without_cells(cells, tmp_path):
     model.save(tmp_path / "model")
     loaded = scvi.model.SCVI.load(tmp_path / "model", adata=False)
     with pytest.raises(ValueError, match=r"SCVI\.load\(path, adata=adata\)"):
-        ForeignModel(loaded, cells)
+        LatentSpaceAdapter(loaded, cells)
     again = scvi.model.SCVI.load(tmp_path / "model", adata=cells)
     np.testing.assert_allclose(
-        ForeignModel(again, cells).embed(every_row(cells)),
+        LatentSpaceAdapter(again, cells).embed(every_row(cells)),
         model.get_latent_representation(),
         atol=1e-4,
     )
@@ -397,10 +397,10 @@ def test_loaded_without_cells(cells, tmp_path):
     ("spoil", "error", "message"),
     [
         (lambda a: a[:, 2:].copy(), ValueError, "2 of the 120 genes of the SCVI are not in adata"),
-        (lambda a: a.obs.pop("batch"), KeyError, r"reads adata.obs\['batch'\], which is not"),
+        (lambda a: a.obs.pop("batch"), KeyError, r"reads adata.obs\['batch'\], which does not"),
         (lambda a: a.obs.pop("age"), KeyError, r"reads adata.obs\['age'\]"),
         (lambda a: a.layers.pop("counts"), KeyError, "no layer 'counts'"),
-        (lambda a: without_a_number(a), ValueError, "the matrix holds NaN or infinite values"),
+        (lambda a: with_a_nan(a), ValueError, "the matrix holds NaN or infinite values"),
         (
             lambda a: a.obs.__setitem__("batch", "four"),
             ValueError,
@@ -413,14 +413,14 @@ def test_loaded_without_cells(cells, tmp_path):
         ),
     ],
 )
-def test_other_cells_that_the_model_cannot_read(covariate_model, cells, spoil, error, message):
+def test_cells_that_the_model_cannot_read(covariate_model, cells, spoil, error, message):
     spoiled = spoil(cells)
     other = spoiled if isinstance(spoiled, ad.AnnData) else cells
     with pytest.raises(error, match=message):
-        ForeignModel(covariate_model, other)
+        LatentSpaceAdapter(covariate_model, other)
 
 
-def without_a_number(adata):
+def with_a_nan(adata):
     adata.layers["counts"] = adata.layers["counts"].astype(np.float32)
     adata.layers["counts"].data[0] = np.nan
 
@@ -429,26 +429,26 @@ def test_labels_are_not_needed(cells):
     model = scanvi(cells)
     expected = model.get_latent_representation()
     del cells.obs["louvain"]
-    reader = ForeignModel(model, cells.copy())
+    reader = LatentSpaceAdapter(model, cells.copy())
     assert (reader.labels_key, reader.unlabeled_category) == ("louvain", "Unknown")
     np.testing.assert_allclose(reader.embed(every_row(cells)), expected, atol=1e-4)
     other = cells.copy()
     other.obs["louvain"] = "a new type"
     np.testing.assert_allclose(
-        ForeignModel(model, other).embed(every_row(cells)), expected, atol=1e-4
+        LatentSpaceAdapter(model, other).embed(every_row(cells)), expected, atol=1e-4
     )
 
 
 @pytest.mark.parametrize(
     "cls", [scvi.external.POISSONVI, scvi.model.PEAKVI, scvi.model.LinearSCVI]
 )
-def test_models_that_judge_many_cells_read_few(cells, cls):
+def test_models_that_check_many_cells_read_few(cells, cls):
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # these are no fragments
+        warnings.simplefilter("ignore")  # the warning that these are not fragments
         cls.setup_anndata(cells, layer="counts", batch_key="batch")
         model = trained(cls(cells))
     few = cells[:40].copy()
-    foreign = ForeignModel(model, few)
+    foreign = LatentSpaceAdapter(model, few)
     whole = model.get_latent_representation()
     np.testing.assert_allclose(foreign.embed(np.arange(40)), whole[:40], rtol=1e-3, atol=1e-3)
     rows = np.array([3, 7])
@@ -458,7 +458,7 @@ def test_models_that_judge_many_cells_read_few(cells, cls):
 
 @pytest.mark.parametrize("dtype", ["string", "category of string"])
 def test_columns_of_any_type(covariate_model, cells, dtype):
-    expected = ForeignModel(covariate_model, cells).context(np.arange(50))
+    expected = LatentSpaceAdapter(covariate_model, cells).context(np.arange(50))
     other = cells.copy()
     for column in ("batch", "sex", "site"):
         other.obs[column] = other.obs[column].astype("string")
@@ -466,8 +466,8 @@ def test_columns_of_any_type(covariate_model, cells, dtype):
             other.obs[column] = other.obs[column].astype("category")
     other.obs["age"] = other.obs["age"].astype("Float64")
     other.obs = pd.concat([other.obs, other.obs[["louvain", "louvain"]]], axis=1)
-    found = ForeignModel(covariate_model, other)
+    found = LatentSpaceAdapter(covariate_model, other)
     np.testing.assert_array_equal(found.context(np.arange(50)), expected)
     other.obs["batch"] = other.obs["batch"].astype("string").where(other.obs["sex"] == "f")
     with pytest.raises(ValueError, match=r"'batch'.*is missing for"):
-        ForeignModel(covariate_model, other)
+        LatentSpaceAdapter(covariate_model, other)

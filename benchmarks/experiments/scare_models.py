@@ -1,0 +1,259 @@
+"""Cells, gene sets and models of the experiment on SCARE."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from typing import Any
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+import scanpy as sc
+
+from ace import _compat
+from ace.model import SCARE
+from ace.model.scare import _model as defaults
+from benchmarks.core.data import blood_cells, log_normalise, path, quiet_scvi
+from benchmarks.core.experiment import revision
+from benchmarks.core.store import Task
+
+#: Columns of ``obs``.
+TYPE, BATCH, TIME = "type", "batch", "time"
+BOTH, SELECTED, EACH = "both", "50 genes", "each"
+N_GENES, N_LATENT, N_SELECTED, N_TIME_GENES = 2000, 20, 50, 40
+#: Random sets of genes where something is claimed of them, and elsewhere.
+N_RANDOM, N_FEW, N_QUICK = 100, 20, 3
+#: Types with fewer cells have no score. Neighbours that vote.
+MIN_CELLS, N_NEIGHBORS = 20, 15
+SCANVI_EPOCHS, QUICK_EPOCHS = 20, 2
+#: The sets of the paper, §3.1, with their descendants' genes; and stand-ins, by their beginnings.
+GO, GO_FILE = {"MAPK": "GO:0043410", "NF-kB": "GO:1901224"}, "go_gene_sets.gmt"
+BUNDLED = {"HLA": "HLA-", "CD": "CD"}
+#: File, and the columns of types, batches and time points.
+FILES: dict[str, tuple[str, dict[str, str]]] = {
+    "kang": ("kang_ifnb_merged.h5ad", {TYPE: "cell_type", BATCH: "condition"}),
+    "pbmc3k": ("pbmc3k_counts_2638.h5ad", {TYPE: "louvain"}),
+    "yuzwa": ("yuzwa_cortex_E13_E17.h5ad", {TYPE: "cell_type", TIME: "time"}),
+    "pbmc68k": ("", {}),
+}
+
+
+def read(name: str) -> ad.AnnData:
+    """Counts, with types, and batches and time points where there are some."""
+    file, columns = FILES[name]
+    if file:
+        source = ad.read_h5ad(path(file))
+        obs = {ours: source.obs[theirs].astype(str) for ours, theirs in columns.items()}
+        counts = source.X
+    else:  # phases of the cell cycle stand in for time points, halves of the cells for batches
+        source = blood_cells()
+        counts, odd = source.layers["counts"], np.arange(source.n_obs) % 2
+        obs = {TYPE: source.obs["bulk_labels"].astype(str), BATCH: np.where(odd, "odd", "even")}
+        obs[TIME] = np.where(source.obs["phase"] == "G1", "G1", "S or G2M")
+    frame = pd.DataFrame(obs, index=source.obs_names.astype(str)).astype("category")
+    genes = pd.DataFrame(index=source.var_names.astype(str))
+    return ad.AnnData(counts, obs=frame, var=genes)
+
+
+@lru_cache(maxsize=2)
+def load(name: str) -> ad.AnnData:
+    """Counts of the most variable genes and those of the gene sets; nothing is random.
+
+    ``layers["log"]`` holds log1p of counts scaled to 10⁴, all genes of the experiment counted.
+    """
+    adata = read(name)
+    if FILES[name][0]:
+        sc.pp.filter_genes(adata, min_cells=5)
+    log = log_normalise(ad.AnnData(adata.X.copy(), var=adata.var[[]]))
+    sc.pp.highly_variable_genes(log, n_top_genes=min(N_GENES, log.n_vars))
+    kept = log.var["highly_variable"].to_numpy()
+    adata.X, adata.layers["log"] = log.layers["counts"], log.X
+    adata.var["highly_variable"] = kept
+    sets = _sets(name, adata.var_names)
+    return adata[:, kept | adata.var_names.isin(sets.get(BOTH, []))].copy()
+
+
+def gene_sets(name: str) -> dict[str, list[str]]:
+    """Genes of each set that the data have, and of all sets together."""
+    return _sets(name, load(name).var_names)
+
+
+def _sets(name: str, genes: pd.Index) -> dict[str, list[str]]:
+    if name == "yuzwa":
+        return {}
+    if not FILES[name][0]:
+        found = {k: [g for g in genes if g.startswith(start)] for k, start in BUNDLED.items()}
+    else:
+        lines = [line.split("\t") for line in path(GO_FILE).read_text().splitlines()]
+        found = {
+            short: sorted(set(genes) & set(members))
+            for short, identifier in GO.items()
+            for title, _, *members in lines
+            if title.startswith(identifier) and not title.endswith("_DIRECT")
+        }
+    return found | {BOTH: sorted(set().union(*found.values()))}
+
+
+# -- models ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Method:
+    """A model, what it is given, and its settings where they are not the defaults."""
+
+    kind: str = "SCARE"
+    truth: str = "genes"  # "genes", "random", "nothing" (no ground truth) or "zero" (no gene)
+    labels: bool = True  # whether types are set up: references are then drawn by type
+    alone: bool = False  # sees the genes of the set and no others
+    weight: float | None = None
+    settings: dict[str, Any] = field(default_factory=dict)
+    parts: tuple[str, ...] = ("pathway",)
+    everywhere: bool = False  # on all sets of genes and data
+    once: bool = False  # with the first seed only
+
+    @property
+    def revision(self) -> str:
+        """That of SCARE, which also judges other models."""
+        return revision("SCARE")
+
+
+def _published(target: str, **settings: Any) -> Method:
+    """The loss of the paper: min-max, squares, references of the minibatch."""
+    given = {"target": target, "loss": "mse", "transform": "abs_minmax", "reference": "minibatch"}
+    return Method(settings=given | settings)
+
+
+OURS, PLAIN, SCVI, SCANVI = "SCARE", "SCARE, weight 0", "SCVI", "SCANVI, time as label"
+UNLABELLED, RANDOM = f"{OURS}, types not given", f"{OURS}, random genes"
+ALONE, UNINTEGRATED = f"{PLAIN}, the set's genes alone", "PCA, unintegrated"
+BY_TYPE, OF_ALL = f"{OURS}, genes by type", f"{OURS}, genes of all"
+DISJOINT, TOGETHER = f"{OURS}, disjoint", f"{OURS}, together"
+PROJECTION = "published, random_projection"
+_INTEGRATED = ("pathway", "integration")
+_ZERO = {"truth": "zero", "labels": False, "parts": ("selection",)}
+METHODS = {
+    OURS: Method(parts=_INTEGRATED, everywhere=True),
+    UNLABELLED: Method(labels=False, parts=_INTEGRATED, everywhere=True),
+    PLAIN: Method(truth="nothing", parts=(*_INTEGRATED, "time", "selection"), everywhere=True),
+    SCVI: Method("SCVI", "nothing", parts=(*_INTEGRATED, "time"), everywhere=True),
+    ALONE: Method(truth="nothing", alone=True, parts=_INTEGRATED),
+    RANDOM: Method(truth="random"),
+    f"{OURS}, reference minibatch": Method(settings={"reference": "minibatch"}),
+    f"{OURS}, transform abs_share, weight 60": Method(
+        weight=60.0, settings={"transform": "abs_share"}
+    ),
+    f"{OURS}, target random_projection": Method(settings={"target": "random_projection"}),
+    **{f"published, {t}": _published(t) for t in ("encoder_sum", "encoder_norm", "decoder_sum")},
+    PROJECTION: _published("random_projection"),
+    f"{PROJECTION}, sigmoid": _published("random_projection", transform="sigmoid"),
+    f"{PROJECTION}, integrated gradients": replace(
+        _published("random_projection", attribution="integrated_gradients"), once=True
+    ),
+    UNINTEGRATED: Method("PCA", parts=("integration",)),
+    BY_TYPE: Method(parts=("time",)),
+    OF_ALL: Method(parts=("time",)),
+    SCANVI: Method("SCANVI", parts=("time",)),
+    DISJOINT: Method(settings={"disjoint": True}, parts=("disjoint",)),
+    TOGETHER: Method(settings={"disjoint": False}, parts=("disjoint",)),
+    f"{OURS}, excess": Method(settings={"loss": "excess"}, **_ZERO),
+    f"{OURS}, excess, reference neighbor": Method(
+        settings={"loss": "excess", "reference": "neighbor"}, once=True, **_ZERO
+    ),
+    f"{OURS}, mse, reference minibatch": Method(
+        settings={"loss": "mse", "reference": "minibatch"}, once=True, **_ZERO
+    ),
+    **{
+        f"variable genes, by {title}": Method(kind, once=True, parts=("selection",))
+        for title, kind in (("dispersion", "dispersion"), ("Pearson residuals", "residuals"),
+                            ("variance", "variance"))
+    },
+    "random genes": Method("random", parts=("selection",)),
+}  # fmt: skip
+#: Weights of the scan: of our loss, and of the published one with two of its targets.
+SCAN = {
+    OURS: (20.0, 60.0, 100.0, 200.0, 400.0),
+    UNLABELLED: (20.0, 60.0, 150.0),
+    PROJECTION: (1e4, 5e4, 1e5),
+    "published, encoder_sum": (1e4, 1e5),
+}
+METHODS |= {
+    f"{name}, weight {weight:g}": replace(
+        METHODS[name], weight=weight, parts=("weights",), everywhere=False
+    )
+    for name, weights in SCAN.items()
+    for weight in weights
+}
+
+
+def epochs_of(n_cells: int, quick: bool, batch_size: int = 128) -> int:
+    """Epochs that SCARE takes for so many cells, so that others are trained as long."""
+    if quick:
+        return QUICK_EPOCHS
+    n = n_cells - int(np.ceil(0.1 * n_cells))
+    epochs = _compat.get_max_epochs_heuristic(n, epochs_cap=defaults.MAX_EPOCHS)
+    return max(epochs, -(-defaults.MIN_STEPS // -(-n // batch_size)))
+
+
+Trained = tuple[ad.AnnData, Any, float]
+
+
+def train(adata: ad.AnnData, method: Method, truth: Any, seed: int, quick: bool) -> Trained:
+    """Train a model on a copy of the cells; returns both, and the seconds."""
+    own, start = adata.copy(), time.perf_counter()
+    model = (_scare if method.kind == "SCARE" else _scvi)(own, method, truth, seed, quick)
+    if method.kind == "SCANVI":  # time as the label, after SCVI
+        scvi = quiet_scvi(seed)
+        model = scvi.model.SCANVI.from_scvi_model(model, "unknown", labels_key=TIME)
+        epochs = QUICK_EPOCHS if quick else SCANVI_EPOCHS
+        model.train(max_epochs=epochs, accelerator="cpu", enable_progress_bar=False)
+    return own, model, time.perf_counter() - start
+
+
+def _scare(adata: ad.AnnData, method: Method, truth: Any, seed: int, quick: bool) -> SCARE:
+    quiet_scvi(seed)
+    batch = BATCH if BATCH in adata.obs else None
+    SCARE.setup_anndata(adata, batch_key=batch, labels_key=TYPE if method.labels else None)
+    truth = {"nothing": None, "zero": []}.get(method.truth, truth)
+    model = SCARE(adata, ground_truth=truth, random_state=seed, **method.settings)
+    weighted = method.weight is not None and truth is not None
+    model.train(
+        max_epochs=QUICK_EPOCHS if quick else None,
+        accelerator="cpu",
+        enable_progress_bar=False,
+        plan_kwargs={"attribution_weight": method.weight} if weighted else {},
+    )
+    return model
+
+
+def _scvi(adata: ad.AnnData, method: Method, truth: Any, seed: int, quick: bool) -> Any:
+    """The same network, likelihood, cells in training, and rise of the divergence."""
+    model, epochs = new_scvi(adata, seed), epochs_of(adata.n_obs, quick)
+    shared = {"accelerator": "cpu", "enable_progress_bar": False}
+    model.train(max_epochs=epochs, plan_kwargs={"n_epochs_kl_warmup": epochs}, **shared)
+    return model
+
+
+def new_scvi(adata: ad.AnnData, seed: int) -> Any:
+    """SCVI with the network of SCARE."""
+    scvi = quiet_scvi(seed)
+    scvi.model.SCVI.setup_anndata(adata, batch_key=BATCH if BATCH in adata.obs else None)
+    shape = {"n_latent": N_LATENT, "encode_covariates": True}
+    return scvi.model.SCVI(adata, gene_likelihood="nb", **shape)
+
+
+@lru_cache(maxsize=2)
+def _trained(
+    data: str, name: str, genes: tuple[str, ...] | None, seed: int, quick: bool
+) -> Trained:
+    method, adata = METHODS[name], load(data)
+    adata = adata[:, list(genes or ())] if method.alone else adata
+    return train(adata, method, list(genes or ()), seed, quick)
+
+
+def trained(task: Task, genes: list[str], quick: bool) -> Trained:
+    """The same model for all sets of genes that make no difference to its training."""
+    method = METHODS[task.method]
+    listens = method.truth != "nothing" or method.alone
+    return _trained(task.data, task.method, tuple(genes) if listens else None, task.seed, quick)
