@@ -41,9 +41,9 @@ if TYPE_CHECKING:
 class GeneModel(BaseModelClass):
     """Base of the models, which matches genes by name.
 
-    Methods accept any AnnData that has the model's genes: in any order, among other genes, with
-    or without labels, sparse, dense, on disk or a view; it is only read. A model implements ``_fields``, ``_prepare_training`` and ``_own_scorer``; its
-    module has ``embed``, from unscaled expression to the latent space, and ``n_latent``.
+    Methods accept any AnnData that has the model's genes, in any order and format; it is only read.
+    A model implements ``_fields``, ``_prepare_training`` and ``_own_scorer``; its module has
+    ``embed``, from unscaled expression to the latent space, and ``n_latent``.
 
     Parameters
     ----------
