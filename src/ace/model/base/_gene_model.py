@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 class GeneModel(BaseModelClass):
     """Base of the models, which matches genes by name.
 
-    Methods accept any AnnData that has the model's genes, in any order and format; it is only read.
+    Methods read any AnnData that has the genes of the model, in any order and format.
     A model implements ``_fields``, ``_prepare_training`` and ``_own_scorer``; its module has
     ``embed``, from unscaled expression to the latent space, and ``n_latent``.
 
