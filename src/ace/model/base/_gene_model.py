@@ -39,19 +39,16 @@ if TYPE_CHECKING:
 
 
 class GeneModel(BaseModelClass):
-    """Base of the models: a :class:`~scvi.model.base.BaseModelClass` that matches genes by name.
+    """Base of the models, which matches genes by name.
 
-    Every public method that takes ``adata`` accepts any AnnData that has the model's genes: in
-    any order, among other genes, with or without labels, sparse, dense, on disk or a view. It is
-    only read. A model implements ``_fields``, ``_prepare_training`` and ``_own_scorer``; its
-    module has ``embed``, from unscaled expression to the latent space, and ``n_latent``.
+    Methods read any AnnData that has the genes of the model, in any order and format.
+    A model implements ``_fields``, ``_prepare_training`` and ``_own_scorer``; its module has
+    ``embed``, from unscaled expression to the latent space, and ``n_latent``.
 
     Parameters
     ----------
-    adata
-        AnnData that was set up with ``setup_anndata`` (or MuData with ``setup_mudata``).
-    registry
-        Registry of a saved model that is loaded without an AnnData.
+    adata, registry
+        AnnData or MuData that was set up, or the registry of a saved model.
     random_state
         Seed; ``None`` for ``scvi.settings.seed``, or 0 if that is not set.
     """
@@ -160,6 +157,11 @@ class GeneModel(BaseModelClass):
         if not self.is_trained_:
             raise RuntimeError(f"this {type(self).__name__} is not trained: call train() first.")
 
+    @property
+    def unlabeled_category(self) -> Any:
+        """Value of cells without a label, ``None`` if every cell has one."""
+        return None
+
     # -- training ------------------------------------------------------------------------------
 
     def _classes_to_split(self) -> np.ndarray:
@@ -174,7 +176,7 @@ class GeneModel(BaseModelClass):
         """Fit what depends on the trained network."""
 
     def _run_final_fits(self) -> None:
-        """Do the same for a model that was saved in the middle of its training."""
+        """Fit the same for a model that was saved during training."""
 
     @property
     def _n_epochs_trained(self) -> int:
