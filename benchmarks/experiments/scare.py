@@ -106,7 +106,7 @@ def times_apart(z: np.ndarray, types: np.ndarray, times: np.ndarray) -> Values:
 def founders(adata: ad.AnnData, model: Any, genes: Any, **options: Any) -> pd.DataFrame:
     """The score of every pair of subclusters, of the genes and of random ones."""
     own = adata.copy()
-    ace.tl.fssf(own, model, genes, TYPE, **options)
+    ace.tl.fssf(own, TYPE, genes, model=model, **options)
     return ace.get.fssf_df(own).astype({"group": str})
 
 

@@ -337,7 +337,7 @@ def test_progress_bar_on_request(query, atlas, capsys):
             "unlabeled_category=None must be a string or a number",
         ),
         ({"key_added": ""}, ValueError, "key_added must be a name"),
-        ({"key_added": "a/b"}, ValueError, "key_added must be a name without a '/'"),
+        ({"key_added": "a/b"}, ValueError, "key_added must be a name of 1 to 200 bytes"),
         ({"key_added": "known"}, ValueError, r"would write to obs\['known'\]"),
         ({"over_clustering": "leiden"}, KeyError, "no column 'leiden' in adata.obs"),
         ({"labels_key": "knwon"}, KeyError, "no column 'knwon'.*Did you mean 'known'"),

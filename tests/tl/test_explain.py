@@ -363,7 +363,7 @@ def test_low_fidelity_is_warned_about(cells):
 def test_a_low_fidelity_is_rounded_down():
     from ace._checks import MIN_FIDELITY, warn_of_low_fidelity
 
-    with pytest.warns(UserWarning, match=r"gives only 89\.9% of the cells"):
+    with pytest.warns(UserWarning, match=r"assigns only 89\.9% of the cells"):
         warn_of_low_fidelity(MIN_FIDELITY - 1e-4, np.array([0.8, 1.0]), ["a", "b"], "")
 
 
@@ -448,7 +448,7 @@ def test_errors_change_nothing(cells, what, arguments, error, message):
 
 def test_names_that_collide_are_an_error(cells):
     cells.obs["type"] = cells.obs[GROUPBY].cat.rename_categories({"0": "a/b", "1": "a|b"})
-    with pytest.raises(ValueError, match="cannot be told apart"):
+    with pytest.raises(ValueError, match="not unique once they are stored"):
         ace.tl.explain(cells, "type")
 
 

@@ -173,7 +173,7 @@ def test_invalid_calls(model, cells):
 @pytest.mark.parametrize("how", ["use_rep", "model"])
 def test_coordinates_are_not_a_function_of_the_genes(cells, how):
     cells.obsm["X_pca_harmony"] = np.zeros((cells.n_obs, 5))
-    with pytest.raises(ValueError, match="Harmony, Scanorama or BBKNN") as error:
+    with pytest.raises(ValueError, match="Harmony, Scanorama and BBKNN") as error:
         ace.tl.explain(cells, GROUPBY, **{how: "X_pca_harmony"})
     for way_out in ("model=None", "scvi.model.SCVI", "ace.model.ACE", "batch_key"):
         assert way_out in str(error.value)

@@ -168,7 +168,7 @@ def test_it_can_be_stored(cells, tmp_path):
         ({"n_bins": 0}, ValueError, "n_bins must be"),
         ({"min_cells": 0}, ValueError, "min_cells must be"),
         ({"key_added": "taken"}, ValueError, r"would overwrite \.uns\['taken'\]"),
-        ({"key_added": "a/b"}, ValueError, "without a '/'"),
+        ({"key_added": "a/b"}, ValueError, "without '/'"),
         ({"random_state": -1}, ValueError, "random_state must be"),
     ],
 )

@@ -56,7 +56,7 @@ def test_names_with_the_word_between_them() -> None:
 
 def test_pairs_with_equal_names_are_an_error() -> None:
     adata = cells(["A", "B vs C", "A vs B", "C"])
-    with pytest.raises(ValueError, match=r"cannot be told apart.*rename_categories"):
+    with pytest.raises(ValueError, match=r"not unique once they are stored.*rename_categories"):
         ace.tl.explain(adata, "cluster", reference="each")
     assert "ace" not in adata.uns
     ace.tl.explain(adata, "cluster", reference="each", groups=["A", "B vs C", "C"])
