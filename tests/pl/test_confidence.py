@@ -97,7 +97,7 @@ def test_given_labels_are_not_judged(annotated: Callable[..., AnnData]) -> None:
     ax = ace.pl.confidence(adata, basis=None, show=False)
     assert sum(int(t.get_text().split(",")[0]) for t in ax.texts) == 700 - 234
     adata.obs["scnym_given"] = True
-    with pytest.raises(ValueError, match="no annotated one to draw"):
+    with pytest.raises(ValueError, match="labels of all cells were given"):
         ace.pl.confidence(adata, basis=None)
 
 
@@ -127,7 +127,7 @@ def test_given_axes_are_used(annotated: Callable[..., AnnData]) -> None:
     assert ace.pl.confidence(annotated(2), ax=ax, show=False) is ax
 
 
-def test_errors_say_what_mends_them(annotated: Callable[..., AnnData]) -> None:
+def test_errors_explain_the_fix(annotated: Callable[..., AnnData]) -> None:
     adata = annotated(2)
     with pytest.raises(KeyError, match=r"no embedding 'tsne'.*'X_umap'.*basis=None"):
         ace.pl.confidence(adata, basis="tsne")

@@ -112,10 +112,10 @@ def test_given_axes_and_a_file(scored: AnnData, tmp_path) -> None:
     assert (tmp_path / "a.png").stat().st_size > 1000
 
 
-def test_errors_say_what_mends_them(scored: AnnData) -> None:
+def test_errors_explain_the_fix(scored: AnnData) -> None:
     with pytest.raises(KeyError, match=r"no subcluster founder scores.*'plain', 'fssf'"):
         ace.pl.fssf(scored, "other")
-    with pytest.raises(ValueError, match=r"no scores of the groups \['never scored'\]"):
+    with pytest.raises(KeyError, match=r"no groups \['never scored'\] in the scores"):
         ace.pl.fssf(scored, groups=["never scored"])
-    with pytest.raises(ValueError, match="labels must name each of the 2 keys"):
+    with pytest.raises(ValueError, match="labels must have one value for each key, 2, got 1"):
         ace.pl.fssf(scored, ["plain", "fssf"], labels=["one"])

@@ -148,11 +148,11 @@ def test_given_axes_show_and_save(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     [
         ({"group": None}, "pass one of them as group"),
         ({"group": "NK"}, "no panel for group 'NK'"),
-        ({"highlight": "GRS"}, "highlight='GRS' is none of the methods"),
-        ({"min_size": 3}, "no set of methods has min_size=3 genes"),
-        ({"panels": {"ACE": {"T": []}}}, "no set of methods has min_size=1 genes"),
+        ({"highlight": "GRS"}, "highlight='GRS' is not one of"),
+        ({"min_size": 3}, "no set of methods selected at least min_size=3"),
+        ({"panels": {"ACE": {"T": []}}}, "no set of methods selected at least min_size=1"),
     ],
 )
-def test_errors_say_what_mends_them(arguments: dict, message: str) -> None:
+def test_errors_explain_the_fix(arguments: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         ace.pl.overlap(**({"panels": PANELS, "group": "T"} | arguments))

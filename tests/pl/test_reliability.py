@@ -21,7 +21,7 @@ def test_what_is_drawn_is_what_is_stored(annotated: Callable[..., AnnData]) -> N
     right, over, under = diagram.containers
     assert [bar.get_height() for bar in right] == [0.2, 0.8, 0.9]
     assert [bar.get_x() for bar in right] == [0.25, 0.5, 0.75]
-    (bar,) = over  # surer than right in one bin, by 0.2
+    (bar,) = over  # overconfident in one bin, by 0.2
     assert (bar.get_x(), bar.get_y()) == (0.25, 0.2)
     np.testing.assert_allclose(bar.get_height(), 0.2)
     (bar,) = under  # by 0.1; in the last bin both are equal
@@ -36,9 +36,9 @@ def test_what_is_drawn_is_what_is_stored(annotated: Callable[..., AnnData]) -> N
 @pytest.mark.parametrize(
     ("shift", "labels"),
     [
-        (-0.1, {"right": "#cccccc", "surer than right": ENRICHED}),
-        (0.0, {"right": "#cccccc"}),
-        (0.05, {"right": "#cccccc", "less sure than right": DEPLETED}),
+        (-0.1, {"accuracy": "#cccccc", "overconfident": ENRICHED}),
+        (0.0, {"accuracy": "#cccccc"}),
+        (0.05, {"accuracy": "#cccccc", "underconfident": DEPLETED}),
     ],
 )
 def test_legend_tells_what_is_drawn_in_its_colours(
@@ -69,7 +69,7 @@ def test_given_axes_are_used(annotated: Callable[..., AnnData]) -> None:
     _, axes = plt.subplots(2, 1)
     assert ace.pl.reliability(adata, ax=list(axes), show=False) == list(axes)
     assert axes[0].get_legend() is not None
-    with pytest.raises(ValueError, match=r"2 panels \(diagram and histogram\).* but ax holds 1"):
+    with pytest.raises(ValueError, match=r"2 axes \(diagram and histogram\), got 1"):
         ace.pl.reliability(adata, ax=axes[0])
 
 
@@ -82,20 +82,22 @@ def test_nothing_is_clipped(annotated: Callable[..., AnnData]) -> None:
         assert fig.bbox.x0 <= content.x0 < content.x1 <= fig.bbox.x1
         assert fig.bbox.y0 <= content.y0 < content.y1 <= fig.bbox.y1
     assert {text.get_text() for text in legend.get_texts()} == {
-        "right", "surer than right", "less sure than right", "confidence",
+        "accuracy", "overconfident", "underconfident", "confidence",
     }  # fmt: skip
 
 
-def test_errors_say_what_mends_them(annotated: Callable[..., AnnData]) -> None:
+def test_errors_explain_the_fix(annotated: Callable[..., AnnData]) -> None:
     adata = annotated(2)
     frame = adata.uns["scnym"].pop("reliability")
-    with pytest.raises(KeyError, match=r"no labelled cell was held out.*get_calibration\(adata\)"):
+    with pytest.raises(
+        KeyError, match=r"no labelled cells were held out.*get_calibration\(adata\)"
+    ):
         ace.pl.reliability(adata)
     with pytest.raises(KeyError, match=r"no annotation.*ace\.tl\.annotate"):
         ace.pl.reliability(adata, key="other")
-    with pytest.raises(KeyError, match=r"source has no \['accuracy'\]"):
+    with pytest.raises(ValueError, match=r"source has no column \['accuracy'\]"):
         ace.pl.reliability(frame.drop(columns="accuracy"))
-    with pytest.raises(KeyError, match=r"source has no .*get_calibration"):
+    with pytest.raises(ValueError, match=r"source has no .*get_calibration"):
         ace.pl.reliability({"accuracy": 0.9})
-    with pytest.raises(ValueError, match="no bin holds a cell"):
+    with pytest.raises(ValueError, match="no bin has cells"):
         ace.pl.reliability(frame.assign(n_cells=0))

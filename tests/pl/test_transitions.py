@@ -61,14 +61,14 @@ def test_chosen_ones_in_the_order_asked_for() -> None:
     axes = ace.pl.transitions(found, index=[2, 0], titles=["$5", "b"], show=False)
     assert [ax.get_title() for ax in axes[1::3]] == ["$5", "b"]
     np.testing.assert_array_equal(drawn(axes[1]), found.delta[2])
-    with pytest.raises(IndexError, match=r"3 transitions, but index holds \[3\]"):
+    with pytest.raises(IndexError, match=r"index has \[3\], but there are 3 transitions"):
         ace.pl.transitions(found, index=[3])
 
 
 def test_flat_images_are_drawn_square() -> None:
     axes = ace.pl.transitions(result(shape=(16,)), show=False)
     assert drawn(axes[0]).shape == (4, 4)
-    with pytest.raises(ValueError, match="15 pixels in a row are no squares"):
+    with pytest.raises(ValueError, match="flat images of 15 pixels are not square"):
         ace.pl.transitions(result(shape=(15,)))
 
 
@@ -79,13 +79,15 @@ def test_nothing_changed_is_drawn() -> None:
 
 
 def test_what_does_not_match_is_said() -> None:
-    with pytest.raises(ValueError, match="3 transitions need as many titles, got 1"):
+    with pytest.raises(
+        ValueError, match="titles must have one value for each transition, 3, got 1"
+    ):
         ace.pl.transitions(result(), titles=["one"])
     with pytest.raises(ValueError, match="ncols must be a positive whole number"):
         ace.pl.transitions(result(), ncols=0)
-    with pytest.raises(ValueError, match="no transition to draw"):
+    with pytest.raises(ValueError, match="no transitions"):
         ace.pl.transitions(result(), index=[])
-    with pytest.raises(ValueError, match="9 panels"):
+    with pytest.raises(ValueError, match="9 axes"):
         ace.pl.transitions(result(), ax=plt.subplots(1, 2)[1])
 
 

@@ -1,4 +1,4 @@
-"""Explanations and annotations as tidy frames."""
+"""Get results as tidy data frames."""
 
 from ace.get._annotation_df import annotation_df
 from ace.get._diagnostics_df import diagnostics_df

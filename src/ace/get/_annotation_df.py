@@ -13,41 +13,41 @@ if TYPE_CHECKING:
 
 
 def annotation_df(adata: AnnData, *, key: str = DEFAULT_ANNOTATION_KEY) -> pd.DataFrame:
-    """Get what was found about each cell as one frame.
+    """Get the annotation of cells as a data frame.
 
     Parameters
     ----------
     adata
         Annotated data with the result of :func:`ace.tl.annotate`.
     key
-        The ``key_added`` that the annotation was stored under.
+        The ``key_added`` of the annotation.
 
     Returns
     -------
-    Frame with the cells of ``adata`` in their order, and the columns
+    Frame with one row per cell of ``adata``, and the columns
 
     ``label``
         Label of the cell (categorical).
     ``given``
-        Whether the cell had that label before (bool).
+        Whether the label was given rather than predicted (bool).
     ``confidence``
         Calibrated probability of the label.
     ``novelty``, ``novel``
-        Score of being of no known type, and whether it is above the threshold.
+        Novelty score, and whether it is above the threshold (bool).
     ``majority``
-        Vote of the cell's cluster, where it was asked for (categorical).
+        Majority vote of the cell's cluster, if ``over_clustering`` was used (categorical).
 
     Raises
     ------
     KeyError
-        If there is no such annotation.
+        If the annotation does not exist.
 
     Examples
     --------
     >>> import ace
     >>> cells = ace.datasets.pbmc68k_reduced()
     >>> atlas, query = cells[::2].copy(), cells[1::2].copy()
-    >>> model = ace.tl.annotate(query, "bulk_labels", reference=atlas, max_epochs=2)
+    >>> ace.tl.annotate(query, "bulk_labels", reference=atlas, max_epochs=2)
     >>> ace.get.annotation_df(query).columns.tolist()
     ['label', 'given', 'confidence', 'novelty', 'novel']
     """
@@ -70,7 +70,7 @@ def annotation_df(adata: AnnData, *, key: str = DEFAULT_ANNOTATION_KEY) -> pd.Da
 
 
 def _read(adata: AnnData, column: str, name: str) -> Any:
-    """Values as written by :func:`ace.tl.annotate`, even if their type was changed later."""
+    """Convert a column to the type written by :func:`ace.tl.annotate`."""
     values, place = column_of(adata.obs, name), f"adata.obs[{name!r}]"
     if column in ("label", "majority"):
         return labels_of(values, place)

@@ -5,8 +5,10 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from ace._checks._objects import annotated
+from ace._docs import doc_params
 from ace._keys import DEFAULT_KEY, ExplanationKeys
-from ace.get._groups import select_groups
+from ace.get import _texts
+from ace.get._selected import explained_groups
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -14,48 +16,48 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 
+@doc_params(adata=_texts.ADATA, groups=_texts.GROUPS, key=_texts.KEY)
 def diagnostics_df(
     adata: AnnData,
     groups: str | Iterable[str] | None = None,
     *,
     key: str = DEFAULT_KEY,
 ) -> pd.DataFrame:
-    """Get how far an explanation can be trusted, a row for each group.
+    """Get the diagnostics of an explanation as a data frame, one row per group.
 
     Parameters
     ----------
-    adata
-        Annotated data with the result of :func:`ace.tl.explain`.
-    groups
-        A group or several, in the order of the result; ``None`` takes all in stored order.
-    key
-        The ``key_added`` that the explanation was stored under.
+    {adata}
+    {groups}
+    {key}
 
     Returns
     -------
-    Frame with the categorical column ``group`` and, NaN where the method has no such number,
+    Frame with a categorical column ``group`` and the columns below, NaN if they do not apply to
+    the method:
 
     ``fidelity``
-        Fraction of the cells that the explained scorer gives to the group they are labelled with.
+        Fraction of the group's cells that the explained scorer assigns to the group.
     ``n_cells``, ``n_reference``
-        Cells explained, and cells they were compared with.
+        Number of explained cells, and of cells of the reference.
     ``panel_size``
-        Genes that a cross-validated surrogate needs.
+        Number of genes that a cross-validated surrogate model needs.
     ``flip_rate``
-        Fraction of the cells whose group the perturbation changes.
+        Fraction of cells whose group changes after the perturbation.
     ``l1``
-        Median size of the perturbation, in the units of the explained matrix.
+        Median size of the perturbation, in the units of the matrix.
     ``n_features``
-        Median number of genes perturbed.
+        Median number of perturbed genes.
     ``delta``
-        How far attributions are from adding up to the difference that they explain.
+        Difference between the sum of the attributions and the difference of scores that they
+        explain.
     ``seconds``
-        Time taken.
+        Run time.
 
     Raises
     ------
     KeyError
-        If there is no such explanation or group.
+        If the explanation or a group does not exist.
 
     Examples
     --------
@@ -67,7 +69,7 @@ def diagnostics_df(
     """
     annotated(adata, reads_matrix=False)
     stored = ExplanationKeys(key).read(adata)
-    groups = select_groups(groups, stored.fields, key=key)
+    groups = explained_groups(groups, stored.fields, key)
     df = stored.diagnostics.loc[groups].reset_index(drop=True)
     df.insert(0, "group", pd.Categorical(groups, categories=groups))
     return df

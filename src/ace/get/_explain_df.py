@@ -7,9 +7,10 @@ import pandas as pd
 
 from ace._checks._columns import column_of
 from ace._checks._objects import annotated
+from ace._docs import doc_params
 from ace._keys import DEFAULT_KEY, ExplanationKeys
-from ace._listed import listed
-from ace.get._groups import select_groups
+from ace.get import _texts
+from ace.get._selected import explained_groups
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 
+@doc_params(adata=_texts.ADATA, key=_texts.KEY)
 def explain_df(
     adata: AnnData,
     groups: str | Iterable[str] | None = None,
@@ -24,52 +26,51 @@ def explain_df(
     key: str = DEFAULT_KEY,
     gene_symbols: str | None = None,
 ) -> pd.DataFrame:
-    """Get an explanation as one tidy frame, a row for each gene of each group.
+    """Get an explanation as a tidy data frame, one row per gene of each group.
 
     Parameters
     ----------
-    adata
-        Annotated data with the result of :func:`ace.tl.explain`.
+    {adata}
     groups
-        A group or several, in the order of the result; ``None`` takes all in stored order. With
-        ``reference="each"`` the names are those of the ordered pairs, ``"A vs B"``.
-    key
-        The ``key_added`` that the explanation was stored under.
+        A group or several; the rows follow this order. If ``None``, all in stored order. Pairs of
+        ``reference="each"`` are called ``"A vs B"``.
+    {key}
     gene_symbols
-        Column of ``adata.var`` with names for people to read. Adds the column ``symbol``; a gene
-        without one keeps its name there.
+        Column of ``adata.var`` with gene names, for an additional column ``symbol``. Genes without
+        a symbol keep their name in ``adata.var_names``. If ``None``, there is no such column.
 
     Returns
     -------
     Frame with the columns
 
     ``group``
-        Categorical, the categories in the order of the rows.
+        Group (categorical, in the order of the rows).
     ``rank``
-        Place of the gene in its group by decreasing absolute score, from 1 (int64).
+        Rank of the gene in its group by absolute score, from 1 (int64).
     ``gene``
         Name of the gene in ``adata.var_names``.
     ``symbol``
         Only with ``gene_symbols``.
     ``score``
-        Signed: positive where the gene is enriched in the group (float32).
+        Signed score, positive if the gene is enriched in the group (float32).
     ``enriched``
         Whether the gene is enriched in the group (bool).
     ``logfoldchange``
-        Log₂ fold change of the group against its reference by scanpy's formula, NaN where the
-        data were not log-normalised (float32).
+        Log₂ fold change of the group against its reference, computed as in scanpy; NaN if the data
+        were not log-normalised (float32).
     ``pct_in``, ``pct_out``
-        Fractions of the cells of the group and of its reference with non-zero expression of the
-        gene, between 0 and 1 (float32).
+        Fractions of the cells of the group and of its reference that express the gene (float32).
 
     Raises
     ------
     KeyError
-        If there is no such explanation, group or column.
+        If the explanation, a group or the column does not exist.
+    ValueError
+        If ``groups`` is empty or contains a group twice.
 
     See Also
     --------
-    ace.get.read_explain_csv : reads the table back as it was.
+    ace.get.read_explain_csv : Reads the frame from a CSV file.
 
     Examples
     --------
@@ -83,10 +84,9 @@ def explain_df(
     """
     annotated(adata, reads_matrix=False)
     stored = ExplanationKeys(key).read(adata)
-    groups = select_groups(groups, stored.fields, key=key)
+    groups = explained_groups(groups, stored.fields, key)
 
-    # One long column per record, group after group: no reshaping of frames, so that a hundred
-    # thousand rows cost milliseconds.
+    # Concatenate each column over the groups; reshaping frames would be slow for many rows.
     names = [stored.values("names", field) for field in groups]
     n_ranks = [len(own) for own in names]
     genes = np.concatenate(names)
@@ -107,17 +107,13 @@ def explain_df(
         "pct_out": stored.stack("pct_out", groups),
     }
     df = pd.DataFrame(columns)
-    # scanpy.tl.filter_rank_genes_groups puts NaN in the place of the genes it removes.
+    # scanpy.tl.filter_rank_genes_groups replaces the genes that it removes by NaN.
     kept = df["gene"].notna()
     return df if kept.all() else df[kept].reset_index(drop=True)
 
 
 def _symbols(adata: AnnData, names: np.ndarray, gene_symbols: str) -> np.ndarray:
-    if gene_symbols not in list(adata.var.columns):
-        raise KeyError(
-            f"gene_symbols={gene_symbols!r} is no column of adata.var; there are "
-            f"{listed(adata.var.columns)}."
-        )
+    """Symbol of each gene; its name if it has none."""
     column = column_of(adata.var, gene_symbols, "adata.var")
     symbols = column.astype(object).fillna("").to_numpy()
     row = adata.var_names.get_indexer(names)

@@ -11,36 +11,36 @@ if TYPE_CHECKING:
 
 
 def fssf_df(adata: AnnData, *, key: str = DEFAULT_FSSF_KEY) -> pd.DataFrame:
-    """Get the subcluster founder score of each pair of subclusters.
+    """Get subcluster founder scores as a data frame, one row per pair of subclusters.
 
     Parameters
     ----------
     adata
         Annotated data with the result of :func:`ace.tl.fssf`.
     key
-        The ``key_added`` that the scores were stored under.
+        The ``key_added`` of the scores.
 
     Returns
     -------
-    Frame with a row for each pair, and the columns
+    Frame with the columns
 
     ``group``, ``subcluster_1``, ``subcluster_2``
         The group and its two subclusters (categorical).
     ``n_cells``
-        Swapped cells: those of both.
+        Number of swapped cells, of both subclusters together.
     ``fssf``
         Score of the genes, from -1 to 1.
     ``random_mean``, ``random_sd``
-        Mean and standard deviation of the scores of random sets of as many other genes.
+        Mean and standard deviation of the scores of random gene sets of the same size; NaN without
+        random sets.
     ``p_value``
-        Share of these scores that are as high or higher, the genes' own counted with them.
-
-    The last three are NaN without random sets.
+        Fraction of these scores, including that of the genes, that are at least as high as that of
+        the genes; NaN without random sets.
 
     Raises
     ------
     KeyError
-        If there are no such scores.
+        If the scores do not exist.
 
     Examples
     --------

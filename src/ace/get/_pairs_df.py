@@ -6,9 +6,12 @@ import numpy as np
 import pandas as pd
 
 from ace._checks import positive
+from ace._checks._figures import compares_pairs
 from ace._checks._objects import annotated
+from ace._docs import doc_params
 from ace._keys import DEFAULT_KEY, ExplanationKeys, pairs_of
-from ace.get._groups import select_groups
+from ace.get import _texts
+from ace.get._selected import explained_groups
 from ace.metrics import pair_symmetry
 
 if TYPE_CHECKING:
@@ -17,6 +20,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 
+@doc_params(key=_texts.KEY)
 def pairs_df(
     adata: AnnData,
     groups: Sequence[str] | None = None,
@@ -24,39 +28,38 @@ def pairs_df(
     n_genes: int = 20,
     key: str = DEFAULT_KEY,
 ) -> pd.DataFrame:
-    """Get how far the explanations of pairs of groups are symmetric, a row for each two groups.
+    """Get how symmetric the explanations of pairs of groups are, one row per pair.
 
-    What makes *A* differ from *B* should make *B* differ from *A*, with the directions turned
-    round: a gene that is enriched in one is depleted in the other. Where few genes are shared, the
-    two panels tell different stories of the same difference.
+    Genes that are enriched in *A* against *B* should be depleted in *B* against *A*. If the two
+    panels share few genes, they explain the same difference inconsistently.
 
     Parameters
     ----------
     adata
         Annotated data with the result of ``ace.tl.explain(adata, groupby, reference="each")``.
     groups
-        Groups whose pairs are wanted, at least two; ``None`` takes all.
+        Groups whose pairs are compared, at least two. If ``None``, all.
     n_genes
-        Genes of a panel that are compared, at most.
-    key
-        The ``key_added`` that the explanation was stored under.
+        Maximum number of genes per panel.
+    {key}
 
     Returns
     -------
-    Frame with the columns ``group`` and ``reference`` (categorical, in the order of the groups)
+    Frame with the columns ``group`` and ``reference`` (categorical, in the order of the groups),
     and ``n_genes``, ``n_shared``, ``jaccard``, ``opposite``, ``rbo`` and ``correlation`` of
     :func:`ace.metrics.pair_symmetry`.
 
     Raises
     ------
     KeyError
-        If there is no such explanation or group.
+        If the explanation or a group does not exist.
     ValueError
-        If the explanation is not one of pairs, or fewer than two groups or no gene are asked for.
+        If the explanation does not compare pairs of groups, there are fewer than two groups, or
+        ``n_genes`` is not positive.
 
     See Also
     --------
-    ace.pl.pairs : the panels themselves, as a matrix.
+    ace.pl.pairs : Draws the panels of all pairs.
 
     Examples
     --------
@@ -78,7 +81,7 @@ def pairs_df(
     genes = pd.Index(pd.unique(np.concatenate(list(names.values()))))
     every = None
     if any(len(own) < len(genes) for own in names.values()) and genes.isin(adata.var_names).all():
-        # The records only have the top genes of each pair; varm has the scores of all genes.
+        # uns has the top genes of each pair only; varm has the scores of all genes.
         every = keys.read_scores(adata, list(pairs))
         genes = genes if every is None else adata.var_names
     scores, rankings = {}, {}
@@ -99,27 +102,21 @@ def pairs_df(
 def explained_pairs(
     adata: AnnData, groups: Sequence[str] | None, *, key: str
 ) -> dict[str, tuple[str, str]]:
-    """Give the stored fields of the pairs of some groups, in the order of these.
+    """Return the pairs of the selected groups, by the name of their field.
 
     Raises
     ------
     KeyError
-        If there is no such explanation or group.
+        If the explanation or a group does not exist.
     ValueError
-        If the explanation is not one of pairs, or fewer than two groups are asked for.
+        If the explanation does not compare pairs of groups, or there are fewer than two groups.
     """
     annotated(adata, reads_matrix=False)
     stored = ExplanationKeys(key).read(adata)
     params = stored.params
     known = pairs_of(stored.fields) if params["reference"] == "each" else None
-    if known is None:
-        raise ValueError(
-            f"adata.uns[{key!r}] compares groups with {params['reference']!r}, not each with "
-            f"each. Make the pairs with ace.tl.explain(adata, groupby={params['groupby']!r}, "
-            'reference="each", key_added="pairs"), and pass key="pairs".'
-        )
-    names = select_groups(groups, list(dict.fromkeys(a for a, _ in known.values())), key=key)
-    if len(names) < 2:
-        raise ValueError(f"a pair needs two groups, got {names}; name one more, or pass None.")
+    known = compares_pairs(known, params, key)
+    sources = list(dict.fromkeys(source for source, _ in known.values()))
+    names = explained_groups(groups, sources, key, at_least=2)
     field_of = {pair: field for field, pair in known.items()}
     return {field_of[a, b]: (a, b) for a in names for b in names if a != b}

@@ -4,6 +4,8 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from ace._checks._figures import has_columns
+
 if TYPE_CHECKING:
     from os import PathLike
 
@@ -21,27 +23,25 @@ _DTYPES = {
 
 
 def read_explain_csv(path: str | PathLike[str]) -> pd.DataFrame:
-    """Read back the table of :func:`ace.get.explain_df`, every value and type as it was.
+    """Read a CSV file of :func:`ace.get.explain_df` without loss of types.
 
-    The table is meant to be written with ``df.to_csv(path, index=False)``. A bare
-    :func:`pandas.read_csv` reads the same numbers but guesses the rest: it makes integers of
-    clusters called ``"0"``, ``"1"``, missing values of a gene or a group called ``"NA"``, and
-    doubles of the scores. What is passed here is ``dtype`` as the columns are documented, and that
-    only empty fields of numbers are missing values.
+    The file should have been written with ``df.to_csv(path, index=False)``. Unlike
+    :func:`pandas.read_csv` with default arguments, this keeps groups called ``"0"`` or ``"NA"`` as
+    strings, and scores in single precision.
 
     Parameters
     ----------
     path
-        The file; compressed ones are told by their ending.
+        The file; compression is inferred from the suffix.
 
     Returns
     -------
-    The frame that was written, index and order of the groups included.
+    The frame that was written, with the same types, order of groups and index.
 
     Raises
     ------
     ValueError
-        If the file does not have the columns of :func:`ace.get.explain_df`.
+        If the file lacks columns of :func:`ace.get.explain_df`.
 
     Examples
     --------
@@ -55,12 +55,12 @@ def read_explain_csv(path: str | PathLike[str]) -> pd.DataFrame:
     >>> pd.testing.assert_frame_equal(again, df)
     """
     header = list(pd.read_csv(path, nrows=0).columns)
-    missing = [c for c in _DTYPES if c not in header and c != "symbol"]
-    if missing:
-        raise ValueError(
-            f"{path} has no column {missing}: it is not a table of ace.get.explain_df(adata) as "
-            "df.to_csv(path, index=False) writes it."
-        )
+    has_columns(
+        header,
+        [column for column in _DTYPES if column != "symbol"],
+        str(path),
+        "Write it with ace.get.explain_df(adata).to_csv(path, index=False).",
+    )
     df = pd.read_csv(
         path,
         usecols=[c for c in header if c in _DTYPES],
@@ -68,6 +68,6 @@ def read_explain_csv(path: str | PathLike[str]) -> pd.DataFrame:
         keep_default_na=False,
         na_values={c: [""] for c, t in _DTYPES.items() if str(t).startswith("float")},
     )
-    # Every group has rows, so the order of appearance is the order of the categories.
+    # Every group has rows, in the order of the categories.
     df["group"] = pd.Categorical(df["group"], categories=list(pd.unique(df["group"])))
     return df

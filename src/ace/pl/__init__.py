@@ -1,4 +1,4 @@
-"""Explanations, annotations and latent spaces as figures."""
+"""Plot explanations, annotations and latent spaces."""
 
 from ace.pl._confidence import confidence
 from ace.pl._confusion import confusion

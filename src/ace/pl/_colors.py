@@ -1,4 +1,4 @@
-"""Colours: of the two directions, of confidence, and of groups."""
+"""Colours of directions, confidence, methods and groups."""
 
 from __future__ import annotations
 
@@ -13,22 +13,21 @@ from ace._keys import ExplanationKeys, pair_name
 if TYPE_CHECKING:
     from anndata import AnnData
 
-# Vermillion and blue of Okabe & Ito's palette: told apart with every common kind of colour
-# vision, and warm for more, cold for less, as in the colour map of the heatmap.
+# Vermillion and blue of the palette of Okabe & Ito, distinguishable with colour vision deficiency.
 ENRICHED = "#D55E00"
 DEPLETED = "#0072B2"
 
-# What is compared: that palette, its yellow left out, which is hard to see on white.
+# The palette without yellow, which has little contrast on white.
 METHODS = [ENRICHED, DEPLETED, "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"]
 
-# What is doubtful stands out, as in the plot of diagnostics.
+# Low confidence is highlighted by the same colour as low fidelity in the diagnostics.
 CONFIDENCE = LinearSegmentedColormap.from_list("confidence", [ENRICHED, "#DDDDDD", DEPLETED])
 
 
 def group_colors(adata: AnnData, *, key: str) -> dict[str, str]:
-    """Give each explained group the colour that it has in scanpy's plots; a pair, its source's.
+    """Return the colour of each explained group in scanpy's plots; pairs have that of their group.
 
-    Colours that scanpy has stored are read; none are written.
+    Stored colours are used if there are any; none are stored.
     """
     import scanpy as sc
 
@@ -52,9 +51,9 @@ def group_colors(adata: AnnData, *, key: str) -> dict[str, str]:
 
 
 def _stored_palette(stored: Any) -> list[str]:
-    """Colours in ``uns``; none of them if one is invalid.
+    """Return the colours in ``uns``; an empty list if one is invalid.
 
-    Names, hex codes, and tuples or rows of an array of RGB(A), from 0 to 1 or from 0 to 255.
+    They may be names, hex codes, or RGB(A) values from 0 to 1 or from 0 to 255.
     """
     if stored is None or isinstance(stored, str):
         return []

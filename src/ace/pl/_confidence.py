@@ -5,9 +5,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ace._checks._arguments import number
+from ace._checks._figures import embedding_of, something
+from ace._docs import doc_params
 from ace._keys import DEFAULT_ANNOTATION_KEY
-from ace._listed import listed
 from ace.get import annotation_df
+from ace.pl import _texts
 from ace.pl._colors import CONFIDENCE, DEPLETED
 from ace.pl._figure import figure_of, finish, grid_of_axes, wrap
 
@@ -19,10 +21,17 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Dots of a row, at most: more of them hide each other.
+# Maximum number of dots per label; more would hide each other.
 _DOTS = 1500
 
 
+@doc_params(
+    adata=_texts.ANNOTATED,
+    key=_texts.ANNOTATION_KEY,
+    size=_texts.SIZE,
+    output=_texts.output(),
+    returned=_texts.returned(),
+)
 def confidence(
     adata: AnnData,
     *,
@@ -34,49 +43,39 @@ def confidence(
     ax: Axes | None = None,
     return_fig: bool = False,
 ) -> Figure | Axes | None:
-    """Draw how sure the label of each cell is, and which cells are of no known type.
+    """Draw the confidence of predicted labels, and the cells that were flagged as novel.
 
-    On an embedding: a dot a cell, coloured by the confidence of its label. Or for each label: the
-    confidence of the cells that have it, a dot a cell, with median and quartiles, and their number
-    on the right. Novel cells are black crosses in either case.
+    On an embedding, each cell is coloured by the confidence of its label. Without an embedding,
+    the distribution of the confidence is drawn for each label, with median, quartiles and number
+    of cells. Novel cells are marked by black crosses.
 
     Parameters
     ----------
-    adata
-        Annotated data with the result of :func:`ace.tl.annotate`.
+    {adata}
     basis
-        Embedding to draw on, such as ``"umap"`` for ``adata.obsm["X_umap"]``. ``"auto"``: that,
-        if it is there. ``None``: distributions for each label.
-    key
-        The ``key_added`` that the annotation was stored under.
-    size
-        Area of a dot in points²; ``None``: by the number of cells.
-    show
-        Show the figure; ``None`` does as ``scanpy.settings.autoshow`` says.
-    save
-        File to save to, the format told by its ending.
-    ax
-        Axes to draw in.
-    return_fig
-        Return the figure and do not show it.
+        Embedding to draw on, such as ``"umap"`` for ``adata.obsm["X_umap"]``. With ``"auto"``, the
+        UMAP if it exists, otherwise ``None``. If ``None``, draw the distribution for each label.
+    {key}
+    {size}
+    {output}
 
     Returns
     -------
-    The figure with ``return_fig=True``; with ``show=False`` the axes; else ``None``.
+    {returned}
 
     Raises
     ------
     KeyError
-        If there is no such annotation or embedding.
+        If the annotation or embedding does not exist.
     ValueError
-        If there is no annotated cell for distributions.
+        If distributions are drawn and the labels of all cells were given.
 
     Examples
     --------
     >>> import ace
     >>> cells = ace.datasets.pbmc68k_reduced()
     >>> atlas, query = cells[::2].copy(), cells[1::2].copy()
-    >>> model = ace.tl.annotate(query, "bulk_labels", reference=atlas, max_epochs=2)
+    >>> ace.tl.annotate(query, "bulk_labels", reference=atlas, max_epochs=2)
     >>> ax = ace.pl.confidence(query, show=False)
     >>> ax.get_xlabel()
     'umap 1'
@@ -87,8 +86,7 @@ def confidence(
     if name is None:
         df = df[~df["given"]]
         labels = [c for c in df["label"].cat.categories if (df["label"] == c).any()]
-        if not labels:
-            raise ValueError("every cell had its label before: there is no annotated one to draw.")
+        something(labels, "the labels of all cells were given")
         if ax is None:
             longest = max(len(str(label)) for label in labels)
             _, (ax,) = grid_of_axes(
@@ -108,23 +106,16 @@ def confidence(
 
 
 def _embedding(adata: AnnData, basis: str | None) -> str | None:
-    """Key of the embedding, ``None`` for none."""
+    """Key of the embedding in ``obsm``; ``None`` to draw distributions."""
     if basis is None or (basis == "auto" and "X_umap" not in adata.obsm):
         return None
-    wanted = "umap" if basis == "auto" else basis
-    for name in (f"X_{wanted}", wanted):
-        if name in adata.obsm and np.ndim(adata.obsm[name]) == 2 and adata.obsm[name].shape[1] > 1:
-            return name
-    raise KeyError(
-        f"there is no embedding {basis!r} in adata.obsm, which has {listed(adata.obsm)}. Make one "
-        "(sc.tl.umap), or pass basis=None for the distributions of each label."
-    )
+    return embedding_of(adata, "umap" if basis == "auto" else basis)
 
 
 def _draw_embedding(ax: Axes, df: pd.DataFrame, at: np.ndarray, size: float | None) -> None:
     size = min(120_000 / len(df), 30.0) if size is None else size
     novel = df["novel"].to_numpy(dtype=bool)
-    # What is doubtful lies on top.
+    # Cells with low confidence are drawn on top.
     order = np.flatnonzero(~novel)
     order = order[np.argsort(-df["confidence"].to_numpy()[order], kind="stable")]
     dots = ax.scatter(
@@ -154,7 +145,7 @@ def _draw_novel(ax: Axes, x: np.ndarray, y: np.ndarray, size: float, n_novel: in
             y,
             s=max(1.3 * size, 14.0),
             marker="x",
-            color="black",  # which no confidence has
+            color="black",  # not a colour of the confidence
             linewidths=min(1.0, max(0.25 * size**0.5, 0.7)),
             label=f"novel ({n_novel})",
             rasterized=True,
@@ -209,5 +200,5 @@ def _draw_distributions(
     ax.set_xlim(0, 1.01)
     ax.set_xlabel("confidence of the label")
     ax.spines[["top", "right"]].set_visible(False)
-    if n_novel:  # above the rows, where no cell is
+    if n_novel:  # above the rows
         ax.legend(loc="lower right", bbox_to_anchor=(1, 1), frameon=False, fontsize="small")

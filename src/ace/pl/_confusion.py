@@ -7,9 +7,11 @@ import pandas as pd
 
 from ace._checks import column_of
 from ace._checks._columns import labels_of
+from ace._checks._figures import has_votes, not_measurements, selected_groups, something
+from ace._docs import doc_params
 from ace._keys import DEFAULT_ANNOTATION_KEY, AnnotationKeys
-from ace._listed import listed
 from ace.get import annotation_df
+from ace.pl import _texts
 from ace.pl._colors import CONFIDENCE
 from ace.pl._figure import figure_of, finish, fit_figure, wrap
 
@@ -22,27 +24,35 @@ if TYPE_CHECKING:
     from matplotlib.collections import PathCollection
     from matplotlib.figure import Figure
 
-#: What the column of novel cells is called.
+#: Name of the column of novel cells.
 NOVEL = "novel"
-# Inches.
+# Sizes in inches.
 _CELL = 0.3
 _CELL_OF_COUNTS = 0.38
 _LEGEND = (0.9, 1.15)
 _BAR = (0.1, 1.0)
 _GAP = 0.2
-# Part of a cell's width that the largest dot takes; with a number below it.
+# Diameter of the largest dot relative to its cell, without and with numbers below the dots.
 _LARGEST = 0.92
 _LARGEST_OF_COUNTS = 0.68
-# Part of its height by which a cell reaches further below its dot than above, for the number.
+# Shift of the dots upwards, relative to the height of a cell, to leave room for the numbers.
 _SHIFT = 0.12
-# Width and height of a digit, in sizes of its font.
+# Width and height of a digit relative to the font size.
 _DIGIT = (0.64, 0.73)
-# Confidence from which a dot is so dark that white is easier to read on it than black.
+# Confidence above which numbers are white, because the dot is dark.
 _DARK = 0.9
-# Characters in a line of a name.
+# Maximum number of characters per line of a name.
 _WRAP = 32
 
 
+@doc_params(
+    adata=_texts.ANNOTATED,
+    key=_texts.ANNOTATION_KEY,
+    output=_texts.output(
+        f"Axes to draw in; the legends are drawn beside them. {_texts.GROWING} groups and labels."
+    ),
+    returned=_texts.returned("the axes of the dots, with the legends among its ``child_axes``,"),
+)
 def confusion(
     adata: AnnData,
     groupby: str,
@@ -57,59 +67,48 @@ def confusion(
     ax: Axes | None = None,
     return_fig: bool = False,
 ) -> Figure | Axes | None:
-    """Draw which labels the cells of each group got.
+    """Draw how the cells of each group were labelled, as a dot plot.
 
-    A row for each group of a column of ``obs`` (another annotation, clusters, the truth where it
-    is known), a column for each label that was predicted. The area of a dot is the share of the
-    row's cells that got the label, its colour the mean confidence of these cells. Groups that are
-    called as a label stand in the order of the labels, the others where most of their cells went.
-    Cells whose label was given, or that are of no group, do not count.
+    Rows are the groups of a column of ``obs`` (such as clusters, another annotation or the true
+    cell types), columns are the predicted labels. The area of a dot is the fraction of the row's
+    cells with that label, its colour their mean confidence. Groups that have the name of a label
+    follow the order of the labels; the others are placed by their most frequent label. Cells whose
+    label was given, or that have no group, are excluded.
 
     Parameters
     ----------
-    adata
-        Annotated data with the result of :func:`ace.tl.annotate`.
+    {adata}
     groupby
         Column of ``adata.obs`` to compare with.
     groups
-        Groups to draw, in this order; ``None`` draws all.
+        Groups to draw, in this order. If ``None``, all with annotated cells.
     majority
-        Draw the votes of the clusters (``over_clustering``) instead of the cells' own labels. The
-        colour remains the confidence in these own labels: a vote has none.
+        Draw the majority votes of the clusters (``over_clustering``) instead of the labels of the
+        cells. The colour is the confidence of the labels of the cells in either case.
     novel
-        Put cells that are flagged as novel into a column of their own, ``"novel"``.
+        Draw novel cells in a separate column, ``"novel"``.
     counts
-        Write the numbers of cells, into the dots where they fit, else below them.
-    key
-        The ``key_added`` that the annotation was stored under.
-    show
-        Show the figure; ``None`` does as ``scanpy.settings.autoshow`` says.
-    save
-        File to save to, the format told by its ending.
-    ax
-        Axes to draw in; the legends are put beside it. Without it a figure that grows with the
-        number of groups and labels.
-    return_fig
-        Return the figure and do not show it.
+        Write the number of cells next to each dot, or inside it if it is large enough.
+    {key}
+    {output}
 
     Returns
     -------
-    The figure with ``return_fig=True``; with ``show=False`` the axes of the matrix, with the
-    legends among its ``child_axes``; else ``None``.
+    {returned}
 
     Raises
     ------
     KeyError
-        If there is no such annotation, column, group or vote.
+        If the annotation, the column, a group or the majority votes do not exist.
     ValueError
-        If the column holds measurements, or no annotated cell is left to draw.
+        If the column holds measurements, or there are no annotated cells to draw.
 
     Examples
     --------
     >>> import ace
     >>> cells = ace.datasets.pbmc68k_reduced()
     >>> atlas, query = cells[::2].copy(), cells[1::2].copy()
-    >>> model = ace.tl.annotate(query, "bulk_labels", reference=atlas, max_epochs=2)
+    >>> ace.tl.annotate(query, "bulk_labels", reference=atlas, max_epochs=2)
     >>> ax = ace.pl.confusion(query, "louvain", groups=["4", "0"], show=False)
     >>> [label.get_text() for label in ax.get_yticklabels()]
     ['4', '0']
@@ -117,10 +116,11 @@ def confusion(
     cells = _cells(adata, groupby, majority=majority, novel=novel, key=key)
     grouped = cells.groupby(["group", "label"], observed=False)
     number = grouped.size().unstack("label")
-    number = number.loc[_rows(number, groups, adata, groupby)]
+    number = number.loc[_rows(number, groups, groupby)]
     number = number.loc[:, (number > 0).any(axis=0)]
-    if number.empty:
-        raise ValueError(f"no annotated cell is in a group of adata.obs[{groupby!r}] to draw.")
+    something(
+        number.columns, f"no annotated cells in the selected groups of adata.obs[{groupby!r}]"
+    )
     confidence = grouped["confidence"].mean().unstack("label").loc[number.index, number.columns]
     share = number.div(number.sum(axis=1).clip(lower=1), axis=0)
 
@@ -134,14 +134,14 @@ def confusion(
     fig = figure_of(ax)
     extent = ax.get_window_extent()
     width, height = extent.width / fig.dpi, extent.height / fig.dpi
-    # Points across a cell and the largest dot.
+    # Size of a cell and of the largest dot in points.
     across = 72 * min(width / number.shape[1], height / number.shape[0])
     largest = across * (_LARGEST_OF_COUNTS if counts else _LARGEST)
     dots = _draw_dots(ax, share.to_numpy(), confidence.to_numpy(), largest)
     if counts:
         _write_counts(ax, number, confidence, largest**2 * share, across)
         ax.set_ylim(number.shape[0] - 0.5 + _SHIFT, -0.5 + _SHIFT)
-    else:  # lines would strike the numbers through
+    else:  # no lines through the numbers
         rows, columns = np.arange(number.shape[0]), np.arange(number.shape[1])
         ax.hlines(rows, -0.5, len(columns) - 0.5, color="0.93", linewidth=0.6, zorder=0)
         ax.vlines(columns, -0.5, len(rows) - 0.5, color="0.93", linewidth=0.6, zorder=0)
@@ -164,27 +164,21 @@ def confusion(
 
 
 def _cells(adata: AnnData, groupby: str, *, majority: bool, novel: bool, key: str) -> pd.DataFrame:
-    """Group, label and confidence of each annotated cell."""
+    """Return the group, label and confidence of each annotated cell."""
     df = annotation_df(adata, key=key)
     column = column_of(adata, groupby)
-    if pd.api.types.is_float_dtype(column.dtype):
-        raise ValueError(
-            f"adata.obs[{groupby!r}] holds measurements ({column.dtype}), not groups. If they are "
-            f"groups, say so: adata.obs[{groupby!r}] = adata.obs[{groupby!r}].astype('category')."
-        )
-    if majority and "majority" not in df:
-        raise KeyError(
-            f"there is no vote in adata.obs[{AnnotationKeys(key).majority!r}]: name the clusters "
-            "that vote, ace.tl.annotate(..., over_clustering=...)."
-        )
+    place = f"adata.obs[{groupby!r}]"
+    not_measurements(column, place)
+    if majority:
+        has_votes(df, AnnotationKeys(key).majority)
     label = df["majority" if majority else "label"]
-    # Names as text: those of two columns need not be of one type.
+    # As text, because categories of the two columns may have different types.
     label = label.cat.rename_categories([str(c) for c in label.cat.categories])
     if novel:
         label = label.cat.set_categories(
             [*(c for c in label.cat.categories if c != NOVEL), NOVEL]
         ).where(~df["novel"], NOVEL)
-    group = pd.Series(labels_of(column, f"adata.obs[{groupby!r}]"), index=adata.obs_names)
+    group = pd.Series(labels_of(column, place), index=adata.obs_names)
     cells = pd.DataFrame(
         {
             "group": group.cat.rename_categories([str(c) for c in group.cat.categories]),
@@ -195,19 +189,10 @@ def _cells(adata: AnnData, groupby: str, *, majority: bool, novel: bool, key: st
     return cells[~df["given"] & group.notna()]
 
 
-def _rows(
-    number: pd.DataFrame, groups: str | Sequence[str] | None, adata: AnnData, groupby: str
-) -> list[str]:
+def _rows(number: pd.DataFrame, groups: str | Sequence[str] | None, groupby: str) -> list[str]:
     """Groups to draw, from top to bottom."""
     if groups is not None:
-        asked = [groups] if isinstance(groups, str) else [str(group) for group in groups]
-        unknown = [group for group in asked if group not in number.index]
-        if unknown:
-            raise KeyError(
-                f"{listed(unknown)} not among the groups of adata.obs[{groupby!r}]: "
-                f"{listed(number.index)}."
-            )
-        return asked
+        return selected_groups(groups, list(number.index), f"adata.obs[{groupby!r}]")
     labels = list(number.columns)
     main = number.to_numpy().argmax(axis=1)
     place = [
@@ -241,10 +226,10 @@ def _draw_dots(
 def _write_counts(
     ax: Axes, number: pd.DataFrame, confidence: pd.DataFrame, area: pd.DataFrame, across: float
 ) -> None:
-    """Write each number into its dot where it fits there, else below it."""
+    """Write each number into its dot if it fits, otherwise below it."""
     for row, column in zip(*np.nonzero(number.to_numpy()), strict=True):
         text = str(number.iloc[row, column])
-        # At most as wide as the cell, and as high as what the largest dot leaves of it.
+        # It must fit into the cell, below the largest dot.
         fontsize = min(7.0, 0.25 * across, 1.4 * across / len(text))
         diameter = area.iloc[row, column] ** 0.5
         within = fontsize * np.hypot(_DIGIT[0] * len(text), _DIGIT[1]) <= diameter
@@ -278,7 +263,7 @@ def _name_axes(ax: Axes, number: pd.DataFrame, groupby: str, what: str, *, count
 
 
 def _draw_sizes(ax: Axes, largest: float) -> None:
-    """The legend of the areas."""
+    """Draw the legend of the areas."""
     shares = np.array([0.1, 0.25, 0.5, 1.0])
     at = np.arange(len(shares))
     ax.scatter(np.zeros(len(at)), at, s=largest**2 * shares, color="0.6", clip_on=False)

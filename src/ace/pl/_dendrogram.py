@@ -1,4 +1,4 @@
-"""The tree of groups beside a heatmap."""
+"""Dendrogram of the groups of a heatmap."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import numpy as np
 from scipy.cluster.hierarchy import dendrogram, linkage, optimal_leaf_ordering
 from scipy.spatial.distance import squareform
 
+from ace._checks._figures import several_groups
+
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
@@ -16,24 +18,19 @@ if TYPE_CHECKING:
 def group_linkage(scores: pd.DataFrame) -> tuple[np.ndarray, list[int]]:
     """Cluster the columns of a genes × groups frame.
 
-    Average linkage on 1 - Pearson correlation, the leaves ordered so that neighbours are alike.
+    Average linkage on 1 - Pearson correlation, with optimal leaf ordering.
 
     Returns
     -------
-    scipy's linkage matrix, and the columns in the order of the leaves.
+    SciPy's linkage matrix, and the positions of the columns in the order of the leaves.
 
     Raises
     ------
     ValueError
         If there are fewer than two columns.
     """
-    if scores.shape[1] < 2:
-        raise ValueError(
-            f"a dendrogram needs two groups or more, but only {list(scores.columns)} is drawn; "
-            "pass dendrogram=False or more groups."
-        )
-    # Genes without a score in a group take no part there. A group whose scores do not vary
-    # correlates with none.
+    several_groups(list(scores.columns))
+    # Missing scores count as 0, and so does the correlation of a group with constant scores.
     distance = 1 - scores.fillna(0).corr().fillna(0).to_numpy(dtype=np.float64, copy=True)
     np.fill_diagonal(distance, 0)
     condensed = squareform(distance.clip(min=0), checks=False)
@@ -42,11 +39,11 @@ def group_linkage(scores: pd.DataFrame) -> tuple[np.ndarray, list[int]]:
 
 
 def draw_dendrogram(ax: Axes, tree: np.ndarray) -> None:
-    """Draw the tree with its leaves at the bottom, a leaf over the middle of each column."""
+    """Draw the dendrogram with one leaf above the centre of each column."""
     lines = dendrogram(tree, no_plot=True)
     for x, y in zip(lines["icoord"], lines["dcoord"], strict=True):
         ax.plot(x, y, color="black", linewidth=0.8)
-    # scipy puts the leaves at 5, 15, 25, ...
+    # SciPy places the leaves at 5, 15, 25, ...
     ax.set_xlim(0, 10 * (len(tree) + 1))
     ax.set_ylim(0, 1.02 * max(tree[:, 2].max(), 1e-6))
     ax.set_axis_off()

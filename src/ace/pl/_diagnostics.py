@@ -5,8 +5,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ace._checks import MIN_FIDELITY
+from ace._checks._figures import has_values, something
+from ace._docs import doc_params
 from ace._keys import DEFAULT_KEY
 from ace.get import diagnostics_df
+from ace.pl import _texts
 from ace.pl._colors import DEPLETED, ENRICHED
 from ace.pl._figure import figure_of, finish, given_axes, grid_of_axes
 
@@ -31,10 +34,17 @@ _TITLES = {
     "seconds": "seconds",
 }
 _DEFAULT = ("fidelity", "panel_size", "n_cells", "flip_rate", "l1", "n_features", "delta")
-# Fractions are drawn on the whole of their range.
+# Columns that are drawn on the range from 0 to 1.
 _FRACTIONS = {"fidelity", "flip_rate"}
 
 
+@doc_params(
+    adata=_texts.ADATA,
+    groups=_texts.GROUPS,
+    key=_texts.KEY,
+    output=_texts.output(f"Axes to draw in, one per column. {_texts.GROWING} groups and columns."),
+    returned=_texts.returned("the axes (a list for several columns)"),
+)
 def diagnostics(
     adata: AnnData,
     *,
@@ -46,45 +56,31 @@ def diagnostics(
     ax: Axes | Sequence[Axes] | None = None,
     return_fig: bool = False,
 ) -> Figure | Axes | list[Axes] | None:
-    """Draw how far the explanation of each group can be trusted.
+    """Draw the diagnostics of an explanation, one panel per column and one bar per group.
 
-    A panel a column of :func:`ace.get.diagnostics_df`, a bar a group, the value written at its
-    end. Groups with a fidelity below 0.9 (dashed line) stand out by colour and hatching: the
-    scorer that was explained does not tell them apart as the labels do, and a panel of genes for
-    them should be doubted.
+    The columns are those of :func:`ace.get.diagnostics_df`. Groups with a fidelity below 0.9
+    (dashed line) are highlighted: the explained scorer does not reproduce their labels, so their
+    panels of genes may be unreliable.
 
     Parameters
     ----------
-    adata
-        Annotated data with the result of :func:`ace.tl.explain`.
-    groups
-        Groups to draw, from top to bottom; ``None`` draws all.
+    {adata}
+    {groups}
     columns
-        Columns to draw; ``None`` draws those the method has values for, without the reference's
-        cells and the seconds.
-    key
-        The ``key_added`` that the explanation was stored under.
-    show
-        Show the figure; ``None`` does as ``scanpy.settings.autoshow`` says.
-    save
-        File to save to, the format told by its ending.
-    ax
-        Axes to draw in, as many as there are columns; without it a figure that grows with the
-        number of groups and columns.
-    return_fig
-        Return the figure and do not show it.
+        Columns to draw. If ``None``, all with values except ``n_reference`` and ``seconds``.
+    {key}
+    {output}
 
     Returns
     -------
-    The figure with ``return_fig=True``; with ``show=False`` the axes, a list of them for several
-    columns; else ``None``.
+    {returned}
 
     Raises
     ------
     KeyError
-        If there is no such explanation, group or column.
+        If the explanation, a group or a column does not exist.
     ValueError
-        If no column has a value, or the number of ``ax`` is not that of columns.
+        If no column has values, or the number of axes differs from the number of columns.
 
     Examples
     --------
@@ -106,12 +102,12 @@ def diagnostics(
             margin=(0.08 * longest, 0),
         )
     else:
-        axes = given_axes(ax, len(drawn), what="one a column")
+        axes = given_axes(ax, len(drawn), what="one per column")
         fig = figure_of(axes[0])
 
     for i, (axis, column) in enumerate(zip(axes, drawn, strict=True)):
         _draw(axis, df[column].to_numpy(dtype=np.float64), column)
-        # The panels share their rows, so only the first names them.
+        # The panels have the same rows, which only the first labels.
         names = list(df["group"]) if i == 0 else []
         axis.set_yticks(np.arange(len(names)), labels=names, fontsize="small", parse_math=False)
     return finish(
@@ -120,22 +116,14 @@ def diagnostics(
 
 
 def _columns(df: pd.DataFrame, columns: str | Sequence[str] | None, *, key: str) -> list[str]:
-    there = [c for c in df.columns if c != "group" and df[c].notna().any()]
+    """Columns to draw; raise if one has no values, or if there are none."""
+    filled = [c for c in df.columns if c != "group" and df[c].notna().any()]
     if columns is None:
-        drawn = [c for c in _DEFAULT if c in there]
+        drawn = [c for c in _DEFAULT if c in filled]
     else:
         drawn = [columns] if isinstance(columns, str) else list(columns)
-        unknown = [c for c in drawn if c not in there]
-        if unknown:
-            raise KeyError(
-                f"{unknown} has no values in the diagnostics of adata.uns[{key!r}]; there are "
-                f"{there}."
-            )
-    if not drawn:
-        raise ValueError(
-            f"the diagnostics of adata.uns[{key!r}] hold no value to draw; explain again with "
-            f"ace.tl.explain(adata, groupby=..., key_added={key!r})."
-        )
+        has_values(drawn, filled, f"the diagnostics of adata.uns[{key!r}]")
+    something(drawn, f"the diagnostics of adata.uns[{key!r}] have no values, or columns is empty")
     return drawn
 
 
@@ -151,8 +139,7 @@ def _draw(ax: Axes, values: np.ndarray, column: str) -> None:
         if mark:
             bar.set(hatch="////", edgecolor="white")
     for row, value in enumerate(values):
-        # A group that a column says nothing about has neither bar nor number. Fractions stand
-        # right of 1, where the line of the wanted fidelity does not cross them.
+        # Fractions are written to the right of 1, where the dashed line does not cross them.
         if not np.isnan(value):
             ax.annotate(
                 f"{value:.3f}" if column in _FRACTIONS else _short(value),
@@ -178,5 +165,5 @@ def _draw(ax: Axes, values: np.ndarray, column: str) -> None:
 
 
 def _short(value: float) -> str:
-    """Three significant digits, but counts in full."""
+    """Format with three significant digits, and counts in full."""
     return f"{value:.0f}" if value >= 100 or value == round(value) else f"{value:.3g}"

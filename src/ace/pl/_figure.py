@@ -1,4 +1,4 @@
-"""What every plot shares: where it is drawn, what becomes of it, and how names are written."""
+"""Functions that all plots share: axes, figure size, output and names."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from matplotlib.colors import ListedColormap
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from ace._checks._arguments import whole
+from ace._checks._figures import one_per_panel
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,25 +21,25 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-#: Inches around what :func:`fit_figure` makes room for.
+#: Margin of :func:`fit_figure`, in inches.
 MARGIN = 0.08
 
 
 def grid_of_axes(
     n: int, *, ncols: int, panel_size: tuple[float, float], margin: tuple[float, float] = (0, 0)
 ) -> tuple[Figure, list[Axes]]:
-    """Make a figure that grows with its number of panels, so that 30 are as readable as 2.
+    """Create a figure whose size depends on the number of panels.
 
     Parameters
     ----------
     n
         Number of panels.
     ncols
-        Panels in a row, at most.
+        Maximum number of panels per row.
     panel_size
         Width and height of a panel in inches.
     margin
-        Width and height in inches of what stands outside the panels.
+        Width and height in inches to add for names and legends outside the panels.
     """
     from matplotlib import pyplot as plt
 
@@ -52,38 +53,28 @@ def grid_of_axes(
 
 
 def given_axes(ax: Axes | Sequence[Axes], n: int, *, what: str) -> list[Axes]:
-    """Check that as many axes were given as there are panels to draw.
-
-    Raises
-    ------
-    ValueError
-        If there are fewer or more.
-    """
+    """Return the axes as a list; raise a ``ValueError`` unless there is one per panel."""
     axes = [ax] if isinstance(ax, Axes) else list(ax)
-    if len(axes) != n:
-        raise ValueError(
-            f"{n} panels ({what}) need as many axes, but ax holds {len(axes)}; pass a list of "
-            f"{n}, for example list(plt.subplots(1, {n})[1].flat), or leave ax out."
-        )
+    one_per_panel(axes, n, what)
     return axes
 
 
 def figure_of(ax: Axes) -> Figure:
-    """Give the whole figure, also of axes in a subfigure."""
+    """Return the top-level figure, also for axes in a subfigure."""
     fig = ax.get_figure(root=True)
-    assert fig is not None  # only axes that were removed have none
+    assert fig is not None  # only removed axes have none
     return fig
 
 
 def fit_figure(ax: Axes) -> None:
-    """Enlarge the figure to hold the names and insets around the axes, whatever their length.
+    """Enlarge the figure to fit the names and insets around the axes.
 
-    Constrained layout would shrink the matrix instead, and its cells with it.
+    Constrained layout would shrink the axes instead.
     """
     fig = figure_of(ax)
     width, height = fig.get_size_inches()
     box = ax.get_tightbbox()
-    assert box is not None  # nothing here is invisible
+    assert box is not None  # only invisible axes have none
     x0, y0, x1, y1 = box.transformed(fig.dpi_scale_trans.inverted()).extents
     total = (x1 - x0 + 2 * MARGIN, y1 - y0 + 2 * MARGIN)
     fig.set_size_inches(total)
@@ -98,7 +89,7 @@ def fit_figure(ax: Axes) -> None:
 
 
 def draw_strip(ax: Axes, codes: np.ndarray, colors: list[str]) -> None:
-    """Fill axes with the colours of groups, a matrix of their codes."""
+    """Draw a matrix of group codes in the colours of the groups."""
     ax.imshow(
         codes,
         cmap=ListedColormap(colors),
@@ -118,10 +109,9 @@ def finish(
     save: str | PathLike[str] | None,
     return_fig: bool,
 ) -> Figure | T | None:
-    """Save, show or hand back a finished plot as scanpy's plots do.
+    """Save, show or return a plot as scanpy does.
 
-    scanpy's own machinery for this is private, and its ``save`` deprecated: it writes to a folder
-    and under a name that the caller did not choose.
+    scanpy's function for this is private, and its ``save`` (deprecated) takes no path.
     """
     if save is not None:
         fig.savefig(save, bbox_inches="tight")
@@ -142,14 +132,3 @@ def finish(
 def wrap(name: str, width: int) -> str:
     """Break a long group name into lines of at most ``width`` characters."""
     return textwrap.fill(name, width)
-
-
-def check_n_genes(n_genes: int) -> None:
-    """Raise if fewer than one gene would be drawn.
-
-    Raises
-    ------
-    ValueError
-        If ``n_genes`` is not positive.
-    """
-    whole(n_genes, "n_genes")

@@ -5,9 +5,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ace._checks._arguments import number
+from ace._checks._figures import as_many, selected_groups, something
+from ace._docs import doc_params
 from ace._keys import DEFAULT_FSSF_KEY
-from ace._listed import listed
 from ace.get import fssf_df
+from ace.pl import _texts
 from ace.pl._colors import DEPLETED, ENRICHED
 from ace.pl._figure import figure_of, finish, wrap
 
@@ -20,12 +22,13 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Okabe & Ito's palette, the two colours of the package first.
+# Palette of Okabe & Ito, starting with the two colours of the directions.
 _COLORS = [ENRICHED, DEPLETED, "#009E73", "#CC79A7", "#E69F00", "#56B4E9"]
-# Width of a column of dots, in units of the distance of two.
+# Width of a column of dots relative to the distance of two columns.
 _SPREAD = 0.3
 
 
+@doc_params(size=_texts.SIZE, output=_texts.output(), returned=_texts.returned())
 def fssf(
     adata: AnnData,
     key: str | Sequence[str] = DEFAULT_FSSF_KEY,
@@ -38,44 +41,36 @@ def fssf(
     ax: Axes | None = None,
     return_fig: bool = False,
 ) -> Figure | Axes | None:
-    """Draw the subcluster founder scores: a dot for each pair of subclusters (scARE, Figure 1a).
+    """Draw the subcluster founder scores of each group (scARE, Figure 1a).
 
-    For each group, a column of filled dots for the genes and beside it one of open circles for
-    random sets of as many genes: the mean of the draws. The line across a column is its median.
-    Several results, such as those of a model with and one without the attribution loss, stand side
-    by side in a colour each.
+    Filled dots are the scores of the genes, one per pair of subclusters; open circles beside them
+    are the mean scores of random gene sets of the same size. Horizontal lines mark the medians.
+    Several results, such as those of models trained with and without the attribution loss, are
+    drawn side by side in different colours.
 
     Parameters
     ----------
     adata
         Annotated data with the result of :func:`ace.tl.fssf`.
     key
-        The ``key_added`` that scores were stored under, or several.
+        The ``key_added`` of one or several results.
     labels
-        What to call each of several keys; ``None``: by its name.
+        Names of the results in the legend. If ``None``, their keys.
     groups
-        Groups to draw, in this order; ``None``: all that have a score.
-    size
-        Area of a dot in points²; ``None``: by the number of pairs.
-    show
-        Show the figure; ``None`` does as ``scanpy.settings.autoshow`` says.
-    save
-        File to save to, the format told by its ending.
-    ax
-        Axes to draw in.
-    return_fig
-        Return the figure and do not show it.
+        Groups to draw, in this order. If ``None``, all with a score.
+    {size}
+    {output}
 
     Returns
     -------
-    The figure with ``return_fig=True``; with ``show=False`` the axes; else ``None``.
+    {returned}
 
     Raises
     ------
     KeyError
-        If there are no such scores.
+        If the scores, or those of a group, do not exist.
     ValueError
-        If a group has none, or ``labels`` are not as many as the keys.
+        If the number of ``labels`` differs from the number of keys.
 
     Examples
     --------
@@ -92,11 +87,11 @@ def fssf(
     number(size, "size", above=True, optional=True)
     keys = [key] if isinstance(key, str) else list(key)
     names = keys if labels is None else [str(label) for label in labels]
-    if len(names) != len(keys) or not keys:
-        raise ValueError(f"labels must name each of the {len(keys)} keys {keys}, got {labels!r}.")
+    something(keys, "key is empty")
+    as_many(names, len(keys), "labels", "key")
     frames = [fssf_df(adata, key=k) for k in keys]
     shown = _groups(frames, groups)
-    # The columns of a group: of each key its genes and, if there were any, the random sets.
+    # Columns of each group: for each key the genes, and the random sets if there are any.
     columns = [
         (i, column)
         for i, frame in enumerate(frames)
@@ -126,18 +121,11 @@ def _color(i: int) -> str:
 
 
 def _groups(frames: list[pd.DataFrame], groups: Sequence[str] | None) -> list[str]:
+    """Groups to draw, of those that have a score for any key."""
     scored = [set(frame["group"].astype(str)) for frame in frames]
     every = dict.fromkeys(str(g) for frame in frames for g in frame["group"].cat.categories)
     known = [group for group in every if any(group in found for found in scored)]
-    if groups is None:
-        return known
-    wanted = [groups] if isinstance(groups, str) else [str(group) for group in groups]
-    unknown = [group for group in wanted if group not in known]
-    if unknown or not wanted:
-        raise ValueError(
-            f"no scores of the groups {listed(unknown)}; there are some of {listed(known)}."
-        )
-    return wanted
+    return selected_groups(groups, known, "the scores")
 
 
 def _draw_column(
@@ -145,9 +133,9 @@ def _draw_column(
 ) -> None:
     if not len(values):
         return
-    # Spread by rank, not at random: the same figure each time, and few dots on each other.
+    # Offsets that depend on the rank are reproducible and avoid overlapping dots.
     order = np.argsort(np.argsort(values, kind="stable"), kind="stable")
-    spread = (order * 0.618034) % 1 - 0.5  # the golden ratio: neighbours in height lie apart
+    spread = (order * 0.618034) % 1 - 0.5  # golden ratio: neighbouring ranks are far apart
     face = color if column == "fssf" else "white"
     ax.scatter(
         x + 2 * _SPREAD * spread,
@@ -187,7 +175,7 @@ def _label(
     ax.spines[["top", "right"]].set_visible(False)
     for place in range(1, len(groups)):
         ax.axvline((place - 0.5) * step, color="0.9", linewidth=0.8, zorder=0)
-    # Colours tell the keys, filled and open circles the genes from the random ones.
+    # Colours distinguish keys; filled and open circles genes and random genes.
     entries = [] if len(names) == 1 else [(name, _color(i), True) for i, name in enumerate(names)]
     color = _color(0) if len(names) == 1 else "0.4"
     for column in dict.fromkeys(column for _, column in columns):

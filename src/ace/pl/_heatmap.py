@@ -6,11 +6,14 @@ import numpy as np
 from matplotlib import colormaps
 from matplotlib.patches import Rectangle
 
+from ace._checks._arguments import whole
+from ace._docs import doc_params
 from ace._keys import DEFAULT_KEY
 from ace.get import explain_df
+from ace.pl import _texts
 from ace.pl._colors import group_colors
 from ace.pl._dendrogram import draw_dendrogram, group_linkage
-from ace.pl._figure import check_n_genes, draw_strip, figure_of, finish, fit_figure, wrap
+from ace.pl._figure import draw_strip, figure_of, finish, fit_figure, wrap
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,16 +25,27 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.image import AxesImage
 
-# Inches. The figure is made of them, so that names stay as large for 30 groups as for 2.
+# Sizes in inches, from which the size of the figure follows.
 _CELL = (0.27, 0.16)
 _STRIP = 0.09
 _GAP = 0.04
 _TREE = 0.5
 _BAR = (1.5, 0.1)
-# Characters in a line of a group's name.
+# Maximum number of characters per line of a group's name.
 _WRAP = 32
 
 
+@doc_params(
+    adata=_texts.ADATA,
+    groups=_texts.GROUPS,
+    gene_symbols=_texts.GENE_SYMBOLS,
+    key=_texts.KEY,
+    output=_texts.output(
+        "Axes to draw in; the colours of the groups, the dendrogram and the colour bar are drawn "
+        f"around them. {_texts.GROWING} groups and genes."
+    ),
+    returned=_texts.returned("the axes of the heatmap, with the others among its ``child_axes``,"),
+)
 def heatmap(
     adata: AnnData,
     *,
@@ -47,55 +61,40 @@ def heatmap(
     ax: Axes | None = None,
     return_fig: bool = False,
 ) -> Figure | Axes | None:
-    """Draw the signed scores of the top genes of each group in all groups.
+    """Draw the signed scores of the top genes of each group as a heatmap of genes × groups.
 
-    Rows are the ``n_genes`` genes with the largest absolute scores of the first group, then those
-    of the second, and so on; a gene that is among the top ones of two groups has a row in both
-    blocks, as in scanpy's plots. Columns are the groups. A block is outlined where it meets its
-    own group, and carries the group's colour: scanpy's, where it has stored one. Genes of score 0
-    are not drawn in the block of their group. Cells without a score (of genes that
-    :func:`scanpy.tl.filter_rank_genes_groups` removed) are grey.
+    The rows are the ``n_genes`` top genes of each group, one block per group, as in scanpy's
+    plots; a gene that is in two blocks is drawn twice. Each block is outlined in the column of its
+    own group and labelled with the group's colour (scanpy's if stored). Genes with a score of 0
+    are left out of the block of that group. Missing scores, of genes that
+    :func:`scanpy.tl.filter_rank_genes_groups` removed, are grey.
 
     Parameters
     ----------
-    adata
-        Annotated data with the result of :func:`ace.tl.explain`.
-    groups
-        Groups to draw, in this order; ``None`` draws all.
+    {adata}
+    {groups}
     n_genes
-        Top genes of each group, at most.
-    gene_symbols
-        Column of ``adata.var`` with the names to write.
-    key
-        The ``key_added`` that the explanation was stored under.
+        Maximum number of top genes per group.
+    {gene_symbols}
+    {key}
     scale
-        Divide the scores of each group by its largest absolute score. Scores are comparable
-        within a group but not always between groups; scaled, none is beyond -1 or 1, and zero
-        stays zero. ``False`` draws the scores as they are.
+        Divide the scores of each group by their largest absolute value, because scores are
+        comparable within a group but not always between groups.
     dendrogram
-        Reorder the groups by average linkage on 1 - the correlation of their signed scores over
-        all genes, so that groups with a similar explanation are neighbours, and draw the tree.
+        Reorder the groups by hierarchical clustering (average linkage on 1 - Pearson correlation
+        of the signed scores over all genes), and draw the dendrogram.
     cmap
-        Diverging colour map; its middle is score 0.
-    show
-        Show the figure; ``None`` does as ``scanpy.settings.autoshow`` says.
-    save
-        File to save to, the format told by its ending.
-    ax
-        Axes to draw in; strips, tree and colour bar are put around them. Without it a figure that
-        grows with the number of groups and genes.
-    return_fig
-        Return the figure and do not show it.
+        Diverging colour map, centred at 0.
+    {output}
 
     Returns
     -------
-    The figure with ``return_fig=True``; with ``show=False`` the axes of the matrix, with strips,
-    tree and colour bar among its ``child_axes``; else ``None``.
+    {returned}
 
     Raises
     ------
     KeyError
-        If there is no such explanation, group or column.
+        If the explanation, a group or the column of gene names does not exist.
     ValueError
         If ``n_genes`` is not positive, or ``dendrogram=True`` with fewer than two groups.
 
@@ -108,11 +107,11 @@ def heatmap(
     >>> [label.get_text() for label in ax.get_xticklabels()]
     ['0', '4']
     """
-    check_n_genes(n_genes)
+    whole(n_genes, "n_genes")
     df = explain_df(adata, groups, key=key, gene_symbols=gene_symbols)
     if scale:
         largest = df["score"].abs().groupby(df["group"], observed=False).transform("max")
-        # A group without any score keeps its zeros.
+        # Scores of a group that are all 0 stay 0.
         df["score"] = df["score"] / largest.where(largest > 0, 1)
     names = list(df["group"].cat.categories)
 
@@ -139,7 +138,7 @@ def heatmap(
         np.arange(len(names)), labels=wrapped, fontsize="small", rotation=90, parse_math=False
     )
 
-    # Around the matrix, from its edges outwards, as wide in inches whatever its size.
+    # Strip, dendrogram and colour bar have a fixed size in inches; place them outwards.
     fig = figure_of(ax)
     extent = ax.get_window_extent()
     width, height = extent.width / fig.dpi, extent.height / fig.dpi
@@ -164,14 +163,14 @@ def heatmap(
 
 
 def _rows(df: pd.DataFrame, names: list[str], n_genes: int) -> pd.DataFrame:
-    """Top genes, block after block in the order of the groups."""
+    """Top genes of each group, in the order of the groups."""
     top = df[(df["rank"] <= n_genes) & (df["score"] != 0)].copy()
     top["group"] = top["group"].cat.reorder_categories(names)
     return top.sort_values(["group", "rank"]).reset_index(drop=True)
 
 
 def _new_axes(shape: tuple[int, ...]) -> Axes:
-    """Axes of cells of a fixed size that fill their figure, which :func:`fit_figure` enlarges."""
+    """Create axes that fill a figure, with cells of a fixed size."""
     from matplotlib import pyplot as plt
 
     size = (max(shape[1] * _CELL[0], 1.2), max(shape[0], 4) * _CELL[1])
@@ -192,7 +191,7 @@ def _draw_matrix(ax: Axes, scores: np.ndarray, *, cmap: str) -> AxesImage:
 def _draw_blocks(
     ax: Axes, rows: pd.DataFrame, names: list[str], colors: dict[str, str], *, width: float
 ) -> None:
-    """Mark the blocks: colour and name right of the matrix, an outline in their own column."""
+    """Mark the block of each group: colour and name on the right, an outline in its column."""
     strip = ax.inset_axes((1 + _GAP / width, 0, _STRIP / width, 1), sharey=ax, label="blocks")
     draw_strip(strip, rows["group"].cat.codes.to_numpy()[:, None], [colors[n] for n in names])
     sizes = rows.groupby("group", observed=False).size()

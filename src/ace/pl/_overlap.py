@@ -4,9 +4,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ace._checks._arguments import whole
-from ace._listed import listed
+from ace._checks._arguments import one_of, whole
+from ace._checks._figures import something
+from ace._docs import doc_params
 from ace.metrics import panel_membership
+from ace.pl import _texts
 from ace.pl._colors import ENRICHED
 from ace.pl._figure import figure_of, finish, fit_figure, wrap
 
@@ -20,13 +22,17 @@ if TYPE_CHECKING:
 
     from ace._checks._panels import RankedPanels
 
-# Inches; rows are higher where names take several lines.
+# Sizes in inches; rows with names of several lines are higher.
 _CELL, _LINE = 0.27, 0.16
 _BARS = 1.3
 _GAP = 0.08
 _DARK, _LIGHT, _EMPTY = "0.25", "0.72", "0.88"
 
 
+@doc_params(
+    output=_texts.output("Axes for the dots; the bars are drawn above and to the right."),
+    returned=_texts.returned("the axes of the dots, with the bars among its ``child_axes``,"),
+)
 def overlap(
     panels: Mapping[Hashable, RankedPanels],
     *,
@@ -39,51 +45,42 @@ def overlap(
     ax: Axes | None = None,
     return_fig: bool = False,
 ) -> Figure | Axes | None:
-    """Draw which methods chose the same genes, as an UpSet plot (ACE, Figure 3D).
+    """Draw the overlap of the panels of several methods, as an UpSet plot (ACE, Figure 3D).
 
-    A row a method, a column for each set of methods that has genes of its own: genes that the
-    methods with a dot chose, and no others. The bar above tells how many, the largest first; each
-    gene counts in one column only. The bars on the right tell how many genes of a panel some other
-    method chose too (dark), and how many none did (light).
+    Rows are methods; columns are the genes that exactly the methods with a dot selected, and the
+    bars above them the numbers of these genes. The bars on the right show how many genes of each
+    panel were also selected by another method (dark), and how many were not (light).
 
     Parameters
     ----------
     panels
-        For each method, its panels: ``{group: genes, best first}``, a frame with a column for each
-        group, or the names that :func:`ace.tl.explain` and scanpy store, such as
+        Panels of each method: ``{group: genes, best first}``, a frame with one column per group,
+        or the names stored by :func:`ace.tl.explain` and scanpy, such as
         ``adata.uns["ace"]["names"]``.
     group
-        The group whose panels are compared; need not be named if there is one only.
+        Group whose panels are compared. It can be omitted if there is only one.
     n_top
-        Number of genes of a panel. Of a panel that has fewer, all.
+        Maximum number of genes per panel.
     highlight
-        A method whose dots, and genes that no other method chose, stand out.
+        Method to highlight, with the genes that only it selected.
     min_size
-        Leave out columns of fewer genes. The bars on the right count all.
-    show
-        Show the figure; ``None`` does as ``scanpy.settings.autoshow`` says.
-    save
-        File to save to, the format told by its ending.
-    ax
-        Axes to draw the dots in; the bars stand above them and on their right.
-    return_fig
-        Return the figure and do not show it.
+        Minimum number of genes per column. The bars on the right include all genes.
+    {output}
 
     Returns
     -------
-    The figure with ``return_fig=True``; with ``show=False`` the axes of the dots, with those of
-    the bars among its ``child_axes``; else ``None``.
+    {returned}
 
     Raises
     ------
     ValueError
-        If there is no such group or method, a panel names a gene twice, or nothing is left to
-        draw.
+        If the group or method does not exist, a panel contains a gene twice, or there is nothing
+        to draw.
 
     See Also
     --------
-    ace.metrics.panel_membership : tells which genes these are.
-    ace.metrics.panel_overlap : the overlap of every two methods as a number.
+    ace.metrics.panel_membership : Lists the genes and the methods that selected them.
+    ace.metrics.panel_overlap : Computes the overlap of each two methods.
 
     References
     ----------
@@ -104,15 +101,10 @@ def overlap(
     """
     whole(min_size, "min_size")
     chosen = panel_membership(panels, n_top, group=group)
-    if highlight is not None and highlight not in chosen.columns:
-        raise ValueError(
-            f"highlight={highlight!r} is none of the methods {listed(chosen.columns)}."
-        )
+    if highlight is not None:
+        one_of(highlight, "highlight", list(chosen.columns))
     sets = _sets(chosen, min_size)
-    if sets.empty:
-        raise ValueError(
-            f"no set of methods has min_size={min_size} genes of its own; pass a smaller one."
-        )
+    something(sets, f"no set of methods selected at least min_size={min_size} genes")
 
     names = [wrap(str(name), 30) for name in chosen.columns]
     own_figure = ax is None
@@ -143,13 +135,13 @@ def overlap(
 
 
 def _sets(chosen: pd.DataFrame, min_size: int) -> pd.DataFrame:
-    """Sets of methods × methods, indexed by the number of genes, the largest first."""
+    """Sets of methods as rows of a Boolean frame, indexed by the number of genes, decreasing."""
     sizes = chosen.groupby(list(chosen.columns)).size() if len(chosen) else chosen.sum(axis=1)
     if sizes.empty:
         return chosen
     sets = sizes.index.to_frame(index=False).set_axis(chosen.columns, axis=1)
     sets.index = sizes.to_numpy()
-    # Of sets of the same size those of more methods first, then in the order of the methods.
+    # Ties: sets of more methods first, then in the order of the methods.
     order = sorted(
         range(len(sets)),
         key=lambda i: (-sets.index[i], -sets.iloc[i].sum(), (~sets.iloc[i]).tolist()),
@@ -162,7 +154,7 @@ def _draw_dots(ax: Axes, sets: np.ndarray, of_highlight: np.ndarray) -> None:
     n_sets, n_methods = sets.shape
     ax.set_xlim(-0.5, n_sets - 0.5)
     ax.set_ylim(n_methods - 0.5, -0.5)
-    for row in range(0, n_methods, 2):  # stripes lead the eye from the names to the bars
+    for row in range(0, n_methods, 2):  # stripes connect names and bars
         ax.axhspan(row - 0.5, row + 0.5, color="0.965", linewidth=0, zorder=0)
     for column, members in enumerate(sets):
         (rows,) = np.nonzero(members)
@@ -191,7 +183,7 @@ def _draw_sizes(ax: Axes, sizes: np.ndarray, colors: list[str]) -> None:
             fontsize="x-small",
         )
     ax.set_xticks([])
-    ax.set_ylim(0, 1.1 * sizes.max())  # room for the number above the highest
+    ax.set_ylim(0, 1.1 * sizes.max())  # room for the number above the largest bar
     ax.set_ylabel("genes", fontsize="small")
     ax.locator_params(axis="y", integer=True, nbins=4)
     ax.tick_params(axis="y", labelsize="x-small", length=2)
@@ -199,7 +191,7 @@ def _draw_sizes(ax: Axes, sizes: np.ndarray, colors: list[str]) -> None:
 
 
 def _draw_shared(ax: Axes, chosen: pd.DataFrame) -> None:
-    """Genes of each method that another chose too, and that none did."""
+    """Draw the number of genes of each method that others selected too, and that none did."""
     of_several = (chosen.sum(axis=1) > 1).to_numpy()
     shared = chosen[of_several].sum().to_numpy()
     total = chosen.sum().to_numpy()

@@ -6,13 +6,14 @@ import numpy as np
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.patches import Patch
 
-from ace._checks import positive
-from ace._checks._arguments import one_of
+from ace._checks import one_of, positive, whole
+from ace._docs import doc_params
 from ace._keys import DEFAULT_KEY
 from ace.get import explain_df, pairs_df
 from ace.get._pairs_df import explained_pairs
+from ace.pl import _texts
 from ace.pl._colors import DEPLETED, ENRICHED, group_colors
-from ace.pl._figure import check_n_genes, draw_strip, figure_of, finish, fit_figure, wrap
+from ace.pl._figure import draw_strip, figure_of, finish, fit_figure, wrap
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,13 +26,13 @@ if TYPE_CHECKING:
     from matplotlib.image import AxesImage
     from matplotlib.text import Text
 
-#: What cells can be shaded by, and what it is called in the figure.
+#: Measures by which cells can be shaded, with their labels.
 _SHADES = {
     "jaccard": "genes in both orders,\nof those in either",
     "rbo": "rank-biased overlap\nof both orders",
     "opposite": "shared genes of\nopposite direction",
 }
-# Both colours of the genes are read on every shade of it.
+# Text in both colours is legible on all shades.
 _SHADE = LinearSegmentedColormap.from_list("shade", ["white", "#FFE680"]).with_extremes(
     bad="#EEEEEE"
 )
@@ -44,10 +45,18 @@ _MIN_CELL = 0.55
 _STRIP = 0.09
 _GAP = 0.04
 _BAR = (0.1, 1.0)
-# Characters in a line of a group's name.
+# Maximum number of characters per line of a group's name.
 _WRAP = 24
 
 
+@doc_params(
+    gene_symbols=_texts.GENE_SYMBOLS,
+    key=_texts.KEY,
+    output=_texts.output(
+        f"Axes to draw in; the font is scaled to fit. {_texts.GROWING} groups and genes."
+    ),
+    returned=_texts.returned("the axes of the matrix, with the others among its ``child_axes``,"),
+)
 def pairs(
     adata: AnnData,
     *,
@@ -62,53 +71,41 @@ def pairs(
     ax: Axes | None = None,
     return_fig: bool = False,
 ) -> Figure | Axes | None:
-    """Draw the top genes of each group against each other one, as a matrix.
+    """Draw the top genes that distinguish each group from each other group, as a matrix.
 
-    A cell holds the ``n_genes`` genes with the largest absolute scores that tell the group of its
-    row from that of its column, the largest on top: in one colour if they are enriched in the
-    group of the row, in the other if they are depleted. The cell across the diagonal tells the
-    same two groups apart the other way round; where an explanation is symmetric, it holds the same
-    genes in the other colour. Genes of score 0 are not drawn.
+    A cell lists the ``n_genes`` genes with the largest absolute scores for the group of its row
+    against the group of its column, coloured by whether they are enriched or depleted in the group
+    of the row. If an explanation is symmetric, the cell across the diagonal lists the same genes
+    in the other colour. Genes with a score of 0 are not drawn.
 
     Parameters
     ----------
     adata
         Annotated data with the result of ``ace.tl.explain(adata, groupby, reference="each")``.
     groups
-        Groups to draw, at least two, in this order; ``None`` draws all.
+        Groups to draw, at least two, in this order. If ``None``, all.
     n_genes
-        Genes in a cell, at most.
-    gene_symbols
-        Column of ``adata.var`` with the names to write.
-    key
-        The ``key_added`` that the explanation was stored under.
+        Maximum number of genes per cell.
+    {gene_symbols}
+    {key}
     shade
-        Shade both cells of two groups by how alike their panels are: ``"jaccard"``, ``"rbo"`` or
-        ``"opposite"`` of :func:`ace.get.pairs_df`.
+        Shade each cell by the similarity of the panels of its two groups: ``"jaccard"``, ``"rbo"``
+        or ``"opposite"`` of :func:`ace.get.pairs_df`. If ``None``, cells are not shaded.
     n_compared
-        Genes of a panel that ``shade`` compares.
-    show
-        Show the figure; ``None`` does as ``scanpy.settings.autoshow`` says.
-    save
-        File to save to, the format told by its ending.
-    ax
-        Axes to draw in; names are written as small as its cells need. Without it a figure that
-        grows with the number of groups and genes and the length of their names.
-    return_fig
-        Return the figure and do not show it.
+        Number of genes per panel that ``shade`` compares.
+    {output}
 
     Returns
     -------
-    The figure with ``return_fig=True``; with ``show=False`` the axes of the matrix, with the
-    strips of colours and the colour bar among its ``child_axes``; else ``None``.
+    {returned}
 
     Raises
     ------
     KeyError
-        If there is no such explanation, group or column.
+        If the explanation, a group or the column of gene names does not exist.
     ValueError
-        If the explanation is not one of pairs, fewer than two groups are asked for, ``n_genes`` or
-        ``n_compared`` is not positive, or there is no such ``shade``.
+        If the explanation does not compare pairs of groups, there are fewer than two groups,
+        ``n_genes`` or ``n_compared`` is not positive, or ``shade`` is unknown.
 
     Examples
     --------
@@ -119,7 +116,7 @@ def pairs(
     >>> [label.get_text() for label in ax.get_yticklabels()]
     ['4', '0']
     """
-    check_n_genes(n_genes)
+    whole(n_genes, "n_genes")
     positive(n_compared, "n_compared", optional=False)
     if shade is not None:
         one_of(shade, "shade", list(_SHADES))
@@ -177,7 +174,7 @@ def pairs(
 
 
 def _matrix(df: pd.DataFrame, names: list[str], column: str) -> np.ndarray:
-    """A symmetric matrix of a column of the pairs."""
+    """Arrange a column of the table of pairs as a symmetric matrix."""
     matrix = np.full((len(names), len(names)), np.nan)
     row = [names.index(name) for name in df["group"]]
     other = [names.index(name) for name in df["reference"]]
@@ -197,7 +194,7 @@ def _draw_grid(ax: Axes, alike: np.ndarray) -> AxesImage:
 def _draw_genes(
     ax: Axes, top: pd.DataFrame, at: dict[str, tuple[int, int]], n_genes: int, *, label: str
 ) -> list[Text]:
-    """Write the genes of all cells, in points from the middle of each."""
+    """Write the genes of each cell, with offsets in points from its centre."""
     texts: list[Text] = []
     for field, rank, gene, enriched in zip(
         top["group"], top["rank"], top[label], top["enriched"], strict=True
@@ -221,7 +218,7 @@ def _draw_genes(
 
 
 def _widest(texts: list[Text]) -> float:
-    """Width of the longest text, in inches."""
+    """Width of the widest text in inches."""
     if not texts:
         return 0.0
     return max(text.get_window_extent().width for text in texts) / texts[0].figure.dpi
@@ -230,7 +227,7 @@ def _widest(texts: list[Text]) -> float:
 def _fit_texts(
     texts: list[Text], width: float, height: float, *, cell: tuple[float, float]
 ) -> None:
-    """Shrink the names, all alike, until the longest one fits into its cell."""
+    """Scale the font of all texts so that the widest fits into its cell."""
     room = (cell[0] - _PAD) / max(width, 1e-9), (cell[1] - _PAD) / height
     scale = min(1.0, *room)
     for text in texts:
@@ -245,7 +242,7 @@ def _name_groups(ax: Axes, names: list[str], *, cell_width: float) -> None:
     ax.set_xticks(np.arange(len(names)), labels=labels, fontsize="small", parse_math=False)
     ax.tick_params(axis="y", length=0, pad=pad)
     ax.tick_params(axis="x", length=0)
-    # Level if they fit under their columns.
+    # Rotate names that do not fit under their column.
     if _widest(list(ax.get_xticklabels())) > cell_width - _GAP:
         ax.tick_params(axis="x", labelrotation=90)
     ax.set_ylabel("group", fontsize="medium")

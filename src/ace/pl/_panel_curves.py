@@ -5,7 +5,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from ace._checks._arguments import whole
+from ace._checks._arguments import one_of, whole
+from ace._checks._figures import has_columns, something
+from ace._docs import doc_params
+from ace.pl import _texts
 from ace.pl._colors import METHODS
 from ace.pl._figure import figure_of, finish, given_axes, grid_of_axes, wrap
 
@@ -17,13 +20,17 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# One colour a method; from the second round of colours on, dashes tell them apart.
+# Dashes distinguish methods that have the same colour.
 _DASHES = ["-", (0, (4, 1.5)), (0, (1, 1))]
-# Values of so many sizes are marked one by one; of more, the line is what there is to see.
+# Maximum number of panel sizes for which each value has a marker.
 _MARKED = 12
 _LABELS = {"auroc": "AUROC", "redundancy": "redundancy\n(mean correlation of two genes)"}
 
 
+@doc_params(
+    output=_texts.output("Axes to draw in, one per measure."),
+    returned=_texts.returned("the axes (a list for two measures)"),
+)
 def panel_curves(
     aurocs: pd.DataFrame | Mapping[Hashable, pd.DataFrame] | None = None,
     redundancies: pd.DataFrame | Mapping[Hashable, pd.DataFrame] | None = None,
@@ -36,44 +43,37 @@ def panel_curves(
     ax: Axes | Sequence[Axes] | None = None,
     return_fig: bool = False,
 ) -> Figure | Axes | list[Axes] | None:
-    """Draw how well panels tell groups, and how redundant they are, as they grow.
+    """Draw the performance and the redundancy of panels against their number of genes.
 
-    As ACE's Figure 3B and C, and Kratos' Figures 4 to 6: for each method and number of genes, the
-    mean over groups (and folds, and whatever else there are rows of) with a band around it.
+    As in Figures 3B and 3C of ACE and Figures 4 to 6 of KRATOS: one line per method, the mean over
+    all rows of each number of genes (groups, folds and so on), with an error band.
 
     Parameters
     ----------
     aurocs
-        For each method, the frame of :func:`ace.metrics.panel_auroc`; or one frame with a column
-        ``method``; or the frame of one method.
+        Results of :func:`ace.metrics.panel_auroc`: a frame for each method, one frame with a
+        column ``method``, or the frame of a single method.
     redundancies
-        The same of :func:`ace.metrics.panel_redundancy`. At least one of both is drawn.
+        Results of :func:`ace.metrics.panel_redundancy`, in the same form. At least one of
+        ``aurocs`` and ``redundancies`` is required.
     highlight
-        A method that is drawn in front and with a thick line.
+        Method to draw in front and with a thicker line.
     band
-        ``"sem"``: standard error of the mean on either side, as in the ACE paper, where all rows
-        count as independent, though folds of a group are less so; ``"sd"``: standard deviation;
-        ``None``: no band.
+        Error band: ``"sem"`` for the standard error of the mean, as in the ACE paper (it treats
+        all rows as independent, although folds of the same group are not), or ``"sd"`` for the
+        standard deviation. If ``None``, no band.
     n_genes
-        Number of genes that panels were chosen from: an axis on top tells their share in percent.
-    show
-        Show the figure; ``None`` does as ``scanpy.settings.autoshow`` says.
-    save
-        File to save to, the format told by its ending.
-    ax
-        Axes to draw in, as many as frames were given.
-    return_fig
-        Return the figure and do not show it.
+        Total number of genes, for an upper axis in per cent. If ``None``, no upper axis.
+    {output}
 
     Returns
     -------
-    The figure with ``return_fig=True``; with ``show=False`` the axes, a list of two if both are
-    drawn; else ``None``.
+    {returned}
 
     Raises
     ------
     ValueError
-        If there is nothing to draw or no such method, or a frame has not the columns needed.
+        If there is nothing to draw, the method does not exist, or a frame lacks a column.
 
     References
     ----------
@@ -95,20 +95,18 @@ def panel_curves(
     >>> left.get_ylabel()
     'AUROC'
     """
-    if band not in ("sem", "sd", None):
-        raise ValueError(f"band must be 'sem', 'sd' or None, got {band!r}.")
+    one_of(band, "band", ["sem", "sd", None])
     given = {
         column: _by_method(frames, column)
         for column, frames in (("auroc", aurocs), ("redundancy", redundancies))
         if frames is not None
     }
-    if not given:
-        raise ValueError("nothing to draw; pass aurocs, redundancies or both.")
+    something(given, "pass aurocs, redundancies or both")
     methods = list(dict.fromkeys(name for frames in given.values() for name in frames))
-    if highlight is not None and highlight not in methods:
-        raise ValueError(f"highlight={highlight!r} is none of the methods {methods}.")
+    if highlight is not None:
+        one_of(highlight, "highlight", methods)
     if ax is None:
-        # Room for the legend, beside the panels and as high as it is.
+        # Leave room for the legend beside the panels.
         lines = [line for method in methods for line in _name(method).splitlines()]
         width = 0.075 * max(map(len, lines), default=0) + 0.6 if len(methods) > 1 else 0
         size = (3.5, max(3.2, 0.19 * len(lines) + 0.07 * len(methods)))
@@ -133,22 +131,18 @@ def panel_curves(
 def _by_method(
     frames: pd.DataFrame | Mapping[Hashable, pd.DataFrame], column: str
 ) -> dict[Hashable, pd.DataFrame]:
-    """Rows of each method."""
+    """Return the frame of each method, after checking its columns."""
     if isinstance(frames, Mapping):
         found = dict(frames)
     elif "method" in frames:
         found = dict(iter(frames.groupby("method", sort=False, observed=True)))
     else:
         found = {"": frames}
-    if not found:
-        raise ValueError(f"there is no method to draw the {column} of; give {{method: frame}}.")
+    something(found, f"no methods with {column}; pass {{method: frame}}")
     for method, frame in found.items():
-        lacking = [name for name in ("n_top", column) if name not in frame]
-        if lacking or frame.empty:
-            what = f"lacks the columns {lacking}" if lacking else "has no rows"
-            raise ValueError(
-                f"the frame of {method!r} {what}; give what ace.metrics.panel_{column} returns."
-            )
+        fix = f"Pass the result of ace.metrics.panel_{column}."
+        has_columns(frame.columns, ["n_top", column], f"the frame of {method!r}", fix)
+        something(frame, f"the frame of {method!r} has no rows")
     return found
 
 
@@ -157,7 +151,7 @@ def _name(method: Hashable) -> str:
 
 
 def _line(place: int, *, in_front: bool) -> dict[str, Any]:
-    """How the line of a method looks."""
+    """Style of the line of a method."""
     return {
         "color": METHODS[place % len(METHODS)],
         "linestyle": _DASHES[place // len(METHODS) % len(_DASHES)],
@@ -174,7 +168,7 @@ def _draw(
     mean = values.mean()
     ax.plot(mean.index, mean, marker="o" if len(mean) <= _MARKED else None, **line)
     if band is not None:
-        # One value has no spread: NaN, which leaves a gap.
+        # The spread of a single value is NaN, which is not drawn.
         spread = values.sem() if band == "sem" else values.std()
         low, high = mean - spread, mean + spread
         color = line["color"]

@@ -5,10 +5,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.patches import Patch
 
+from ace._checks._arguments import whole
+from ace._docs import doc_params
 from ace._keys import DEFAULT_KEY, ExplanationKeys
 from ace.get import explain_df
+from ace.pl import _texts
 from ace.pl._colors import DEPLETED, ENRICHED
-from ace.pl._figure import check_n_genes, figure_of, finish, given_axes, grid_of_axes, wrap
+from ace.pl._figure import figure_of, finish, given_axes, grid_of_axes, wrap
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,6 +26,14 @@ _LABELS = {True: "enriched", False: "depleted (left of zero)"}
 _COLORS = {True: ENRICHED, False: DEPLETED}
 
 
+@doc_params(
+    adata=_texts.ADATA,
+    groups=_texts.GROUPS,
+    gene_symbols=_texts.GENE_SYMBOLS,
+    key=_texts.KEY,
+    output=_texts.output(f"Axes to draw in, one per group. {_texts.GROWING} groups."),
+    returned=_texts.returned("the axes (a list for several groups)"),
+)
 def panels(
     adata: AnnData,
     *,
@@ -39,50 +50,37 @@ def panels(
 ) -> Figure | Axes | list[Axes] | None:
     """Draw the top genes of each group as signed bars.
 
-    A panel a group, the gene with the largest absolute score on top. Bars of genes that are
-    enriched in the group go right of zero, bars of depleted ones left, in two colours that readers
-    with any kind of colour vision tell apart; the names are written in the same colours. Genes of
-    score 0 take no part in the explanation and are not drawn, so a panel may hold fewer genes than
-    asked for.
+    One panel per group; the gene with the largest absolute score is at the top. Bars of enriched
+    genes point to the right, bars of depleted genes to the left, in colours that are
+    distinguishable with colour vision deficiency. Genes with a score of 0 are not drawn, so a
+    panel may have fewer than ``n_genes`` genes.
 
     Parameters
     ----------
-    adata
-        Annotated data with the result of :func:`ace.tl.explain`.
-    groups
-        Groups to draw, in this order; ``None`` draws all.
+    {adata}
+    {groups}
     n_genes
-        Genes in a panel, at most.
-    gene_symbols
-        Column of ``adata.var`` with the names to write.
-    key
-        The ``key_added`` that the explanation was stored under.
+        Maximum number of genes per panel.
+    {gene_symbols}
+    {key}
     sharex
-        Draw all panels on one scale. Off by default: scores of a well separated group may be many
-        times those of another.
+        Use the same scale in all panels. Scores of different groups may differ by orders of
+        magnitude.
     ncols
-        Panels in a row.
-    show
-        Show the figure; ``None`` does as ``scanpy.settings.autoshow`` says.
-    save
-        File to save to, the format told by its ending.
-    ax
-        Axes to draw in, as many as there are groups; without it a figure that grows with the
-        number of groups.
-    return_fig
-        Return the figure and do not show it.
+        Number of panels per row.
+    {output}
 
     Returns
     -------
-    The figure with ``return_fig=True``; with ``show=False`` the axes, a list of them for several
-    groups; else ``None``.
+    {returned}
 
     Raises
     ------
     KeyError
-        If there is no such explanation, group or column.
+        If the explanation, a group or the column of gene names does not exist.
     ValueError
-        If ``n_genes`` or ``ncols`` is not positive, or the number of ``ax`` not that of groups.
+        If ``n_genes`` or ``ncols`` is not positive, or the number of axes differs from the number
+        of groups.
 
     Examples
     --------
@@ -93,12 +91,11 @@ def panels(
     >>> [ax.get_title() for ax in axes]
     ['0', '4']
     """
-    check_n_genes(n_genes)
+    whole(n_genes, "n_genes")
     df = explain_df(adata, groups, key=key, gene_symbols=gene_symbols)
     names = list(df["group"].cat.categories)
     top = df[(df["rank"] <= n_genes) & (df["score"] != 0)]
-    # Bars are as thick in a panel of three genes as in one of ten, but no panel has room that
-    # none of them needs.
+    # All panels have the same number of rows, so that bars have the same height.
     n_rows = max(1, int(top.groupby("group", observed=False).size().max()))
 
     if ax is None:
@@ -106,7 +103,7 @@ def panels(
             len(names), ncols=ncols, panel_size=(2.7, 0.19 * n_rows + 0.75), margin=(0.3, 0.7)
         )
     else:
-        axes = given_axes(ax, len(names), what="one a group")
+        axes = given_axes(ax, len(names), what="one per group")
         fig = figure_of(axes[0])
 
     suffix = _reference_suffix(ExplanationKeys(key).read(adata).params["reference"])
@@ -152,7 +149,7 @@ def _draw(ax: Axes, top: pd.DataFrame, *, label: str, n_rows: int) -> None:
     ax.axvline(0, color="black", linewidth=0.8)
     ax.set_ylim(n_rows - 0.4, -0.6)
     ax.set_yticks(rows, labels=top[label], fontsize="small", parse_math=False)
-    # A panel may fall off so fast that the colour of its last bars cannot be seen.
+    # Scores may decrease so fast that the colour of the last bars is not visible.
     for text, sign in zip(ax.get_yticklabels(), top["enriched"], strict=True):
         text.set_color(_COLORS[bool(sign)])
     ax.tick_params(axis="y", length=0)
@@ -164,5 +161,5 @@ def _draw(ax: Axes, top: pd.DataFrame, *, label: str, n_rows: int) -> None:
 
 
 def _reference_suffix(reference: str) -> str:
-    """Say against what, unless it is the rest or the name of the pair says it already."""
+    """Name the reference, unless it is the rest or part of the group's name."""
     return "" if reference in {"rest", "each"} else f" vs {reference}"

@@ -8,12 +8,20 @@ import numpy as np
 from ace import _checks
 from ace._checks import _value_checks
 from ace._checks._columns import labels_of
+from ace._checks._figures import (
+    coordinates_of,
+    enough_cells,
+    given,
+    selected_groups,
+    something,
+)
 from ace._checks._objects import annotated
+from ace._docs import doc_params
 from ace._keys import DEFAULT_FSSF_KEY, FssfKeys
-from ace._listed import listed
 from ace._matrix import LogCounts, read_rows
 from ace._values import claimed_base
 from ace.metrics import morans_i
+from ace.pl import _texts
 from ace.pl._figure import figure_of, finish, given_axes, grid_of_axes, wrap
 
 if TYPE_CHECKING:
@@ -25,12 +33,17 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Total of a cell's counts before the logarithm.
+# Total counts per cell after normalisation.
 _TARGET = 1e4
-# Cells of the lowest and highest scores that share a colour, so that a few do not take all of it.
+# Percentiles at which the colour scale is clipped.
 _CLIPPED = (1, 99)
 
 
+@doc_params(
+    size=_texts.SIZE,
+    output=_texts.output("Axes to draw in, one per panel."),
+    returned=_texts.returned("the list of axes, group by group,"),
+)
 def polarization(
     adata: AnnData,
     groups: str | Sequence[str],
@@ -49,65 +62,55 @@ def polarization(
     ax: Axes | Sequence[Axes] | None = None,
     return_fig: bool = False,
 ) -> Figure | list[Axes] | None:
-    """Draw how some genes are expressed across the latent space of one type (scARE, Figure 2).
+    """Draw the expression of a gene set across the latent space of a cell type (scARE, Figure 2).
 
-    On the left, the cells of a group coloured by the expression of the genes, with Moran's I of it
-    among the neighbours in the latent space: 1 is a smooth gradient, 0 no order at all. On the
-    right the subclusters of :func:`ace.tl.fssf`, if there are any. The embedding is a UMAP of the
-    latent space of these cells alone.
+    On the left, the cells of a group are coloured by the expression of the genes. Moran's I among
+    the neighbours in the latent space measures how polarised it is: 1 for a smooth gradient, 0 for
+    no spatial structure. On the right are the subclusters of :func:`ace.tl.fssf`, if it has been
+    run. The embedding is a UMAP of the latent space of the cells of that group.
 
     Parameters
     ----------
     adata
-        Annotated data, with the result of :func:`ace.tl.fssf` or with coordinates in ``obsm``.
-        Nothing of it changes.
+        Annotated data with the result of :func:`ace.tl.fssf`, or with coordinates in ``obsm``. It
+        is not modified.
     groups
-        Group whose cells are drawn, or several, with one row each.
+        One or several groups to draw, in separate rows.
     genes
-        Names of genes; ``None``: those that ``ace.tl.fssf`` was called with.
+        Names of genes. If ``None``, those passed to ``ace.tl.fssf``.
     groupby
-        Column of ``obs`` with the groups; ``None``: that of ``ace.tl.fssf``.
+        Column of ``obs`` with the groups. If ``None``, that of ``ace.tl.fssf``.
     use_rep
-        Latent space in ``obsm``, such as ``"X_scare"``; ``None``: that of ``ace.tl.fssf``. One of
-        two dimensions is drawn as it is.
+        Key of the latent space in ``obsm``, such as ``"X_scare"``. If ``None``, that of
+        ``ace.tl.fssf``. A two-dimensional space is drawn without UMAP.
     key
-        The ``key_added`` of ``ace.tl.fssf``; ``None``: take nothing of it.
+        The ``key_added`` of ``ace.tl.fssf``. If ``None``, its result is not used.
     layer
-        Layer with the expression instead of ``X``: log-normalised values, or counts, which are
-        normalised on the way.
+        Layer with counts or log-normalised expression. Counts are normalised. If ``None``, ``X``.
     score
-        ``"mean"``: mean of the genes' log-normalised values; ``"z"``: mean of their z-scores among
-        the cells of the group, in which the few highest genes do not outweigh the others.
+        ``"mean"`` for the mean log-normalised expression, ``"z"`` for the mean of z-scores within
+        the group, in which all genes have the same weight.
     n_neighbors
-        Neighbours, for the UMAP and Moran's I.
+        Number of neighbours for the UMAP and Moran's I.
     random_state
         Seed of the UMAP.
-    size
-        Area of a dot in points²; ``None``: by the number of cells.
-    show
-        Show the figure; ``None`` does as ``scanpy.settings.autoshow`` says.
-    save
-        File to save to, the format told by its ending.
-    ax
-        Axes to draw in, one for each panel.
-    return_fig
-        Return the figure and do not show it.
+    {size}
+    {output}
 
     Returns
     -------
-    The figure with ``return_fig=True``; with ``show=False`` the axes, group by group; else
-    ``None``.
+    {returned}
 
     Raises
     ------
     KeyError
-        If there are no such scores, column, layer or coordinates.
+        If the scores, a group, the column, the layer or the coordinates do not exist.
     ValueError
-        If a group does not exist or has not more cells than ``n_neighbors``, or genes are missing.
+        If genes are unknown, or a group has no more than ``n_neighbors`` cells.
 
     See Also
     --------
-    ace.metrics.morans_i : Moran's I, without the figure.
+    ace.metrics.morans_i : Computes Moran's I.
 
     Examples
     --------
@@ -126,22 +129,20 @@ def polarization(
     annotated(adata)
     keys = None if key is None else FssfKeys(key)
     if keys is not None and None not in (genes, groupby, use_rep) and keys.uns not in adata.uns:
-        keys = None  # nothing of it is needed
-    if keys is None and None in (genes, groupby, use_rep):
-        raise ValueError("key=None takes genes=[...], groupby=... and use_rep=... of the caller.")
+        keys = None  # not needed
+    if keys is None:
+        given({"genes": genes, "groupby": groupby, "use_rep": use_rep}, "key=None")
     stored = None if keys is None else keys.read(adata)
     if stored is not None and keys is not None:
         groupby = stored["params"]["groupby"] if groupby is None else groupby
         use_rep = keys.embedding if use_rep is None else use_rep
     assert groupby is not None
-    z = _coordinates(adata, use_rep)
+    z = coordinates_of(adata, use_rep)
     column = _checks.column_of(adata, groupby)
     known = labels_of(column, f"adata.obs[{groupby!r}]").remove_unused_categories()
     names = np.array([*map(str, known.categories), None], dtype=object)
     labels = names[known.codes]
-    groups = [str(groups)] if np.ndim(groups) == 0 else [str(name) for name in groups]
-    for name in groups:
-        _checks.one_of(name, "groups", sorted(names[:-1]))
+    groups = selected_groups(groups, sorted(names[:-1]), f"adata.obs[{groupby!r}]")
     split = None
     if keys is not None and keys.subcluster in adata.obs:
         split = adata.obs[keys.subcluster]
@@ -156,8 +157,7 @@ def polarization(
         fig = figure_of(axes[0])
     for i, name in enumerate(groups):
         rows = np.flatnonzero(labels == name)
-        if len(rows) <= n_neighbors:
-            raise ValueError(f"{name!r} has {len(rows)} cells, not more than {n_neighbors=}.")
+        enough_cells(len(rows), n_neighbors, name)
         own = _genes_of(stored, name) if genes is None else list(genes)
         values = _score(adata, own, rows, layer, score)
         at = _embed(z[rows], n_neighbors, random_state)
@@ -174,30 +174,20 @@ def polarization(
     return finish(fig, axes, show=show, save=save, return_fig=return_fig)
 
 
-def _coordinates(adata: AnnData, use_rep: str | None) -> np.ndarray:
-    if use_rep not in adata.obsm:
-        raise KeyError(
-            f"there is no {use_rep!r} in adata.obsm, which has {listed(adata.obsm)}. Put the "
-            "latent space there: adata.obsm['X_scare'] = model.get_latent_representation()."
-        )
-    return np.asarray(adata.obsm[use_rep])
-
-
 def _genes_of(stored: dict[str, pd.DataFrame] | None, group: str) -> list[str]:
-    """Genes that the scores are of; of the group, if each has its own."""
+    """Genes that were scored: those of the group if each group has its own."""
     assert stored is not None
     frame = stored["genes"]
     if "group" in frame:
         frame = frame[frame["group"].astype(str) == group]
-        if not len(frame):
-            raise ValueError(f"no genes were scored for {group!r}: pass genes=[...].")
+        something(frame, f"no genes were scored for {group!r}; pass genes=[...]")
     return [str(gene) for gene in frame["gene"]]
 
 
 def _score(
     adata: AnnData, genes: list[str], rows: np.ndarray, layer: str | None, how: str
 ) -> np.ndarray:
-    """Expression of the genes in each cell, one number."""
+    """Mean expression, or mean z-score, of the genes in each cell."""
     _checks.unique_genes(adata)
     columns = _checks.known_genes(genes, adata.var_names, "adata")
     matrix = _checks.matrix_of(adata, layer)
@@ -212,7 +202,7 @@ def _score(
 
 
 def _embed(z: np.ndarray, n_neighbors: int, random_state: int) -> np.ndarray:
-    """Two coordinates of each cell."""
+    """Return two coordinates per cell: those given, or a UMAP."""
     if z.shape[1] == 2:
         return z
     import scanpy as sc
@@ -220,7 +210,7 @@ def _embed(z: np.ndarray, n_neighbors: int, random_state: int) -> np.ndarray:
 
     cells = AnnData(np.ascontiguousarray(z, dtype=np.float32))
     with warnings.catch_warnings():
-        # That a seed leaves one thread only.
+        # UMAP warns that it uses one thread with a seed.
         warnings.filterwarnings("ignore", message=".*n_jobs value.*", category=UserWarning)
         sc.pp.neighbors(cells, n_neighbors=n_neighbors, use_rep="X", random_state=random_state)
         sc.tl.umap(cells, random_state=random_state)
@@ -230,7 +220,7 @@ def _embed(z: np.ndarray, n_neighbors: int, random_state: int) -> np.ndarray:
 def _draw_score(
     ax: Axes, at: np.ndarray, values: np.ndarray, label: str, found: float, size: float
 ) -> None:
-    order = np.random.default_rng(0).permutation(len(values))  # neither end hides the other
+    order = np.random.default_rng(0).permutation(len(values))  # high values do not hide low ones
     low, high = np.percentile(values, _CLIPPED)
     dots = ax.scatter(
         at[order, 0],
@@ -257,7 +247,9 @@ def _draw_subclusters(ax: Axes, at: np.ndarray, split: pd.Series, group: str, si
     palette = palettes.default_20 if len(names) <= 20 else palettes.default_102
     codes = values.codes
     order = np.random.default_rng(0).permutation(len(codes))
-    colors = np.array([*palette[: len(names)], "lightgrey"])  # the last for cells without one
+    colors = np.array(
+        [*palette[: len(names)], "lightgrey"]
+    )  # the last for cells without a subcluster
     x, y = at[order, 0], at[order, 1]
     ax.scatter(x, y, s=size, c=list(colors[codes[order]]), linewidths=0, rasterized=True)
     for code, name in enumerate(names):

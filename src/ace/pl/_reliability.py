@@ -5,8 +5,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from ace._checks._figures import has_columns, has_reliability, something
 from ace._checks._objects import annotated
+from ace._docs import doc_params
 from ace._keys import DEFAULT_ANNOTATION_KEY, AnnotationKeys
+from ace.pl import _texts
 from ace.pl._colors import DEPLETED, ENRICHED
 from ace.pl._figure import figure_of, finish, given_axes
 
@@ -21,6 +24,11 @@ if TYPE_CHECKING:
 _COLUMNS = ["lower", "upper", "confidence", "accuracy", "n_cells"]
 
 
+@doc_params(
+    key=_texts.ANNOTATION_KEY,
+    output=_texts.output("Two axes to draw in, for the diagram and the histogram."),
+    returned=_texts.returned("the two axes"),
+)
 def reliability(
     source: AnnData | dict[str, Any] | pd.DataFrame,
     *,
@@ -30,47 +38,41 @@ def reliability(
     ax: Axes | Sequence[Axes] | None = None,
     return_fig: bool = False,
 ) -> Figure | list[Axes] | None:
-    """Draw how often predictions are right against how sure they are.
+    """Draw a reliability diagram: the accuracy of predictions against their confidence.
 
-    Above, a bar for each bin of confidence: the share of right predictions; the line across it is
-    their mean confidence. A model whose confidence means what it says has both at one height, on
-    the diagonal. What it is surer of than right is vermillion, the contrary hatched blue. Below,
-    how many cells there are in each bin. The title is the expected calibration error (ECE): the
-    mean distance of the two, each bin counting by its cells.
+    The upper panel has one bar per bin of confidence, as high as the accuracy in the bin; a
+    horizontal line marks the mean confidence. The predictions are calibrated if both are equal;
+    overconfident bins are vermillion, underconfident bins hatched blue. The lower panel is a
+    histogram of the confidence. The title gives the expected calibration error (ECE), the mean
+    difference of accuracy and confidence, weighted by the number of cells in each bin.
 
     Parameters
     ----------
     source
-        Annotated data with the result of :func:`ace.tl.annotate` (labelled cells that were held
-        out), or what :meth:`ace.model.SCNYM.get_calibration` gives of any cells.
-    key
-        The ``key_added`` that the annotation was stored under.
-    show
-        Show the figure; ``None`` does as ``scanpy.settings.autoshow`` says.
-    save
-        File to save to, the format told by its ending.
-    ax
-        Two axes to draw in, for the diagram and the histogram.
-    return_fig
-        Return the figure and do not show it.
+        Annotated data with the result of :func:`ace.tl.annotate`, for the labelled cells that were
+        held out; or the result of :meth:`ace.model.SCNYM.get_calibration` for any labelled cells.
+    {key}
+    {output}
 
     Returns
     -------
-    The figure with ``return_fig=True``; with ``show=False`` the two axes; else ``None``.
+    {returned}
 
     Raises
     ------
     KeyError
-        If there is no such annotation, or it has no reliability because no cell was held out.
+        If the annotation does not exist, or has no reliability because no cells were held out.
     ValueError
-        If no bin holds a cell, or ``ax`` are not two.
+        If the table lacks columns, no bin has cells, or the number of axes is not two.
 
     Examples
     --------
     >>> import ace
     >>> cells = ace.datasets.pbmc68k_reduced()
     >>> atlas, query = cells[::2].copy(), cells[1::2].copy()
-    >>> model = ace.tl.annotate(query, "bulk_labels", reference=atlas, max_epochs=2)
+    >>> model = ace.tl.annotate(
+    ...     query, "bulk_labels", reference=atlas, max_epochs=2, return_model=True
+    ... )
     >>> diagram, histogram = ace.pl.reliability(model.get_calibration(query), show=False)
     >>> diagram.get_title()[:5]
     'ECE 0'
@@ -88,7 +90,7 @@ def reliability(
         fig = figure_of(axes[0])
     _draw_diagram(axes[0], bins)
     _draw_histogram(axes[1], bins)
-    if ax is None:  # bars may be anywhere in the diagram
+    if ax is None:  # bars may fill the diagram
         fig.legend(loc="outside lower center", ncols=2, frameon=False, fontsize="small")
     else:
         axes[0].legend(loc="best", frameon=False, fontsize="x-small")
@@ -96,6 +98,7 @@ def reliability(
 
 
 def _bins(source: AnnData | dict[str, Any] | pd.DataFrame, key: str) -> pd.DataFrame:
+    """Return the table of bins of any source."""
     if isinstance(source, pd.DataFrame):
         frame = source
     elif isinstance(source, dict):
@@ -103,19 +106,11 @@ def _bins(source: AnnData | dict[str, Any] | pd.DataFrame, key: str) -> pd.DataF
     else:
         annotated(source, "source", reads_matrix=False)
         stored = AnnotationKeys(key).read(source)
-        if "reliability" not in stored:
-            raise KeyError(
-                f"adata.uns[{key!r}] has no reliability, because no labelled cell was held out in "
-                "the training. Pass model.get_calibration(adata) of cells with labels."
-            )
+        has_reliability(stored, key)
         frame = stored["reliability"]
-    missing = [column for column in _COLUMNS if column not in frame]
-    if missing:
-        raise KeyError(
-            f"source has no {missing}: pass annotated data, or what model.get_calibration() gives."
-        )
-    if not frame["n_cells"].sum():
-        raise ValueError("no bin holds a cell: there is nothing to draw.")
+    fix = "Pass annotated data, or the result of model.get_calibration()."
+    has_columns(frame.columns, _COLUMNS, "source", fix)
+    something(frame[frame["n_cells"] > 0], "no bin has cells")
     return frame
 
 
@@ -124,12 +119,12 @@ def _draw_diagram(ax: Axes, bins: pd.DataFrame) -> None:
     left, width = filled["lower"].to_numpy(), (filled["upper"] - filled["lower"]).to_numpy()
     accuracy, confidence = filled["accuracy"].to_numpy(), filled["confidence"].to_numpy()
     ax.plot([0, 1], [0, 1], color="0.5", linestyle="--", linewidth=0.8, zorder=0)
-    ax.bar(left, accuracy, width, align="edge", color="0.8", edgecolor="white", label="right")
+    ax.bar(left, accuracy, width, align="edge", color="0.8", edgecolor="white", label="accuracy")
     for which, color, hatch, label in (
-        (confidence > accuracy, ENRICHED, "", "surer than right"),
-        (confidence < accuracy, DEPLETED, "////", "less sure than right"),
+        (confidence > accuracy, ENRICHED, "", "overconfident"),
+        (confidence < accuracy, DEPLETED, "////", "underconfident"),
     ):
-        if not which.any():  # no bars would stand in the legend in a colour that is not theirs
+        if not which.any():  # bars of a wrong colour would be in the legend
             continue
         ax.bar(
             left[which],
@@ -149,7 +144,7 @@ def _draw_diagram(ax: Axes, bins: pd.DataFrame) -> None:
     ax.set_title(f"ECE {error:.3f} ({n_cells} cells)", fontsize="medium")
     ax.set_xlim(0, 1)
     ax.set_ylim(0, 1)
-    ax.set_ylabel("share that is right")
+    ax.set_ylabel("accuracy")
     ax.spines[["top", "right"]].set_visible(False)
 
 

@@ -6,6 +6,9 @@ import numpy as np
 from matplotlib.colors import LinearSegmentedColormap
 
 from ace._checks._arguments import whole
+from ace._checks._figures import as_many, images, positions, something
+from ace._docs import doc_params
+from ace.pl import _texts
 from ace.pl._colors import DEPLETED, ENRICHED
 from ace.pl._figure import figure_of, finish, given_axes
 
@@ -21,12 +24,16 @@ if TYPE_CHECKING:
 
 _CHANGE = LinearSegmentedColormap.from_list("removed_added", [DEPLETED, "white", ENRICHED])
 _COLUMNS = ("original", "change", "result")
-# Inches: the side of an image, between the images of a transition, between transitions.
+# Inches: side of an image, distance of the images of a transition, distance of transitions.
 _SIDE, _NEAR, _FAR = 0.78, 0.05, 0.3
-# Above each row of transitions: their titles; above all: the names of the columns, the colorbar.
+# Height of the titles above each row, of the column names and of the colour bar above all rows.
 _TITLE, _HEADER, _BAR = 0.27, 0.2, 0.08
 
 
+@doc_params(
+    output=_texts.output(f"Axes to draw in, three per transition. {_texts.GROWING} transitions."),
+    returned=_texts.returned("the list of axes, three per transition,"),
+)
 def transitions(
     result: Transitions,
     *,
@@ -39,46 +46,36 @@ def transitions(
     ax: Axes | Sequence[Axes] | None = None,
     return_fig: bool = False,
 ) -> Figure | list[Axes] | None:
-    """Draw what makes another of each image: the original, what changes, and the result.
+    """Draw perturbed images: the original, the change, and the result (ACE, Figure 4).
 
-    Three images a transition, as in Figure 4 of the ACE paper. In the middle one pixels that are
-    added are warm and pixels that are removed are cold, all transitions on one scale on which
-    white is no change, over the outline of the original in grey.
+    Three images per transition. In the middle one, added pixels are warm and removed pixels cold,
+    on one scale for all transitions, with the outline of the original in grey.
 
     Parameters
     ----------
     result
-        What :func:`ace.explain.transitions` gives.
+        Result of :func:`ace.explain.transitions`.
     index
-        Numbers of the transitions to draw, in this order; ``None`` draws all.
+        Positions of the transitions to draw, in this order. If ``None``, all.
     titles
-        A title for each; by default the two groups, such as "8 → 5".
+        Title of each transition. If ``None``, the two groups, such as "8 → 5".
     ncols
-        Transitions in a row.
+        Number of transitions per row.
     cmap
-        Colours of original and result, from the lowest value to the highest.
-    show
-        Show the figure; ``None`` does as ``scanpy.settings.autoshow`` says.
-    save
-        File to save to, the format told by its ending.
-    ax
-        Axes to draw in, three for each transition; without it a figure that grows with their
-        number.
-    return_fig
-        Return the figure and do not show it.
+        Colour map of original and result.
+    {output}
 
     Returns
     -------
-    The figure with ``return_fig=True``; with ``show=False`` the list of axes, three a transition;
-    else ``None``.
+    {returned}
 
     Raises
     ------
     IndexError
-        If there is no transition of such a number.
+        If a position is out of range.
     ValueError
-        If there is nothing to draw, images are flat and not square, ``ncols`` is not positive, or
-        the number of ``titles`` or ``ax`` does not match.
+        If there is nothing to draw, flat images are not square, ``ncols`` is not positive, or the
+        number of titles or axes is wrong.
 
     Examples
     --------
@@ -95,18 +92,18 @@ def transitions(
     >>> axes[1].get_title()
     '1 → 7'
     """
-    chosen = _chosen(len(result), index)
-    before, after = _as_squares(result.images)[chosen], _as_squares(result.perturbed)[chosen]
+    chosen = positions(index, len(result), "transitions")
+    something(chosen, "no transitions")
+    before, after = images(result.images)[chosen], images(result.perturbed)[chosen]
     if titles is None:
         titles = [f"{result.source[i]} → {result.target[i]}" for i in chosen]
-    if len(titles) != len(chosen):
-        raise ValueError(f"{len(chosen)} transitions need as many titles, got {len(titles)}.")
+    as_many(titles, len(chosen), "titles", "transition")
 
     own_figure = ax is None
     if ax is None:
         axes = _new_axes(len(chosen), ncols=ncols, shape=before.shape[1:])
     else:
-        axes = given_axes(ax, 3 * len(chosen), what="three a transition")
+        axes = given_axes(ax, 3 * len(chosen), what="three per transition")
     low, high = min(before.min(), after.min()), max(before.max(), after.max())
     largest = float(np.abs(after - before).max()) or 1.0
     for i, title in enumerate(titles):
@@ -123,31 +120,8 @@ def transitions(
     return finish(figure_of(axes[0]), axes, show=show, save=save, return_fig=return_fig)
 
 
-def _chosen(n: int, index: Sequence[int] | None) -> np.ndarray:
-    chosen = np.arange(n) if index is None else np.atleast_1d(np.asarray(index, dtype=int))
-    if len(chosen) == 0:
-        raise ValueError("there is no transition to draw.")
-    beyond = chosen[(chosen < -n) | (chosen >= n)]
-    if len(beyond):
-        raise IndexError(f"there are {n} transitions, but index holds {beyond.tolist()}.")
-    return chosen % n
-
-
-def _as_squares(images: np.ndarray) -> np.ndarray:
-    """Images of shape ``(n_images, height, width)``; flat ones have to be square."""
-    if images.ndim == 3:
-        return images
-    side = round(images.shape[1] ** 0.5)
-    if side**2 != images.shape[1]:
-        raise ValueError(
-            f"images of {images.shape[1]} pixels in a row are no squares; explain them in shape "
-            "(n_images, height, width)."
-        )
-    return images.reshape(-1, side, side)
-
-
 def _new_axes(n: int, *, ncols: int, shape: tuple[int, ...]) -> list[Axes]:
-    """Axes in threes, placed in inches: near each other within a transition, apart between."""
+    """Create three axes per transition, at positions in inches."""
     from matplotlib import pyplot as plt
 
     whole(ncols, "ncols")
@@ -177,7 +151,7 @@ def _draw_change(ax: Axes, before: np.ndarray, after: np.ndarray, *, largest: fl
         after - before, cmap=_CHANGE, vmin=-largest, vmax=largest, interpolation="none"
     )
     if before.min() < before.max():
-        # Along the edges of pixels, as the changes are, not through their middles.
+        # Draw the outline along the edges of pixels, not through their centres.
         fine = before.repeat(8, axis=0).repeat(8, axis=1)
         height, width = before.shape
         edge = 0.5 - 1 / 16
@@ -192,7 +166,7 @@ def _draw_change(ax: Axes, before: np.ndarray, after: np.ndarray, *, largest: fl
 
 
 def _draw_legend(axes: list[Axes], change: AxesImage, *, largest: float) -> None:
-    """Name the columns over the first transition, and the colours over those."""
+    """Label the columns above the first transition, and draw the colour bar above them."""
     fig = figure_of(axes[0])
     width, height = fig.get_size_inches()
     first = axes[0].get_position()
