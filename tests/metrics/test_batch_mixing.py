@@ -78,7 +78,7 @@ def test_the_same_bits_twice_and_permuted_cells(cells):
         ({"batch": np.repeat("a", 200)}, r"batch has only one value, \['a'\]"),
         ({"batch": np.repeat("a", 3)}, "each of 200 cells"),
         ({"labels": np.repeat("a", 200)}, r"labels has only one value, \['a'\]"),
-        ({"n_neighbors": 201}, "n_neighbors must be from 3 to 200"),
+        ({"n_neighbors": 201}, "n_neighbors \\(for 200 cells\\) must be .* from 3 to 200"),
     ],
 )
 def test_errors_say_what_was_expected(cells, change, message):

@@ -37,7 +37,7 @@ def test_permuted_genes_change_nothing():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (({"a": [0, 1]}, ["causal", None], 1), "1 genes have no kind"),
+        (({"a": [0, 1]}, ["causal", None], 1), "kind is missing for 1 genes"),
         (({"a": [0, 1]}, ["causal", "noise"], 0), "n_top must be a positive integer"),
         (({"a": [0, 1]}, ["causal", "noise"], 3), "fewer than n_top=3"),
         (({"a": [0, 2]}, ["causal", "noise"], 2), "outside 0 to 1"),

@@ -62,9 +62,7 @@ def test_a_latent_for_each_clustering(cells):
     for name in ("same", "noisy"):
         expected = silhouette_score(latents[name], labels)
         assert table.loc[name, "silhouette_labels"] == pytest.approx(expected, abs=1e-5)
-    with pytest.raises(
-        ValueError, match=r"clusterings \['random'\] have no latent; latents names"
-    ):
+    with pytest.raises(ValueError, match=r"no latent space for the clusterings \['random'\]"):
         clustering_agreement(labels, clusters, latents)
 
 
@@ -105,12 +103,18 @@ def test_no_silhouette_without_a_second_group():
     [
         ({"labels": []}, "labels is empty"),
         ({"clusters": {}}, "clusters is empty"),
-        ({"clusters": list("xy")}, "clusters, 'clusters': .* for each of 4 cells"),
-        ({"clusters": {"leiden": ["x", None, "y", "z"]}}, "'leiden': 1 labels are missing"),
-        ({"latents": np.zeros((3, 2))}, "latent of 'clusters' has 3 cells, labels has 4"),
+        ({"clusters": list("xy")}, "the clustering 'clusters' is invalid: .* for each of 4 cells"),
+        (
+            {"clusters": {"leiden": ["x", None, "y", "z"]}},
+            "'leiden' is invalid: 1 labels are missing",
+        ),
+        (
+            {"latents": np.zeros((3, 2))},
+            "latent space of 'clusters' has 3 cells, but labels has 4",
+        ),
         ({"latents": np.zeros(4)}, "must be a matrix of cells × dimensions"),
         ({"latents": np.full((4, 2), np.nan)}, "NaN or infinite"),
-        ({"n_sampled": 1}, "of 4 cells, n_sampled must be a whole number from 2 to 4"),
+        ({"n_sampled": 1}, "n_sampled \\(of 4 cells\\) must be a whole number from 2 to 4"),
     ],
 )
 def test_errors_say_what_was_expected(arguments, message):

@@ -46,12 +46,15 @@ def test_majority_of_the_neighbours_decides():
     ("change", "message"),
     [
         ({"z": np.zeros(4)}, "z must be a matrix of cells × dimensions, got 1"),
-        ({"swapped": np.zeros((2, 3))}, "z has 2 dimensions and swapped 3"),
+        ({"swapped": np.zeros((2, 3))}, "same number of dimensions, got 2 and 3"),
         ({"swapped": np.zeros((0, 2))}, "swapped is empty"),
         ({"swapped": np.full((2, 2), np.nan)}, "swapped holds NaN"),
         ({"source": ["b"]}, "each of 2 cells"),
-        ({"source": ["b", "d"]}, r"No original cell is in \['d'\]; there are \['a', 'b', 'c'\]"),
-        ({"n_neighbors": 31}, "n_neighbors must be a whole number from 1 to 30"),
+        ({"source": ["b", "d"]}, r"values of subclusters, \['a', 'b', 'c'\], got \['d'\]"),
+        (
+            {"n_neighbors": 31},
+            "n_neighbors \\(for 30 original cells\\) must be a whole number from 1 to 30",
+        ),
     ],
 )
 def test_errors_say_what_was_expected(cells, change, message):

@@ -92,7 +92,7 @@ def test_a_cell_is_not_its_own_neighbour_among_equal_cells():
 @pytest.mark.parametrize("n_neighbors", [0, 60])
 def test_number_of_neighbours(cells, n_neighbors):
     x, labels = cells
-    with pytest.raises(ValueError, match=r"of 60 cells, n_neighbors must be .* from 1 to 59"):
+    with pytest.raises(ValueError, match=r"n_neighbors \(for 60 cells\) must be .* from 1 to 59"):
         knn_jaccard(x, labels, PANELS, 2, n_neighbors)
 
 

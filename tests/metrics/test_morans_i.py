@@ -39,7 +39,10 @@ def test_a_constant_has_none(score):
         ({"z": np.zeros(4)}, "z must be a matrix"),
         ({"score": np.zeros(3)}, r"one value per cell, 20 in all, got shape \(3,\)"),
         ({"score": np.full(20, np.inf)}, "NaN or infinite"),
-        ({"n_neighbors": 20}, "of 20 cells, n_neighbors must be a whole number from 1 to 19"),
+        (
+            {"n_neighbors": 20},
+            "n_neighbors \\(for 20 cells\\) must be a whole number from 1 to 19",
+        ),
     ],
 )
 def test_errors_say_what_was_expected(change, message):

@@ -179,7 +179,7 @@ def test_no_numbers(x: np.ndarray, labels: np.ndarray, n: Any) -> None:
         "min_cells": lambda: metrics.panel_auroc(x, labels, PANELS, 2, min_cells=n),
         "n_iter": lambda: metrics.panel_auroc(x, labels, PANELS, 2, protocol="random", n_iter=n),
         "n_neighbors": lambda: metrics.knn_jaccard(x, labels, PANELS, 2, n),
-        "60 cells, n_neighbors": lambda: metrics.morans_i(z, z[:, 0], n_neighbors=n),
+        r"n_neighbors \(for 60 cells\)": lambda: metrics.morans_i(z, z[:, 0], n_neighbors=n),
         "n_top": lambda: metrics.panel_redundancy(x, PANELS, n),
     }
     if n is not None:

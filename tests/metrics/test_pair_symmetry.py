@@ -80,7 +80,7 @@ def test_permuted_genes_change_nothing():
 @pytest.mark.parametrize(
     ("scores", "options", "message"),
     [
-        ({("A", "B"): [1.0]}, {}, r"no two groups were compared both ways.*\('A', 'B'\)"),
+        ({("A", "B"): [1.0]}, {}, r"no pair of groups in both directions.*\('A', 'B'\)"),
         ({("A", "B"): [1.0], ("B", "A"): [1.0, 2]}, {}, r"one value per gene.*\[\(1,\), \(2,\)\]"),
         ({}, {}, "one value per gene"),
         ({("A", "B"): [np.nan], ("B", "A"): [1.0]}, {}, "NaN or infinite"),

@@ -95,7 +95,11 @@ def test_it_learns_which_features_matter():
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [((3, 4), "between 1 and the 3"), ((3, 0), "between 1"), ((3, 1, (0.1, 1.0)), "fall")],
+    [
+        ((3, 4), "from 1 to 3, got 4"),
+        ((3, 0), "from 1 to 3, got 0"),
+        ((3, 1, (0.1, 1.0)), "two positive numbers"),
+    ],
 )
 def test_bad_arguments_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):

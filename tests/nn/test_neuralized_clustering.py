@@ -96,7 +96,7 @@ def test_log_odds_needs_two_groups():
 @pytest.mark.parametrize(
     ("prototypes", "group_of", "beta", "message"),
     [
-        (torch.zeros(3, 2), torch.tensor([0, 1]), 1.0, "one group for each"),
+        (torch.zeros(3, 2), torch.tensor([0, 1]), 1.0, "one group for"),
         (torch.zeros(2, 2), torch.tensor([0, 0]), 1.0, "at least two groups"),
         (torch.zeros(2, 2), torch.tensor([0, 2]), 1.0, "each with a prototype"),
         (torch.full((2, 2), torch.nan), torch.tensor([0, 1]), 1.0, "finite"),

@@ -1,4 +1,4 @@
-"""Sparse negative binomial counts, without a dense matrix of counts."""
+"""Draw sparse negative binomial counts without a dense matrix of counts."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from scipy import sparse
 def sparse_negative_binomial(
     mean: np.ndarray, dispersion: float, rng: np.random.Generator
 ) -> sparse.csr_matrix:
-    r"""Negative binomial counts with variance :math:`\mu + \phi \mu^2`, as CSR float32.
+    r"""Draw negative binomial counts with variance :math:`\mu + \phi \mu^2`, as CSR float32.
 
-    A negative binomial is a Poisson number of events, :math:`N \sim` Poisson(:math:`\lambda`) with
-    :math:`\lambda = \log(1 + \phi\mu)/\phi`, each of logarithmic-series size. The first event
-    falls at an exponential time, so an entry is non-zero if that time is below
-    :math:`\lambda`, and the number of the remaining events is Poisson of what is left. One
-    exponential per entry decides where the non-zeros are and only those cost more, which is what
-    makes large sparse matrices cheap. It is exact, not an approximation.
+    A negative binomial variable is a sum of :math:`N \sim` Poisson(:math:`\lambda`) variables with
+    a logarithmic series distribution, where :math:`\lambda = \log(1 + \phi\mu)/\phi`. In a Poisson
+    process, the first event occurs after an exponential waiting time. An entry is therefore
+    non-zero if this time is below :math:`\lambda`, and the number of further events is Poisson
+    with the remaining time as its mean. Only non-zero entries need more than one random number,
+    so large sparse matrices are cheap. The method is exact.
     """
-    # λ is at most logarithmic in the mean, so float32 decides zeros well enough.
+    # λ grows at most logarithmically with the mean, so float32 is precise enough for zeros.
     rate = np.log1p(dispersion * mean) / dispersion if dispersion > 0 else mean
     first = rng.standard_exponential(mean.shape, dtype=np.float32)
     flat = np.flatnonzero(first < rate)

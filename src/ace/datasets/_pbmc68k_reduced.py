@@ -1,4 +1,4 @@
-"""The blood cells that scanpy ships, with their counts restored."""
+"""The PBMC data bundled with scanpy, with restored counts."""
 
 from __future__ import annotations
 
@@ -9,46 +9,43 @@ import numpy as np
 import scanpy as sc
 from scipy import sparse
 
-# What upstream ships is rounded to three decimals in log1p space, so half of 1e-3 is the largest
-# deviation that rounding explains; the slack is for float32.
+# scanpy's values are rounded to three decimals in log1p space, so rounding changes them by at most
+# 5e-4; the rest is tolerance for float32.
 _ROUNDING = 5.1e-4
-# Facts about these cells that stay true when the matrix is replaced. `n_counts`, `n_genes` and
-# `percent_mito` describe all genes of the original experiment, not the 765 that are left.
+# Entries of `uns` that remain valid for the restored matrix.
 _COLOURS = ("bulk_labels_colors", "louvain_colors")
 
 
 def pbmc68k_reduced() -> ad.AnnData:
     r"""700 peripheral blood mononuclear cells with 765 genes, bundled with scanpy.
 
-    This is :func:`scanpy.datasets.pbmc68k_reduced` (10x Genomics, Zheng et al. 2017), with the
-    integer counts that it no longer contains. Its ``raw`` holds
+    This is :func:`scanpy.datasets.pbmc68k_reduced` (10x Genomics, Zheng et al. 2017), with
+    restored integer counts. Its ``raw`` holds
     :math:`r = \log(1 + 10^4 k / n)` rounded to three decimals, where :math:`k` is the count of a
-    gene and :math:`n` the total of the cell over all genes (``obs["n_counts"]``), so that
-    :math:`k = (e^r - 1)\, n / 10^4` off an integer by that rounding only. Both are checked
-    when the data are loaded.
-
-    Nothing is downloaded.
+    gene and :math:`n` the total of the cell over all genes (``obs["n_counts"]``), so
+    :math:`k = (e^r - 1)\, n / 10^4` differs from an integer only by rounding. This is checked when
+    the data are loaded. Nothing is downloaded.
 
     Returns
     -------
     adata
         700 cells × 765 genes.
 
-        - ``X``: log1p of the counts scaled to 10⁴ per cell *over these 765 genes*, CSR, float32:
-          what :func:`scanpy.pp.normalize_total` and :func:`scanpy.pp.log1p` make of the counts.
+        - ``X``: log1p of the counts scaled to 10⁴ per cell *over these 765 genes*, CSR, float32,
+          computed by :func:`scanpy.pp.normalize_total` and :func:`scanpy.pp.log1p`.
         - ``layers["counts"]``: the restored counts, CSR, int32.
-        - ``obs``: as shipped, among them ``bulk_labels`` (10 types, from bulk references) and
+        - ``obs``: as in scanpy, with ``bulk_labels`` (10 types, from bulk references) and
           ``louvain`` (11 clusters). ``n_counts``, ``n_genes`` and ``percent_mito`` describe all
           genes of the original experiment.
-        - ``obsm["X_umap"]``: the published picture of these cells.
+        - ``obsm["X_umap"]``: the UMAP shipped by scanpy.
 
-        The PCA, neighbours, gene statistics and ranking that scanpy ships belong to a scaled
-        matrix which is not here, and are left out.
+        scanpy's PCA, neighbours, gene statistics and ranking were computed from a scaled matrix
+        and are left out.
 
     Raises
     ------
     RuntimeError
-        If the installed scanpy ships a matrix from which integer counts cannot be restored.
+        If integer counts cannot be restored from the matrix of the installed scanpy version.
 
     Examples
     --------
@@ -60,7 +57,7 @@ def pbmc68k_reduced() -> ad.AnnData:
     259
     """
     with warnings.catch_warnings():
-        # The file is written in an old layout, of which anndata warns; nobody can act on it here.
+        # anndata warns of the old format of the file, which users cannot change.
         warnings.filterwarnings("ignore", category=FutureWarning, module="anndata|scanpy")
         shipped = sc.datasets.pbmc68k_reduced()
     counts = _restore_counts(
@@ -80,19 +77,18 @@ def pbmc68k_reduced() -> ad.AnnData:
 
 
 def _restore_counts(logged: sparse.csr_matrix, totals: np.ndarray) -> sparse.csr_matrix:
-    """Integer counts from log1p values scaled to 10⁴ per cell, or an error."""
+    """Restore integer counts from log1p values scaled to 10⁴ per cell."""
     total = np.repeat(totals, np.diff(logged.indptr))
     stored = logged.data.astype(np.float64)
     data = np.rint(np.expm1(stored) * total / 1e4)
     deviation = np.abs(stored - np.log1p(data * 1e4 / total)).max(initial=0.0)
     if not deviation <= _ROUNDING:  # also catches NaN
-        msg = (
-            "The counts of pbmc68k_reduced cannot be restored: its raw values deviate from "
-            f"log1p(1e4 * count / n_counts) by up to {deviation:.2g}, where rounding explains "
-            f"{_ROUNDING:.2g}. The installed scanpy ships another matrix; scanpy 1.11 and 1.12 "
-            "are known to work."
+        raise RuntimeError(
+            "the counts of pbmc68k_reduced cannot be restored: its raw values differ from "
+            f"log1p(1e4 * count / n_counts) by up to {deviation:.2g}, more than rounding explains "
+            f"({_ROUNDING:.2g}). The installed scanpy has a different matrix; install scanpy 1.11 "
+            "or 1.12."
         )
-        raise RuntimeError(msg)
     counts = sparse.csr_matrix(
         (data.astype(np.int32), logged.indices.copy(), logged.indptr.copy()), shape=logged.shape
     )

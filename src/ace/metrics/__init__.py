@@ -1,4 +1,4 @@
-"""How panels, labels and latent spaces are judged. Arrays in, numbers or frames out."""
+"""Metrics of panels, labels and latent spaces. They take arrays, and return numbers or frames."""
 
 from ace.metrics._batch_mixing import batch_mixing
 from ace.metrics._causal_recovery import causal_recovery

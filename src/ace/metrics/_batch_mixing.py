@@ -1,4 +1,4 @@
-"""Integration: how well batches are mixed in a latent space, by scib-metrics."""
+"""Mixing of batches in a latent space, by scib-metrics."""
 
 from __future__ import annotations
 
@@ -22,38 +22,40 @@ def batch_mixing(
     *,
     n_neighbors: int = 90,
 ) -> pd.Series:
-    """Measure how well batches are mixed, and whether the labels stay apart.
+    """Measure how well batches are mixed, and whether labels stay separated.
 
-    A thin call of `scib-metrics <https://scib-metrics.readthedocs.io>`_, the measures of the
-    single-cell integration benchmark, on exact neighbours by Euclidean distance. It is an extra:
-    ``pip install "ace-sc[integration]"``. Its first call in a process compiles for some seconds.
+    Calls `scib-metrics <https://scib-metrics.readthedocs.io>`_, the metrics of the single-cell
+    integration benchmark, with exact Euclidean neighbours. The first call in
+    a process takes some seconds to compile. scib-metrics is an optional dependency:
+    ``pip install "ace-sc[integration]"``.
 
     Parameters
     ----------
     latent
-        Cells × dimensions: a latent space, or principal components.
+        Latent space or principal components, cells × dimensions.
     batch
-        The batch of each cell, at least two.
+        Batch of each cell; at least two batches.
     labels
-        What each cell is, such as its type.
+        Label of each cell, such as its cell type.
     n_neighbors
-        Number of neighbours of a cell, itself included.
+        Number of neighbours of each cell, including the cell itself.
 
     Returns
     -------
-    Numbers from 0 to 1, each the better the larger, indexed by name:
+    Scores from 0 to 1, higher is better, indexed by name:
 
     ``ilisi``
-        Effective number of batches among a cell's neighbours (local inverse Simpson's index),
-        median over cells, scaled: 0 is one batch, 1 all of them in equal shares.
+        Local inverse Simpson's index of the batches: the effective number of batches among the
+        neighbours of a cell, median over cells, scaled from 0 (one batch) to 1 (all batches
+        equally).
     ``kbet``
-        Share of the cells whose neighbours hold the batches in the shares of the data, by a χ²
-        test at level .05.
+        Fraction of cells whose neighbours have the batch composition of the data, by a χ² test at
+        level 0.05.
     ``silhouette_batch``
-        One minus the absolute silhouette width by batch, within each label (within all cells
-        without ``labels``), mean over the labels with cells of several batches; NaN if none has.
+        One minus the absolute silhouette width of the batches, averaged over labels with cells
+        from several batches (over all cells without ``labels``). NaN if there is no such label.
     ``clisi``, ``silhouette_label``
-        With ``labels``: the two measures by label, where not being mixed is good.
+        With ``labels`` only: the same metrics for the labels, which should not be mixed.
 
     Raises
     ------
@@ -62,8 +64,8 @@ def batch_mixing(
     TypeError
         If ``latent`` is an AnnData.
     ValueError
-        If there is one batch or label only, a number is out of range, numbers of cells do not
-        fit, or values are not finite or above 1e15.
+        If there is only one batch or label, ``n_neighbors`` is out of range, numbers of cells
+        differ, or values are not finite or exceed 1e15.
 
     References
     ----------
@@ -82,12 +84,13 @@ def batch_mixing(
         import scib_metrics
         from scib_metrics.nearest_neighbors import NeighborsResults
     except ImportError as error:
-        msg = 'batch_mixing needs scib-metrics: pip install "ace-sc[integration]".'
-        raise ImportError(msg) from error
+        raise ImportError(
+            'batch_mixing needs scib-metrics: pip install "ace-sc[integration]".'
+        ) from error
 
     z = _arrays.coordinates(latent, "latent")
     batches = _arrays.labels(batch, len(z), "batch", several=True)
-    whole(n_neighbors, f"of {len(z)} cells, n_neighbors", 3, len(z))
+    whole(n_neighbors, f"n_neighbors (for {len(z)} cells)", 3, len(z))
     search = NearestNeighbors(n_neighbors=n_neighbors, algorithm="brute").fit(z)
     distances, indices = search.kneighbors(z)
     neighbors = NeighborsResults(indices=indices, distances=distances)
@@ -98,7 +101,7 @@ def batch_mixing(
 
     found: dict[str, Any] = {
         "ilisi": scib_metrics.ilisi_knn(neighbors, batches),
-        # The share of accepted cells; statistics and p-values follow it.
+        # The fraction of accepted cells; test statistics and p-values come after it.
         "kbet": scib_metrics.kbet(neighbors, batches)[0],
         "silhouette_batch": np.nan,
     }

@@ -1,4 +1,4 @@
-"""Truth: what the top genes of a panel are, where it is known."""
+"""Kinds of genes among the top genes of a panel, for simulated data."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 
 from ace._checks import _panels
+from ace._docs import doc_params
+from ace.metrics import _texts
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -15,34 +17,35 @@ if TYPE_CHECKING:
     from ace._checks._panels import Panels
 
 
+@doc_params(
+    panels=_texts.PANELS,
+)
 def causal_recovery(panels: Panels, kind: ArrayLike, n_top: int = 20) -> pd.DataFrame:
-    """Count the kinds of genes among the top genes of each panel (Kratos, Table 1).
+    """Count causal, dependent and noise genes among the top genes of each panel (KRATOS, Table 1).
 
-    Shuffle the genes of a simulated set before ranking them: where causal genes come first,
-    a ranking that breaks ties by position scores far too well.
+    Shuffle the genes of simulated data before ranking them. If causal genes come first, a method
+    that breaks ties by position scores too well.
 
     Parameters
     ----------
-    panels
-        For each group, column indices of its genes, best first.
+    {panels}
     kind
-        What each gene is, e.g. ``adata.var["kind"]`` of :func:`ace.datasets.simulated_panels`.
+        Kind of each gene, such as ``adata.var["kind"]`` of :func:`ace.datasets.simulated_panels`.
     n_top
-        Number of genes counted.
+        Number of top genes to count.
 
     Returns
     -------
     counts
-        Groups × kinds; a row adds up to ``n_top``. The columns are the categories of ``kind``,
-        or its sorted values. The papers report ``counts.mean()``.
+        Groups × kinds; each row sums to ``n_top``. The columns are the categories of ``kind``, or
+        its sorted values. The papers report ``counts.mean()``.
 
     Raises
     ------
     TypeError
         If ``panels`` is not a mapping.
     ValueError
-        If a panel is shorter than ``n_top`` or names columns that do not exist, or if a gene has
-        no kind.
+        If a panel has fewer than ``n_top`` genes or invalid columns, or if a gene has no kind.
 
     Examples
     --------
@@ -58,11 +61,11 @@ def causal_recovery(panels: Panels, kind: ArrayLike, n_top: int = 20) -> pd.Data
     try:
         kinds = pd.Categorical(kind)
     except (TypeError, ValueError) as error:
-        msg = f"kind must name the kind of each gene: {error}"
-        raise ValueError(msg) from None
+        raise ValueError(f"kind must have one category per gene: {error}") from None
     if (kinds.codes < 0).any():
-        msg = f"{int((kinds.codes < 0).sum())} genes have no kind."
-        raise ValueError(msg)
+        raise ValueError(
+            f"kind is missing for {int((kinds.codes < 0).sum())} genes; pass one kind per gene."
+        )
     counts = {
         group: np.bincount(kinds.codes[columns], minlength=len(kinds.categories))
         for group, columns in _panels.index_panels(panels, len(kinds), size).items()

@@ -1,4 +1,4 @@
-"""Clustering: whether clusters are the given groups, and whether they lie apart."""
+"""Agreement of clusterings with reference labels, and separation of the clusters."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from sklearn.metrics import adjusted_mutual_info_score, adjusted_rand_score, sil
 
 from ace._checks import _arrays
 from ace._checks._arguments import seed, whole
+from ace._docs import doc_params
 from ace._listed import listed
+from ace.metrics import _texts
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
 
+@doc_params(
+    labels=_texts.LABELS,
+)
 def clustering_agreement(
     labels: ArrayLike,
     clusters: ArrayLike | Mapping[Hashable, ArrayLike] | pd.DataFrame,
@@ -27,7 +32,7 @@ def clustering_agreement(
     n_sampled: int | None = None,
     random_state: int = 0,
 ) -> pd.DataFrame:
-    r"""Compare clusterings with given labels (Kratos, Table 2): ARI, AMI and silhouette.
+    r"""Compare clusterings with reference labels by ARI, AMI and silhouette (KRATOS, Table 2).
 
     With :math:`n_{ij}` cells in cluster :math:`i` and of label :math:`j`, sums :math:`a_i` and
     :math:`b_j`, and :math:`n` cells, the adjusted Rand index and the adjusted mutual information
@@ -40,43 +45,43 @@ def clustering_agreement(
         \qquad
         AMI = \frac{MI - \mathbb E[MI]}{\frac12 [H(U) + H(V)] - \mathbb E[MI]}
 
-    1 is agreement, 0 is what is expected by chance. ARI is about pairs of cells, so large groups
-    decide it; AMI heeds small ones more. The silhouette asks for no second opinion: with the mean
-    distance :math:`a` of a cell to its own group and :math:`b` to the nearest other one, it is the
-    mean of :math:`(b - a) / \max(a, b)` over cells, from -1 to 1.
+    Both are 1 for identical partitions and 0 on average for random ones. ARI counts pairs of
+    cells, so large groups dominate it; AMI is more sensitive to small groups. The silhouette needs
+    no reference labels: with the mean distance :math:`a` of a cell to its own group and :math:`b`
+    to the nearest other group, it is the mean of :math:`(b - a) / \max(a, b)` over cells, from -1
+    to 1.
 
     Parameters
     ----------
-    labels
-        The given group of each cell.
+    {labels}
     clusters
-        The cluster of each cell; of several clusterings, ``{name: clusters}`` or a frame with a
+        Cluster of each cell. For several clusterings, ``{name: clusters}`` or a frame with a
         column for each, such as ``adata.obs[["leiden", "kmeans"]]``.
     latents
-        Cells × dimensions where distances are taken (Euclidean); or ``{name: latent}`` for the
-        same names as the clusterings. Without it there is no silhouette.
+        Cells × dimensions, for (Euclidean) distances; or ``{name: latent}`` with the names of the
+        clusterings. If ``None``, silhouettes are not computed.
     n_sampled
-        Take the silhouettes of so many random cells: their time grows with the square of the
-        number. ``None``: of all.
+        Number of random cells to compute silhouettes on, as their run time is quadratic in the
+        number of cells. If ``None``, all cells are used.
     random_state
-        Seed of that choice. All silhouettes are of the same cells.
+        Seed of the sample. All silhouettes use the same cells.
 
     Returns
     -------
-    Frame with a row for each clustering (``"clusters"`` if it has no name) and the columns
+    A row for each clustering (``"clusters"`` if it has no name), with the columns
 
     ``n_clusters``
         Number of clusters.
     ``ari``, ``ami``
         Agreement of the clusters with the labels.
     ``silhouette``, ``silhouette_labels``
-        With ``latents``: of the clusters, and of the given labels in the same latent. NaN where
-        there is one group only, or where every cell is one.
+        With ``latents`` only: silhouette of the clusters, and of the labels in the same latent
+        space. NaN if there is only one group, or if every cell is a group.
 
     Raises
     ------
     ValueError
-        If numbers of cells do not fit, a clustering has no latent, or values are not finite.
+        If numbers of cells differ, a clustering has no latent space, or values are not finite.
 
     References
     ----------
@@ -101,8 +106,7 @@ def clustering_agreement(
     found = clusters if isinstance(clusters, Mapping | pd.DataFrame) else {"clusters": clusters}
     found = {name: _check_clusters(own, len(names), name) for name, own in found.items()}
     if not found:
-        msg = "clusters is empty; give the cluster of each cell, or {name: clusters}."
-        raise ValueError(msg)
+        raise ValueError("clusters is empty; pass the cluster of each cell, or {name: clusters}.")
     places = None if latents is None else _check_latents(latents, list(found), len(names))
     seed(random_state)
     sampled = _sample(len(names), n_sampled, random_state)
@@ -125,8 +129,7 @@ def _check_clusters(clusters: ArrayLike, n_cells: int, name: Hashable) -> NDArra
     try:
         return _arrays.labels(clusters, n_cells)
     except ValueError as error:
-        msg = f"clusters, {name!r}: {error}"
-        raise ValueError(msg) from None
+        raise ValueError(f"the clustering {name!r} is invalid: {error}") from None
 
 
 def _check_latents(
@@ -135,24 +138,29 @@ def _check_latents(
     given = latents if isinstance(latents, Mapping) else dict.fromkeys(names, latents)
     lacking = [name for name in names if name not in given]
     if lacking:
-        msg = f"The clusterings {listed(lacking)} have no latent; latents names {listed(given)}."
-        raise ValueError(msg)
-    checked = {name: _arrays.coordinates(given[name], f"The latent of {name!r}") for name in names}
+        raise ValueError(
+            f"latents has no latent space for the clusterings {listed(lacking)}; it has "
+            f"{listed(given)}."
+        )
+    checked = {
+        name: _arrays.coordinates(given[name], f"the latent space of {name!r}") for name in names
+    }
     for name, z in checked.items():
         if len(z) != n_cells:
-            msg = f"The latent of {name!r} has {len(z)} cells, labels has {n_cells}."
-            raise ValueError(msg)
+            raise ValueError(
+                f"the latent space of {name!r} has {len(z)} cells, but labels has {n_cells}."
+            )
     return checked
 
 
 def _sample(n_cells: int, n_sampled: int | None, random_state: int) -> NDArray[np.intp]:
     if n_sampled is None:
         return np.arange(n_cells)
-    whole(n_sampled, f"of {n_cells} cells, n_sampled", 2, n_cells)
+    whole(n_sampled, f"n_sampled (of {n_cells} cells)", 2, n_cells)
     return np.sort(np.random.default_rng(random_state).choice(n_cells, n_sampled, replace=False))
 
 
 def _silhouette(z: NDArray[np.float32], groups: NDArray[np.str_]) -> float:
     n_groups = len(np.unique(groups))
-    # scikit-learn refuses what has no second group, or no second cell in any group.
+    # scikit-learn raises an error if there is one group, or if every cell is a group.
     return float(silhouette_score(z, groups)) if 2 <= n_groups < len(groups) else np.nan

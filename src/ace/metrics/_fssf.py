@@ -1,4 +1,4 @@
-"""Feature-set subcluster founder score: whether some genes decide on a cell's subcluster."""
+"""Feature-set subcluster founder score: whether genes determine the subcluster of a cell."""
 
 from __future__ import annotations
 
@@ -24,44 +24,43 @@ def fssf(
     *,
     n_neighbors: int = 15,
 ) -> float:
-    r"""Feature-set subcluster founder score of cells that got some genes' values of others.
+    r"""Feature-set subcluster founder (FSSF) score of cells with swapped gene values.
 
     .. math:: FSSF = \frac{n_g - n_o}{n_t}
 
-    Each of :math:`n_t` swapped cells goes to the subcluster that most of its nearest original
-    cells are in: :math:`n_g` of them to the one that the values came from, :math:`n_o` stay in
-    the one that all their other values come from. Cells that go to neither count in :math:`n_t`
-    only. 1: the swapped genes alone decide; -1: they decide nothing.
+    Each of the :math:`n_t` swapped cells is assigned to a subcluster by a majority vote of its
+    nearest original cells. :math:`n_g` cells are assigned to the subcluster that the swapped
+    values come from, and :math:`n_o` to the subcluster that the cell itself comes from. The score
+    is 1 if the swapped genes alone determine the subcluster, and -1 if they have no effect.
 
     Parameters
     ----------
     z
         Latent space of the original cells, cells × dimensions.
     subclusters
-        Subcluster of each of them.
+        Subcluster of each original cell.
     swapped
-        Latent space of the swapped cells.
+        Latent space of the swapped cells, cells × dimensions.
     source
-        For each swapped cell, the subcluster of the cell whose values it got.
+        For each swapped cell, the subcluster of the cell that provided the swapped values.
     origin
-        For each swapped cell, the subcluster that it was in before.
+        For each swapped cell, its original subcluster.
     n_neighbors
-        Number of neighbours that vote. Of subclusters with as many votes, the first in
-        alphabetical order wins.
+        Number of neighbours that vote. Ties are broken in alphabetical order of the subclusters.
 
     Returns
     -------
-    The score, from -1 to 1.
+    Score from -1 to 1.
 
     Raises
     ------
     ValueError
-        If numbers of cells or dimensions do not fit, a subcluster is unknown, or values are not
+        If numbers of cells or dimensions differ, a subcluster is unknown, or values are not
         finite.
 
     See Also
     --------
-    ace.tl.fssf : swaps, embeds and scores, for all pairs of subclusters of each type.
+    ace.tl.fssf : Swap genes, embed the cells and score all pairs of subclusters of each group.
 
     References
     ----------
@@ -72,7 +71,7 @@ def fssf(
     --------
     >>> import ace
     >>> z = [[0.0], [0.1], [0.2], [9.0], [9.1], [9.2]]
-    >>> swapped = [[9.3], [9.0], [0.3]]  # two of three follow the genes that they got
+    >>> swapped = [[9.3], [9.0], [0.3]]  # two of three cells follow the swapped genes
     >>> score = ace.metrics.fssf(
     ...     z, list("AAABBB"), swapped, list("BBB"), list("AAA"), n_neighbors=3
     ... )
@@ -82,18 +81,20 @@ def fssf(
     original = _arrays.coordinates(z, "z")
     moved = _arrays.coordinates(swapped, "swapped")
     if original.shape[1] != moved.shape[1]:
-        msg = (
-            f"z has {original.shape[1]} dimensions and swapped {moved.shape[1]}: they must agree."
+        raise ValueError(
+            f"z and swapped must have the same number of dimensions, got {original.shape[1]} and "
+            f"{moved.shape[1]}."
         )
-        raise ValueError(msg)
     names = _arrays.labels(subclusters, len(original), "subclusters")
     into = _arrays.labels(source, len(moved), "source")
     out_of = _arrays.labels(origin, len(moved), "origin")
     unknown = sorted({*into.tolist(), *out_of.tolist()} - set(names.tolist()))
     if unknown:
-        msg = f"No original cell is in {listed(unknown)}; there are {listed(np.unique(names))}."
-        raise ValueError(msg)
-    whole(n_neighbors, f"of {len(original)} original cells, n_neighbors", 1, len(original))
+        raise ValueError(
+            f"source and origin must hold values of subclusters, {listed(np.unique(names))}, got "
+            f"{listed(unknown)}."
+        )
+    whole(n_neighbors, f"n_neighbors (for {len(original)} original cells)", 1, len(original))
     found = fit_neighbors(original, names, n_neighbors).predict(moved)
     return float(np.mean(found == into) - np.mean(found == out_of))
 
@@ -101,6 +102,6 @@ def fssf(
 def fit_neighbors(
     z: NDArray[np.float32], codes: NDArray[np.generic], n_neighbors: int
 ) -> KNeighborsClassifier:
-    """Prepare the vote of the nearest original cells."""
-    # Exact, and the fastest for the dimensions that latent spaces have.
+    """Fit the classifier that assigns cells to subclusters by their nearest neighbours."""
+    # Brute force is exact, and fastest for the dimensions of typical latent spaces.
     return KNeighborsClassifier(n_neighbors=n_neighbors, algorithm="brute").fit(z, codes)

@@ -1,4 +1,4 @@
-"""Structure: whether the top genes keep each cell's neighbours."""
+"""Preservation of neighbourhoods by the top genes of a panel."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from sklearn.neighbors import NearestNeighbors
 
 from ace._checks import _arguments, _arrays, _panels
 from ace._checks._arguments import whole
+from ace._docs import doc_params
+from ace.metrics import _texts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,6 +22,13 @@ if TYPE_CHECKING:
     from ace._checks._panels import Panels
 
 
+@doc_params(
+    X=_texts.X,
+    labels=_texts.LABELS,
+    panels=_texts.SCORED_PANELS,
+    n_top=_texts.N_TOP,
+    n_jobs=_texts.N_JOBS,
+)
 def knn_jaccard(
     X: Matrix,
     labels: ArrayLike,
@@ -29,44 +38,36 @@ def knn_jaccard(
     *,
     n_jobs: int | None = None,
 ) -> pd.Series:
-    r"""Jaccard distance between neighbourhoods by all genes and by a panel (ACE, Eq. 9).
+    r"""Jaccard distance between neighbours by all genes and by the genes of a panel (ACE, Eq. 9).
 
     .. math:: JD(i) = 1 - \frac{|S_i \cap S'_i|}{|S_i \cup S'_i|}
 
-    where :math:`S_i` are the nearest neighbours of cell :math:`i` with all genes and
-    :math:`S'_i` those with the top genes of the group that the cell belongs to, both among
-    all cells, without the cell itself, by Euclidean distance. 0 means that the panel keeps the
-    neighbourhoods.
+    where :math:`S_i` are the nearest neighbours of cell :math:`i` by all genes, and :math:`S'_i`
+    those by the top genes of its group. Neighbours are searched among all other cells, by
+    Euclidean distance. 0 means that the panel preserves the neighbourhoods.
 
     Parameters
     ----------
-    X
-        Cells × genes, sparse or dense. A matrix on disk or a dask array is read into memory.
-    labels
-        The group of each cell.
-    panels
-        For each group, column indices of its genes, best first. Cells of groups without a panel
-        are neighbours, but are not judged.
-    n_top
-        Number of genes, or several numbers. Or shares of all genes, 0.01 for 1 %, rounded down.
+    {X}
+    {labels}
+    {panels}
+    {n_top}
     n_neighbors
         Number of neighbours.
-    n_jobs
-        Number of threads of the neighbour search.
+    {n_jobs}
 
     Returns
     -------
     distances
-        Mean over the judged cells, indexed by ``n_top``.
+        Mean over the cells of groups with a panel, indexed by ``n_top``.
 
     Raises
     ------
     TypeError
         If ``X`` is an AnnData, or ``panels`` is not a mapping.
     ValueError
-        If a number is out of range, there are not more cells than neighbours, a panel is shorter
-        than asked for or names columns or groups that do not exist, or values are not finite or
-        above 1e15.
+        If an argument is out of range, a panel has fewer than ``n_top`` genes or invalid columns,
+        a group with a panel has no cells, or values are not finite or exceed 1e15.
 
     References
     ----------
@@ -85,15 +86,15 @@ def knn_jaccard(
     sizes = _panels.panel_sizes(n_top, n_genes)
     names = _arrays.labels(labels, n_cells)
     checked = _panels.index_panels(panels, n_genes, sizes[-1], names)
-    whole(n_neighbors, f"of {n_cells} cells, n_neighbors", 1, n_cells - 1)
+    whole(n_neighbors, f"n_neighbors (for {n_cells} cells)", 1, n_cells - 1)
     _arguments.n_jobs(n_jobs)
     _arrays.finite_values(X, "X")
 
-    judged = np.isin(names, list(checked))
+    scored = np.isin(names, list(checked))
     full = np.zeros((n_cells, n_neighbors), dtype=np.intp)
-    # Brute force works on sparse and dense input alike, and gives the same neighbours for both.
+    # Brute force supports sparse and dense input, and gives the same neighbours for both.
     rows = X.tocsr() if hasattr(X, "tocsr") else X
-    full[judged] = _neighbours(rows, np.flatnonzero(judged), n_neighbors, n_jobs)
+    full[scored] = _neighbours(rows, np.flatnonzero(scored), n_neighbors, n_jobs)
 
     distance = np.full((len(sizes), n_cells), np.nan)
     for group, columns in checked.items():
@@ -104,7 +105,7 @@ def knn_jaccard(
             shared = (full[cells][:, :, None] == sub[:, None, :]).sum(axis=(1, 2))
             distance[i, cells] = 1 - shared / (2 * n_neighbors - shared)
     return pd.Series(
-        distance[:, judged].mean(axis=1),
+        distance[:, scored].mean(axis=1),
         index=pd.Index(sizes, name="n_top"),
         name="jaccard_distance",
     )
@@ -113,10 +114,10 @@ def knn_jaccard(
 def _neighbours(
     values: Matrix, cells: NDArray[np.intp], n_neighbors: int, n_jobs: int | None
 ) -> NDArray[np.intp]:
-    """Nearest neighbours of some cells among all, without themselves."""
+    """Nearest neighbours of some cells among all others."""
     search = NearestNeighbors(n_neighbors=n_neighbors + 1, algorithm="brute", n_jobs=n_jobs)
     found = search.fit(values).kneighbors(values[cells], return_distance=False)
-    # Among cells that are alike a cell need not come first, nor come at all.
+    # With duplicate cells, a cell may not be its own first neighbour, or not be found at all.
     itself = found == cells[:, None]
     itself[~itself.any(axis=1), -1] = True
     return found[~itself].reshape(len(cells), n_neighbors)

@@ -1,4 +1,4 @@
-"""Moran's I: whether neighbours in a latent space have similar scores."""
+"""Moran's I: spatial autocorrelation of a score in a latent space."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ if TYPE_CHECKING:
 
 
 def morans_i(z: ArrayLike, score: ArrayLike, *, n_neighbors: int = 15) -> float:
-    r"""Moran's I of a score over the neighbours in a latent space.
+    r"""Moran's I of a score over the neighbour graph of a latent space.
 
     .. math:: I = \frac{\sum_i (s_i - \bar s) \, \frac{1}{k} \sum_{j \in N(i)} (s_j - \bar s)}
                   {\sum_i (s_i - \bar s)^2}
 
-    with the :math:`k` nearest neighbours :math:`N(i)` of each cell, without the cell itself, by
-    Euclidean distance. 1: neighbours have the same score; :math:`-1/(n - 1)`, about 0, is expected
-    of a score that has nothing to do with the place.
+    with the :math:`k` nearest neighbours :math:`N(i)` of each cell by Euclidean distance, without
+    the cell itself. It is 1 if neighbours have the same score, and :math:`-1/(n - 1)`, close to 0,
+    on average if the score is independent of the latent space.
 
     Parameters
     ----------
     z
-        Cells × dimensions.
+        Latent space, cells × dimensions.
     score
-        A number for each cell, such as the mean expression of a gene set.
+        Score of each cell, such as the mean expression of a gene set.
     n_neighbors
-        Number of neighbours of a cell.
+        Number of neighbours of each cell.
 
     Returns
     -------
@@ -40,12 +40,11 @@ def morans_i(z: ArrayLike, score: ArrayLike, *, n_neighbors: int = 15) -> float:
     Raises
     ------
     ValueError
-        If numbers of cells do not fit, there are not more cells than neighbours, or values are not
-        finite.
+        If numbers of cells differ, ``n_neighbors`` is out of range, or values are not finite.
 
     See Also
     --------
-    ace.pl.polarization : draws the score and tells this number.
+    ace.pl.polarization : Plot the score of each cell, with Moran's I.
 
     References
     ----------
@@ -62,9 +61,9 @@ def morans_i(z: ArrayLike, score: ArrayLike, *, n_neighbors: int = 15) -> float:
     coordinates = _arrays.coordinates(z, "z")
     values = _arrays.per_cell(score, len(coordinates), "score")
     n_cells = len(coordinates)
-    whole(n_neighbors, f"of {n_cells} cells, n_neighbors", 1, n_cells - 1)
+    whole(n_neighbors, f"n_neighbors (for {n_cells} cells)", 1, n_cells - 1)
     search = NearestNeighbors(n_neighbors=n_neighbors, algorithm="brute").fit(coordinates)
-    neighbors = search.kneighbors(return_distance=False)  # of each cell, without itself
+    neighbors = search.kneighbors(return_distance=False)  # without the cell itself
     centred = values - values.mean()
     variation = float(centred @ centred)
     if np.ptp(values) == 0 or variation == 0:

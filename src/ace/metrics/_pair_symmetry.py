@@ -1,4 +1,4 @@
-"""Symmetry: whether what leads from one group to another leads back, with the sign turned."""
+"""Symmetry of the explanations of A against B and of B against A."""
 
 from __future__ import annotations
 
@@ -24,47 +24,47 @@ def pair_symmetry(
     rankings: Mapping[Pair, ArrayLike] | None = None,
     n_top: int = 20,
 ) -> pd.DataFrame:
-    r"""Compare the explanation of one group against another with that of the way back.
+    """Compare the explanation of one group against another with that of the reverse comparison.
 
-    A perturbation that takes cells of *A* to *B* should undo, gene by gene, one that takes *B* to
-    *A* (ACE, §5.3: "inherently symmetric"). So the panels of both orders should hold the same
-    genes, with opposite directions.
+    A perturbation that moves cells from *A* to *B* should be the opposite, gene by gene, of one
+    that moves them from *B* to *A* (ACE, §5.3: "inherently symmetric"). The panels of both
+    directions should therefore contain the same genes, with opposite signs.
 
     Parameters
     ----------
     scores
         For each ordered pair of groups, signed scores of all genes, shape ``(n_genes,)``.
     rankings
-        For each ordered pair, column indices of the genes, best first. By default by decreasing
-        absolute score, which leaves genes of the same score in the order of the columns.
+        For each ordered pair of groups, column indices of the genes, best first. If ``None``,
+        genes are ranked by absolute score, and ties by column.
     n_top
-        Genes of a panel, at most: genes of score 0 take no part in it.
+        Maximum number of genes in a panel. Genes with a score of 0 are left out.
 
     Returns
     -------
-    One row for each unordered pair that was given both ways, in the order given:
+    One row for each unordered pair that has both directions, with the columns
 
     ``group``, ``reference``
-        The groups, as in the order that comes first.
+        The groups of the direction that comes first.
     ``n_genes``
         Mean number of genes of the two panels.
     ``n_shared``
-        Genes that are in both.
+        Number of genes in both panels.
     ``jaccard``
-        Genes that are in both, as a share of those that are in either.
+        Jaccard index of the two panels.
     ``opposite``
-        Share of the genes in both whose directions are opposite; NaN where none is.
+        Fraction of the shared genes with opposite signs; NaN if there are none.
     ``rbo``
-        :func:`ace.metrics.rank_biased_overlap` with persistence .9: as the Jaccard index, but
-        what is at the top counts most.
+        :func:`ace.metrics.rank_biased_overlap` with persistence 0.9, which gives more weight to
+        top genes.
     ``correlation``
-        Pearson correlation of the signed scores of all genes with a score in either order; -1 is
-        perfect symmetry. NaN where it is not defined.
+        Pearson correlation of the signed scores, over genes with a score in either direction; -1
+        is perfect symmetry. NaN if undefined.
 
     Raises
     ------
     ValueError
-        If no pair was given both ways, or scores and rankings do not fit each other.
+        If no pair has both directions, or scores and rankings do not match.
 
     References
     ----------
@@ -98,11 +98,10 @@ def pair_symmetry(
         done.add(pair)
         rows.append((*pair, *_compare(values[pair], values[back], panels[pair], panels[back])))
     if not rows:
-        msg = (
-            f"no two groups were compared both ways, only {listed(values)}; give the scores of "
-            "(A, B) and of (B, A)."
+        raise ValueError(
+            f"scores has no pair of groups in both directions, only {listed(values)}; pass the "
+            "scores of (A, B) and of (B, A)."
         )
-        raise ValueError(msg)
     columns = ["n_genes", "n_shared", "jaccard", "opposite", "rbo", "correlation"]
     return pd.DataFrame(rows, columns=["group", "reference", *columns])
 

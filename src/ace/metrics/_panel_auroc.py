@@ -1,4 +1,4 @@
-"""Discrimination: whether a classifier finds the group by the panel's genes."""
+"""Discrimination of groups by a classifier that uses the genes of a panel."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 from ace._checks import _arguments, _arrays, _panels
-from ace._checks._arguments import one_of, seed, whole
+from ace._checks._arguments import number, one_of, seed, whole
+from ace._docs import doc_params
+from ace.metrics import _texts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,12 +29,19 @@ if TYPE_CHECKING:
     from ace._checks._arrays import Matrix
     from ace._checks._panels import Panels
 
-#: The grid of the ACE paper.
+#: Grid of the ACE paper.
 C_GRID = tuple(5.0**e for e in range(-5, 6))
-#: What the Kratos paper draws from.
+#: Distributions of the KRATOS paper.
 DRAWN = {"svc__C": expon(scale=100), "svc__gamma": expon(scale=0.1)}
 
 
+@doc_params(
+    X=_texts.X,
+    labels=_texts.LABELS,
+    panels=_texts.SCORED_PANELS,
+    n_top=_texts.N_TOP,
+    n_jobs=_texts.N_JOBS,
+)
 def panel_auroc(
     X: Matrix,
     labels: ArrayLike,
@@ -47,68 +56,62 @@ def panel_auroc(
     n_jobs: int | None = None,
     random_state: int = 0,
 ) -> pd.DataFrame:
-    r"""Area under the ROC curve of a classifier that sees only the top genes of a panel.
+    r"""Area under the ROC curve of a classifier that uses only the top genes of a panel.
 
-    For each group and each number of genes, a support vector machine with a radial basis function
-    kernel separates the cells of the group from all others, by stratified cross-validation. The
-    genes are z-scored on the training cells of each fold, and the kernel's width is scikit-learn's
-    ``gamma="scale"``, which is one over the number of genes for z-scored data.
+    For each group and number of genes, a support vector machine with a radial basis function (RBF)
+    kernel separates the cells of the group from all others, in stratified cross-validation. Genes
+    are z-scored on the training cells of each fold, and the kernel width is scikit-learn's
+    ``gamma="scale"`` unless it is searched.
 
-    With ``protocol="nested"``, the protocol of the ACE paper (§5.2), :math:`C` is chosen within
-    the training cells of each fold by a further cross-validation with as many folds, maximising
-    the AUROC. ``protocol="random"``, that of the Kratos paper (§6.2), does so for pairs of
-    :math:`C` and :math:`\gamma`, drawn from exponential distributions with means 100 and 0.1
-    (the paper's :math:`\sigma` is read as scikit-learn's :math:`\gamma`, the factor of the squared
-    distance). ``protocol="fixed"`` takes one :math:`C` and balanced class weights, for about 30
-    times less work.
+    ``protocol="fixed"`` uses one :math:`C` and balanced class weights, and is about 30 times
+    faster than the others. ``protocol="nested"``, the protocol of the ACE paper (§5.2), chooses
+    :math:`C` in each fold by an inner cross-validation that maximises the AUROC.
+    ``protocol="random"``, the protocol of the KRATOS paper (§6.2), does so for pairs of :math:`C`
+    and :math:`\gamma` that are drawn from exponential distributions with means 100 and 0.1 (the
+    paper's :math:`\sigma` is taken as scikit-learn's :math:`\gamma`, the factor of the squared
+    distance).
 
-    To judge a *method* rather than given panels, choose the panels on other cells than these.
+    To evaluate a *method*, choose the panels on other cells than these.
 
     Parameters
     ----------
-    X
-        Cells × genes, sparse or dense. Data on disk or in a dask array are read into memory. Only
-        the columns of a panel are ever made dense.
-    labels
-        The group of each cell.
-    panels
-        For each group, column indices of its genes, best first. Groups without a panel are not
-        judged, but their cells are among "all others".
-    n_top
-        Numbers of genes to judge; or shares of all genes, 0.01 for 1 %, rounded down.
+    {X}
+    {labels}
+    {panels}
+    {n_top}
     protocol
         ``"fixed"``, ``"nested"`` (grid search) or ``"random"`` (random search).
     C
-        The value for ``"fixed"`` (default 1), or the grid for ``"nested"``
-        (default :math:`5^{-5}, 5^{-4}, …, 5^5`).
+        Regularisation parameter for ``"fixed"`` (default 1), or the grid for ``"nested"`` (default
+        :math:`5^{-5}, 5^{-4}, …, 5^5`).
     n_iter
-        Number of pairs that ``"random"`` draws. The paper does not tell it; 10 is scikit-learn's.
+        Number of pairs to draw for ``"random"``. The paper does not report it; 10 is the default
+        of scikit-learn.
     n_splits
-        Number of folds, of the inner cross-validation too.
+        Number of folds, also of the inner cross-validation.
     min_cells
-        Groups with fewer cells are left out, as in the papers.
-    n_jobs
-        Number of processes over groups, numbers of genes and folds, as in :mod:`joblib`.
+        Minimum number of cells of a group; smaller groups are left out, as in the papers.
+    {n_jobs}
     random_state
-        Seed of the splits, and of what ``"random"`` draws. Each group is split once; all numbers
-        of genes share its folds, and all searches the pairs drawn.
+        Seed of the splits and of the draws of ``"random"``. Each group is split once, and all
+        numbers of genes use the same folds and draws.
 
     Returns
     -------
     aurocs
         One row for each group, number of genes and fold: ``group``, ``n_top``, ``fold``,
-        ``auroc``, ``C`` (used), ``gamma`` (used; NaN for ``"scale"``), ``n_cells`` (of the group).
-        The papers' curve is ``aurocs.groupby("n_top")["auroc"].agg(["mean", "sem"])``, as drawn by
-        :func:`ace.pl.panel_curves`.
+        ``auroc``, ``C`` (used), ``gamma`` (used; NaN for ``"scale"``) and ``n_cells`` (of the
+        group). The papers plot ``aurocs.groupby("n_top")["auroc"].agg(["mean", "sem"])``, as
+        :func:`ace.pl.panel_curves` does.
 
     Raises
     ------
     TypeError
         If ``X`` is an AnnData, or ``panels`` is not a mapping.
     ValueError
-        If a number is out of range, a panel is shorter than asked for or names columns or groups
-        that do not exist, if no group has ``min_cells`` cells and cells for every fold, or if
-        values of a panel are not finite or above 1e15.
+        If an argument is out of range, a panel has fewer than ``n_top`` genes or invalid columns,
+        a group with a panel has no cells, all groups are too small, or values are not finite or
+        exceed 1e15.
 
     References
     ----------
@@ -136,7 +139,7 @@ def panel_auroc(
     grid = _check_protocol(protocol, C, n_iter, n_splits)
     model = _model(protocol, grid, n_iter, n_splits, random_state)
 
-    # A search splits the training cells of a fold again.
+    # A search splits the training cells of each fold again.
     fewest = n_splits if protocol == "fixed" else -(-(n_splits**2) // (n_splits - 1))
     tasks, rows = [], []
     for group, columns in checked.items():
@@ -152,11 +155,11 @@ def panel_auroc(
                 tasks.append(delayed(_auroc)(model, values[:, :size], target, train, test))
                 rows.append((group, size, fold, n_cells))
     if not tasks:
-        msg = (
-            f"No group with a panel has min_cells={min_cells} cells, and {fewest} cells and "
-            f"{fewest} others for n_splits={n_splits} folds; lower min_cells or n_splits."
+        raise ValueError(
+            f"no group with a panel is large enough: groups need min_cells={min_cells} cells, and "
+            f"at least {fewest} cells and {fewest} others for n_splits={n_splits} folds. "
+            "Lower min_cells or n_splits."
         )
-        raise ValueError(msg)
     results = Parallel(n_jobs=n_jobs)(tasks)
     frame = pd.DataFrame(rows, columns=["group", "n_top", "fold", "n_cells"])
     frame[["auroc", "C", "gamma"]] = results
@@ -173,21 +176,23 @@ def _check_protocol(
         return C_GRID if protocol == "nested" else (1.0,)
     grid = tuple(_arrays.numbers(np.atleast_1d(C), "C").ravel().tolist())
     if protocol == "random":
-        msg = "protocol='random' draws C itself; leave C out, or give a grid to protocol='nested'."
-        raise ValueError(msg)
-    if protocol == "fixed" and len(grid) != 1:
-        msg = "protocol='fixed' takes one C; a grid is for protocol='nested'."
-        raise ValueError(msg)
-    if not grid or not all(c > 0 for c in grid):
-        msg = f"C must be positive, got {C!r}."
-        raise ValueError(msg)
+        raise ValueError(
+            "protocol='random' draws C; leave C out, or pass a grid to protocol='nested'."
+        )
+    if not grid or (protocol == "fixed" and len(grid) > 1):
+        raise ValueError(
+            "C must be one number for protocol='fixed', or at least one for protocol='nested', "
+            f"got {C!r:.60}."
+        )
+    for c in grid:
+        number(c, "C", 0, above=True)
     return grid
 
 
 def _model(
     protocol: str, grid: tuple[float, ...], n_iter: int, n_splits: int, seed: int
 ) -> BaseEstimator:
-    """Classifier of a protocol, not fitted."""
+    """Unfitted classifier of a protocol."""
     if protocol == "fixed":
         return make_pipeline(StandardScaler(), SVC(C=grid[0], class_weight="balanced"))
     svm = make_pipeline(StandardScaler(), SVC())

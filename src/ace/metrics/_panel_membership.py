@@ -1,4 +1,4 @@
-"""Which methods chose which genes."""
+"""Methods that selected each gene."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from ace._checks import _panels
+from ace._docs import doc_params
+from ace.metrics import _texts
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping
@@ -14,37 +16,36 @@ if TYPE_CHECKING:
     from ace._checks._panels import RankedPanels
 
 
+@doc_params(
+    panels=_texts.PANELS_OF_METHODS,
+)
 def panel_membership(
     panels: Mapping[Hashable, RankedPanels], n_top: int = 18, *, group: Hashable | None = None
 ) -> pd.DataFrame:
-    """Tell for each gene in the panel of some method by which methods it was chosen.
+    """Which methods selected each gene.
 
     Parameters
     ----------
-    panels
-        For each method, its panels: ``{group: genes, best first}``, a frame with a column for each
-        group, or the names that :func:`ace.tl.explain` and scanpy store, such as
-        ``adata.uns["ace"]["names"]``.
+    {panels}
     n_top
-        Number of genes of a panel. Of a panel that has fewer, all.
+        Number of top genes of each panel; shorter panels are used as they are.
     group
-        The group whose panels are compared; need not be named if there is one only.
+        Group whose panels are compared. Optional if there is only one group.
 
     Returns
     -------
-    Boolean frame, genes × methods. Genes of many methods come first, and among these the ones that
-    some method ranks high.
+    Boolean frame, genes × methods. Genes selected by most methods come first, ties by best rank.
 
     Raises
     ------
     TypeError
         If ``panels`` is not a mapping.
     ValueError
-        If there is no such group, or a panel names a gene twice.
+        If the group does not exist, or a panel has a gene twice.
 
     See Also
     --------
-    ace.pl.overlap : draws it.
+    ace.pl.overlap : Plot the overlap.
 
     Examples
     --------

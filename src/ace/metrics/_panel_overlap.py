@@ -1,4 +1,4 @@
-"""Overlap: which methods find the same genes."""
+"""Overlap of the panels of several methods."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import pandas as pd
 
 from ace._checks import _panels
 from ace._checks._arguments import one_of
+from ace._docs import doc_params
+from ace.metrics import _texts
 from ace.metrics._ranked import PERSISTENCE, extrapolated_overlap, jaccard
 
 if TYPE_CHECKING:
@@ -19,6 +21,10 @@ if TYPE_CHECKING:
 _MEASURES = ("jaccard", "n_shared", "rbo")
 
 
+@doc_params(
+    panels=_texts.PANELS_OF_METHODS,
+    persistence=_texts.PERSISTENCE,
+)
 def panel_overlap(
     panels: Mapping[Hashable, RankedPanels],
     n_top: int = 18,
@@ -27,44 +33,40 @@ def panel_overlap(
     measure: Literal["jaccard", "n_shared", "rbo"] = "jaccard",
     persistence: float = PERSISTENCE,
 ) -> pd.DataFrame:
-    r"""How much the panels of several methods share, methods × methods.
+    r"""Overlap of the panels of several methods, methods × methods.
 
     For two panels :math:`A` and :math:`B` of a group, the Jaccard index
-    :math:`|A \cap B| / |A \cup B|`, the number of genes :math:`|A \cap B|`, or
+    :math:`|A \cap B| / |A \cup B|`, the number of shared genes :math:`|A \cap B|`, or
     :func:`ace.metrics.rank_biased_overlap`.
 
     Parameters
     ----------
-    panels
-        For each method, its panels: ``{group: genes, best first}``, a frame with a column for each
-        group, or the names that :func:`ace.tl.explain` and scanpy store, such as
-        ``adata.uns["ace"]["names"]``.
+    {panels}
     n_top
-        Number of genes compared. Of a panel that has fewer, all.
+        Number of top genes to compare; shorter panels are used as they are.
     group
-        The group whose panels are compared; ``None``: mean over all groups.
+        Group whose panels are compared. If ``None``, the mean over all groups is returned.
     measure
         ``"jaccard"``, ``"n_shared"`` or ``"rbo"``.
-    persistence
-        Of the rank-biased overlap, between 0 and 1.
+    {persistence}
 
     Returns
     -------
-    Symmetric frame, methods × methods. On the diagonal stands what a panel shares with itself: 1,
-    or its number of genes. NaN where panels are empty.
+    Symmetric frame, methods × methods. The diagonal is the overlap of a panel with itself: 1, or
+    its number of genes. NaN for empty panels.
 
     Raises
     ------
     TypeError
         If ``panels`` is not a mapping.
     ValueError
-        If there is no such group or measure, if methods have panels for different groups and no
-        group was named, or if a panel names a gene twice.
+        If the group or measure does not exist, if methods have panels for different groups and
+        ``group`` is ``None``, or if a panel has a gene twice.
 
     See Also
     --------
-    ace.metrics.panel_membership : tells which genes are shared.
-    ace.pl.overlap : draws by which methods they are.
+    ace.metrics.panel_membership : Which methods selected each gene.
+    ace.pl.overlap : Plot the overlap.
 
     References
     ----------

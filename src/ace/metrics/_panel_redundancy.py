@@ -1,4 +1,4 @@
-"""Redundancy: whether the genes of a panel say the same."""
+"""Redundancy: correlation between the genes of a panel."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 
 from ace._checks import _arrays, _panels
+from ace._docs import doc_params
+from ace.metrics import _texts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,6 +20,11 @@ if TYPE_CHECKING:
     from ace._checks._panels import Panels
 
 
+@doc_params(
+    X=_texts.X,
+    panels=_texts.PANELS,
+    n_top=_texts.N_TOP,
+)
 def panel_redundancy(
     X: Matrix,
     panels: Panels,
@@ -29,39 +36,32 @@ def panel_redundancy(
 
     .. math:: R_c(k) = \frac{2}{k(k-1)} \sum_{i<j} r(x_i, x_j)
 
-    with Pearson's :math:`r` over all cells of ``X`` and :math:`i, j` among the first :math:`k`
-    genes of group :math:`c`. The papers report the mean over groups.
-
-    A panel that joins enriched with depleted genes has negative correlations in it, which lower
-    the mean; ``absolute=True`` does not let signs cancel.
+    with Pearson's :math:`r` over all cells of ``X``, and :math:`i, j` among the top :math:`k`
+    genes of group :math:`c`. The papers report the mean over groups. In panels with both enriched
+    and depleted genes, negative correlations lower the mean; use ``absolute=True`` to prevent
+    this.
 
     Parameters
     ----------
-    X
-        Cells × genes, sparse or dense. Data on disk or in a dask array are read into memory. Only
-        the columns of a panel are made dense.
-    panels
-        For each group, column indices of its genes, best first.
-    n_top
-        Number of genes, at least two; or several numbers. Or shares of all genes, 0.01 for 1 %,
-        rounded down.
+    {X}
+    {panels}
+    {n_top}
     absolute
-        Take absolute correlations.
+        Average absolute correlations.
 
     Returns
     -------
     redundancies
         One row for each group and number of genes: ``group``, ``n_top``, ``redundancy``. Pairs
-        with a gene that is constant have no correlation and are left out; if no pair is left, the
-        value is NaN.
+        with a constant gene are left out; the value is NaN if no pair is left.
 
     Raises
     ------
     TypeError
         If ``X`` is an AnnData, or ``panels`` is not a mapping.
     ValueError
-        If a panel is shorter than asked for or names columns that do not exist, or if values of a
-        panel are not finite or above 1e15.
+        If ``n_top`` is less than 2, a panel has fewer than ``n_top`` genes or invalid columns, or
+        values are not finite or exceed 1e15.
 
     Examples
     --------
@@ -92,7 +92,7 @@ def _correlation(values: NDArray[np.float64]) -> NDArray[np.float64]:
     constant = np.ptp(values, axis=0) == 0
     centred = values - values.mean(axis=0)
     norm = np.sqrt((centred**2).sum(axis=0))
-    constant |= norm == 0  # differences so small that their squares vanish
+    constant |= norm == 0  # squares of tiny differences underflow
     norm[constant] = 1
     centred /= norm
     correlation = centred.T @ centred

@@ -1,4 +1,4 @@
-"""Agreement of two rankings, the top weighing most."""
+"""Rank-biased overlap of two rankings."""
 
 from __future__ import annotations
 
@@ -14,42 +14,44 @@ if TYPE_CHECKING:
 def rank_biased_overlap(
     first: Sequence[Hashable], second: Sequence[Hashable], *, persistence: float = PERSISTENCE
 ) -> float:
-    r"""Rank-biased overlap of two rankings, extrapolated to all depths.
+    r"""Rank-biased overlap (RBO) of two rankings, extrapolated to infinite depth.
 
-    With :math:`X_d` the number of genes that the first :math:`d` of both rankings share, rankings
-    of the same length :math:`k` have (Webber et al., Eq. 30)
+    With :math:`X_d` the number of genes shared by the top :math:`d` of both rankings, rankings of
+    the same length :math:`k` have (Webber et al., Eq. 30)
 
     .. math:: RBO_{ext} = \frac{1-p}{p} \sum_{d=1}^{k} \frac{X_d}{d} \, p^d + \frac{X_k}{k} \, p^k
 
-    and rankings of the lengths :math:`s \le l` (Eq. 32)
+    and rankings of lengths :math:`s \le l` (Eq. 32)
 
     .. math::
         RBO_{ext} = \frac{1-p}{p} \left( \sum_{d=1}^{l} \frac{X_d}{d} \, p^d
         + \sum_{d=s+1}^{l} \frac{X_s (d-s)}{s d} \, p^d \right)
         + \left( \frac{X_l - X_s}{l} + \frac{X_s}{s} \right) p^l .
 
-    The second term takes the rankings, below what is known of them, to go on agreeing as they did.
+    The second sum assumes that the agreement up to the end of the shorter ranking continues below
+    it.
 
     Parameters
     ----------
     first, second
         Genes (names or numbers), best first, without ties.
     persistence
-        :math:`p`, between 0 and 1: how slowly the weight falls with the rank. At 0.9 the first 10
-        genes carry 86 % of it.
+        :math:`p`, between 0 and 1: the larger, the more weight lower ranks have. At 0.9, the top
+        10 genes have 86 % of the weight.
 
     Returns
     -------
-    From 0 (nothing shared) to 1 (the same ranking); NaN if a ranking is empty.
+    RBO from 0 (no shared genes) to 1 (identical rankings); NaN if a ranking is empty.
 
     Raises
     ------
     ValueError
-        If a ranking names a gene twice, or the persistence is not between 0 and 1.
+        If a ranking has a gene twice, or ``persistence`` is not between 0 and 1.
 
     See Also
     --------
-    ace.metrics.stability, ace.metrics.panel_overlap : of many panels.
+    ace.metrics.stability : Agreement between several runs of a method.
+    ace.metrics.panel_overlap : Agreement between several methods.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""Compare two ranked panels."""
+"""Measures of the agreement of two rankings."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
-#: Persistence of the rank-biased overlap: the first 10 genes carry 86 % of its weight.
+#: Default persistence of the rank-biased overlap: the top 10 genes have 86 % of the weight.
 PERSISTENCE = 0.9
 
 
 def jaccard(first: list[Hashable], second: list[Hashable]) -> float:
-    """Shared genes as a share of those that are in either; NaN of two empty panels."""
+    """Jaccard index of two panels; NaN if both are empty."""
     shared = len(set(first) & set(second))
     either = len(first) + len(second) - shared
     return shared / either if either else np.nan
@@ -36,7 +36,7 @@ def extrapolated_overlap(
         seen_short.update(short[i : i + 1])
         shared[i] = len(seen_short & seen_long)
     agreement = shared / depths
-    # Below its end, the short ranking is taken to go on agreeing as much as it did there.
+    # Extrapolation: the agreement at the end of the short ranking continues below it.
     n_short, at_end = len(short), shared[len(short) - 1]
     agreement += at_end * np.clip(depths - n_short, 0, None) / (n_short * depths)
     weights = (1 - persistence) / persistence * persistence**depths

@@ -1,4 +1,4 @@
-"""Stability: whether a method finds the same genes again."""
+"""Stability of the panels of a method between runs."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from ace._checks import _panels
+from ace._docs import doc_params
+from ace.metrics import _texts
 from ace.metrics._ranked import PERSISTENCE, extrapolated_overlap, jaccard
 
 if TYPE_CHECKING:
@@ -16,46 +18,47 @@ if TYPE_CHECKING:
     from ace._checks._panels import RankedPanels
 
 
+@doc_params(
+    persistence=_texts.PERSISTENCE,
+)
 def stability(
     runs: Sequence[RankedPanels] | Mapping[Hashable, RankedPanels],
     n_top: int | Sequence[int] = 18,
     *,
     persistence: float = PERSISTENCE,
 ) -> pd.DataFrame:
-    r"""Agreement of the panels that several runs of a method found.
+    r"""Agreement between the panels of several runs of a method.
 
-    Runs differ in their seed, or in the cells that they saw, such as random halves of the cells.
-    For every two of them and each group, the top genes :math:`A` and :math:`B` are compared by
-    the Jaccard index, to which all genes count the same, and by
-    :func:`ace.metrics.rank_biased_overlap`, to which the first genes count most:
+    Runs may differ in the seed or in the cells, such as random halves of the data. For each group
+    and each pair of runs, the top genes :math:`A` and :math:`B` are compared by the Jaccard index,
+    which weights all genes equally, and by :func:`ace.metrics.rank_biased_overlap`, which gives
+    more weight to top genes:
 
     .. math:: J = \frac{|A \cap B|}{|A \cup B|}
 
     Parameters
     ----------
     runs
-        The panels of each run: ``{group: genes, best first}``, a frame with a column for each
-        group, or the names that :func:`ace.tl.explain` and scanpy store, such as
-        ``adata.uns["ace"]["names"]``. Genes are names, or numbers that mean the same in all runs.
-        A mapping names the runs.
+        Panels of each run: ``{group: genes, best first}``, a frame with a column for each group,
+        or the names stored by :func:`ace.tl.explain` or scanpy, such as
+        ``adata.uns["ace"]["names"]``. Pass a list, or a mapping to name the runs. Genes are names,
+        or numbers that mean the same gene in all runs.
     n_top
-        Number of genes compared, or several numbers. Of a panel that has fewer, all.
-    persistence
-        Of the rank-biased overlap, between 0 and 1.
+        Number of top genes to compare, or several numbers; shorter panels are used as they are.
+    {persistence}
 
     Returns
     -------
     agreement
-        One row for each group, number of genes and two runs: ``group``, ``n_top``, ``run_1``,
-        ``run_2``, ``n_genes`` (mean of the two panels), ``n_shared``, ``jaccard``, ``rbo``. One
-        number for the method is ``agreement.groupby("n_top")["jaccard"].mean()``. NaN where
-        panels are empty.
+        One row for each group, number of genes and pair of runs: ``group``, ``n_top``, ``run_1``,
+        ``run_2``, ``n_genes`` (mean of the two panels), ``n_shared``, ``jaccard``, ``rbo``. NaN
+        for empty panels. ``agreement.groupby("n_top")["jaccard"].mean()`` summarises the method.
 
     Raises
     ------
     ValueError
-        If there are fewer than two runs, if runs have panels for different groups, or if a panel
-        names a gene twice.
+        If there are fewer than two runs, runs have panels for different groups, or a panel has a
+        gene twice.
 
     References
     ----------
@@ -64,7 +67,7 @@ def stability(
 
     Examples
     --------
-    Between random halves of the cells:
+    Compare random halves of the cells:
 
     >>> import ace
     >>> import numpy as np

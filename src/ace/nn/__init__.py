@@ -1,4 +1,4 @@
-"""Building blocks: tensors in, tensors out."""
+"""Building blocks of the models, on tensors."""
 
 from ace.nn._concrete_selector import ConcreteSelector
 from ace.nn._convolutional_classifier import ConvolutionalClassifier

@@ -1,15 +1,18 @@
-"""A small network for images."""
+"""A small image classifier."""
 
 from __future__ import annotations
 
 from torch import Tensor, nn
 
+from ace._checks._arguments import whole
+
 
 class ConvolutionalClassifier(nn.Module):
-    r"""A small classifier of images in one channel, whose last pooling layer is an embedding.
+    r"""Small convolutional classifier of single-channel images.
 
-    Two convolutions, each with rectified linear units, a maximum over squares of 2 × 2 pixels and
-    a linear layer to the softmax logits: the network that :cite:t:`lu2021ace` (§5.3) explain.
+    Two convolutions with rectified linear units, max pooling over 2 × 2 pixels and a linear layer
+    to the softmax logits, as explained in :cite:t:`lu2021ace` (§5.3). The pooling layer is the
+    embedding.
 
     Parameters
     ----------
@@ -18,22 +21,22 @@ class ConvolutionalClassifier(nn.Module):
     n_classes
         Number of classes.
     n_filters
-        Filters of either convolution.
+        Number of filters of each convolution.
     kernel_size
-        Height and width of the filters. There is no padding: each convolution makes the image
-        smaller by ``kernel_size - 1``.
+        Height and width of the filters. There is no padding, so each convolution reduces the image
+        by ``kernel_size - 1`` pixels.
 
     Attributes
     ----------
     embedding
-        The layers up to the last pooling layer, a module for flat images.
+        Module with the layers up to the pooling layer, for flattened images.
     n_latent
-        Length of the embedding.
+        Number of dimensions of the embedding.
 
     Raises
     ------
     ValueError
-        If a number is not positive or the image is too small for the filters.
+        If a number is not positive, or the images are too small for the filters.
 
     Examples
     --------
@@ -53,18 +56,15 @@ class ConvolutionalClassifier(nn.Module):
         kernel_size: int = 5,
     ) -> None:
         super().__init__()
-        if min(n_classes, n_filters, kernel_size) < 1:
-            raise ValueError(
-                "n_classes, n_filters and kernel_size must be positive, got "
-                f"{n_classes}, {n_filters} and {kernel_size}."
-            )
+        whole(n_classes, "n_classes")
+        whole(n_filters, "n_filters")
+        whole(kernel_size, "kernel_size")
         self.image_shape = (int(image_shape[0]), int(image_shape[1]))
         height, width = ((side - 2 * (kernel_size - 1)) // 2 for side in self.image_shape)
         if min(height, width) < 1:
             raise ValueError(
-                f"two convolutions of {kernel_size} pixels and a pooling of 2 need images of "
-                f"{2 * kernel_size} pixels or more, got {self.image_shape}; pass a smaller "
-                "kernel_size."
+                f"image_shape must be at least {2 * kernel_size} pixels in each direction for "
+                f"kernel_size={kernel_size}, got {self.image_shape}; pass a smaller kernel_size."
             )
         self.n_latent = n_filters * height * width
         self.embedding = nn.Sequential(
@@ -79,26 +79,27 @@ class ConvolutionalClassifier(nn.Module):
         self.classifier = nn.Linear(self.n_latent, n_classes)
 
     def embed(self, x: Tensor) -> Tensor:
-        """The last pooling layer.
+        """Embed images.
 
         Parameters
         ----------
         x
-            Images of shape ``(n_images, height, width)``, or flat, ``(n_images, height * width)``.
+            Images, shape ``(n_images, height, width)`` or, if flattened,
+            ``(n_images, height * width)``.
 
         Returns
         -------
-        Tensor of shape ``(n_images, n_latent)``.
+        Activations of the pooling layer, shape ``(n_images, n_latent)``.
 
         Raises
         ------
         ValueError
-            If the images are of another size.
+            If the images have a different size.
         """
         height, width = self.image_shape
         if tuple(x.shape[1:]) not in ((height, width), (height * width,)):
             raise ValueError(
-                f"expected images of shape (n_images, {height}, {width}) or (n_images, "
+                f"x must have the shape (n_images, {height}, {width}) or (n_images, "
                 f"{height * width}), got {tuple(x.shape)}."
             )
         embedded: Tensor = self.embedding(x.flatten(1))

@@ -1,4 +1,4 @@
-"""Gradient reversal: how a network is trained against another in one step."""
+"""Gradient reversal, for adversarial training in a single step."""
 
 from __future__ import annotations
 
@@ -20,17 +20,18 @@ class _Reverse(torch.autograd.Function):
 
 
 def reverse_gradient(x: Tensor, weight: float = 1.0) -> Tensor:
-    r"""Identity whose gradient is turned round :cite:p:`ganin2016domain`.
+    r"""Identity with a reversed gradient, for adversarial training :cite:p:`ganin2016domain`.
 
-    Between an embedding and an adversary, the adversary learns to tell domains apart as usual,
-    while the embedding gets :math:`-w\,\partial L_{adv} / \partial x` and learns to hide them.
+    Placed between an embedding and a domain classifier, the classifier learns to separate the
+    domains, while the embedding receives :math:`-w\,\partial L_{adv} / \partial x` and learns to
+    mix them.
 
     Parameters
     ----------
     x
         Tensor of any shape.
     weight
-        Factor :math:`w` of the gradient that passes.
+        Factor :math:`w` of the reversed gradient.
 
     Returns
     -------

@@ -14,17 +14,17 @@ def log_odds(logits: Tensor) -> Tensor:
     .. math::
         m_c = \log \frac{p_c}{1 - p_c} = z_c - \log \sum_{k \neq c} \exp z_k ,
 
-    which neither under- nor overflows where :math:`p_c` is 0 or 1 in floating point
-    (Eq. 5 of :cite:t:`lu2021ace`, for any classifier).
+    (Eq. 5 of :cite:t:`lu2021ace`, for any classifier). The computation is stable even if
+    :math:`p_c` rounds to 0 or 1.
 
     Parameters
     ----------
     logits
-        Tensor of shape ``(n_cells, n_groups)``, at least two groups.
+        Softmax logits, shape ``(n_cells, n_groups)``, with at least two groups.
 
     Returns
     -------
-    Tensor of shape ``(n_cells, n_groups)``.
+    Log-odds, shape ``(n_cells, n_groups)``.
 
     Raises
     ------
@@ -39,10 +39,10 @@ def log_odds(logits: Tensor) -> Tensor:
     """
     n_groups = logits.shape[-1]
     if n_groups < 2:
-        raise ValueError(f"log-odds need at least two groups, got {n_groups}.")
+        raise ValueError(f"logits must have at least two groups, got {n_groups}.")
     best = torch.nn.functional.one_hot(logits.argmax(-1), n_groups).bool()
-    # Without the largest, the sum is taken anew; without any other, it is the whole sum less at
-    # most a half. Neither subtracts two numbers that are nearly alike.
+    # For the largest logit, the sum over the others is computed directly. For any other logit, it
+    # is the total minus at most half of it. Neither suffers from cancellation.
     without_best = torch.logsumexp(logits.masked_fill(best, -torch.inf), -1, keepdim=True)
     p = torch.softmax(logits, -1).masked_fill(best, 0.0)
     without_other = torch.logsumexp(logits, -1, keepdim=True) + torch.log1p(-p)

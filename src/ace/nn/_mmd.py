@@ -1,4 +1,4 @@
-"""How far batches lie apart in a latent space."""
+"""Maximum mean discrepancy between batches."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-#: Bandwidths as multiples of the mean squared distance: they mean the same in any latent space.
+#: Bandwidths as multiples of the mean squared distance, so that they do not depend on its scale.
 RELATIVE_BANDWIDTHS = (0.05, 0.2, 0.5, 1.0, 2.0)
 
 
@@ -19,16 +19,15 @@ def batch_discrepancy(
 ) -> Tensor:
     r"""Mean squared maximum mean discrepancy (MMD) between the batches of a minibatch.
 
-    For two batches :math:`a, b` with the kernel :math:`k`, a mean of Gaussians of several widths,
+    For two batches :math:`a, b` and a kernel :math:`k`, a mean of Gaussians of several bandwidths,
 
     .. math::
         \mathrm{MMD}^2 = \mathbb{E}\,k(z_a, z_a') + \mathbb{E}\,k(z_b, z_b')
         - 2\,\mathbb{E}\,k(z_a, z_b) ,
 
-    :cite:p:`gretton2012kernel`, estimated without the pairs of a cell with itself, so that its
-    mean does not depend on how many cells of a batch happen to be in the minibatch. It is
-    averaged over all pairs of batches, each weighted by the number of pairs of cells that it
-    rests on: one kernel matrix serves any number of batches, and no batch is the reference.
+    :cite:p:`gretton2012kernel`, by the unbiased estimate that leaves out pairs of a cell with
+    itself. The result is the average over all pairs of batches, weighted by their number of pairs
+    of cells. No batch is the reference.
 
     Parameters
     ----------
@@ -37,14 +36,14 @@ def batch_discrepancy(
     batch
         Batch of each cell, non-negative integers, shape ``(n_cells,)``.
     bandwidths
-        Widths :math:`\sigma` of :math:`\exp(-\lVert z - z' \rVert^2 / 2\sigma)` in squared latent
-        units. ``None`` takes multiples of the mean squared distance
-        in the minibatch, so that the discrepancy does not fall by shrinking the latent space.
+        Values of :math:`\sigma` in :math:`\exp(-\lVert z - z' \rVert^2 / 2\sigma)`, in squared
+        latent units. If ``None``, multiples of the mean squared distance in the minibatch, so that
+        shrinking the latent space does not reduce the discrepancy.
 
     Returns
     -------
-    Scalar, 0 on average where batches are distributed alike; exactly 0 where fewer than two
-    batches have the two cells that an estimate needs.
+    Scalar; 0 on average if the batches have the same distribution, and exactly 0 if fewer than two
+    batches have at least two cells.
 
     Examples
     --------
@@ -70,7 +69,7 @@ def batch_discrepancy(
         widths = [squared.new_tensor(width) for width in bandwidths]
     kernel = torch.stack([torch.exp(-squared / (2 * width)) for width in widths]).mean(0)
     total = member.T @ kernel @ member
-    # A cell's kernel with itself is 1.
+    # The diagonal of the kernel is 1.
     within = (total.diagonal() - sizes) / (sizes * (sizes - 1))
     between = total / torch.outer(sizes, sizes)
     squared_mmd = within.unsqueeze(0) + within.unsqueeze(1) - 2 * between

@@ -1,37 +1,38 @@
-"""A clustering as a two-layer network."""
+"""A clustering as a two-layer neural network."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
 
+from ace._checks._arguments import number
 from ace.nn._log_odds import log_odds
 
 
 class NeuralizedClustering(nn.Module):
-    r"""A clustering by nearest prototypes, rewritten as a differentiable network.
+    r"""Clustering by nearest prototypes as a differentiable neural network.
 
-    Each group :math:`c` owns one or several prototypes :math:`\mu_j` in a latent space. With the
-    outlierness :math:`o_j(z) = \lVert z - \mu_j \rVert^2` the group's soft distance is
+    Each group :math:`c` has one or several prototypes :math:`\mu_j` in a latent space. With
+    squared distances :math:`o_j(z) = \lVert z - \mu_j \rVert^2`, the soft distance to a group is
 
     .. math::
         D_c(z) = -\tfrac{1}{\beta} \log \sum_{j \in c} \exp(-\beta\, o_j(z)) ,
         \qquad p_c(z) = \mathrm{softmax}_c(-\beta D_c(z)) ,
 
-    and the module returns the log-odds :math:`m_c = \log p_c / (1 - p_c)`: with one prototype a
-    group, exactly Eq. 4 and 5 of :cite:t:`lu2021ace`, the neuralised k-means of
+    and the module returns the log-odds :math:`m_c = \log p_c / (1 - p_c)`. With one prototype per
+    group, these are Eq. 4 and 5 of :cite:t:`lu2021ace`, the neuralised k-means of
     :cite:t:`kauffmann2022clustering`.
 
     Parameters
     ----------
     prototypes
-        Tensor of shape ``(n_prototypes, n_latent)``.
+        Prototypes, shape ``(n_prototypes, n_latent)``.
     group_of
-        Integer tensor of shape ``(n_prototypes,)``: the group that owns each prototype, codes
-        ``0 … n_groups - 1``, each used at least once.
+        Group of each prototype, integers of shape ``(n_prototypes,)``. Codes are from 0 to
+        ``n_groups - 1``, and each is used at least once.
     beta
-        Stiffness :math:`\beta > 0`, in one over squared latent units: the larger, the harder the
-        assignment.
+        Inverse temperature :math:`\beta > 0`, in inverse squared latent units: the larger, the
+        harder the assignment.
 
     Raises
     ------
@@ -41,16 +42,16 @@ class NeuralizedClustering(nn.Module):
 
     Notes
     -----
-    The term :math:`\lVert z \rVert^2` is the same for every prototype and cancels, so the first
+    The term :math:`\lVert z \rVert^2` is the same for all prototypes and cancels, so the first
     layer is linear in :math:`z` (Eq. 6): :math:`-\beta o_j` becomes
-    :math:`2\beta\, \mu_j^\top z - \beta \lVert \mu_j \rVert^2`, and no difference of large squared
-    distances is ever taken. Prototypes are centred first, which changes no distance.
+    :math:`2\beta\, \mu_j^\top z - \beta \lVert \mu_j \rVert^2`, without differences of large
+    squared distances. Prototypes are centred first, which does not change distances.
 
     Examples
     --------
     >>> import torch
     >>> clustering = NeuralizedClustering(torch.tensor([[0.0], [2.0]]), torch.tensor([0, 1]), 1.0)
-    >>> clustering(torch.tensor([[0.0], [1.0]]))  # at one centroid, and half way
+    >>> clustering(torch.tensor([[0.0], [1.0]]))  # at a prototype, and halfway
     tensor([[ 4., -4.],
             [ 0.,  0.]])
     """
@@ -65,24 +66,24 @@ class NeuralizedClustering(nn.Module):
         super().__init__()
         if prototypes.ndim != 2 or group_of.shape != prototypes.shape[:1]:
             raise ValueError(
-                "expected prototypes of shape (n_prototypes, n_latent) and one group for each, "
-                f"got shapes {tuple(prototypes.shape)} and {tuple(group_of.shape)}."
+                "prototypes must have the shape (n_prototypes, n_latent), and group_of "
+                "one group for each, got shapes "
+                f"{tuple(prototypes.shape)} and {tuple(group_of.shape)}."
             )
         sizes = torch.bincount(group_of)
         if len(sizes) < 2 or bool((sizes == 0).any()):
             raise ValueError(
-                "expected at least two groups, each with a prototype, got "
-                f"{sizes.tolist()} prototypes in the groups."
+                "group_of must have at least two groups, each with a prototype, got "
+                f"{sizes.tolist()} prototypes per group."
             )
         if not bool(torch.isfinite(prototypes).all()):
-            raise ValueError("prototypes must be finite.")
-        if not 0 < beta < float("inf"):
-            raise ValueError(f"beta must be a positive number, got {beta}.")
+            raise ValueError("prototypes must be finite, got NaN or infinite values.")
+        number(beta, "beta", 0, above=True)
         self.beta = float(beta)
         self.register_buffer("prototypes", prototypes)
         self.register_buffer("group_of", group_of.to(prototypes.device))
         self.register_buffer("_center", prototypes.mean(0))
-        # Row c lists the prototypes of group c, padded to the largest group.
+        # Row c holds the prototypes of group c, padded to the size of the largest group.
         members = torch.zeros(
             len(sizes), int(sizes.max()), dtype=torch.long, device=prototypes.device
         )
@@ -99,16 +100,16 @@ class NeuralizedClustering(nn.Module):
         return len(self._members)
 
     def group_logits(self, z: Tensor) -> Tensor:
-        r"""Softmax logits :math:`-\beta D_c(z)`, up to a term that is the same for all groups.
+        r"""Softmax logits :math:`-\beta D_c(z)`, up to a constant shared by all groups.
 
         Parameters
         ----------
         z
-            Tensor of shape ``(n_cells, n_latent)``.
+            Latent space, shape ``(n_cells, n_latent)``.
 
         Returns
         -------
-        Tensor of shape ``(n_cells, n_groups)``.
+        Logits, shape ``(n_cells, n_groups)``.
         """
         mu = self.prototypes - self._center
         negative_outlierness = self.beta * (2 * (z - self._center) @ mu.T - mu.square().sum(1))
@@ -121,11 +122,11 @@ class NeuralizedClustering(nn.Module):
         Parameters
         ----------
         z
-            Tensor of shape ``(n_cells, n_latent)``.
+            Latent space, shape ``(n_cells, n_latent)``.
 
         Returns
         -------
-        Tensor of shape ``(n_cells, n_groups)``; its argmax is the group of the (softly) nearest
-        prototypes.
+        Log-odds, shape ``(n_cells, n_groups)``; the argmax is the group with the smallest soft
+        distance.
         """
         return log_odds(self.group_logits(z))
