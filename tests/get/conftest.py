@@ -17,7 +17,7 @@ RANKED = {
 
 
 def store(adata: ad.AnnData, key: str = "ace") -> None:
-    """Write an explanation whose every number is known, as ``tl.explain`` lays it out."""
+    """Write an explanation with known values, in the layout of ``tl.explain``."""
 
     def record(value):
         return pd.DataFrame({g: [value(g, n, s) for n, s in RANKED[g]] for g in GROUPS})

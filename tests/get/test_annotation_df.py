@@ -11,7 +11,7 @@ from ace._keys import AnnotationKeys
 
 @pytest.fixture
 def adata() -> ad.AnnData:
-    """Four cells, two of which had a label."""
+    """Four cells, two of them with given labels."""
     adata = ad.AnnData(
         np.zeros((4, 1), dtype=np.float32),
         obs=pd.DataFrame({"known": ["B", "Unknown", None, "T"]}, index=list("wxyz")),
@@ -52,7 +52,7 @@ def adata() -> ad.AnnData:
     return adata
 
 
-def test_a_row_a_cell(adata):
+def test_one_row_per_cell(adata):
     df = ace.get.annotation_df(adata, key="mine")
     expected = pd.DataFrame(
         {
@@ -69,12 +69,12 @@ def test_a_row_a_cell(adata):
     assert list(adata.obsm["mine_probabilities"].columns) == ["B|plasma", "3"]
 
 
-def test_a_part_of_the_cells(adata):
+def test_subset_of_cells(adata):
     df = ace.get.annotation_df(adata[["z", "w"]], key="mine")
     assert list(df.index) == ["z", "w"]
 
 
-def test_the_call_that_makes_one(adata):
+def test_error_names_the_call_to_run(adata):
     with pytest.raises(KeyError, match=r"no annotation.*there: \['mine'\].*ace\.tl\.annotate\("):
         ace.get.annotation_df(adata)
     del adata.obs["mine"]

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 
-def test_a_row_for_each_group(explained: AnnData) -> None:
+def test_one_row_per_group(explained: AnnData) -> None:
     df = ace.get.diagnostics_df(explained)
     assert list(df.columns) == ["group", *DIAGNOSTICS]
     assert list(df["group"].cat.categories) == ["T/NK cells", "naïve γδ T", "0"]
@@ -22,14 +22,14 @@ def test_a_row_for_each_group(explained: AnnData) -> None:
     assert df["flip_rate"].isna().all()
 
 
-def test_groups_in_the_order_asked_for(explained: AnnData) -> None:
+def test_groups_are_in_the_given_order(explained: AnnData) -> None:
     df = ace.get.diagnostics_df(explained, ["0", "T/NK cells"])
     assert list(df["group"]) == ["0", "T/NK cells"]
     assert list(df["n_cells"]) == [10, 30]
     assert list(df.index) == [0, 1]
 
 
-def test_the_frame_is_a_copy(explained: AnnData) -> None:
+def test_returns_a_copy(explained: AnnData) -> None:
     df = ace.get.diagnostics_df(explained)
     df["fidelity"] = np.nan
     assert explained.uns["ace"]["diagnostics"]["fidelity"].notna().all()

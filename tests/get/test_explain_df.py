@@ -27,7 +27,7 @@ COLUMNS = [
 ]
 
 
-def test_every_number_of_one_group(explained: ad.AnnData) -> None:
+def test_all_values_of_one_group(explained: ad.AnnData) -> None:
     expected = pd.DataFrame(
         {
             "group": pd.Categorical(["naïve γδ T"] * 4),
@@ -58,7 +58,7 @@ def test_all_groups_in_stored_order(explained: ad.AnnData) -> None:
     pd.testing.assert_frame_equal(df, pd.concat(parts, ignore_index=True))
 
 
-def test_groups_in_the_order_asked_for(explained: ad.AnnData) -> None:
+def test_groups_are_in_the_given_order(explained: ad.AnnData) -> None:
     df = ace.get.explain_df(explained, ["0", "T/NK cells"])
     assert list(df["group"].cat.categories) == ["0", "T/NK cells"]
     assert list(df["gene"]) == ["g0", "g3", "g2", "g1", "g2", "g0", "g3", "g1"]
@@ -67,7 +67,7 @@ def test_groups_in_the_order_asked_for(explained: ad.AnnData) -> None:
 def test_symbol_falls_back_to_the_gene(explained: ad.AnnData) -> None:
     df = ace.get.explain_df(explained, "T/NK cells", gene_symbols="symbol")
     assert list(df.columns) == [*COLUMNS[:3], "symbol", *COLUMNS[3:]]
-    # "NA" is a name; None and the empty text are none.
+    # "NA" is a valid symbol; None and the empty string are not.
     assert list(df["symbol"]) == ["g2", "NKG7", "NA", "g1"]
 
 
@@ -77,15 +77,15 @@ def test_categorical_symbols(explained: ad.AnnData) -> None:
     assert list(df["symbol"]) == ["g2", "A", "B", "A"]
 
 
-def test_the_same_from_disk(explained: ad.AnnData, tmp_path: Path) -> None:
+def test_unchanged_after_reading_from_disk(explained: ad.AnnData, tmp_path: Path) -> None:
     before = ace.get.explain_df(explained, gene_symbols="symbol")
-    explained.var["symbol"] = explained.var["symbol"].fillna("")  # h5ad stores no None among texts
+    explained.var["symbol"] = explained.var["symbol"].fillna("")  # h5ad cannot store None
     explained.write_h5ad(tmp_path / "explained.h5ad")
     after = ace.get.explain_df(ad.read_h5ad(tmp_path / "explained.h5ad"), gene_symbols="symbol")
     pd.testing.assert_frame_equal(before, after)
 
 
-def test_genes_that_scanpy_filtered_out_are_left_out(explained: ad.AnnData) -> None:
+def test_genes_filtered_by_scanpy_are_excluded(explained: ad.AnnData) -> None:
     names = explained.uns["ace"]["names"].copy()
     names["0"][1] = np.nan
     explained.uns["filtered"] = explained.uns["ace"] | {"names": names}
@@ -104,7 +104,7 @@ def test_agrees_with_scanpy(explained: ad.AnnData) -> None:
     np.testing.assert_array_equal(ours["logfoldchange"], theirs["logfoldchanges"])
 
 
-def test_the_frame_is_a_copy(explained: ad.AnnData) -> None:
+def test_returns_a_copy(explained: ad.AnnData) -> None:
     df = ace.get.explain_df(explained, "0")
     df["score"] = 0.0
     df["gene"] = "x"

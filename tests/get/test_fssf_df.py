@@ -1,4 +1,4 @@
-"""Founder scores as a frame."""
+"""Subcluster founder scores as a data frame."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import ace
 from ace._keys import FssfKeys
 
 
-def test_a_copy_of_what_is_stored() -> None:
+def test_returns_a_copy() -> None:
     adata = ad.AnnData(np.ones((3, 2), dtype=np.float32))
     pairs = pd.DataFrame({"group": pd.Categorical(["T"]), "fssf": [0.5]})
     FssfKeys("own").write(

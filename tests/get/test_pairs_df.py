@@ -17,9 +17,9 @@ def explained() -> ad.AnnData:
     return adata
 
 
-def test_counted_by_hand(explained: ad.AnnData) -> None:
+def test_values_computed_by_hand(explained: ad.AnnData) -> None:
     df = ace.get.pairs_df(explained, n_genes=10)
-    # Groups in the order of the categories, a row for each two of them.
+    # One row per pair, in the order of the categories.
     names = ["0", "3", "4"]
     assert list(df["group"].cat.categories) == list(df["reference"].cat.categories) == names
     pairs = list(zip(df["group"], df["reference"], strict=True))
@@ -36,15 +36,15 @@ def test_counted_by_hand(explained: ad.AnnData) -> None:
         assert row["opposite"] == pytest.approx(opposite)
 
 
-def test_expected_gradients_lead_back(explained: ad.AnnData) -> None:
-    """The same paths run backwards: only the draw of pairs of cells differs."""
+def test_expected_gradients_are_symmetric(explained: ad.AnnData) -> None:
+    """Reversing the paths reverses the signs, except for the sampled pairs of cells."""
     df = ace.get.pairs_df(explained)
     assert (df["opposite"] == 1).all()
     assert (df["jaccard"] > 0.8).all()
     assert (df["correlation"] < -0.98).all()
 
 
-def test_groups_in_the_order_asked_for(explained: ad.AnnData) -> None:
+def test_groups_are_in_the_given_order(explained: ad.AnnData) -> None:
     (row,) = ace.get.pairs_df(explained, GROUPS[:2]).to_dict("records")
     (turned,) = ace.get.pairs_df(explained, GROUPS[1::-1]).to_dict("records")
     assert (row["group"], row["reference"]) == ("4", "0")
@@ -52,7 +52,7 @@ def test_groups_in_the_order_asked_for(explained: ad.AnnData) -> None:
     assert row["rbo"] == pytest.approx(turned["rbo"])
 
 
-def test_names_of_groups_may_hold_anything() -> None:
+def test_any_group_names() -> None:
     names = ["rest", "A vs B", "0"]
     adata = ad.AnnData(np.random.default_rng(0).exponential(size=(60, 5)))
     codes = np.arange(60) % 3
@@ -89,7 +89,7 @@ def test_errors_explain_the_fix(
         ace.get.pairs_df(explained, **arguments)
 
 
-def test_other_explanations_hold_no_pairs(explained: ad.AnnData) -> None:
+def test_other_explanations_have_no_pairs(explained: ad.AnnData) -> None:
     adata = explained.copy()
     for reference in ("rest", "4"):
         ace.tl.explain(adata, "louvain", groups=GROUPS, reference=reference)

@@ -17,9 +17,7 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.parametrize("gene_symbols", [None, "symbol"])
-def test_a_table_comes_back_as_it_was(
-    explained: AnnData, tmp_path: Path, gene_symbols: str | None
-) -> None:
+def test_round_trip(explained: AnnData, tmp_path: Path, gene_symbols: str | None) -> None:
     df = ace.get.explain_df(explained, gene_symbols=gene_symbols)
     df.to_csv(tmp_path / "panels.csv.gz", index=False)
     again = ace.get.read_explain_csv(tmp_path / "panels.csv.gz")
@@ -49,7 +47,7 @@ single = st.floats(width=32, allow_nan=False)
         max_size=5,
     ),
 )
-def test_no_name_or_number_is_changed(tmp_path: Path, groups: list[str], values: list) -> None:
+def test_names_and_numbers_are_unchanged(tmp_path: Path, groups: list[str], values: list) -> None:
     genes, scores, changes, fractions = zip(*(values * len(groups)), strict=True)
     df = pd.DataFrame(
         {
@@ -68,7 +66,7 @@ def test_no_name_or_number_is_changed(tmp_path: Path, groups: list[str], values:
     pd.testing.assert_frame_equal(again, df, check_exact=True)
 
 
-def test_other_tables_are_refused(tmp_path: Path) -> None:
+def test_other_tables_raise(tmp_path: Path) -> None:
     pd.DataFrame({"group": ["0"], "gene": ["g"]}).to_csv(tmp_path / "other.csv", index=False)
     with pytest.raises(ValueError, match=r"no column \['rank', 'score'.*explain_df\(adata\)"):
         ace.get.read_explain_csv(tmp_path / "other.csv")

@@ -25,13 +25,13 @@ AWKWARD = {
 
 @pytest.fixture
 def explained(pbmc: AnnData) -> Callable[..., AnnData]:
-    """Give blood cells in n groups, explained by real t-test scores in the layout of ``ace``.
+    """Return blood cells in n groups, explained by real t-test scores in the layout of ``ace``.
 
     The plots are tested on a known result, so that no method's numbers are tested here.
     """
 
     def make(n_groups: int, *, reference: str = "rest") -> AnnData:
-        # Groups of equal size along an axis of the embedding: as many as wanted.
+        # Groups of equal size along an axis of the embedding.
         place = np.argsort(np.argsort(pbmc.obsm["X_umap"][:, 0]))
         codes = place * n_groups // pbmc.n_obs
         names = [AWKWARD.get(i, f"cluster {i}") for i in range(n_groups)]
@@ -44,7 +44,7 @@ def explained(pbmc: AnnData) -> Callable[..., AnnData]:
 
 @pytest.fixture
 def annotated(pbmc: AnnData) -> Callable[..., AnnData]:
-    """Give blood cells with n labels in the layout of ``ace.tl.annotate``, every number known.
+    """Return blood cells with n labels and known values, in the layout of ``ace.tl.annotate``.
 
     ``obs["truth"]`` is the label of all cells but every tenth, which is labelled as the next type.
     The confidence of a cell is between 0.3 and 1, and those below 0.35 are novel.

@@ -23,7 +23,7 @@ def test_on_an_embedding(annotated: Callable[..., AnnData]) -> None:
     obs, at = adata.obs, adata.obsm["X_umap"]
     order = np.argsort(-obs["scnym_confidence"].to_numpy()[~obs["scnym_novel"]])
     np.testing.assert_allclose(known.get_offsets(), at[~obs["scnym_novel"]][order], rtol=1e-5)
-    # The doubtful ones are drawn last, over the others.
+    # Cells with low confidence are drawn on top.
     shown = known.get_array()
     assert (np.diff(shown) <= 0).all()
     np.testing.assert_allclose(
@@ -36,7 +36,7 @@ def test_on_an_embedding(annotated: Callable[..., AnnData]) -> None:
 
 
 @pytest.mark.parametrize("basis", ["umap", None])
-def test_novel_cells_have_the_colour_of_no_confidence(
+def test_novel_cells_have_their_own_colour(
     annotated: Callable[..., AnnData], basis: str | None
 ) -> None:
     ax = ace.pl.confidence(annotated(3), basis=basis, show=False)
@@ -59,7 +59,7 @@ def test_another_embedding(annotated: Callable[..., AnnData]) -> None:
 
 
 @pytest.mark.parametrize("n_labels", [2, 30])
-def test_distributions_of_each_label(annotated: Callable[..., AnnData], n_labels: int) -> None:
+def test_distribution_of_each_label(annotated: Callable[..., AnnData], n_labels: int) -> None:
     adata = annotated(n_labels)
     ax = ace.pl.confidence(adata, basis=None, show=False)
     obs = adata.obs
@@ -74,7 +74,7 @@ def test_distributions_of_each_label(annotated: Callable[..., AnnData], n_labels
         np.testing.assert_allclose(np.sort(at[:, 0]), np.sort(cells["scnym_confidence"]))
         assert (np.abs(at[:, 1] - row) < 0.5).all()
     assert len(novel.get_offsets()) == 50
-    # The median of each box, and the numbers beside it.
+    # Median and number of cells of each box.
     medians = [line.get_xdata()[0] for line in ax.lines if line.get_linewidth() == 1.6]
     grouped = obs.groupby("scnym", observed=True)
     np.testing.assert_allclose(medians, grouped["scnym_confidence"].median(), rtol=1e-6)
@@ -85,13 +85,13 @@ def test_distributions_of_each_label(annotated: Callable[..., AnnData], n_labels
     ]
 
 
-def test_without_an_embedding_distributions(annotated: Callable[..., AnnData]) -> None:
+def test_distributions_without_embedding(annotated: Callable[..., AnnData]) -> None:
     adata = annotated(3)
     del adata.obsm["X_umap"]
     assert ace.pl.confidence(adata, show=False).get_xlabel() == "confidence of the label"
 
 
-def test_given_labels_are_not_judged(annotated: Callable[..., AnnData]) -> None:
+def test_given_labels_are_excluded(annotated: Callable[..., AnnData]) -> None:
     adata = annotated(3)
     adata.obs["scnym_given"] = np.arange(700) % 3 == 0
     ax = ace.pl.confidence(adata, basis=None, show=False)
@@ -101,7 +101,7 @@ def test_given_labels_are_not_judged(annotated: Callable[..., AnnData]) -> None:
         ace.pl.confidence(adata, basis=None)
 
 
-def test_many_cells_are_drawn_in_part(
+def test_many_cells_are_subsampled(
     annotated: Callable[..., AnnData], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("ace.pl._confidence._DOTS", 20)

@@ -34,22 +34,20 @@ def table(ax: Axes, values: np.ndarray) -> pd.DataFrame:
 
 
 def dots(ax: Axes) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """What is drawn: the area of each dot, as a share of the largest one of the legend; colour."""
+    """Relative area and colour of each dot."""
     (drawn,) = ax.collections[:1]
     (legend,) = next(a for a in ax.child_axes if a.get_label() == "sizes").collections
     return table(ax, drawn.get_sizes() / legend.get_sizes().max()), table(ax, drawn.get_array())
 
 
 @pytest.mark.parametrize("n_labels", [2, 30])
-def test_what_is_drawn_is_what_was_predicted(
-    annotated: Callable[..., AnnData], n_labels: int
-) -> None:
+def test_dots_match_the_predictions(annotated: Callable[..., AnnData], n_labels: int) -> None:
     adata = annotated(n_labels)
     ax = ace.pl.confusion(adata, "truth", show=False)
     obs = adata.obs
     types = [str(c) for c in obs["truth"].cat.categories]
     rows, columns = names(ax)
-    assert rows == columns == types  # the diagonal is one
+    assert rows == columns == types  # so the matrix is diagonal
     area, color = dots(ax)
     wanted = pd.crosstab(obs["truth"], obs["scnym"], normalize="index")
     np.testing.assert_allclose(area, wanted, atol=1e-6)
@@ -58,36 +56,38 @@ def test_what_is_drawn_is_what_was_predicted(
     assert ax.yaxis_inverted()
 
 
-def test_doubtful_dots_are_vermillion() -> None:
+def test_low_confidence_is_vermillion() -> None:
     assert [to_hex(CONFIDENCE(x)) for x in (0.0, 1.0)] == ["#d55e00", "#0072b2"]
 
 
-def test_other_groups_stand_where_their_cells_went(annotated: Callable[..., AnnData]) -> None:
+def test_other_groups_are_placed_by_their_most_frequent_label(
+    annotated: Callable[..., AnnData],
+) -> None:
     adata = annotated(3)
     back = {"T/NK": "z", adata.obs["truth"].cat.categories[2]: "a"}
     adata.obs["cluster"] = adata.obs["truth"].cat.rename_categories(back).astype(str)
-    adata.obs.loc[adata.obs_names[:30], "cluster"] = np.nan  # of no group: not drawn
+    adata.obs.loc[adata.obs_names[:30], "cluster"] = np.nan  # not drawn
     rows, _ = names(ace.pl.confusion(adata, "cluster", show=False))
     assert rows == ["z", adata.obs["truth"].cat.categories[1], "a"]
 
 
-def test_numbers_that_are_said_to_be_groups(annotated: Callable[..., AnnData]) -> None:
+def test_categorical_numbers_are_groups(annotated: Callable[..., AnnData]) -> None:
     adata = annotated(2)
     adata.obs["resolution"] = pd.Categorical(np.where(adata.obs["truth"] == "T/NK", 0.5, 1.5))
     rows, _ = names(ace.pl.confusion(adata, "resolution", show=False))
     assert rows == ["0.5", "1.5"]
 
 
-def test_groups_in_the_order_asked_for(annotated: Callable[..., AnnData]) -> None:
+def test_groups_are_in_the_given_order(annotated: Callable[..., AnnData]) -> None:
     adata = annotated(6)
     ax = ace.pl.confusion(adata, "truth", groups=["cluster 5", "T/NK"], show=False)
     rows, columns = names(ax)
     assert rows == ["cluster 5", "T/NK"]
     first, second = (str(c) for c in adata.obs["truth"].cat.categories[:2])
-    assert columns == [first, second, "cluster 5"]  # labels that no drawn cell got are left out
+    assert columns == [first, second, "cluster 5"]  # labels without drawn cells are left out
 
 
-def test_novel_cells_in_a_column_of_their_own(annotated: Callable[..., AnnData]) -> None:
+def test_novel_cells_in_a_separate_column(annotated: Callable[..., AnnData]) -> None:
     adata = annotated(2)
     ax = ace.pl.confusion(adata, "truth", novel=True, show=False)
     assert names(ax)[1][-1] == "novel"
@@ -98,7 +98,7 @@ def test_novel_cells_in_a_column_of_their_own(annotated: Callable[..., AnnData])
     np.testing.assert_allclose(area.sum(axis=1), 1)
 
 
-def test_numbers_of_cells(annotated: Callable[..., AnnData]) -> None:
+def test_counts(annotated: Callable[..., AnnData]) -> None:
     adata = annotated(2)
     ax = ace.pl.confusion(adata, "truth", counts=True, show=False)
     assert [text.get_text() for text in ax.texts] == ["315", "35", "35", "315"]
@@ -106,9 +106,7 @@ def test_numbers_of_cells(annotated: Callable[..., AnnData]) -> None:
 
 
 @pytest.mark.parametrize("n_cells", [700, 70_000])
-def test_no_rim_of_a_dot_runs_through_a_number(
-    annotated: Callable[..., AnnData], n_cells: int
-) -> None:
+def test_counts_do_not_overlap_dot_edges(annotated: Callable[..., AnnData], n_cells: int) -> None:
     original = annotated(7)
     obs = original.obs.iloc[np.arange(n_cells) % original.n_obs]
     adata = AnnData(obs=obs.set_index(np.arange(n_cells).astype(str)), uns=original.uns)
@@ -130,25 +128,25 @@ def test_no_rim_of_a_dot_runs_through_a_number(
         within.append(bool(inside.any()))
         frame = ax.get_window_extent()
         assert frame.y0 < box.y0 < box.y1 < frame.y1
-    # 90 of 100 cells: in the dot; 9000 of 10000: too long for it. 10 and 1000: small dots.
+    # 90 of 100 cells fits into the dot, 9000 of 10000 does not; the dots of 10 and 1000 are small.
     assert sum(within) == (7 if n_cells == 700 else 0)
 
 
-def test_numbers_on_dark_dots_are_white(annotated: Callable[..., AnnData]) -> None:
+def test_counts_on_dark_dots_are_white(annotated: Callable[..., AnnData]) -> None:
     adata = annotated(2)
     adata.obs["scnym_confidence"] = np.where(adata.obs["scnym"] == "T/NK", 0.97, 0.6)
     ax = ace.pl.confusion(adata, "truth", counts=True, show=False)
     assert [text.get_color() for text in ax.texts] == ["white", "black", "black", "black"]
 
 
-def test_given_labels_do_not_count(annotated: Callable[..., AnnData]) -> None:
+def test_given_labels_are_excluded(annotated: Callable[..., AnnData]) -> None:
     adata = annotated(2)
     adata.obs["scnym_given"] = np.arange(700) < 400
     ax = ace.pl.confusion(adata, "truth", counts=True, show=False)
     assert sum(int(text.get_text()) for text in ax.texts) == 300
 
 
-def test_votes_on_request(annotated: Callable[..., AnnData]) -> None:
+def test_majority_votes(annotated: Callable[..., AnnData]) -> None:
     adata = annotated(2)
     with pytest.raises(
         KeyError, match=r"no majority votes in adata.obs\['scnym_majority'\].*over_clus"

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.parametrize("n_groups", [2, 30])
-def test_what_is_drawn_is_what_is_stored(explained: Callable[..., AnnData], n_groups: int) -> None:
+def test_figure_matches_stored_values(explained: Callable[..., AnnData], n_groups: int) -> None:
     adata = explained(n_groups)
     stored = adata.uns["ace"]["diagnostics"]
-    fidelity, cells = ace.pl.diagnostics(adata, show=False)  # the other columns hold no values
+    fidelity, cells = ace.pl.diagnostics(adata, show=False)  # the other columns have no values
     assert (fidelity.get_title(), cells.get_title()) == ("fidelity", "cells explained")
     assert [label.get_text() for label in fidelity.get_yticklabels()] == list(stored.index)
     assert [bar.get_width() for bar in fidelity.patches] == list(stored["fidelity"])
@@ -28,7 +28,7 @@ def test_what_is_drawn_is_what_is_stored(explained: Callable[..., AnnData], n_gr
     assert fidelity.yaxis_inverted()
 
 
-def test_low_fidelity_stands_out(explained: Callable[..., AnnData]) -> None:
+def test_low_fidelity_is_highlighted(explained: Callable[..., AnnData]) -> None:
     adata = explained(4)
     adata.uns["ace"]["diagnostics"]["fidelity"] = [0.95, 0.899, 0.9, 0.2]
     ax = ace.pl.diagnostics(adata, columns="fidelity", show=False)
@@ -53,7 +53,7 @@ def test_columns_with_some_values_are_drawn(explained: Callable[..., AnnData]) -
     assert [bar.get_width() for bar in axes[1].patches] == [18, 0, 7, 12]
 
 
-def test_groups_and_columns_in_the_order_asked_for(explained: Callable[..., AnnData]) -> None:
+def test_groups_and_columns_are_in_the_given_order(explained: Callable[..., AnnData]) -> None:
     adata = explained(8)
     axes = ace.pl.diagnostics(
         adata, groups=["cluster 5", "T/NK"], columns=["seconds", "n_reference"], show=False

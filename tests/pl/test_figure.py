@@ -1,4 +1,4 @@
-"""What every plot promises: scanpy's ``show`` and ``return_fig``, and hands off AnnData."""
+"""Behaviour of all plots: ``show`` and ``return_fig`` as in scanpy, and unmodified data."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def confusion(adata: AnnData, **arguments: Any) -> Any:
 
 OF_ANNOTATIONS = [confusion, ace.pl.reliability, ace.pl.confidence]
 PLOTS = [ace.pl.panels, ace.pl.heatmap, ace.pl.diagnostics, ace.pl.pairs, *OF_ANNOTATIONS]
-#: A pair needs two groups, and others draw all cells.
+#: Plots that can draw a single group.
 OF_ONE_GROUP = [ace.pl.panels, ace.pl.heatmap, ace.pl.diagnostics, confusion]
 every_plot = pytest.mark.parametrize("plot", PLOTS, ids=lambda plot: plot.__name__)
 
@@ -36,7 +36,7 @@ every_plot = pytest.mark.parametrize("plot", PLOTS, ids=lambda plot: plot.__name
 def make(
     explained: Callable[..., AnnData], annotated: Callable[..., AnnData]
 ) -> Callable[..., AnnData]:
-    """Give what a plot draws."""
+    """Return the data that a plot draws."""
 
     def make(n_groups: int, plot: Callable[..., Any]) -> AnnData:
         if plot in OF_ANNOTATIONS:
@@ -48,7 +48,7 @@ def make(
 
 @pytest.fixture
 def shown(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
-    """The figures that were shown."""
+    """Figures that were shown."""
     figures: list[Figure] = []
     monkeypatch.setattr(plt, "show", lambda: figures.append(plt.gcf()))
     return figures
@@ -56,7 +56,7 @@ def shown(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
 
 @pytest.fixture(params=[True, False])
 def autoshow(request: pytest.FixtureRequest) -> Iterator[bool]:
-    """Set scanpy's setting for a test (no attribute that monkeypatch could put back)."""
+    """Set a setting of scanpy for a test; monkeypatch cannot restore it."""
     before = sc.settings.autoshow
     sc.settings.autoshow = request.param
     yield request.param
@@ -64,7 +64,7 @@ def autoshow(request: pytest.FixtureRequest) -> Iterator[bool]:
 
 
 @every_plot
-def test_show_follows_scanpys_setting(
+def test_show_follows_scanpy_setting(
     plot: Callable[..., Any],
     autoshow: bool,
     make: Callable[..., AnnData],
@@ -83,7 +83,7 @@ def test_show_follows_scanpys_setting(
 
 
 @every_plot
-def test_axes_are_given_back(
+def test_axes_are_returned(
     plot: Callable[..., Any], make: Callable[..., AnnData], shown: list[Figure]
 ) -> None:
     adata = make(2, plot)
@@ -97,7 +97,7 @@ def test_axes_are_given_back(
 
 
 @every_plot
-def test_save_writes_the_file_that_was_named(
+def test_save_writes_the_given_file(
     plot: Callable[..., Any],
     make: Callable[..., AnnData],
     tmp_path: Path,
@@ -110,11 +110,11 @@ def test_save_writes_the_file_that_was_named(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["plot.pdf", "plot.png"]
     assert (tmp_path / "plot.pdf").read_bytes().startswith(b"%PDF")
     image = plt.imread(tmp_path / "plot.png")
-    assert len(np.unique(image.reshape(-1, image.shape[2]), axis=0)) > 10  # not an empty page
+    assert len(np.unique(image.reshape(-1, image.shape[2]), axis=0)) > 10  # not blank
 
 
 def snapshot(value: Any) -> Any:
-    """A deep copy that compares equal only if nothing was added, removed or changed."""
+    """Deep copy, to detect any change of the data."""
     if isinstance(value, dict):
         return {k: snapshot(v) for k, v in value.items()}
     if isinstance(value, pd.DataFrame):
@@ -125,9 +125,7 @@ def snapshot(value: Any) -> Any:
 
 
 @every_plot
-def test_the_data_are_left_as_they_were(
-    plot: Callable[..., Any], make: Callable[..., AnnData]
-) -> None:
+def test_data_are_not_modified(plot: Callable[..., Any], make: Callable[..., AnnData]) -> None:
     adata = make(8, plot)
     x = adata.X.copy()
 

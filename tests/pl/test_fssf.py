@@ -20,7 +20,7 @@ GROUPS = ["T/NK", "naïve B, of $5 or $6", "never scored", "Mono"]
 
 @pytest.fixture
 def scored(pbmc: AnnData) -> AnnData:
-    """Two results with known scores: with and without a control."""
+    """Two results with known scores, with and without random sets."""
     rng = np.random.default_rng(0)
     for key, shift in (("plain", -0.9), ("fssf", 0.6)):
         group = pd.Categorical(np.repeat([GROUPS[0], GROUPS[1], GROUPS[3]], [6, 3, 1]), GROUPS)
@@ -44,7 +44,7 @@ def scatters(ax: plt.Axes) -> list:
     return [c for c in ax.collections if len(c.get_offsets()) and hasattr(c, "get_sizes")]
 
 
-def test_a_dot_for_each_pair(scored: AnnData) -> None:
+def test_one_dot_per_pair(scored: AnnData) -> None:
     ax = ace.pl.fssf(scored, show=False)
     df = ace.get.fssf_df(scored)
     drawn = [g for g in GROUPS if g != "never scored"]
@@ -56,7 +56,7 @@ def test_a_dot_for_each_pair(scored: AnnData) -> None:
     for found, wanted in zip(heights(ax), expected, strict=True):
         np.testing.assert_allclose(found, wanted)
     assert [t.get_text().replace("\n", " ") for t in ax.get_xticklabels()] == drawn
-    # Each column stands by its own group's name, and no two columns share a place.
+    # Each column is above the name of its group, and columns do not overlap.
     at = np.array([np.asarray(c.get_offsets())[:, 0].mean() for c in scatters(ax)])
     ticks = ax.get_xticks()
     assert (np.abs(at[:, None] - ticks).argmin(1) == np.repeat([0, 1, 2], 2)).all()
@@ -68,7 +68,7 @@ def test_a_dot_for_each_pair(scored: AnnData) -> None:
     assert ax.get_ylim()[1] > 1
 
 
-def test_the_lines_are_medians(scored: AnnData) -> None:
+def test_lines_are_medians(scored: AnnData) -> None:
     ax = ace.pl.fssf(scored, groups=["T/NK"], show=False)
     df = ace.get.fssf_df(scored)
     lines = [c.get_segments()[0][0][1] for c in ax.collections if hasattr(c, "get_segments")]
@@ -78,7 +78,7 @@ def test_the_lines_are_medians(scored: AnnData) -> None:
 
 def test_several_keys(scored: AnnData) -> None:
     ax = ace.pl.fssf(scored, ["plain", "fssf"], labels=["without", "with"], show=False)
-    # The first has no control: three columns for each of three groups.
+    # The first has no random sets: three columns for each of three groups.
     assert len(scatters(ax)) == 9
     colors = [to_hex(c.get_edgecolor()[0]).upper() for c in scatters(ax)[:3]]
     assert colors == [ENRICHED, DEPLETED, DEPLETED]
@@ -89,7 +89,7 @@ def test_several_keys(scored: AnnData) -> None:
     assert [t.get_text() for t in ax.get_legend().get_texts()][:2] == ["plain", "fssf"]
 
 
-def test_groups_in_the_order_asked_for(scored: AnnData) -> None:
+def test_groups_are_in_the_given_order(scored: AnnData) -> None:
     ax = ace.pl.fssf(scored, groups=["Mono", "T/NK"], show=False)
     assert [t.get_text() for t in ax.get_xticklabels()] == ["Mono", "T/NK"]
 

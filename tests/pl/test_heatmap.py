@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def drawn(ax: Axes) -> pd.DataFrame:
-    """The matrix with its labels, as a reader sees it."""
+    """The drawn matrix with its labels."""
     (image,) = ax.images
     return pd.DataFrame(
         np.ma.filled(image.get_array(), np.nan),
@@ -43,7 +43,7 @@ def inset(ax: Axes, label: str) -> Axes:
 
 
 @pytest.mark.parametrize(("n_groups", "n_genes"), [(2, 10), (8, 3), (30, 5)])
-def test_what_is_drawn_is_what_is_stored(
+def test_figure_matches_stored_values(
     explained: Callable[..., AnnData], n_groups: int, n_genes: int
 ) -> None:
     adata = explained(n_groups)
@@ -52,7 +52,7 @@ def test_what_is_drawn_is_what_is_stored(
     pd.testing.assert_frame_equal(drawn(ax), stored(adata, groups, n_genes), check_names=False)
 
 
-def test_zero_is_the_middle_of_the_colours(explained: Callable[..., AnnData]) -> None:
+def test_colour_map_is_centred_at_zero(explained: Callable[..., AnnData]) -> None:
     adata = explained(8)
     ax = ace.pl.heatmap(adata, scale=False, show=False)
     (image,) = ax.images
@@ -108,7 +108,7 @@ def test_without_stored_colours_scanpys_are_used(explained: Callable[..., AnnDat
     assert "cluster_colors" not in adata.uns
 
 
-def test_dendrogram_puts_like_beside_like(explained: Callable[..., AnnData]) -> None:
+def test_dendrogram_places_similar_groups_together(explained: Callable[..., AnnData]) -> None:
     adata = explained(4)
     a, b, c, d = adata.uns["ace"]["names"].dtype.names
     rng = np.random.default_rng(0)
@@ -131,13 +131,13 @@ def test_dendrogram_puts_like_beside_like(explained: Callable[..., AnnData]) -> 
     between = np.mean([correlation[i, j] for i in (0, 2) for j in (1, 3)])
     expected = sorted([1 - correlation[0, 2], 1 - correlation[1, 3], 1 - between])
     np.testing.assert_allclose(heights, expected, rtol=1e-5)
-    # A leaf stands over the middle of its column.
+    # Each leaf is above the centre of its column.
     left, right = tree.get_xlim()
     feet = {x for line in tree.lines for x, y in line.get_xydata() if y == 0}
     assert sorted((x - left) / (right - left) for x in feet) == [0.125, 0.375, 0.625, 0.875]
 
 
-def test_cells_that_scanpy_filtered_out_are_grey(explained: Callable[..., AnnData]) -> None:
+def test_scores_filtered_by_scanpy_are_grey(explained: Callable[..., AnnData]) -> None:
     adata = explained(2)
     first, second = adata.uns["ace"]["names"].dtype.names
     gene = adata.uns["ace"]["names"][first][0]
@@ -149,7 +149,7 @@ def test_cells_that_scanpy_filtered_out_are_grey(explained: Callable[..., AnnDat
     assert to_hex(ax.images[0].get_cmap()(np.nan)) == to_hex("lightgrey")
 
 
-def test_symbols_are_written_in_place_of_names(explained: Callable[..., AnnData]) -> None:
+def test_symbols_replace_names(explained: Callable[..., AnnData]) -> None:
     adata = explained(2)
     adata.var["symbol"] = "s-" + adata.var_names
     names = list(drawn(ace.pl.heatmap(adata, show=False)).index)
@@ -173,7 +173,7 @@ def test_names_fit_into_the_figure_and_cells_keep_their_size(
     assert box.width / fig.dpi / n_columns == pytest.approx(0.27 if n_groups == 30 else 0.6)
 
 
-def test_given_axes_keep_their_place(explained: Callable[..., AnnData]) -> None:
+def test_given_axes_keep_their_position(explained: Callable[..., AnnData]) -> None:
     fig, (left, right) = plt.subplots(1, 2, figsize=(8, 4))
     place = right.get_position().bounds
     assert ace.pl.heatmap(explained(2), ax=right, show=False) is right
@@ -183,7 +183,9 @@ def test_given_axes_keep_their_place(explained: Callable[..., AnnData]) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:Forward slashes will be disallowed:FutureWarning")
-def test_the_same_from_disk(explained: Callable[..., AnnData], tmp_path: Path) -> None:
+def test_unchanged_after_reading_from_disk(
+    explained: Callable[..., AnnData], tmp_path: Path
+) -> None:
     adata = explained(8)
     before = drawn(ace.pl.heatmap(adata, dendrogram=True, show=False))
     adata.write_h5ad(tmp_path / "explained.h5ad")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-#: b by all three, a by two, c by ACE alone, d and f by the second, e by the last.
+#: b is in all three panels, a in two, c only in that of ACE, d and f in the second, e in the last.
 PANELS = {
     "ACE": {"T": ["a", "b", "c"], "B": ["x"]},
     "costs $5, $6": {"T": ["d", "a", "b", "f"], "B": ["x"]},
@@ -26,7 +26,7 @@ EMPTY = "#e0e0e0"
 
 
 def dots(ax: Axes) -> dict[tuple[int, int], str]:
-    """Colour of the dot in each column and row that is not empty."""
+    """Colour of the dot in each column and row that has one."""
     return {
         (round(x), round(y)): to_hex(points.get_facecolor()[0])
         for points in ax.collections
@@ -44,7 +44,7 @@ def inset(ax: Axes, label: str) -> Axes:
 
 
 def sets(ax: Axes) -> list[tuple[tuple[str, ...], float]]:
-    """The methods of each column, and the height of its bar, from left to right."""
+    """Methods and height of the bar of each column, from left to right."""
     names = [label.get_text() for label in ax.get_yticklabels()]
     members = {}
     for column, row in sorted(dots(ax)):
@@ -54,10 +54,10 @@ def sets(ax: Axes) -> list[tuple[tuple[str, ...], float]]:
     return [(tuple(m), bar.get_height()) for m, bar in zip(members.values(), bars, strict=True)]
 
 
-def test_columns_are_the_sets_counted_by_hand() -> None:
+def test_columns_match_sets_counted_by_hand() -> None:
     ax = ace.pl.overlap(PANELS, group="T", show=False)
     one, other, last = PANELS
-    # The larger first, then those of more methods, then in the order of the methods.
+    # Sorted by size, then by the number of methods, then in the order of the methods.
     assert sets(ax) == [
         ((other,), 2),
         ((one, other, last), 1),
@@ -69,19 +69,19 @@ def test_columns_are_the_sets_counted_by_hand() -> None:
     assert texts == ["2", "1", "1", "1", "1"]
 
 
-def test_the_bars_count_every_gene_once() -> None:
+def test_bars_count_every_gene_once() -> None:
     ax = ace.pl.overlap(PANELS, group="T", show=False)
     assert sum(height for _, height in sets(ax)) == len("abcdef")
 
 
-def test_what_another_method_chose_too() -> None:
+def test_shared_genes() -> None:
     ax = ace.pl.overlap(PANELS, group="T", show=False)
     right = inset(ax, "shared")
     assert [text.get_text() for text in right.texts] == ["2/3", "2/4", "1/2"]
     dark, light = right.containers
     assert [bar.get_width() for bar in dark] == [2, 2, 1]
     assert [(bar.get_x(), bar.get_width()) for bar in light] == [(2, 1), (2, 2), (1, 1)]
-    assert right.get_ylim() == ax.get_ylim()  # the bars stand beside their rows
+    assert right.get_ylim() == ax.get_ylim()  # the bars are aligned with the rows
     assert [round(bar.get_y() + bar.get_height() / 2) for bar in dark] == [0, 1, 2]
 
 
@@ -103,7 +103,7 @@ def test_min_size() -> None:
     assert [text.get_text() for text in inset(ax, "shared").texts] == ["2/3", "2/4", "1/2"]
 
 
-def test_names_are_not_read_as_formulas() -> None:
+def test_names_are_not_parsed_as_math() -> None:
     ax = ace.pl.overlap(PANELS, group="T", show=False)
     assert not any(label.get_parse_math() for label in ax.get_yticklabels())
 

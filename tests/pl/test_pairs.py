@@ -21,7 +21,7 @@ ENRICHED, DEPLETED = "#d55e00", "#0072b2"
 
 
 def cells(ax: Axes) -> dict[tuple[int, int], list[tuple[str, str]]]:
-    """Genes and colours of each cell, from top to bottom, as a reader sees them."""
+    """Genes and colours of each cell, from top to bottom."""
     found: dict[tuple[int, int], list[tuple[float, str, str]]] = {}
     for text in ax.texts:
         column, row = text.xy
@@ -31,7 +31,7 @@ def cells(ax: Axes) -> dict[tuple[int, int], list[tuple[str, str]]]:
 
 
 @pytest.mark.parametrize(("n_groups", "n_genes"), [(2, 3), (8, 2)])
-def test_what_is_drawn_is_what_is_stored(
+def test_figure_matches_stored_values(
     explained: Callable[..., AnnData], n_groups: int, n_genes: int
 ) -> None:
     adata = explained(n_groups, reference="each")
@@ -76,7 +76,7 @@ def test_groups_symbols_and_colours(explained: Callable[..., AnnData]) -> None:
         assert shown == ["#333333", "#111111"]
 
 
-def test_genes_without_a_score_are_not_drawn(explained: Callable[..., AnnData]) -> None:
+def test_genes_with_score_0_are_not_drawn(explained: Callable[..., AnnData]) -> None:
     adata = explained(2, reference="each")
     field = adata.uns["ace"]["names"].dtype.names[0]
     adata.uns["ace"]["scores"][field][1:] = 0
@@ -86,7 +86,7 @@ def test_genes_without_a_score_are_not_drawn(explained: Callable[..., AnnData]) 
 
 
 @pytest.mark.parametrize("shade", ["jaccard", "rbo", "opposite"])
-def test_shade_is_what_pairs_df_says(explained: Callable[..., AnnData], shade: str) -> None:
+def test_shade_matches_pairs_df(explained: Callable[..., AnnData], shade: str) -> None:
     adata = explained(4, reference="each")
     ax = ace.pl.pairs(adata, shade=shade, n_compared=10, show=False)
     (image,) = ax.images
@@ -98,7 +98,7 @@ def test_shade_is_what_pairs_df_says(explained: Callable[..., AnnData], shade: s
     np.testing.assert_array_equal(alike, alike.T)
     assert image.get_clim() == (0, 1)
     assert [child.get_label() for child in ax.child_axes].count("colorbar") == 1
-    # Turned round, and chosen: the shade follows.
+    # Selected groups in reverse order.
     groups = list(df["group"].cat.categories[[3, 1]])
     other = ace.pl.pairs(adata, groups=groups, shade=shade, n_compared=10, show=False)
     assert other.images[0].get_array()[0, 1] == alike[3, 1]
@@ -120,7 +120,7 @@ def test_names_fit_their_cells_and_the_figure(
         x, y = ax.transData.transform(text.xy)
         assert x - cell[0] / 2 < box.x0 < box.x1 < x + cell[0] / 2
         assert y - cell[1] / 2 < box.y0 < box.y1 < y + cell[1] / 2
-    # Column names do not run into each other.
+    # Column names do not overlap.
     ticks = [label.get_window_extent() for label in ax.get_xticklabels()]
     assert all(a.x1 < b.x0 for a, b in pairwise(ticks))
     content = ax.get_tightbbox()
@@ -160,7 +160,7 @@ def test_errors_explain_the_fix(
         ace.pl.pairs(explained(2, reference="each"), **arguments)
 
 
-def test_an_explanation_against_the_rest_holds_no_pairs(
+def test_explanation_against_the_rest_has_no_pairs(
     explained: Callable[..., AnnData],
 ) -> None:
     with pytest.raises(ValueError, match=r"with 'rest', not in pairs.*ace\.tl\.explain.*\"each\""):

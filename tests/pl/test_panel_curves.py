@@ -40,7 +40,7 @@ def curves(ax: Axes) -> dict[str, np.ndarray]:
 
 
 def bands(ax: Axes) -> list[np.ndarray]:
-    """Lowest and highest value at each number of genes."""
+    """Limits of the band at each number of genes."""
     found = []
     for band in ax.collections:
         (path,) = band.get_paths()
@@ -72,7 +72,7 @@ def test_standard_deviation_and_no_band() -> None:
     assert bands(ace.pl.panel_curves(AUROCS, band=None, show=False)) == []
 
 
-def test_both_and_a_colour_for_each_method() -> None:
+def test_both_measures_with_one_colour_per_method() -> None:
     left, right = ace.pl.panel_curves(AUROCS, REDUNDANCIES, show=False)
     assert right.get_ylabel().startswith("redundancy")
     color = [
@@ -97,7 +97,7 @@ def test_one_frame_for_all_methods() -> None:
         np.testing.assert_array_equal(one[name], other[name])
 
 
-def test_more_methods_than_colours_are_told_apart() -> None:
+def test_more_methods_than_colours_differ_in_dashes() -> None:
     ax = ace.pl.panel_curves({f"method {i}": frame(i) for i in range(16)}, show=False)
     styles = {(to_hex(line.get_color()), str(line.get_linestyle()), repr(line._dash_pattern))
               for line in ax.get_lines()}  # fmt: skip
@@ -111,18 +111,18 @@ def test_highlight() -> None:
     assert thick.get_zorder() > thin.get_zorder()
     plain = ace.pl.panel_curves(AUROCS, show=False)
     assert len({line.get_linewidth() for line in plain.get_lines()}) == 1
-    # Who is missing in one of the two panels may be highlighted in the other.
+    # A method that is missing in one panel can be highlighted in the other.
     left, right = ace.pl.panel_curves(AUROCS, REDUNDANCIES, highlight="COSG", show=False)
     widths = [[line.get_linewidth() for line in axis.get_lines()] for axis in (left, right)]
     assert widths[0][0] == widths[0][1] == widths[1][0] < widths[1][1]
 
 
-def test_missing_values_are_left_out() -> None:
+def test_missing_values_are_skipped() -> None:
     df = frame(0, "redundancy").query("fold == 0").copy()
     df.loc[(df["n_top"] == 3), "redundancy"] = [np.nan, 0.5]
     ax = ace.pl.panel_curves(redundancies=df, show=False)
     (drawn,) = curves(ax).values()
-    assert drawn[0].tolist() == [3, 0.5]  # one value: a point, and no band
+    assert drawn[0].tolist() == [3, 0.5]  # a single value has no band
 
 
 def test_percent_of_all_genes() -> None:
@@ -133,7 +133,7 @@ def test_percent_of_all_genes() -> None:
     np.testing.assert_allclose(top.get_xlim(), np.array(ax.get_xlim()) / 2)
 
 
-def test_what_the_metrics_give_can_be_drawn() -> None:
+def test_results_of_the_metrics_can_be_drawn() -> None:
     adata = ace.datasets.simulated_panels(random_state=0)
     x, groups = adata.X.log1p(), adata.obs["group"]
     panels = {g: range(9) for g in groups.cat.categories}
@@ -179,7 +179,7 @@ def test_given_axes_show_and_save(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert len(np.unique(image.reshape(-1, image.shape[2]), axis=0)) > 10
 
 
-def test_frames_are_left_as_they_were() -> None:
+def test_frames_are_not_modified() -> None:
     before = {name: df.copy() for name, df in AUROCS.items()}
     ace.pl.panel_curves(AUROCS, REDUNDANCIES, show=False)
     for name, df in AUROCS.items():

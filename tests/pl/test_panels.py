@@ -21,7 +21,7 @@ VERMILLION, BLUE = "#d55e00", "#0072b2"
 
 
 def drawn(ax: Axes) -> list[tuple[str, float, str]]:
-    """Label, length and colour of each bar from top to bottom, as a reader sees them."""
+    """Label, length and colour of each bar, from top to bottom."""
     bars = sorted(ax.patches, key=lambda bar: bar.get_y())
     labels = [label.get_text() for label in ax.get_yticklabels()]
     colors = [to_hex(label.get_color()) for label in ax.get_yticklabels()]
@@ -44,7 +44,7 @@ def stored(adata: AnnData, group: str, n: int) -> list[tuple[str, float, str]]:
 
 
 @pytest.mark.parametrize(("n_groups", "n_genes"), [(2, 10), (8, 3), (30, 10)])
-def test_what_is_drawn_is_what_is_stored(
+def test_figure_matches_stored_values(
     explained: Callable[..., AnnData], n_groups: int, n_genes: int
 ) -> None:
     adata = explained(n_groups)
@@ -56,7 +56,7 @@ def test_what_is_drawn_is_what_is_stored(
         assert ax.get_title().replace("\n", " ") == group
         assert drawn(ax) == stored(adata, group, n_genes)
         signs |= {color for _, _, color in drawn(ax)}
-    assert signs == {VERMILLION, BLUE}  # the cells do have both, or the test shows nothing
+    assert signs == {VERMILLION, BLUE}  # both directions occur
 
 
 def test_thirty_panels_are_as_readable_as_two(explained: Callable[..., AnnData]) -> None:
@@ -68,7 +68,7 @@ def test_thirty_panels_are_as_readable_as_two(explained: Callable[..., AnnData])
         for ax in figure.axes:
             box = ax.get_window_extent()
             assert box.width / figure.dpi > 1.2
-            # Ten bars with labels of 8 to 9 points need that much.
+            # Ten bars with labels of 8 to 9 points need that height.
             assert box.height / figure.dpi > 10 * 9 / 72
 
 
@@ -96,14 +96,14 @@ def test_legend_names_both_directions(explained: Callable[..., AnnData]) -> None
     } == {"enriched": VERMILLION, "depleted (left of zero)": BLUE}
 
 
-def test_groups_in_the_order_asked_for(explained: Callable[..., AnnData]) -> None:
+def test_groups_are_in_the_given_order(explained: Callable[..., AnnData]) -> None:
     adata = explained(8)
     axes = ace.pl.panels(adata, groups=["cluster 5", "T/NK"], show=False)
     assert [ax.get_title() for ax in axes] == ["cluster 5", "T/NK"]
     assert drawn(axes[1]) == stored(adata, "T/NK", 10)
 
 
-def test_names_are_not_read_as_formulas(explained: Callable[..., AnnData]) -> None:
+def test_names_are_not_parsed_as_math(explained: Callable[..., AnnData]) -> None:
     ax = ace.pl.panels(explained(4), groups="costs $5 or $6", show=False)
     assert not ax.title.get_parse_math()
     assert not any(label.get_parse_math() for label in ax.get_yticklabels())
@@ -114,14 +114,14 @@ def test_title_names_a_reference_group(explained: Callable[..., AnnData]) -> Non
     assert ax.get_title() == "cluster 5 vs T/NK"
 
 
-def test_symbols_are_written_in_place_of_names(explained: Callable[..., AnnData]) -> None:
+def test_symbols_replace_names(explained: Callable[..., AnnData]) -> None:
     adata = explained(2)
     adata.var["symbol"] = "s-" + adata.var_names
     ax = ace.pl.panels(adata, groups="T/NK", n_genes=4, gene_symbols="symbol", show=False)
     assert drawn(ax) == [("s-" + n, s, c) for n, s, c in stored(adata, "T/NK", 4)]
 
 
-def test_genes_without_score_are_not_drawn(explained: Callable[..., AnnData]) -> None:
+def test_genes_with_score_0_are_not_drawn(explained: Callable[..., AnnData]) -> None:
     adata = explained(2)
     adata.uns["ace"]["scores"]["T/NK"][3:] = 0
     adata.uns["ace"]["scores"][adata.uns["ace"]["names"].dtype.names[1]][:] = 0
@@ -166,7 +166,9 @@ def test_given_axes_are_used(explained: Callable[..., AnnData]) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:Forward slashes will be disallowed:FutureWarning")
-def test_the_same_from_disk(explained: Callable[..., AnnData], tmp_path: Path) -> None:
+def test_unchanged_after_reading_from_disk(
+    explained: Callable[..., AnnData], tmp_path: Path
+) -> None:
     adata = explained(8)
     before = [drawn(ax) for ax in ace.pl.panels(adata, show=False)]
     adata.write_h5ad(tmp_path / "explained.h5ad")

@@ -56,7 +56,7 @@ def test_score_of_each_cell(scored: AnnData, score: str) -> None:
     found = ace.metrics.morans_i(scored.obsm["X_fssf"][rows], expected)
     assert left.get_xlabel() == f"Moran's I {found:.2f}"
     assert left.get_title() == "1"
-    # Both panels show the same cells at the same places.
+    # Both panels show the same cells at the same positions.
     places = [np.asarray(ax.collections[0].get_offsets()) for ax in (left, right)]
     np.testing.assert_array_equal(*places)
     assert [t.get_text() for t in right.get_legend().get_texts()] == ["0", "1"]
@@ -67,8 +67,8 @@ def test_score_of_each_cell(scored: AnnData, score: str) -> None:
     assert set(scored.uns) == set(before.uns)
 
 
-def test_a_coordinate_is_coloured_by_its_own_cell(scored: AnnData) -> None:
-    """Of two dimensions, which are drawn as they are."""
+def test_each_coordinate_has_the_colour_of_its_cell(scored: AnnData) -> None:
+    """Two-dimensional coordinates are drawn without UMAP."""
     (ax,) = ace.pl.polarization(
         scored, "0", GENES, groupby="louvain", use_rep="X_umap", key=None,
         layer="counts", show=False,
@@ -82,7 +82,7 @@ def test_a_coordinate_is_coloured_by_its_own_cell(scored: AnnData) -> None:
     np.testing.assert_allclose(at.sort_values("x"), expected.sort_values("x"), rtol=1e-4)
 
 
-def test_several_groups_a_row_each(scored: AnnData) -> None:
+def test_several_groups_one_row_each(scored: AnnData) -> None:
     axes = ace.pl.polarization(scored, ["0", "8", "1"], show=False)
     assert [ax.get_title() for ax in axes] == [
         "0",
@@ -108,7 +108,7 @@ def test_genes_of_each_group(scored: AnnData) -> None:
         ace.pl.polarization(scored, "2")
 
 
-def test_the_same_figure_twice(scored: AnnData) -> None:
+def test_figure_is_reproducible(scored: AnnData) -> None:
     one, two = (ace.pl.polarization(scored, "0", show=False)[0] for _ in range(2))
     places = [np.asarray(ax.collections[0].get_offsets()) for ax in (one, two)]
     np.testing.assert_array_equal(*places)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 
-def test_what_is_drawn_is_what_is_stored(annotated: Callable[..., AnnData]) -> None:
+def test_figure_matches_stored_values(annotated: Callable[..., AnnData]) -> None:
     diagram, histogram = ace.pl.reliability(annotated(2), show=False)
     right, over, under = diagram.containers
     assert [bar.get_height() for bar in right] == [0.2, 0.8, 0.9]
@@ -41,7 +41,7 @@ def test_what_is_drawn_is_what_is_stored(annotated: Callable[..., AnnData]) -> N
         (0.05, {"accuracy": "#cccccc", "underconfident": DEPLETED}),
     ],
 )
-def test_legend_tells_what_is_drawn_in_its_colours(
+def test_legend_matches_the_bars(
     annotated: Callable[..., AnnData], shift: float, labels: dict[str, str]
 ) -> None:
     frame = annotated(2).uns["scnym"]["reliability"]
@@ -57,7 +57,7 @@ def test_legend_tells_what_is_drawn_in_its_colours(
         assert shown == {label: color.lower() for label, color in labels.items()}
 
 
-def test_of_any_cells_too(annotated: Callable[..., AnnData]) -> None:
+def test_result_of_get_calibration(annotated: Callable[..., AnnData]) -> None:
     frame = annotated(2).uns["scnym"]["reliability"]
     for source in (frame, {"ece": 0.04, "reliability": frame}):
         diagram, _ = ace.pl.reliability(source, show=False)

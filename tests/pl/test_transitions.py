@@ -32,7 +32,7 @@ def drawn(ax: plt.Axes) -> np.ndarray:
     return np.asarray(image.get_array())
 
 
-def test_three_images_a_transition() -> None:
+def test_three_images_per_transition() -> None:
     found = result()
     axes = ace.pl.transitions(found, show=False)
     assert len(axes) == 9
@@ -43,7 +43,7 @@ def test_three_images_a_transition() -> None:
         assert axes[3 * i + 1].get_title() == f"{i} → x"
 
 
-def test_one_symmetric_scale_on_which_zero_is_white() -> None:
+def test_symmetric_scale_with_zero_white() -> None:
     axes = ace.pl.transitions(result(), show=False)
     changes = [ax.images[0] for ax in axes[1::3]]
     assert {image.get_clim() for image in changes} == {(-1.0, 1.0)}
@@ -52,11 +52,11 @@ def test_one_symmetric_scale_on_which_zero_is_white() -> None:
     added, removed = (changes[0].to_rgba(value) for value in (1.0, -1.0))
     assert added[0] > added[2]
     assert removed[0] < removed[2]
-    # Originals and results share theirs.
+    # Originals and results share one scale.
     assert len({ax.images[0].get_clim() for i, ax in enumerate(axes) if i % 3 != 1}) == 1
 
 
-def test_chosen_ones_in_the_order_asked_for() -> None:
+def test_selected_transitions_are_in_the_given_order() -> None:
     found = result()
     axes = ace.pl.transitions(found, index=[2, 0], titles=["$5", "b"], show=False)
     assert [ax.get_title() for ax in axes[1::3]] == ["$5", "b"]
@@ -65,20 +65,20 @@ def test_chosen_ones_in_the_order_asked_for() -> None:
         ace.pl.transitions(found, index=[3])
 
 
-def test_flat_images_are_drawn_square() -> None:
+def test_flat_images_are_reshaped() -> None:
     axes = ace.pl.transitions(result(shape=(16,)), show=False)
     assert drawn(axes[0]).shape == (4, 4)
     with pytest.raises(ValueError, match="flat images of 15 pixels are not square"):
         ace.pl.transitions(result(shape=(15,)))
 
 
-def test_nothing_changed_is_drawn() -> None:
+def test_images_without_change_are_drawn() -> None:
     images = np.zeros((1, 4, 4))
     same = Transitions(images, images, ("a",), ("b",), ("a",), np.array([False]))
     assert np.all(drawn(ace.pl.transitions(same, show=False)[1]) == 0)
 
 
-def test_what_does_not_match_is_said() -> None:
+def test_wrong_numbers_raise() -> None:
     with pytest.raises(
         ValueError, match="titles must have one value for each transition, 3, got 1"
     ):
@@ -91,14 +91,14 @@ def test_what_does_not_match_is_said() -> None:
         ace.pl.transitions(result(), ax=plt.subplots(1, 2)[1])
 
 
-def test_given_axes_are_drawn_in() -> None:
+def test_given_axes_are_used() -> None:
     fig, grid = plt.subplots(2, 3)
     axes = ace.pl.transitions(result(2), ax=list(grid.flat), show=False)
     assert axes == list(grid.flat)
     assert len(fig.axes) == 6
 
 
-def test_nothing_overlaps_and_nothing_is_cut_off() -> None:
+def test_nothing_overlaps_or_is_clipped() -> None:
     fig = ace.pl.transitions(result(7), ncols=3, return_fig=True)
     fig.draw_without_rendering()
     boxes = [ax.get_tightbbox() for ax in fig.axes]
@@ -112,7 +112,7 @@ def test_nothing_overlaps_and_nothing_is_cut_off() -> None:
         )
 
 
-def test_scanpys_manners(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_show_and_return_as_in_scanpy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shown: list[Figure] = []
     monkeypatch.setattr(plt, "show", lambda: shown.append(plt.gcf()))
     before = sc.settings.autoshow

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def selected_groups(
-    groups: str | Iterable[Any] | None,
+    groups: Any,
     known: Sequence[str],
     place: str,
     *,
@@ -30,7 +30,7 @@ def selected_groups(
     Parameters
     ----------
     groups
-        A group or several.
+        A group, several, or ``None``.
     known
         Groups that can be selected.
     place

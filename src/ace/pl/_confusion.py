@@ -51,7 +51,7 @@ _WRAP = 32
     output=_texts.output(
         f"Axes to draw in; the legends are drawn beside them. {_texts.GROWING} groups and labels."
     ),
-    returned=_texts.returned("the axes of the dots, with the legends among its ``child_axes``,"),
+    returned=_texts.returned("the axes of the dots, with the legends among its ``child_axes``"),
 )
 def confusion(
     adata: AnnData,

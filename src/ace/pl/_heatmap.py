@@ -44,7 +44,7 @@ _WRAP = 32
         "Axes to draw in; the colours of the groups, the dendrogram and the colour bar are drawn "
         f"around them. {_texts.GROWING} groups and genes."
     ),
-    returned=_texts.returned("the axes of the heatmap, with the others among its ``child_axes``,"),
+    returned=_texts.returned("the axes of the heatmap, with the others among its ``child_axes``"),
 )
 def heatmap(
     adata: AnnData,

@@ -31,7 +31,7 @@ _DARK, _LIGHT, _EMPTY = "0.25", "0.72", "0.88"
 
 @doc_params(
     output=_texts.output("Axes for the dots; the bars are drawn above and to the right."),
-    returned=_texts.returned("the axes of the dots, with the bars among its ``child_axes``,"),
+    returned=_texts.returned("the axes of the dots, with the bars among its ``child_axes``"),
 )
 def overlap(
     panels: Mapping[Hashable, RankedPanels],

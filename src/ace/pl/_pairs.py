@@ -55,7 +55,7 @@ _WRAP = 24
     output=_texts.output(
         f"Axes to draw in; the font is scaled to fit. {_texts.GROWING} groups and genes."
     ),
-    returned=_texts.returned("the axes of the matrix, with the others among its ``child_axes``,"),
+    returned=_texts.returned("the axes of the matrix, with the others among its ``child_axes``"),
 )
 def pairs(
     adata: AnnData,

@@ -42,7 +42,7 @@ _CLIPPED = (1, 99)
 @doc_params(
     size=_texts.SIZE,
     output=_texts.output("Axes to draw in, one per panel."),
-    returned=_texts.returned("the list of axes, group by group,"),
+    returned=_texts.returned("the list of axes, group by group"),
 )
 def polarization(
     adata: AnnData,

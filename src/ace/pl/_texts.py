@@ -57,8 +57,8 @@ return_fig
 def returned(axes: str = "the axes") -> str:
     """Describe the result of a plot that draws in ``axes``."""
     return _wrapped(
-        "The figure if ``return_fig=True``; otherwise ``None``, or "
-        f"{axes} if the figure is not shown (``show=False``)."
+        f"The figure if ``return_fig=True``; {axes} if the figure is not shown; otherwise "
+        "``None``."
     )
 
 

@@ -32,7 +32,7 @@ _TITLE, _HEADER, _BAR = 0.27, 0.2, 0.08
 
 @doc_params(
     output=_texts.output(f"Axes to draw in, three per transition. {_texts.GROWING} transitions."),
-    returned=_texts.returned("the list of axes, three per transition,"),
+    returned=_texts.returned("the list of axes, three per transition"),
 )
 def transitions(
     result: Transitions,
