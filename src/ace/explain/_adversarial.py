@@ -12,6 +12,7 @@ from ace._checks._arguments import number, one_of
 from ace._warn import warn
 from ace.explain._method import Method, MethodInfo, is_range
 from ace.explain._solver import Solver, SolverName
+from ace.nn._clamp import clamp
 
 if TYPE_CHECKING:
     from ace.explain._attribution import Attribution
@@ -205,6 +206,4 @@ class Adversarial(Method):
         moved = x + delta
         if self._range is None:
             return moved
-        # Unlike minimum and maximum, clamp passes the full gradient if a value is at its bound,
-        # as the value of every gene that a cell does not express is.
-        return moved.clamp(self._range[0], self._range[1])
+        return clamp(moved, *self._range)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 from scvi import REGISTRY_KEYS
 
+from ace.nn._clamp import clamp
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -109,5 +111,5 @@ class LogSpaceEncoder(torch.nn.Module):
         Shape ``(n_cells, n_latent)``.
         """
         # A noisy copy of a cell can have values below zero, but counts cannot be negative.
-        counts = torch.expm1(x.clamp_min(0)) * context[:, :1]
+        counts = torch.expm1(clamp(x, 0.0)) * context[:, :1]
         return self.encoder(counts, context[:, 1:])
