@@ -1,8 +1,8 @@
-"""Keys of AnnData, and the only place where they are spelled.
+"""Names of all results in AnnData.
 
-One class for each kind of result tells where it is stored under the name ``key_added``, whether
-these places are free, and reads and writes it. ``ace._fssf_keys`` does so for subcluster founder
-scores.
+There is one class for each kind of result. It defines where the result is stored for a given
+``key_added``, checks that these keys are free, and reads and writes the result.
+``ace._fssf_keys`` does the same for FSSF scores.
 """
 
 from ace._keys._annotation import DEFAULT_ANNOTATION_KEY, AnnotationKeys
