@@ -1,4 +1,4 @@
-"""The only place that knows versions of scvi-tools and names it does not promise to keep."""
+"""All code that depends on the version or on private names of scvi-tools."""
 
 from __future__ import annotations
 
@@ -45,12 +45,12 @@ __all__ = [
     "write_mudata",
 ]
 
-#: Where scvi-tools keeps the identity of an object that was set up.
+#: Key under which scvi-tools stores the identity of an object that was set up.
 _UUID_KEY = "_scvi_uuid"
 
-#: How the warning of ``load`` about gene order begins (it compares positions; we go by name).
+#: Start of the warning of ``load`` about the order of genes (ace aligns genes by name).
 var_names_warning = "`var_names` for the loaded `model` does not match"
-#: The warning of a category of few cells.
+#: Pattern of the warning about categories with few cells.
 small_category_warning = "Category .* has fewer than 3 cells"
 
 
@@ -71,7 +71,7 @@ def ensure_own_identity(model_cls: type[BaseModelClass], adata: AnnData | MuData
 
 
 def forget(model: BaseModelClass, adata: AnnData | MuData) -> None:
-    """Free an object that scvi-tools would keep for as long as the process."""
+    """Remove references of scvi-tools to an object, so that its memory can be freed."""
     identity = adata.uns.get(_UUID_KEY)
     type(model)._per_instance_manager_store.get(model.id, {}).pop(identity, None)
     type(model)._setup_adata_manager_store.pop(identity, None)
@@ -81,7 +81,7 @@ def forget(model: BaseModelClass, adata: AnnData | MuData) -> None:
 def unchanged_on_error(
     model_cls: type[BaseModelClass], adata: AnnData | MuData | None
 ) -> Iterator[None]:
-    """Restore an object if the block, in which it is registered, raises."""
+    """Undo the registration of an object if the block raises."""
     parts = [] if adata is None else [adata, *getattr(adata, "mod", {}).values()]
     holders = [holder for part in parts for holder in (part.obs, part.obsm, part.uns)]
     before = [_registered(holder) for holder in holders]

@@ -1,4 +1,4 @@
-"""Read a cells × genes matrix without making it dense, whatever holds it."""
+"""Read a cells × genes matrix of any format without making it dense."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ import scipy.sparse as sp
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-#: Values read at once from a matrix of any kind: about 80 MB of sparse or dense float64.
+#: Number of values read at once: about 80 MB of sparse or dense float64.
 CHUNK_VALUES = 10_000_000
 
 
 def in_memory(matrix: Any) -> bool:
-    """Whether a matrix is a NumPy array or SciPy sparse, not on disk or lazy."""
+    """Whether a matrix is a NumPy array or a SciPy sparse matrix, not on disk or lazy."""
     return sp.issparse(matrix) or isinstance(matrix, np.ndarray)
 
 
 def read_rows(matrix: Any, rows: np.ndarray | slice, columns: np.ndarray | None = None) -> Any:
-    """Rows of a matrix as they are stored: CSR if sparse, else a NumPy array.
+    """Return rows of a matrix: CSR if it is sparse, otherwise a NumPy array.
 
     Parameters
     ----------
     matrix
-        SciPy sparse, NumPy, dask, or a matrix of an AnnData on disk.
+        NumPy array, SciPy sparse matrix, dask array, or a matrix of an AnnData on disk.
     rows
-        Row numbers in increasing order (files can be read in no other), or a slice.
+        Row numbers in increasing order (as required for files), or a slice.
     columns
-        Column numbers in any order; ``None`` for all as they are.
+        Column numbers in any order. If ``None``, all columns are returned.
     """
     if columns is not None and isinstance(matrix, np.ndarray) and not isinstance(rows, slice):
         part = matrix[np.ix_(rows, columns)]
@@ -63,32 +63,32 @@ class GroupSummary:
     counts: np.ndarray
 
     def of_rest(self, others: list[int]) -> tuple[np.ndarray, np.ndarray]:
-        """Mean of each gene and fraction of expressing cells over several groups together."""
+        """Mean of each gene and fraction of expressing cells, over several groups combined."""
         share = self.counts[others] / self.counts[others].sum()
         return share @ self.mean[others], share @ self.fraction[others]
 
 
 def summarise(matrix: Any, codes: np.ndarray, n_groups: int) -> GroupSummary:
-    """Mean of each gene, and fraction of cells with a value other than 0, group by group.
+    """Mean of each gene and fraction of cells with a non-zero value, for each group.
 
     Parameters
     ----------
     matrix
-        The whole matrix; read once, in chunks.
+        Cells × genes. It is read once, in chunks.
     codes
-        Group of each cell; -1 leaves it out.
+        Group of each cell; cells with code -1 are left out.
     n_groups
         Number of groups.
 
     Returns
     -------
-    The summary; a NaN or infinite value anywhere in a group makes its gene's mean not finite.
+    The summary. If a gene has NaN or infinite values in a group, its mean is not finite.
     """
     cells = np.flatnonzero(codes >= 0)
     ones = np.ones(len(cells))
     member = sp.csr_array((ones, (codes[cells], cells)), shape=(n_groups, matrix.shape[0]))
     if sp.issparse(matrix) and not matrix.has_canonical_format:
-        matrix = matrix.copy()  # duplicate entries would count as two cells
+        matrix = matrix.copy()  # duplicate entries would be counted twice
         matrix.sum_duplicates()
     total = np.zeros((n_groups, matrix.shape[1]))
     nonzero = np.zeros_like(total)
@@ -122,7 +122,7 @@ def _chunks(matrix: Any) -> Iterator[tuple[slice, slice, Any]]:
 
 
 def _is_nonzero(part: Any) -> Any:
-    """1 where a value is not 0 (a sparse matrix may store zeros); shares the sparse structure."""
+    """1 for non-zero values, otherwise 0. The sparse structure is shared, with stored zeros."""
     if not sp.issparse(part):
         return (part != 0).astype(np.float32)
     flags = (part.data != 0).astype(np.float32)
@@ -134,18 +134,17 @@ def _dense(product: Any) -> np.ndarray:
 
 
 class LogCounts:
-    """log1p of counts that are scaled to one total per cell; computed for the rows that are read.
+    """log1p of counts scaled to the same total per cell, computed when rows are read.
 
     Parameters
     ----------
     counts
-        Cells × genes, of any kind that :func:`read_rows` reads. Kept as it is, but for an
-        in-memory CSC matrix: its rows cannot be read without a pass over the whole, so they are
-        read from a CSR copy.
+        Cells × genes, of any format that :func:`read_rows` supports. Sparse matrices in memory
+        are converted to CSR, for fast access to rows.
     columns
-        Genes whose counts make up the total of a cell.
+        Genes whose counts are summed to the total of a cell.
     target
-        The total that cells are scaled to.
+        Total that cells are scaled to.
     """
 
     def __init__(self, counts: Any, columns: np.ndarray, target: float) -> None:
@@ -156,7 +155,7 @@ class LogCounts:
         self.shape = counts.shape
 
     def scale(self, part: Any) -> np.ndarray:
-        """Total of each cell over the target, of counts of all genes; 1 where there are none."""
+        """Total of each cell divided by the target; 1 for cells without counts."""
         counted = part if self._columns is None else part[:, self._columns]
         total = counted.sum(1, dtype=np.float64)
         total = np.asarray(total, dtype=np.float64).ravel()

@@ -64,7 +64,7 @@ def seeded(seed: int, device: torch.device | None = None) -> Iterator[None]:
     seed
         The seed.
     device
-        Device of the computation; ``None`` for all devices.
+        Device of the computation. If ``None``, all devices are seeded.
     """
     if device is not None:
         devices = [device] if device.type == "cuda" else []

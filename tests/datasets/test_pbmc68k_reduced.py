@@ -1,4 +1,4 @@
-"""The bundled blood cells: counts are whole numbers and give back what scanpy ships."""
+"""The bundled PBMC data: restored counts match the values of scanpy."""
 
 import anndata as ad
 import numpy as np
@@ -15,14 +15,14 @@ def adata():
     return ace.datasets.pbmc68k_reduced()
 
 
-def test_counts_give_back_the_shipped_values(adata):
+def test_counts_match_the_values_of_scanpy(adata):
     shipped = _shipped()
     counts = adata.layers["counts"]
     assert counts.dtype == np.int32
     assert counts.data.min() == 1
     scale = 1e4 / shipped.obs["n_counts"].to_numpy(dtype=float)
     logged = np.log1p(counts.toarray() * scale[:, None])
-    # Upstream rounded to three decimals.
+    # scanpy's values are rounded to three decimals.
     np.testing.assert_allclose(logged, shipped.raw.X.toarray(), atol=5.1e-4)
 
 
@@ -42,7 +42,7 @@ def test_matrix_is_log1p_of_ten_thousand_counts(adata):
 
 
 def test_known_biology(adata):
-    """B cells, by their bulk label, hold nearly all CD79A counts."""
+    """Nearly all CD79A counts are in B cells (by bulk label)."""
     counts = np.asarray(adata[:, "CD79A"].layers["counts"].toarray()).ravel()
     is_b = (adata.obs["bulk_labels"] == "CD19+ B").to_numpy()
     assert counts[is_b].mean() > 10 * counts[~is_b].mean()
@@ -71,7 +71,7 @@ def test_round_trip(adata, tmp_path):
     assert (back.layers["counts"] != adata.layers["counts"]).nnz == 0
 
 
-def test_another_matrix_is_refused():
+def test_different_matrix_raises():
     logged = sparse.csr_matrix(np.log1p(np.array([[1.5, 0.0], [2.0, 3.0]])))
     with pytest.raises(RuntimeError, match="cannot be restored"):
         _restore_counts(logged, np.array([1e4, 1e4]))

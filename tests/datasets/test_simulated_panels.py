@@ -1,4 +1,4 @@
-"""The simulator: what it says about a gene must be what the counts show."""
+"""Simulated counts match the documented model."""
 
 import anndata as ad
 import numpy as np
@@ -9,7 +9,7 @@ from ace.datasets import simulated_panels
 
 
 def _eta_squared(x, codes):
-    """Share of a gene's variance that the groups explain."""
+    """Fraction of a gene's variance explained by the groups."""
     overall = x.mean(axis=0)
     between = sum(
         (codes == c).sum() * (x[codes == c].mean(axis=0) - overall) ** 2 for c in np.unique(codes)
@@ -53,7 +53,7 @@ def test_group_means_are_the_truth():
     truth = adata.varm["group_mean"].to_numpy()
     plain = (adata.var["kind"] != "dependent").to_numpy()
     np.testing.assert_allclose(observed[plain], truth[plain], rtol=0.06)
-    # Rounding and the cut at zero add at most the mean of the noise's positive part.
+    # Rounding and clipping at zero add at most the mean of the positive part of the noise.
     np.testing.assert_allclose(observed[~plain], truth[~plain], rtol=0.06, atol=0.5)
 
 
@@ -73,13 +73,13 @@ def test_dependent_genes_are_sums_of_causal_genes():
     x = adata.X.toarray().astype(float)
     causal = np.c_[x[:, kind == "causal"], np.ones(len(x))]
     dependent = x[:, kind == "dependent"]
-    # Genes that are rarely cut at zero are linear in the causal ones, up to N(0, 1) and rounding.
+    # Genes that are rarely clipped are linear in the causal genes, up to N(0, 1) and rounding.
     clear = dependent.mean(axis=0) > 10
     assert clear.sum() > 5
     weights, *_ = np.linalg.lstsq(causal, dependent[:, clear], rcond=None)
     residual = dependent[:, clear] - causal @ weights
     assert np.median(residual.var(axis=0)) == pytest.approx(1 + 1 / 12, rel=0.15)
-    # Estimated to about 0.01, by chance rarely beyond 0.05.
+    # The standard error is about 0.01.
     weights = weights[:-1]
     assert (np.abs(weights) > 0.05).sum(axis=0).max() <= 10
     assert weights.min() > -0.05

@@ -1,4 +1,4 @@
-"""The long form: ``python -m tests.fuzz --n 2000 --seed 0``."""
+"""Run many cases: ``python -m tests.fuzz --n 2000 --seed 0``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests.fuzz._run import run, table
 
 
 def main() -> int:
-    """Run the cases; 1 if there is a finding."""
+    """Run the cases; return 1 if there is a finding."""
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
     parser.add_argument("--n", type=int, default=2000, help="number of calls")
     parser.add_argument("--seed", type=int, default=0)

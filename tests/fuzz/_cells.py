@@ -1,4 +1,4 @@
-"""Odd AnnData: everything that files and habits bring, and more."""
+"""Draw AnnData objects with unusual values, formats, names and columns."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ CONTAINERS = ["view", "gene_view", "backed", "backed", "backed_view"]
 
 
 def pick(rng: np.random.Generator, options: Any) -> Any:
-    """One of a list, or of a dictionary of weights."""
+    """Draw one item of a list, or one key of a dictionary of weights."""
     if isinstance(options, dict):
         weights = np.array(list(options.values()), dtype=float)
         return list(options)[rng.choice(len(options), p=weights / weights.sum())]
@@ -63,7 +63,7 @@ def pick(rng: np.random.Generator, options: Any) -> Any:
 
 
 def standard_cells(seed: int = 0, n: int = 60, n_genes: int = 30) -> AnnData:
-    """Cells of three types that everything accepts: log-normalised, counts in a layer."""
+    """Valid cells of three types: log-normalised, with counts in a layer."""
     rng = np.random.default_rng(seed)
     types = np.arange(n) % 3
     means = np.full((3, n_genes), 1.0)
@@ -82,7 +82,7 @@ def standard_cells(seed: int = 0, n: int = 60, n_genes: int = 30) -> AnnData:
 
 
 def odd_cells(rng: np.random.Generator, folder: Path, *, counts: bool = False) -> AnnData:
-    """Cells with few or many oddities, drawn; ``counts``: whole numbers in X, if it is not odd."""
+    """Draw cells with few or many oddities; ``counts`` puts counts into ``X`` by default."""
     share = pick(rng, [0.03, 0.1, 0.1, 0.4])
 
     def odd() -> bool:
@@ -112,7 +112,7 @@ def odd_cells(rng: np.random.Generator, folder: Path, *, counts: bool = False) -
 
 
 def _values(rng: np.random.Generator, kind: str, n: int, n_genes: int) -> np.ndarray:
-    """A matrix of one kind, of three types in turn."""
+    """A matrix with one kind of values, for cells of three types."""
     means = np.full((3, n_genes), 1.0)
     for number in range(3):
         means[number, number::3] = 6.0
@@ -146,7 +146,7 @@ def _formatted(rng: np.random.Generator, x: np.ndarray, odd: bool) -> Any:
     x = x.astype(dtype)
     fmt = pick(rng, FORMATS if odd else FORMATS[:3])
     if x.dtype == np.float16 and fmt not in ("dense", "fortran"):
-        x = x.astype(np.float32)  # SciPy has none
+        x = x.astype(np.float32)  # SciPy does not support float16
     if fmt == "fortran":
         return np.asfortranarray(x)
     if fmt.startswith("dask"):
@@ -158,7 +158,7 @@ def _formatted(rng: np.random.Generator, x: np.ndarray, odd: bool) -> Any:
 
 
 def _labels(rng: np.random.Generator, n: int, *, odd: bool, odd_names: bool) -> Any:
-    """Groups of the cells, in the dtypes and with the names that columns have."""
+    """Draw groups of the cells, of various dtypes and with various names."""
     codes = np.arange(n) % 3
     if odd and rng.random() < 0.3:
         codes = rng.integers(pick(rng, [1, 2, 20, 100]), size=n)
@@ -246,7 +246,7 @@ def _odd_names(rng: np.random.Generator, adata: AnnData) -> None:
 
 
 def _odd_leftovers(rng: np.random.Generator, adata: AnnData) -> None:
-    """What earlier analyses leave behind."""
+    """Add results of earlier analyses."""
     n, n_genes = adata.shape
     for left in rng.choice(["pca", "stale", "log1p", "colors", "uns", "nan_pca", "raw"], 2):
         match left:
@@ -281,5 +281,5 @@ def _contained(rng: np.random.Generator, adata: AnnData, folder: Path) -> AnnDat
                 adata.write_h5ad(path)
                 backed = ad.read_h5ad(path, backed="r")
                 return backed if kind == "backed" else backed[: max(1, adata.n_obs // 2)]
-    except Exception:  # noqa: BLE001 (anndata itself cannot hold every oddity so)
+    except Exception:  # noqa: BLE001 (anndata cannot store every oddity)
         return adata

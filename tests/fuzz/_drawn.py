@@ -1,4 +1,4 @@
-"""Arguments of a call, drawn: mostly as they should be, some odd."""
+"""Draw arguments of calls, most of them valid."""
 
 from __future__ import annotations
 
@@ -14,17 +14,25 @@ ODD_SEEDS = [-1, True, "0", 1.5, 2**32, 2**70, float("nan"), None]
 
 
 class Insane(AssertionError):
-    """A result that cannot be right."""
+    """Raised if a result cannot be correct."""
 
 
 def require(holds: Any, what: str) -> None:
-    """Raise :class:`Insane` unless something holds."""
+    """Raise :class:`Insane` unless a condition holds."""
     if not holds:
         raise Insane(what)
 
 
 class Drawn:
-    """Arguments of one call: mostly as they should be, some odd."""
+    """Arguments of one call, drawn at random.
+
+    Parameters
+    ----------
+    rng
+        Random number generator.
+    oddness
+        Probability that an argument is invalid or unusual.
+    """
 
     def __init__(self, rng: np.random.Generator, *, oddness: float = 0.025) -> None:
         self.rng = rng

@@ -1,4 +1,4 @@
-"""Judge how a call ended: which errors are clear, and what may have changed."""
+"""Judge the result of a call: whether an error is clear, and what has changed."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ if TYPE_CHECKING:
 
 SOURCE = Path(ace.__file__).parent
 CLEAR = (ValueError, TypeError, KeyError, RuntimeError, ImportError)
-#: Longer messages bury what they say.
+#: Maximum length of messages.
 LONGEST = 2000
 _LOCATED = ("layers", "obsm", "varm", "obsp", "varp", "uns")
 
 
 def unclear(error: BaseException) -> str | None:
-    """Say why an error is none that a user can act on; ``None`` if it is clear."""
+    """Why an error is not clear to users; ``None`` if it is."""
     last = traceback.extract_tb(error.__traceback__)[-1]
     where = f"{Path(last.filename).name}:{last.lineno}"
     if not isinstance(error, CLEAR):
         return f"{type(error).__name__} at {where}: {error}"
     if SOURCE not in Path(last.filename).parents:
-        return f"{type(error).__name__} from outside of ace at {where}: {error}"
+        return f"{type(error).__name__} raised outside of ace at {where}: {error}"
     if last.lineno not in _raising_lines(last.filename):
-        return f"{type(error).__name__} that nobody raised at {where}: {error}"
+        return f"{type(error).__name__} not raised explicitly at {where}: {error}"
     if len(str(error)) > LONGEST:
         return f"message of {len(str(error))} characters at {where}"
     return None
@@ -51,7 +51,7 @@ def _raising_lines(filename: str) -> frozenset[int]:
 
 
 def snapshot(adata: AnnData) -> dict[str, Any]:
-    """Copy everything in an AnnData, by place."""
+    """Copy everything in an AnnData, by location."""
     found: dict[str, Any] = {"X": _copied(adata.X)}
     for place in ("obs", "var"):
         found[place] = getattr(adata, place).copy(deep=True)
@@ -62,7 +62,7 @@ def snapshot(adata: AnnData) -> dict[str, Any]:
 
 
 def changes(before: dict[str, Any], adata: AnnData, allowed: tuple[str, ...] = ()) -> list[str]:
-    """Places that are not as they were, but for those that begin as one of ``allowed``."""
+    """Locations that have changed, except those that start with one of ``allowed``."""
     after = snapshot(adata)
     places = sorted(before.keys() | after.keys())
     changed = []
@@ -106,7 +106,7 @@ def _copied(value: Any) -> Any:
 
 
 def same(a: Any, b: Any) -> bool:
-    """Whether two values are equal, in type and dtype too; NaN equals NaN."""
+    """Whether two values are equal, including their types and dtypes; NaN equals NaN."""
     if sparse.issparse(a) and sparse.issparse(b):
         return a.format == b.format and a.dtype == b.dtype and same(a.toarray(), b.toarray())
     if isinstance(a, np.ndarray) and isinstance(b, np.ndarray):

@@ -1,4 +1,4 @@
-"""Run cases by number: the same seed and number give the same call."""
+"""Run cases by number. A seed and a number determine the call."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from tests.fuzz._drawn import Insane
 from tests.fuzz._judge import LONGEST, changes, snapshot, unclear
 from tests.fuzz._metrics import metric
 
-#: Share of the results that are written to a file and read back.
+#: Fraction of results that are written to a file and read back.
 WRITTEN = 0.3
 
 
 @dataclass
 class Outcome:
-    """How one call ended."""
+    """Outcome of a call."""
 
     seed: int
     number: int
@@ -42,7 +42,7 @@ class Outcome:
 
 
 def run_case(seed: int, number: int) -> Outcome:
-    """Make one call and judge it."""
+    """Run one call and judge its result."""
     rng = np.random.default_rng([seed, number])
     name = pick(rng, _calls.WEIGHTS)
     outcome = Outcome(seed, number, name, "result")
@@ -59,16 +59,16 @@ def run_case(seed: int, number: int) -> Outcome:
             make, counts = _calls.ON_CELLS[name]
             adata = odd_cells(rng, folder, counts=counts)
             call = make(rng, adata)
-            outcome.about = _told(adata, call)
+            outcome.about = _describe(adata, call)
         n_before = len(caught)
-        _judged(outcome, call, adata, folder, rng)
+        _judge(outcome, call, adata, folder, rng)
         if adata is not None and adata.isbacked:
             adata.file.close()
         outcome.findings += _bad_warnings(caught[n_before:])
     return outcome
 
 
-def _judged(
+def _judge(
     outcome: Outcome, call: Any, adata: Any, folder: Path, rng: np.random.Generator
 ) -> None:
     writes = rng.random() < WRITTEN and adata is not None and not adata.isbacked
@@ -78,13 +78,13 @@ def _judged(
     try:
         result = call()
     except Insane as error:
-        outcome.findings.append(f"insane result: {error}")
-    except Exception as error:  # noqa: BLE001 (that is the question)
+        outcome.findings.append(f"incorrect result: {error}")
+    except Exception as error:  # noqa: BLE001 (every error is judged)
         outcome.ended, outcome.message = "error", f"{type(error).__name__}: {error}"
         problem = unclear(error)
         outcome.findings += [] if problem is None else [problem]
         if before is not None:
-            # A model that cannot be trained leaves what its set-up wrote.
+            # If training fails, what the set-up wrote remains.
             is_set_up = inspect.getclosurevars(call).nonlocals.get("is_set_up")
             allowed = _calls.WRITES["model"] if is_set_up else ()
             outcome.findings += [f"after the error {c}" for c in changes(before, adata, allowed)]
@@ -104,7 +104,7 @@ def _judged(
 
 
 def _bad_warnings(caught: list[warnings.WarningMessage]) -> list[str]:
-    """Warnings that no user can act on: of computations gone wrong, or endless."""
+    """Warnings that users cannot act on: of numerical problems, or too long."""
     found = []
     for warning in caught:
         text = str(warning.message)
@@ -117,8 +117,8 @@ def _bad_warnings(caught: list[warnings.WarningMessage]) -> list[str]:
     return found
 
 
-def _told(adata: Any, call: Any) -> str:
-    """What was drawn, for a report."""
+def _describe(adata: Any, call: Any) -> str:
+    """Describe the drawn call, for the report."""
     known = inspect.getclosurevars(call).nonlocals
     drawn = {
         name: getattr(value, "given", value)
@@ -139,7 +139,7 @@ def _brief(value: Any) -> str:
 
 
 def run(seed: int, numbers: range | list[int], *, verbose: bool = False) -> list[Outcome]:
-    """Run cases; print those that are findings as they come, and a table at the end."""
+    """Run cases, and print those with findings."""
     quiet()
     outcomes = []
     for number in numbers:
@@ -151,12 +151,12 @@ def run(seed: int, numbers: range | list[int], *, verbose: bool = False) -> list
 
 
 def quiet() -> None:
-    """Keep the libraries' own reports out of the output."""
+    """Silence the loggers of libraries."""
     logging.disable(logging.CRITICAL)
 
 
 def table(outcomes: list[Outcome]) -> str:
-    """Count calls by function and end."""
+    """Number of calls by function and outcome."""
     counts = Counter((o.function, "finding" if o.findings else o.ended) for o in outcomes)
     lines = [f"{'function':20s} results  clear errors  findings"]
     for name in _calls.WEIGHTS:

@@ -1,4 +1,4 @@
-"""A small form of ``make fuzz``: the same cases each time."""
+"""A short, deterministic run of ``make fuzz``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Batch mixing: on clouds of points where the answer is known."""
+"""Batch mixing of simulated latent spaces."""
 
 import sys
 import warnings
@@ -18,7 +18,7 @@ def needs_scib():
 
 @pytest.fixture
 def cells():
-    """Two far types of 100 cells, and batches that say nothing about the place."""
+    """Two distant types of 100 cells, and random batches."""
     rng = np.random.default_rng(0)
     latent = rng.normal(size=(200, 4))
     types = np.repeat(["x", "y"], 100)
@@ -46,7 +46,7 @@ def test_batches_apart(cells):
     assert found["ilisi"] == pytest.approx(0, abs=1e-6)
     assert found["kbet"] == 0
     assert found["silhouette_batch"] < 0.1
-    # As labels, what is mixed is bad: of two, the one measure is what the other lacks to 1.
+    # Mixing is bad for labels: with two labels, one score is 1 minus the other.
     turned = batch_mixing(latent, types, mixed, n_neighbors=30)
     ilisi = batch_mixing(latent, mixed, n_neighbors=30)["ilisi"]
     assert turned["clisi"] == pytest.approx(1 - ilisi, abs=1e-6)

@@ -1,4 +1,4 @@
-"""Truth: counts of kinds."""
+"""Counts of the kinds of genes."""
 
 import numpy as np
 import pandas as pd

@@ -1,4 +1,4 @@
-"""Clustering: scikit-learn's numbers, and ours by hand."""
+"""Agreement of clusterings, compared with scikit-learn and by hand."""
 
 import numpy as np
 import pandas as pd
@@ -40,7 +40,7 @@ def test_by_hand():
     # Pairs together: (2 + 2) / 2 of 6 by labels, 3 by clusters, 1 by both; E = 2 · 3 / 6.
     row = clustering_agreement(labels, clusters, [[0.0], [2.0], [3.0], [4.0]]).iloc[0]
     assert row["ari"] == pytest.approx((1 - 1) / ((2 + 3) / 2 - 1))
-    # Of one cell alone 0; else (b - a) / max(a, b) with a = 1.5, 1, 1.5 and b = 2, 3, 4.
+    # 0 for a single cell; otherwise (b - a) / max(a, b) with a = 1.5, 1, 1.5 and b = 2, 3, 4.
     assert row["silhouette"] == pytest.approx((0 + 0.5 / 2 + 2 / 3 + 2.5 / 4) / 4)
     by_labels = [(3.5 - 2) / 3.5, (1.5 - 2) / 2, (2 - 1) / 2, (3 - 1) / 3]
     assert row["silhouette_labels"] == pytest.approx(np.mean(by_labels))

@@ -1,4 +1,4 @@
-"""The founder score: on points whose subcluster is known by eye."""
+"""FSSF score of simulated points."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from ace.metrics import fssf
 
 @pytest.fixture
 def cells():
-    """Three subclusters far from each other, ten cells each."""
+    """Three distant subclusters of ten cells."""
     rng = np.random.default_rng(0)
     names = np.repeat(["a", "b", "c"], 10)
     centre = {"a": [0, 0], "b": [50, 0], "c": [0, 50]}
@@ -17,11 +17,11 @@ def cells():
 
 def test_by_hand(cells):
     z, names = cells
-    # Of ten cells of a with genes of b, six go to b, three stay, and one goes to c.
+    # Ten cells of a with genes of b: six are assigned to b, three to a and one to c.
     swapped = np.array([[50, 0]] * 6 + [[0, 0]] * 3 + [[0, 50]])
     score = fssf(z, names, swapped, ["b"] * 10, ["a"] * 10, n_neighbors=5)
     assert score == pytest.approx((6 - 3) / 10)
-    # Both ways count together.
+    # Both directions are pooled.
     both = np.concatenate([swapped, [[0, 0]] * 10])
     score = fssf(z, names, both, ["b"] * 10 + ["a"] * 10, ["a"] * 10 + ["b"] * 10, n_neighbors=5)
     assert score == pytest.approx((16 - 3) / 20)
@@ -37,7 +37,7 @@ def test_extremes(cells):
 
 def test_majority_of_the_neighbours_decides():
     z = [[0.0], [2.0], [2.1], [9.0]]
-    # The nearest is of a, two of three of b.
+    # The nearest cell is in a, but two of the three nearest are in b.
     assert fssf(z, list("abbb"), [[0.9]], ["b"], ["a"], n_neighbors=1) == -1
     assert fssf(z, list("abbb"), [[0.9]], ["b"], ["a"], n_neighbors=3) == 1
 

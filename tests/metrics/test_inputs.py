@@ -1,4 +1,4 @@
-"""Numbers of genes, and shares of all."""
+"""Numbers and fractions of genes."""
 
 import pytest
 
@@ -18,16 +18,16 @@ from ace._checks._panels import panel_sizes
         (1.0, 50, (50,)),
     ],
 )
-def test_numbers_and_shares(n_top, n_genes, expected):
+def test_numbers_and_fractions(n_top, n_genes, expected):
     assert panel_sizes(n_top, n_genes) == expected
 
 
 @pytest.mark.parametrize("n_top", [0, -1, 1.5, 0.0, -0.1, (0.5, 2), float("nan"), [], "all", True])
-def test_refused(n_top):
+def test_invalid_n_top(n_top):
     with pytest.raises(ValueError, match=r"positive integer .* or fractions of the genes"):
         panel_sizes(n_top, 100)
 
 
-def test_shares_of_an_unknown_number_are_refused():
+def test_fractions_need_the_number_of_genes():
     with pytest.raises(ValueError, match=r"positive integer or several of them, got 0\.5"):
         panel_sizes(0.5)

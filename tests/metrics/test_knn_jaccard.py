@@ -1,4 +1,4 @@
-"""Structure: equal to the definition written as loops over cells and sets."""
+"""Jaccard distance of neighbourhoods, compared with loops over cells."""
 
 import numpy as np
 import pytest
@@ -44,7 +44,7 @@ def test_by_hand(cells):
         assert found[size] == pytest.approx(expected, abs=1e-12)
 
 
-def test_shares_of_the_genes(cells):
+def test_fractions_of_the_genes(cells):
     x, labels = cells
     found = knn_jaccard(x, labels, PANELS, (0.1, 0.34), n_neighbors=7)  # of 12, rounded down
     assert found.to_dict() == knn_jaccard(x, labels, PANELS, (1, 4), n_neighbors=7).to_dict()
@@ -57,7 +57,7 @@ def test_groups_without_panel_are_neighbours_only(cells):
     assert found == pytest.approx(_by_hand(x, labels, panels, 3, 5, "b"), abs=1e-12)
 
 
-def test_all_genes_keep_the_neighbourhoods(cells):
+def test_all_genes_preserve_the_neighbourhoods(cells):
     x, labels = cells
     assert knn_jaccard(x, labels, dict.fromkeys("ab", range(12)), 12, n_neighbors=5)[12] == 0
 
@@ -85,7 +85,7 @@ def test_a_cell_is_not_its_own_neighbour_among_equal_cells():
     """With a gene that is zero everywhere, all cells coincide in the panel."""
     x = np.c_[np.arange(8.0), np.zeros(8)]
     found = knn_jaccard(x, ["a"] * 8, {"a": [1]}, 1, n_neighbors=7)
-    # With as many neighbours as other cells both sets are all other cells.
+    # If all other cells are neighbours, both sets are the same.
     assert found[1] == 0
 
 

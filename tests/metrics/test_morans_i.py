@@ -1,4 +1,4 @@
-"""Moran's I: on lines and clouds where it is known."""
+"""Moran's I of simulated scores."""
 
 import numpy as np
 import pytest
@@ -7,11 +7,11 @@ from ace.metrics import morans_i
 
 
 def test_by_hand():
-    # Two pairs of neighbours: alike within each, they differ from each other.
+    # Two pairs of neighbours with the same score within each pair.
     z = np.array([[0.0], [1.0], [10.0], [11.0]])
     assert morans_i(z, [1, 1, 3, 3], n_neighbors=1) == pytest.approx(1)
     assert morans_i(z, [1, 3, 1, 3], n_neighbors=1) == pytest.approx(-1)
-    # Centred -1, 0, 0, 1: no product of two neighbours is other than 0.
+    # Centred scores are -1, 0, 0, 1: all products of neighbours are 0.
     assert morans_i(z, [1, 2, 2, 3], n_neighbors=1) == pytest.approx(0)
 
 
@@ -23,13 +23,13 @@ def test_a_gradient_and_noise():
     assert abs(morans_i(z, rng.permutation(gradient))) < 0.05
     noisy = morans_i(z, gradient + rng.normal(size=1000))
     assert 0.2 < noisy < morans_i(z, gradient)
-    # Neither the units of the score nor the order of the cells matter.
+    # The result does not depend on the scale of the score or the order of the cells.
     order = rng.permutation(1000)
     assert morans_i(z[order], 3 * gradient[order] - 7) == pytest.approx(morans_i(z, gradient))
 
 
 @pytest.mark.parametrize("score", [np.zeros(20), np.full(20, 0.1), np.full(20, 1e9 + 0.1)])
-def test_a_constant_has_none(score):
+def test_constant_score_is_nan(score):
     assert np.isnan(morans_i(np.arange(20.0)[:, None], score, n_neighbors=3))
 
 

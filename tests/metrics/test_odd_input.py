@@ -1,4 +1,4 @@
-"""What is no matrix, no labels or no panels is refused in one sentence; what is, is read."""
+"""Valid matrices, labels and panels in any format are read; others raise a clear error."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PANELS = {"a": [0, 2], "b": [1, 3]}
 
 @pytest.fixture
 def x() -> np.ndarray:
-    # Whole numbers that float16 holds, of which no two distances are alike.
+    # Integers that float16 can represent, with distinct distances.
     x = np.random.default_rng(0).integers(0, 1000, (60, 6)).astype(np.float32)
     x[::2, [0, 2]] += 300
     return x
@@ -33,7 +33,7 @@ def labels() -> np.ndarray:
 
 
 def _all_of(X: Any, labels: Any, panels: Any = PANELS) -> list[np.ndarray]:
-    """What the metrics of a matrix say."""
+    """Results of all metrics of a matrix."""
     return [
         metrics.panel_auroc(X, labels, panels, 2, min_cells=5)["auroc"].to_numpy(),
         metrics.knn_jaccard(X, labels, panels, 2, 5).to_numpy(),
@@ -120,7 +120,7 @@ def test_booleans_are_zeros_and_ones(x: np.ndarray, labels: np.ndarray) -> None:
         (lambda x: x.astype(float) * 1e290, ValueError, "squares overflow"),
     ],
 )
-def test_no_matrix(
+def test_invalid_matrix(
     x: np.ndarray, labels: np.ndarray, odd: Any, error: type[Exception], message: str
 ) -> None:
     with pytest.raises(error, match=message):
@@ -138,7 +138,7 @@ def test_no_matrix(
         ({1: [0, 1], "1": [2, 3]}, ValueError, "two groups with the name '1'"),
     ],
 )
-def test_no_panels(
+def test_invalid_panels(
     x: np.ndarray, labels: np.ndarray, panels: Any, error: type[Exception], message: str
 ) -> None:
     for call in (
@@ -164,7 +164,7 @@ def test_no_panels(
         ([{}, {}], "must be strings or numbers"),
     ],
 )
-def test_no_labels(labels: Any, message: str) -> None:
+def test_invalid_labels(labels: Any, message: str) -> None:
     if isinstance(labels, list) and 1 in labels:
         labels = np.array(labels, dtype=object)
     with pytest.raises(ValueError, match=message):
@@ -172,7 +172,7 @@ def test_no_labels(labels: Any, message: str) -> None:
 
 
 @pytest.mark.parametrize("n", [True, "3", 2.5, np.nan, -1, 0, None, [3]])
-def test_no_numbers(x: np.ndarray, labels: np.ndarray, n: Any) -> None:
+def test_invalid_numbers(x: np.ndarray, labels: np.ndarray, n: Any) -> None:
     z = x[:, :2]
     calls = {
         "n_splits": lambda: metrics.panel_auroc(x, labels, PANELS, 2, n_splits=n),
@@ -202,7 +202,7 @@ def test_searches_need_cells_in_every_fold(x: np.ndarray) -> None:
         metrics.panel_auroc(x, labels, panels, 2, min_cells=1, protocol="nested")
 
 
-def test_differences_too_small_to_square_are_none(x: np.ndarray) -> None:
+def test_squares_that_underflow_are_nan(x: np.ndarray) -> None:
     tiny = x.astype(float) * 1e-200
     assert np.isnan(metrics.panel_redundancy(tiny, {"a": [0, 2]}, 2)["redundancy"]).all()
     assert np.isnan(metrics.morans_i(x[:, :2], tiny[:, 0], n_neighbors=5))
@@ -217,7 +217,7 @@ def test_differences_too_small_to_square_are_none(x: np.ndarray) -> None:
         ({1: ["g"], "1": ["h"]}, "two groups with the name '1'"),
     ],
 )
-def test_no_ranked_panels(panels: Any, message: str) -> None:
+def test_invalid_ranked_panels(panels: Any, message: str) -> None:
     for call in (
         lambda: metrics.stability([panels, panels]),
         lambda: metrics.panel_overlap({"one": panels, "other": panels}),
@@ -241,6 +241,6 @@ def test_no_ranked_panels(panels: Any, message: str) -> None:
         ({("A", "B"): [1e300], ("B", "A"): [1.0]}, "squares overflow"),
     ],
 )
-def test_no_scores_of_pairs(scores: Any, message: str) -> None:
+def test_invalid_scores_of_pairs(scores: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         metrics.pair_symmetry(scores)

@@ -1,4 +1,4 @@
-"""Symmetry: equal to the definition on panels that can be counted by hand."""
+"""Symmetry of pairs, by hand."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ BACK = [-1.0, 3.0, 2.0, 0.0, 0.5]
 def test_by_hand():
     df = pair_symmetry({("A", "B"): THERE, ("B", "A"): BACK}, n_top=3)
     (row,) = df.to_dict("records")
-    # 0, 1, 2 against 1, 2, 0: the third gene goes the same way in both.
+    # 0, 1, 2 against 1, 2, 0: the third gene has the same sign in both.
     assert (row["group"], row["reference"]) == ("A", "B")
     assert (row["n_genes"], row["n_shared"], row["jaccard"]) == (3, 3, 1)
     assert row["opposite"] == pytest.approx(2 / 3)
@@ -22,7 +22,7 @@ def test_by_hand():
     assert row["correlation"] == pytest.approx(np.corrcoef(THERE, BACK)[0, 1])
 
 
-def test_turning_the_sign_is_perfect_symmetry():
+def test_opposite_signs_are_perfect_symmetry():
     rng = np.random.default_rng(0)
     score = rng.normal(size=50)
     (row,) = pair_symmetry({("A", "B"): score, ("B", "A"): -2 * score}).to_dict("records")
@@ -35,7 +35,7 @@ def test_turning_the_sign_is_perfect_symmetry():
     assert same["correlation"] == pytest.approx(1)
 
 
-def test_genes_without_a_score_take_no_part():
+def test_genes_with_score_zero_are_left_out():
     df = pair_symmetry({("A", "B"): [1, 0, 0, 0], ("B", "A"): [0, 2, -1, 0]}, n_top=4)
     (row,) = df.to_dict("records")
     assert (row["n_genes"], row["n_shared"], row["jaccard"], row["rbo"]) == (1.5, 0, 0, 0)
@@ -46,7 +46,7 @@ def test_genes_without_a_score_take_no_part():
     assert none["jaccard"] == 0
 
 
-def test_panels_of_different_lengths_are_compared_to_the_end():
+def test_panels_of_different_lengths():
     df = pair_symmetry({("A", "B"): [3, 2, 1, 0], ("B", "A"): [0, 1, 0, 0]}, n_top=4)
     assert df["rbo"].item() == pytest.approx(rank_biased_overlap([0, 1, 2], [1]))
 
@@ -59,7 +59,7 @@ def test_rankings_break_ties():
     assert pair_symmetry(scores, rankings, n_top=2)["n_shared"].item() == 1
 
 
-def test_a_row_for_each_two_groups_given_both_ways():
+def test_one_row_per_pair_with_both_directions():
     pairs = [(a, b) for a in "CAB" for b in "CAB" if a != b]
     scores = {pair: np.arange(1.0, 5.0) for pair in pairs}
     del scores["B", "A"]

@@ -1,4 +1,4 @@
-"""Discrimination: equal to scikit-learn written out by hand, and blind to the order of things."""
+"""AUROC of panels, compared with scikit-learn, and invariances."""
 
 import numpy as np
 import pandas as pd
@@ -52,7 +52,7 @@ def test_fixed_protocol_by_hand(cells):
 
 
 def test_nested_protocol_by_hand(cells):
-    """The inner choice, done as loops: mean AUROC of inner folds, smallest C among equals."""
+    """The inner search as a loop: mean AUROC over inner folds, smallest C in case of ties."""
     x, labels = cells
     grid = [5.0**-5, 1.0, 5.0**5]
     frame = panel_auroc(x, labels, {"a": PANELS["a"]}, 2, protocol="nested", C=grid)
@@ -69,7 +69,7 @@ def test_nested_protocol_by_hand(cells):
 
 
 def test_random_protocol_by_hand(cells):
-    """The paper's distributions, drawn in the order of the names; the best of the inner folds."""
+    """Draws from the distributions of the paper; the best mean AUROC over inner folds."""
     x, labels = cells
     frame = panel_auroc(
         x, labels, {"a": PANELS["a"]}, 2, protocol="random", n_iter=3, random_state=5
@@ -101,12 +101,12 @@ def test_random_protocol_draws_from_the_papers_distributions(cells):
     ]
     used = pd.concat(seeds)[["C", "gamma"]].drop_duplicates()
     assert len(used) == 40
-    # Of 40 exponential draws the mean has a relative standard error of 16 %.
+    # The mean of 40 exponential draws has a relative standard error of 16 %.
     assert used["C"].mean() == pytest.approx(100, rel=0.4)
     assert used["gamma"].mean() == pytest.approx(0.1, rel=0.4)
 
 
-def test_shares_of_the_genes(cells):
+def test_fractions_of_the_genes(cells):
     x, labels = cells
     pd.testing.assert_frame_equal(
         panel_auroc(x, labels, PANELS, (0.13, 0.25, 0.5)),  # of 8 genes, rounded down

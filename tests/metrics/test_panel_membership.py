@@ -1,4 +1,4 @@
-"""Membership: every gene of a panel once, under the methods that chose it."""
+"""Methods that selected each gene."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ def test_by_hand():
     df = panel_membership(PANELS, group="T")
     assert df.columns.tolist() == ["ACE", "Wilcoxon", "COSG"]
     assert (df.index.name, df.columns.name) == ("gene", "method")
-    # By three methods, by two, by one; of the last, d and e stand first in a panel and c third.
+    # Selected by three, two and one methods; d and e are first in a panel, and c is third.
     assert df.index.tolist() == ["b", "a", "d", "e", "c"]
     assert df.to_numpy().tolist() == [
         [True, True, True],
@@ -35,7 +35,7 @@ def test_shared_genes_are_those_of_panel_overlap():
     )
 
 
-def test_the_only_group_need_not_be_named():
+def test_group_is_optional_if_there_is_only_one():
     panels = {method: {"T": own["T"]} for method, own in PANELS.items()}
     assert panel_membership(panels).equals(panel_membership(PANELS, group="T"))
     numbers = {method: {3: [4, 5]} for method in PANELS}

@@ -1,4 +1,4 @@
-"""Overlap: counted by hand."""
+"""Overlap of panels, by hand."""
 
 import numpy as np
 import pandas as pd
@@ -39,7 +39,7 @@ def test_rank_biased():
 
 
 @pytest.mark.parametrize("measure", ["jaccard", "n_shared", "rbo"])
-def test_is_what_stability_says(measure):
+def test_agrees_with_stability(measure):
     table = stability(PANELS, 3).set_index(["run_1", "run_2", "group"])[measure].unstack()
     df = panel_overlap(PANELS, 3, measure=measure)
     for (one, other), values in table.iterrows():

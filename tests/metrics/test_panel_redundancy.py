@@ -1,4 +1,4 @@
-"""Redundancy: values worked out by hand or by numpy."""
+"""Redundancy of panels, by hand and compared with NumPy."""
 
 import numpy as np
 import pandas as pd
@@ -51,7 +51,7 @@ def test_constant_genes_are_left_out():
     assert values["b", 3] == pytest.approx(1)
 
 
-def test_shares_of_the_genes():
+def test_fractions_of_the_genes():
     x = np.random.default_rng(0).normal(size=(30, 100))
     panels = {"a": range(100)}
     pd.testing.assert_frame_equal(

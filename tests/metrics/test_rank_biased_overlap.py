@@ -1,4 +1,4 @@
-"""Rank-biased overlap: equal to its definition as an infinite sum, and to values by hand."""
+"""Rank-biased overlap, compared with its definition as an infinite sum and by hand."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What may be given as panels by name."""
+"""Formats of ranked panels."""
 
 import numpy as np
 import pandas as pd
@@ -63,7 +63,7 @@ def test_errors_say_what_was_expected(panels, message):
         ranked_panels(panels, 18, of="run 1")
 
 
-def test_a_gene_twice_below_the_panel_is_of_no_matter():
+def test_duplicates_below_the_panel_are_ignored():
     assert ranked_panels({"T": ["a", "b", "b"]}, 2, of="x") == {"T": ["a", "b"]}
 
 

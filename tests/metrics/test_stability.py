@@ -1,4 +1,4 @@
-"""Stability: counted by hand, and one for what is found again."""
+"""Stability of panels between runs."""
 
 import numpy as np
 import pandas as pd
@@ -54,7 +54,7 @@ def test_short_panels_are_counted_as_they_are():
     assert np.isnan(row["rbo"])
 
 
-def test_random_panels_share_what_chance_gives():
+def test_overlap_of_random_panels():
     """Two sets of k among p share k²/p genes on average."""
     rng = np.random.default_rng(0)
     runs = [{"T": rng.permutation(200)[:20]} for _ in range(60)]

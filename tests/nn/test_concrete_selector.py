@@ -1,4 +1,4 @@
-"""A choice of features: soft while it learns, hard and of different features afterwards."""
+"""Concrete selector: soft in training, hard with different features afterwards."""
 
 import pytest
 import torch
@@ -32,7 +32,7 @@ def test_temperature_falls_exponentially():
 
 
 def test_soft_choice_follows_the_probabilities_of_the_logits():
-    """At a low temperature a selector is a draw from softmax(α): the Gumbel-max trick."""
+    """At a low temperature, a selector samples from softmax(α) (Gumbel-max trick)."""
     torch.manual_seed(0)
     probabilities = torch.tensor([0.6, 0.3, 0.1])
     selector = _selector([probabilities.log().tolist()])
@@ -55,7 +55,7 @@ def test_prior_is_the_probability_to_start_with():
     torch.testing.assert_close(selector.logits, before)
 
 
-def test_crowding_counts_selectors_that_are_too_many():
+def test_crowding_counts_duplicate_selectors():
     selector = _selector([[50.0, 0, 0, 0]] * 3 + [[0, 50.0, 0, 0]])
     selector.progress = 0.5  # T ≈ 0.3: softmax is one-hot
     assert selector.crowding().item() == pytest.approx(2 / 4)
@@ -101,6 +101,6 @@ def test_it_learns_which_features_matter():
         ((3, 1, (0.1, 1.0)), "two positive numbers"),
     ],
 )
-def test_bad_arguments_are_refused(arguments, message):
+def test_bad_arguments_raise(arguments, message):
     with pytest.raises(ValueError, match=message):
         ConcreteSelector(*arguments)

@@ -8,7 +8,7 @@ from ace.nn import ConvolutionalClassifier
 
 
 def test_layers_are_those_of_the_paper():
-    """Two convolutions with ReLU, a maximum over 2 × 2, a linear layer: worked out by hand."""
+    """Two convolutions with ReLU, 2 × 2 max pooling and a linear layer, by hand."""
     network = ConvolutionalClassifier((28, 28), 10)
     shapes = {name: tuple(p.shape) for name, p in network.named_parameters() if p.ndim > 1}
     assert list(shapes.values()) == [(32, 1, 5, 5), (32, 32, 5, 5), (10, 3200)]
@@ -33,7 +33,7 @@ def test_flat_images_are_the_same_images():
     assert network(x).shape == (2, 4)
 
 
-def test_what_does_not_fit_is_said():
+def test_errors():
     with pytest.raises(ValueError, match=r"at least 10 pixels .* got \(8, 8\)"):
         ConvolutionalClassifier((8, 8), 10)
     with pytest.raises(ValueError, match="n_filters must be a positive whole number, got 0"):

@@ -5,7 +5,7 @@ import torch
 from ace.nn import reverse_gradient
 
 
-def test_identity_whose_gradient_is_turned_round() -> None:
+def test_identity_with_a_reversed_gradient() -> None:
     x = torch.tensor([[1.0, -2.0], [0.5, 3.0]], requires_grad=True)
     y = reverse_gradient(x, 0.3)
     torch.testing.assert_close(y, x, rtol=0, atol=0)
@@ -14,7 +14,7 @@ def test_identity_whose_gradient_is_turned_round() -> None:
 
 
 def test_the_adversary_itself_learns_as_usual() -> None:
-    """Only what lies before the reversal gets a turned gradient."""
+    """Only layers before the reversal receive the reversed gradient."""
     torch.manual_seed(0)
     before, adversary = torch.nn.Linear(3, 2), torch.nn.Linear(2, 2)
     x, domains = torch.randn(8, 3), torch.tensor([0, 1] * 4)

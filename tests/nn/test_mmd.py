@@ -1,4 +1,4 @@
-"""The discrepancy of batches: by hand, unbiased, for any number of batches."""
+"""MMD between batches: by hand, unbiased, for any number of batches."""
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ def test_two_batches_by_hand():
     assert found.item() == pytest.approx(expected, rel=1e-6)
 
 
-def test_pairs_of_batches_weigh_as_many_pairs_of_cells_as_they_have():
+def test_pairs_of_batches_are_weighted_by_pairs_of_cells():
     generator = torch.Generator().manual_seed(0)
     z = torch.randn(12, 2, generator=generator)
     batch = torch.tensor([0] * 2 + [1] * 3 + [2] * 7)
@@ -34,7 +34,7 @@ def test_pairs_of_batches_weigh_as_many_pairs_of_cells_as_they_have():
 
 def test_batches_of_one_distribution_do_not_differ_on_average():
     generator = torch.Generator().manual_seed(1)
-    # Sizes as unequal as minibatches have them: a biased estimate would be about 1/3 here.
+    # Unequal sizes, for which a biased estimate would be about 1/3.
     values = [
         batch_discrepancy(
             torch.randn(20, 3, generator=generator), torch.tensor([0] * 3 + [1] * 17)
@@ -45,7 +45,7 @@ def test_batches_of_one_distribution_do_not_differ_on_average():
     assert np.std(values) > 0
 
 
-def test_no_unit_of_the_latent_space_matters():
+def test_scale_of_the_latent_space_does_not_matter():
     generator = torch.Generator().manual_seed(2)
     z = torch.randn(30, 4, generator=generator)
     batch = torch.arange(30) % 3

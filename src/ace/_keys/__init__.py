@@ -1,7 +1,7 @@
-"""Keys of AnnData, and the only place where they are spelled.
+"""Names of all results in AnnData.
 
-One class for each kind of result tells where it is stored under the name ``key_added``, whether
-these places are free, and reads and writes it.
+There is one class for each kind of result. It defines where the result is stored for a given
+``key_added``, checks that these keys are free, and reads and writes the result.
 """
 
 from ace._keys._annotation import DEFAULT_ANNOTATION_KEY, AnnotationKeys

@@ -1,4 +1,4 @@
-"""Keys of transferred labels."""
+"""Names of transferred labels in AnnData."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ DEFAULT_ANNOTATION_KEY = "scnym"
 
 @dataclass(frozen=True)
 class AnnotationKeys:
-    """Where the labels that were transferred under the name ``key`` lie in an AnnData.
+    """Names under which an annotation is stored in an AnnData.
 
     Parameters
     ----------
@@ -36,12 +36,12 @@ class AnnotationKeys:
 
     @property
     def label(self) -> str:
-        """``obs``: the label of each cell."""
+        """``obs``: label of each cell."""
         return self.key
 
     @property
     def given(self) -> str:
-        """``obs``: whether the cell had that label before."""
+        """``obs``: whether the label was given, not predicted."""
         return f"{self.key}_given"
 
     @property
@@ -51,27 +51,27 @@ class AnnotationKeys:
 
     @property
     def novelty(self) -> str:
-        """``obs``: how little the cell is like any known type."""
+        """``obs``: novelty score, the dissimilarity to all known types."""
         return f"{self.key}_novelty"
 
     @property
     def novel(self) -> str:
-        """``obs``: whether that is above the threshold."""
+        """``obs``: whether the novelty score exceeds the threshold."""
         return f"{self.key}_novel"
 
     @property
     def majority(self) -> str:
-        """``obs``: label of most cells of the cell's cluster, on request."""
+        """``obs``: most frequent label in the cluster of the cell; optional."""
         return f"{self.key}_majority"
 
     @property
     def probabilities(self) -> str:
-        """``obsm``: cells × labels; an array if a frame cannot be stored."""
+        """``obsm``: probabilities, cells × labels; an array if a frame cannot be stored."""
         return f"{self.key}_probabilities"
 
     @property
     def embedding(self) -> str:
-        """``obsm``: coordinates in the model's latent space."""
+        """``obsm``: latent space of the model."""
         return f"X_{self.key}"
 
     @property
@@ -81,7 +81,7 @@ class AnnotationKeys:
         return (*names, self.majority)
 
     def require_free(self, adata: AnnData) -> None:
-        """Raise if anything but an annotation would be overwritten.
+        """Raise if anything other than an annotation would be overwritten.
 
         Raises
         ------
@@ -104,12 +104,12 @@ class AnnotationKeys:
         )
 
     def read(self, adata: AnnData) -> dict[str, Any]:
-        """Give what is stored about the annotation.
+        """Return the stored parameters of the annotation.
 
         Raises
         ------
         KeyError
-            If there is none under this key, with the call that makes one.
+            If there is no annotation with this key. The message names the call that creates one.
         """
         stored = adata.uns.get(self.uns)
         if not _is_annotation(stored) or self.label not in adata.obs:
@@ -131,7 +131,7 @@ class AnnotationKeys:
         embedding: np.ndarray,
         about: dict[str, Any],
     ) -> list[str]:
-        """Write an annotation; what lay under the same key is replaced.
+        """Write an annotation, replacing one with the same key.
 
         Parameters
         ----------
@@ -153,7 +153,7 @@ class AnnotationKeys:
         for name, values in columns.items():
             adata.obs[name] = values
         if self.majority not in columns and self.majority in adata.obs:
-            # The votes of an earlier call would no longer belong to the labels beside them.
+            # Majority labels of an earlier call would not match the new labels.
             del adata.obs[self.majority]
         names = [str(label) for label in probabilities.columns]
         soft = probabilities.set_axis([storable(name) for name in names], axis=1)

@@ -1,4 +1,4 @@
-"""Keys of explanations."""
+"""Names of explanations in AnnData."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ logger = logging.getLogger(__name__)
 
 DEFAULT_KEY = "ace"
 
-#: Between the names of two groups in the name of their pair.
+#: Separator of the two groups in the name of a pair.
 VERSUS = " vs "
 
-#: Columns of ``uns[key]["diagnostics"]``, one row a group (or a pair of groups).
+#: Columns of ``uns[key]["diagnostics"]``, one row per group (or pair of groups).
 DIAGNOSTICS: tuple[str, ...] = (
     "fidelity",
     "n_cells",
@@ -41,12 +41,12 @@ DIAGNOSTICS: tuple[str, ...] = (
 
 
 def pair_name(source: str, reference: str) -> str:
-    """Name of the record field that holds an ordered pair of groups."""
+    """Name of the record field of an ordered pair of groups."""
     return f"{source}{VERSUS}{reference}"
 
 
 def pairs_of(fields: Sequence[str]) -> dict[str, tuple[str, str]] | None:
-    """Tell the two groups of each field that ``reference="each"`` wrote, ``None`` if it did not.
+    """Return the two groups of each field written by ``reference="each"``; ``None`` for others.
 
     A name may hold " vs " itself. The fields are those of every ordered pair, source after source,
     so the first one turned round is the first one of the second source: that tells where to split.
@@ -65,7 +65,7 @@ def pairs_of(fields: Sequence[str]) -> dict[str, tuple[str, str]] | None:
 
 @dataclass(frozen=True)
 class ExplanationKeys:
-    """Where the explanation called ``key`` lies in an AnnData.
+    """Names under which an explanation is stored in an AnnData.
 
     Parameters
     ----------
@@ -87,11 +87,11 @@ class ExplanationKeys:
 
     @property
     def cells(self) -> str:
-        """``layers``: signed attributions of single cells, on request."""
+        """``layers``: signed attributions of individual cells; optional."""
         return f"{self.key}_cells"
 
     def require_free(self, adata: AnnData) -> None:
-        """Raise if anything but a gene ranking of ours or scanpy's would be overwritten.
+        """Raise if anything other than a gene ranking of ace or scanpy would be overwritten.
 
         Raises
         ------
@@ -144,7 +144,7 @@ class ExplanationKeys:
         frames: dict[str, pd.DataFrame],
         per_cell: Any | None = None,
     ) -> list[str]:
-        """Write an explanation; what lay under the same key is replaced.
+        """Write an explanation, replacing one with the same key.
 
         Parameters
         ----------
@@ -181,7 +181,7 @@ class ExplanationKeys:
             adata.layers[self.cells] = per_cell
             written.append(f".layers[{self.cells!r}]")
         elif self.cells in adata.layers:
-            # Attributions of an earlier call would no longer belong to the scores beside them.
+            # Attributions of an earlier call would not match the new scores.
             del adata.layers[self.cells]
         return written
 

@@ -1,4 +1,4 @@
-"""Names in an AnnData that results may take."""
+"""Check names of results in AnnData."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def storable(name: str) -> str:
-    """Give a group's name as a column of a stored frame.
+    """Return the name of a group as a column of a stored frame.
 
     From version 0.13 anndata writes no frame with a ``/`` in a column's name, because HDF5 and
     Zarr would take it for a path. (Fields of structured arrays, such as the records, are safe.)
@@ -20,7 +20,7 @@ def storable(name: str) -> str:
 
 
 def not_the_index(adata: AnnData, key: str, columns: Iterable[str]) -> None:
-    """Raise if a column would have the name of the index of ``obs``: both cannot be stored."""
+    """Raise if a column would have the same name as the index of ``obs``."""
     name = adata.obs.index.name
     if name is not None and name in columns:
         raise ValueError(
@@ -30,7 +30,7 @@ def not_the_index(adata: AnnData, key: str, columns: Iterable[str]) -> None:
 
 
 def require_free(adata: AnnData, key: str, places: Mapping[str, Iterable[str]], who: str) -> None:
-    """Raise if something lies where a result is to be written; say whose it is not."""
+    """Raise if a name is taken; ``who`` completes the message, such as "no annotation wrote"."""
     taken = [
         f".{place}[{name!r}]"
         for place, names in places.items()

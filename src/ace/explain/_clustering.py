@@ -24,7 +24,7 @@ def fit_clustering(
     r"""Represent given groups by prototypes in a latent space.
 
     The prototypes of a group are its k-means centroids, so groups need not be spherical. The
-    stiffness is :math:`\beta = 1 / 2\sigma^2`, where :math:`\sigma^2` is the mean squared distance
+    inverse temperature is :math:`\beta = 1 / 2\sigma^2`, where :math:`\sigma^2` is the mean squared distance
     per dimension between a cell and the nearest prototype of its group. The scorer is then the
     posterior of an isotropic Gaussian mixture fitted to the groups.
 
@@ -57,7 +57,7 @@ def fit_clustering(
         inertia += fitted.inertia_
     prototypes = np.concatenate(centroids)
     variance = inertia / z.size
-    # If all cells lie on a prototype, up to rounding, any stiffness separates them.
+    # If all cells lie on a prototype, up to rounding, any inverse temperature separates them.
     if variance <= 1e-10 * float(z.var(axis=0).mean()):
         variance = max(float(prototypes.var()), 1.0)
     return NeuralizedClustering(

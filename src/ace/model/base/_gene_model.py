@@ -252,7 +252,8 @@ class GeneModel(BaseModelClass):
         own = self._own_scorer(adata, groupby, batch_size)
         if own is not None:
             return own
-        assert groupby is not None
+        if groupby is None:
+            raise ValueError("this model has no groups of its own: pass groupby, a column of obs.")
         codes, names = groups_of(grouping_of(self, adata, groupby))
         clustering = fit_clustering(
             self.get_latent_representation(adata, batch_size=batch_size),

@@ -316,6 +316,6 @@ def joined(
 def diverged(what: str) -> RuntimeError:
     """Return the error for training that diverged."""
     return RuntimeError(
-        f"training diverged: {what}. Lower the learning rate (lr=..., or lr in plan_kwargs), and "
+        f"training diverged: {what}. Lower the learning rate (lr=...), and "
         "check that the matrix holds the values that the model expects, none of them extreme."
     )
