@@ -247,9 +247,7 @@ def _draw_subclusters(ax: Axes, at: np.ndarray, split: pd.Series, group: str, si
     palette = palettes.default_20 if len(names) <= 20 else palettes.default_102
     codes = values.codes
     order = np.random.default_rng(0).permutation(len(codes))
-    colors = np.array(
-        [*palette[: len(names)], "lightgrey"]
-    )  # the last for cells without a subcluster
+    colors = np.array([*palette[: len(names)], "lightgrey"])  # grey: no subcluster
     x, y = at[order, 0], at[order, 1]
     ax.scatter(x, y, s=size, c=list(colors[codes[order]]), linewidths=0, rasterized=True)
     for code, name in enumerate(names):
