@@ -83,10 +83,7 @@ def types_told(x: np.ndarray, types: np.ndarray, classifier: Any = None) -> Valu
 
 
 def times_apart(z: np.ndarray, types: np.ndarray, times: np.ndarray) -> Values:
-    """Time points within each type: mixing (0 = apart) and silhouette (1 = apart), and means.
-
-    Of types with at least two time points of 20 cells; cells of smaller ones are left out.
-    """
+    """Time points within each type: mixing (0 = apart) and silhouette (1 = apart), and means."""
     found = {}
     for name in np.unique(types):
         rows = np.flatnonzero(types == name)
@@ -111,10 +108,7 @@ def founders(adata: ad.AnnData, model: Any, genes: Any, **options: Any) -> pd.Da
 
 
 def attributions(adata: ad.AnnData, model: Any) -> np.ndarray:
-    """Attributions by one measure for all models: the default target, references by type.
-
-    The weights are put into an SCARE of the default settings, whose network is that of SCVI.
-    """
+    """Attributions by one measure for all models: the default target, references by type."""
     quiet_scvi(0)
     own = adata.copy()
     SCARE.setup_anndata(own, batch_key=BATCH if BATCH in own.obs else None, labels_key=TYPE)

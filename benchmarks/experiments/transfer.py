@@ -82,10 +82,7 @@ def answer(probabilities: pd.DataFrame, threshold: float | None = None, **told: 
 
 
 def judge(found: Answer, cells: Cells) -> Values:
-    """Compare with the truth, on cells whose type some labelled cell has.
-
-    The calibration error is that of ten bins of equal width; their sums are stored.
-    """
+    """Compare with the truth, on cells whose type some labelled cell has."""
     truth, labels = cells.truth[cells.scored], found.labels[cells.scored]
     right = labels == truth
     recall = pd.Series(right).groupby(truth).mean()

@@ -51,10 +51,7 @@ class Cells:
 
     @cached_property
     def adata(self) -> ad.AnnData:
-        """The genes that vary most within the labelled and within the unlabelled cells.
-
-        They are chosen without labels, and the difference between both does not choose.
-        """
+        """The genes that vary most within the labelled and within the unlabelled cells."""
         if self.every.n_vars <= N_GENES:
             return self.every
         own = ad.AnnData(self.every.X, var=pd.DataFrame(index=self.every.var_names))

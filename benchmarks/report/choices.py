@@ -14,9 +14,8 @@ import numpy as np
 
 from benchmarks.core.store import Results
 from benchmarks.report import evidence as e
-from benchmarks.report.claims import where
 from benchmarks.report.derived import derived
-from benchmarks.report.markdown import classed, data, markdown, number, plural
+from benchmarks.report.markdown import classed, data, markdown, number, plural, where
 
 #: Behind the mean of a method that has fewer seeds than others of its column.
 FEWER = " †"

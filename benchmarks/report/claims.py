@@ -17,7 +17,7 @@ import pandas as pd
 from benchmarks.core.store import Results
 from benchmarks.report import evidence as e
 from benchmarks.report.derived import derived
-from benchmarks.report.markdown import classed, data, markdown, plural
+from benchmarks.report.markdown import classed, data, markdown, plural, where
 
 HOLDS, PARTLY, FAILS, UNKNOWN = "holds", "partly", "does not hold", "not measured"
 SO_FAR = ", as far as measured"
@@ -29,25 +29,7 @@ CLOSE = 0.001
 
 @dataclass(frozen=True)
 class Part:
-    """One inequality.
-
-    Attributes
-    ----------
-    metric, method
-        What is compared, and of which method. Of several methods the best one is taken.
-    rows
-        Experiment, and the values that its rows have.
-    rivals
-        Methods that it must be better than, or
-    level
-        a number that it must reach. Without both, the number is only shown.
-    best
-        1 if more is better, -1 if less is.
-    slack
-        By how much it may be worse than the rivals.
-    tie
-        Metric, less of which decides where the lead of a rival is below ``CLOSE``.
-    """
+    """One inequality."""
 
     metric: str
     method: str | tuple[str, ...]
@@ -194,11 +176,6 @@ def read() -> list[tuple[str, Claim]]:
         claim = Claim(*sentences, tuple(parts["judged"]), tuple(parts["beside"]))
         claims.append((row["paper"], claim))
     return claims
-
-
-def where(text: str) -> dict[str, Any]:
-    """Values that rows have: ``"data=kang;setting=CTRL"``."""
-    return dict(pair.split("=", 1) for pair in text.split(";")) if text else {}
 
 
 def count(verdicts: list[str]) -> str:

@@ -8,12 +8,11 @@ import scanpy as sc
 import scipy.sparse as sp
 import torch
 from benchmarks.core.data import load
+from benchmarks.core.measure import epochs, in_fresh_process
 from benchmarks.core.store import Task
 from benchmarks.experiments import images, rankings, scare, scare_models, transfer, transfer_cells
 from benchmarks.experiments.embeddings import mixing
-from benchmarks.experiments.model_speed import simulated
-from benchmarks.experiments.speed import in_fresh_process, megabytes
-from benchmarks.experiments.train_speed import epochs
+from benchmarks.experiments.speed_models import matrix, simulated
 from benchmarks.methods import embedding_baselines as embedding
 from benchmarks.methods.rankings import Cells
 from benchmarks.methods.rankings import rankings as all_rankings
@@ -197,7 +196,7 @@ def test_memory_is_measured_in_a_fresh_process():
     cells = simulated(100)
     assert cells.X.nnz / np.prod(cells.shape) == pytest.approx(0.08, abs=0.01)
     assert (cells.obs["given"] == "Unknown").sum() == 50
-    assert in_fresh_process(megabytes, cells.X) == pytest.approx(megabytes(cells.X))
+    assert in_fresh_process(matrix, cells.X) == pytest.approx(matrix(cells.X))
 
 
 def test_epochs_are_timed_from_start_to_start():
