@@ -8,7 +8,6 @@ whether the form is quick.
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Callable
 from functools import lru_cache, partial
@@ -191,15 +190,13 @@ TRAIN_SPEED = _experiment(
     protocols=lambda data: ("dense",) if data == "pbmc3k_processed" else ("csr",),
     quick={"data": ("pbmc68k",), "seeds": (0,)},
 )
-TIMED = (transfer.OURS, transfer.LOGISTIC, "SCANVI", transfer.ITS_OWN)
+TIMED = (transfer.OURS, transfer.LOGISTIC, "SCANVI")
 
 
-def _has_transfer_speed(task: Task, method: transfer.Method) -> bool | str:
+def _has_transfer_speed(task: Task, method: transfer.Method) -> bool:
     if task.protocol == "memory":
         return task.method == transfer.OURS and task.seed == 0
-    missing = method.python and method.python not in os.environ
-    told = f"{task.method}: {method.python} names no interpreter"
-    return task.method in TIMED and (told if missing else True)
+    return task.method in TIMED
 
 
 TRANSFER_SPEED = _experiment(

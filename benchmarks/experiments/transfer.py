@@ -5,26 +5,17 @@ protocol says what is done to the labelled cells: nothing, a type hidden, a tent
 replaced, or a type five times rarer. The default settings of SCNYM were chosen on one task, Kang
 CTRL → STIM; nothing was chosen on any other.
 
-scNym's own code and celltypist need environments of their own: name their interpreters in
-ACE_BENCH_SCNYM and ACE_BENCH_CELLTYPIST. In an environment each::
-
-    pip install celltypist==1.7.1 "scikit-learn<1.8" "anndata<0.13"
-    pip install torch scanpy ConfigArgParse tensorboard && pip install --no-deps scnym==0.3.2
+Rows of scNym's own code (0.3.2) and celltypist (1.7.1) are stored; both were run in environments
+of their own, on the counts of all genes, with their default settings.
 """
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import tempfile
 import time
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import Any
 
-import anndata as ad
 import numpy as np
 import pandas as pd
 from sklearn.linear_model import LogisticRegression
@@ -41,8 +32,6 @@ from benchmarks.experiments.transfer_cells import (
     DOMAIN,
     FILES,
     GIVEN,
-    ITS_NOVELTY,
-    ITS_OWN,
     KEPT,
     LINEAR,
     LOGISTIC,
@@ -52,7 +41,6 @@ from benchmarks.experiments.transfer_cells import (
     OURS,
     PRESETS,
     SCANVI_EPOCHS,
-    SCNYM_EPOCHS,
     SCVI_EPOCHS,
     SVM,
     UNKNOWN,
@@ -130,7 +118,6 @@ class Method:
 
     run: Any
     revision: str = "1"
-    python: str = ""  # variable that names its interpreter
     counts: bool = False
     random: bool = True  # depends on the seed, the cells being the same
     slow: bool = False  # once for each hidden type, not for all seeds
@@ -194,27 +181,6 @@ def scanvi(cells: Cells) -> Answer:
     return answer(model.predict(indices=np.flatnonzero(cells.target), soft=True))
 
 
-def elsewhere(cells: Cells, package: str, **options: Any) -> Answer:
-    """Another interpreter, on the counts of all genes."""
-    with tempfile.TemporaryDirectory() as folder:
-        source, target = Path(folder) / "cells.h5ad", Path(folder) / "answer.npz"
-        obs = pd.DataFrame({GIVEN: pd.Categorical(cells.given)}, cells.every.obs_names)
-        ad.AnnData(cells.every.layers["counts"], obs, cells.every.var).write_h5ad(source)
-        script = str(Path(__file__).parents[1] / "methods" / "foreign.py")
-        python = os.environ[f"ACE_BENCH_{package.upper()}"]
-        arguments = [package, str(source), str(target), json.dumps(options | {"seed": cells.seed})]
-        done = subprocess.run([python, script, *arguments], capture_output=True, text=True)
-        if done.returncode:
-            raise RuntimeError(f"{package} failed: {done.stderr.strip().splitlines()[-1:]}")
-        kept = dict(np.load(target, allow_pickle=False))
-    table = pd.DataFrame(kept["probabilities"], index=kept["cells"], columns=kept["names"])
-    threshold = None
-    if "held_out" in kept:
-        threshold = float(np.quantile(1 - table.max(axis=1).loc[kept["held_out"]], KEPT))
-    asked = table.loc[np.flatnonzero(cells.target)]
-    return answer(asked, threshold, seconds=float(kept["seconds"]))
-
-
 def methods() -> dict[str, Method]:
     """All methods by name."""
     of_ours = revision(OURS)
@@ -228,12 +194,6 @@ def methods() -> dict[str, Method]:
         found[name] = Method(partial(call, all_genes=True), random=False)
         found[f"{name}, variable genes"] = Method(call, random=False)
     found["SCANVI"] = Method(scanvi, counts=True)
-    found["celltypist"] = Method(
-        partial(elsewhere, package="celltypist"), "1", "ACE_BENCH_CELLTYPIST", True, random=False
-    )
-    for name, config in ((ITS_OWN, "no_new_identity"), (ITS_NOVELTY, "new_identity_discovery")):
-        call = partial(elsewhere, package="scnym", config=config, epochs=SCNYM_EPOCHS)
-        found[name] = Method(call, "1", "ACE_BENCH_SCNYM", counts=True, slow=True)
     return found
 
 
@@ -256,14 +216,12 @@ def _run(task: Task, method: Method, cells: Cells, quick: bool) -> Values:
 def _applies(task: Task, method: Method) -> bool | str:
     """Which methods take part where, and what would only repeat another run."""
     if task.protocol == AS_THEY_ARE:
-        on_first = (*(f"{OURS}, {preset}" for preset in PRESETS), ITS_OWN)
-        part = (OURS, *LINEAR, "SCANVI", "celltypist", *(on_first if task.data == "kang" else ()))
+        on_first = [f"{OURS}, {preset}" for preset in PRESETS]
+        part = (OURS, *LINEAR, "SCANVI", *(on_first if task.data == "kang" else ()))
     else:
         part = NOVELTY if task.protocol.endswith("hidden") else (OURS, *LINEAR)
     if task.method not in part:
         return False
-    if method.python and method.python not in os.environ:
-        return f"{task.method}: {method.python} names no interpreter"
     if method.counts and task.data == "pbmc68k":
         return f"{task.method} on {task.data}: no counts"
     if task.method.endswith("variable genes") and task.data != "kang":
