@@ -59,6 +59,7 @@ class Table:
         """Write a run to disk."""
         values = dict(values)
         arrays = values.pop("arrays", {})
+        # A mean over seeds must be of one revision.
         same_but_seed = (self.frame[KEYS[:-1]] == list(task[:-1])).all(axis=1)
         replaced = (self.frame["seed"] == task.seed) | (self.frame["revision"] != revision)
         rows = pd.DataFrame([(*task, revision, *row) for row in tidy(values)], columns=COLUMNS)

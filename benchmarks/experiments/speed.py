@@ -23,7 +23,7 @@ from benchmarks.core.data import GROUP, SOURCES, files, load, log_normalise, sim
 from benchmarks.core.experiment import Entry, Experiment, revision
 from benchmarks.core.measure import Cost, in_fresh_process, measure
 from benchmarks.core.store import Task, Values
-from benchmarks.experiments import scare, scare_models, transfer
+from benchmarks.experiments import scare_models, transfer, transfer_cells
 from benchmarks.experiments import speed_models as models
 from benchmarks.experiments.rankings import judge, prepare
 from benchmarks.methods.rankings import DEFAULT, Ranking, rankings, to_panels
@@ -190,12 +190,12 @@ TRAIN_SPEED = _experiment(
     protocols=lambda data: ("dense",) if data == "pbmc3k_processed" else ("csr",),
     quick={"data": ("pbmc68k",), "seeds": (0,)},
 )
-TIMED = (transfer.OURS, transfer.LOGISTIC, "SCANVI")
+TIMED = (transfer_cells.OURS, transfer_cells.LOGISTIC, "SCANVI")
 
 
 def _has_transfer_speed(task: Task, method: transfer.Method) -> bool:
     if task.protocol == "memory":
-        return task.method == transfer.OURS and task.seed == 0
+        return task.method == transfer_cells.OURS and task.seed == 0
     return task.method in TIMED
 
 
@@ -211,7 +211,7 @@ TRANSFER_SPEED = _experiment(
     quick={
         "data": (SIMULATED,),
         "settings": ("2000",),
-        "methods": (transfer.OURS,),
+        "methods": (transfer_cells.OURS,),
         "seeds": (0,),
     },
 )
@@ -219,14 +219,14 @@ SCARE_SPEED = _experiment(
     "scare_speed",
     "An epoch of SCARE with the attribution loss and without, the score, and memory.",
     {"epoch": models.scare_epochs, "fssf": models.fssf, "memory": models.memory},
-    lambda: {name: scare_models.METHODS[name] for name in (scare.OURS, scare.PLAIN)},
+    lambda: {name: scare_models.METHODS[name] for name in (scare_models.OURS, scare_models.PLAIN)},
     data=("kang", SIMULATED),
     protocols=("epoch", "fssf", "memory"),
     settings=lambda data: ("100000",) if data == SIMULATED else ("", "100"),
     applies=lambda task, method: (
         (task.data == SIMULATED) == (task.protocol == "memory")
         and (task.protocol == "epoch") == (task.setting == "")
-        and (task.protocol == "fssf" or task.method == scare.OURS)
+        and (task.protocol == "fssf" or task.method == scare_models.OURS)
         and (task.protocol == "epoch" or task.seed == 0)
     ),
     quick={"data": ("pbmc68k",), "settings": ("", "3"), "seeds": (0,)},

@@ -36,6 +36,7 @@ from benchmarks.core.measure import epochs, epochs_in_turns, in_fresh_process, m
 from benchmarks.core.store import Task, Values
 from benchmarks.experiments import scare, scare_models, transfer, transfer_cells
 from benchmarks.experiments.transfer_cells import GIVEN, UNKNOWN
+from benchmarks.methods.models import new
 from benchmarks.methods.rankings import KEY, to_panels
 
 LABELS = {"labels_key": GIVEN, "unlabeled_category": UNKNOWN}
@@ -210,15 +211,15 @@ def simulated(
 def _once(name: str, adata: ad.AnnData) -> None:
     """One epoch, and all cells."""
     shared = {"max_epochs": 1, "enable_progress_bar": False, "accelerator": "cpu"}
+    model_of = getattr(ace.model, name)  # without a copy of the cells, which would be memory
     if name == "SCNYM":
-        ace.model.SCNYM.setup_anndata(adata, **LABELS)
-        model = ace.model.SCNYM(adata, random_state=0)
+        model_of.setup_anndata(adata, **LABELS)
+        model = model_of(adata, random_state=0)
         model.train(**shared)
         model.predict()
     else:
-        given = {"batch_key": scare_models.BATCH, "labels_key": scare_models.TYPE}
-        ace.model.SCARE.setup_anndata(adata, **given)
-        model = ace.model.SCARE(adata, ground_truth=list(adata.var_names[:200]), random_state=0)
+        model_of.setup_anndata(adata, batch_key=scare_models.BATCH, labels_key=scare_models.TYPE)
+        model = model_of(adata, ground_truth=list(adata.var_names[:200]), random_state=0)
         model.train(**AT_ONCE, **shared)
         model.get_latent_representation()
 
@@ -274,15 +275,6 @@ def _on_gpu_cells(data: str) -> ad.AnnData:
     return adata
 
 
-def _new_model(name: str, adata: ad.AnnData, seed: int) -> Any:
-    scvi = quiet_scvi(seed)
-    model = scvi.model.SCVI if name == "SCVI" else getattr(ace.model, name)
-    model.setup_anndata(adata, **ON_GPU[name][0])
-    options: dict[str, Any] = {} if name == "SCVI" else {"random_state": seed}
-    options |= {"ground_truth": list(adata.var_names[:50])} if name == "SCARE" else {}
-    return model(adata, **options)
-
-
 def devices() -> dict[str, str]:
     """Names of torch and Lightning, by hardware."""
     found = {"processor": "cpu"}
@@ -294,7 +286,9 @@ def compared(data: str, name: str, seed: int, quick: bool) -> dict[str, Values]:
     """Train on each device, then explain what the last one trained on each."""
     adata, rows, model = _on_gpu_cells(data), {}, None
     for hardware, accelerator in devices().items():
-        model = _new_model(name, adata.copy(), seed)
+        given, options = ON_GPU[name][0], {} if name == "SCVI" else {"random_state": seed}
+        options |= {"ground_truth": list(adata.var_names[:50])} if name == "SCARE" else {}
+        model = new(name, adata, seed, given, **options)
         seconds = epochs(model, 3 if quick else 4, accelerator=accelerator, **ON_GPU[name][1])
         found = {"threads": torch.get_num_threads(), "ms_epoch": 1e3 * median(seconds[1:])}
         rows[hardware] = found | {"n_cells": adata.n_obs, "n_genes": adata.n_vars}
