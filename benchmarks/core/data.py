@@ -54,10 +54,7 @@ def files(name: str) -> tuple[str, ...]:
 
 
 def load(name: str, seed: int = 0) -> ad.AnnData:
-    """Normalised cells × genes with groups in ``obs["group"]``.
-
-    The seed shuffles the columns of simulated sets, whose causal genes come first.
-    """
+    """Normalised cells × genes with groups in ``obs["group"]``."""
     adata = SOURCES[name].make(seed)
     adata.obs[GROUP] = adata.obs[GROUP].astype(str).astype("category")
     return adata
@@ -128,10 +125,7 @@ def _variable_genes(
 
 
 def _pbmc3k_processed(_: int) -> ad.AnnData:
-    """Regressed and scaled values, as in scanpy's tutorial; the counts in a layer.
-
-    The stored components have the opposite sign of the stored coordinates: neither is used.
-    """
+    """Regressed and scaled values, as in scanpy's tutorial; the counts in a layer."""
     adata = ad.read_h5ad(path("pbmc3k_processed.h5ad"))
     X = np.asarray(adata.X, dtype=np.float32)
     result = bare(X, adata.var_names, group=adata.obs["louvain"])

@@ -28,32 +28,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Experiment:
-    """What is run, and how.
-
-    Attributes
-    ----------
-    name, title
-        Name, and a sentence that says what is measured.
-    run
-        Called with the task, its method, what was prepared and whether the form is quick; returns
-        the values.
-    methods
-        Returns the methods by name, each with a ``revision``.
-    meant
-        Whether a method is run if none is named.
-    data, protocols, settings, seeds
-        The grid, with the methods.
-    prepare
-        Called with a task for what tasks that differ in the method only share.
-    applies
-        Called with a task and its method: whether the combination is run, or the reason why not.
-    quick
-        Fields that differ in the quick form; ``methods`` are then names.
-    files
-        Returns the file of a data set in ``ACE_DATA_DIR``, or None.
-    revision
-        Raised when the protocol or its data change such that numbers do.
-    """
+    """What is run, and how."""
 
     name: str
     title: str

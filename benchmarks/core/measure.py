@@ -1,15 +1,24 @@
-"""Seconds and peak memory of a call."""
+"""Seconds and peak memory of a call, and times of epochs of training in turns."""
 
 from __future__ import annotations
 
 import ctypes
 import gc
+import multiprocessing
 import resource
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+from statistics import median
 from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from lightning.pytorch import Callback
+
+from benchmarks.core.store import Values
 
 
 class Cost(NamedTuple):
@@ -20,11 +29,7 @@ class Cost(NamedTuple):
 
 
 def measure(call: Callable[[], Any]) -> tuple[Any, Cost]:
-    """Run a call and return its result and its cost.
-
-    On Linux the kernel's high-water mark of resident memory is reset before the call, so that no
-    peak is missed. Elsewhere a peak below an earlier one reads 0.
-    """
+    """Run a call and return its result and its cost."""
     gc.collect()
     if sys.platform == "linux":
         if hasattr(libc := ctypes.CDLL(None), "malloc_trim"):
@@ -42,3 +47,51 @@ def _resident(field: str) -> float:
         return next(float(line.split()[1]) for line in lines if line.startswith(field)) / 1024
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / (1024**2 if sys.platform == "darwin" else 1024)
+
+
+class Clock(Callback):
+    """Time from the start of each epoch to the start of the next: validation is included."""
+
+    def __init__(self) -> None:
+        self.starts: list[float] = []
+
+    def on_train_epoch_start(self, *args: Any) -> None:
+        """Note the time."""
+        self.starts.append(time.perf_counter())
+
+    on_train_end = on_train_epoch_start
+
+
+def epochs(model: Any, n_epochs: int, **options: Any) -> list[float]:
+    """Seconds of each epoch of a training."""
+    clock = Clock()
+    shared = {"accelerator": "cpu", "enable_progress_bar": False} | options
+    model.train(max_epochs=n_epochs, callbacks=[clock], **shared)
+    return list(np.diff(clock.starts))
+
+
+def epochs_in_turns(calls: dict[str, Callable[[], list[float]]], rounds: int) -> Values:
+    """Median milliseconds of an epoch of each call, and the medians of each turn."""
+    turns = [{name: call()[1:] for name, call in calls.items()} for _ in range(rounds)]
+    found: Values = {"threads": torch.get_num_threads()}
+    for name in calls:
+        found[f"ms_{name}"] = 1e3 * median(s for turn in turns for s in turn[name])
+        found[f"turns_{name}"] = np.array([median(turn[name]) for turn in turns])
+    return found
+
+
+def ratios(found: Values, **pairs: tuple[str, str]) -> Values:
+    """Replace the times of each turn by ratios of two calls: overall, lowest and highest."""
+    turns = {name: found.pop(name) for name in list(found) if name.startswith("turns_")}
+    for name, (upper, lower) in pairs.items():
+        every = turns[f"turns_{upper}"] / turns[f"turns_{lower}"]
+        found[name] = found[f"ms_{upper}"] / found[f"ms_{lower}"]
+        found |= {f"{name}_lowest": every.min(), f"{name}_highest": every.max()}
+    return found
+
+
+def in_fresh_process(call: Callable[..., Any], *arguments: Any) -> Any:
+    """A call whose process holds nothing else."""
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=context) as pool:
+        return pool.submit(call, *arguments).result()

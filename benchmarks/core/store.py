@@ -44,15 +44,7 @@ class Task(NamedTuple):
 
 
 class Table:
-    """Results of one experiment, which can be read and added to.
-
-    Parameters
-    ----------
-    folder
-        Folder of the results.
-    name
-        Name of the experiment.
-    """
+    """Results of one experiment, which can be read and added to."""
 
     def __init__(self, folder: Path, name: str) -> None:
         self.name, self.path = name, Path(folder) / f"{name}.csv"
@@ -64,13 +56,10 @@ class Table:
         return bool(same.any())
 
     def add(self, task: Task, revision: str, values: Values) -> None:
-        """Write a run to disk.
-
-        Runs of another revision with the same or other seeds are removed: a mean over seeds must
-        be of one revision. ``values["arrays"]`` are the arrays by name.
-        """
+        """Write a run to disk."""
         values = dict(values)
         arrays = values.pop("arrays", {})
+        # A mean over seeds must be of one revision.
         same_but_seed = (self.frame[KEYS[:-1]] == list(task[:-1])).all(axis=1)
         replaced = (self.frame["seed"] == task.seed) | (self.frame["revision"] != revision)
         rows = pd.DataFrame([(*task, revision, *row) for row in tidy(values)], columns=COLUMNS)

@@ -1,16 +1,6 @@
 """All experiments by name. A new one is an entry here."""
 
-from benchmarks.experiments import (
-    embeddings,
-    gpu,
-    images,
-    model_speed,
-    rankings,
-    scare,
-    speed,
-    train_speed,
-    transfer,
-)
+from benchmarks.experiments import embeddings, images, rankings, scare, speed, transfer
 
 EXPERIMENTS = {
     experiment.name: experiment
@@ -18,7 +8,6 @@ EXPERIMENTS = {
         *(rankings.PANELS, rankings.CURVES_OF_PANELS, rankings.OVERLAP_OF_PANELS),
         *(rankings.STABILITY, rankings.STRUCTURE, embeddings.CLUSTERS, embeddings.REPRESENTATIONS),
         *(images.MNIST, transfer.TRANSFER, scare.EXPERIMENT),
-        *(speed.SPEED, train_speed.TRAIN_SPEED, gpu.GPU),
-        *(model_speed.TRANSFER_SPEED, model_speed.SCARE_SPEED),
+        *(speed.SPEED, speed.TRAIN_SPEED, speed.GPU, speed.TRANSFER_SPEED, speed.SCARE_SPEED),
     )
 }

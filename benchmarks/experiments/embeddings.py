@@ -17,10 +17,11 @@ from sklearn.model_selection import train_test_split
 from sklearn.neighbors import NearestNeighbors
 
 import ace
-from benchmarks.core.data import BATCH, GROUP, SOURCES, files, load, quiet_scvi
+from benchmarks.core.data import BATCH, GROUP, SOURCES, files, load
 from benchmarks.core.experiment import Entry, Experiment, revision
 from benchmarks.core.measure import measure
 from benchmarks.core.store import Task, Values
+from benchmarks.methods import models
 from benchmarks.methods.rankings import SCVI_EPOCHS
 
 #: As SAUCIE is published: genes from 0 to 1, every cell seen whole.
@@ -44,12 +45,8 @@ class Space:
 
 def autoencoder(adata: AnnData, seed: int, batch: str | None = None, **options: Any) -> Space:
     """ACE with as many clusters as there are types, without types."""
-    quiet_scvi(seed)
-    own = adata.copy()
-    ace.model.ACE.setup_anndata(own, batch_key=batch)
-    n_clusters = adata.obs[GROUP].nunique()
-    model = ace.model.ACE(own, n_clusters=n_clusters, random_state=seed, **options)
-    _, cost = measure(lambda: model.train(enable_progress_bar=False))
+    options |= {"n_clusters": adata.obs[GROUP].nunique(), "random_state": seed}
+    model, cost = models.trained("ACE", adata, seed, {"batch_key": batch}, **options)
     return Space(model.get_latent_representation(), cost.seconds, model.predict())
 
 
@@ -61,24 +58,20 @@ def components(adata: AnnData, seed: int, batch: str | None = None, n: int = 50)
 
 def scvi(adata: AnnData, seed: int, batch: str | None = None) -> Space:
     """ScVI on counts, default settings."""
-    library = quiet_scvi(seed)
-    own = adata.copy()
-    library.model.SCVI.setup_anndata(own, layer="counts", batch_key=batch)
-    model = library.model.SCVI(own)
-    _, cost = measure(lambda: model.train(max_epochs=SCVI_EPOCHS, enable_progress_bar=False))
+    given, train = {"layer": "counts", "batch_key": batch}, {"max_epochs": SCVI_EPOCHS}
+    model, cost = models.trained("SCVI", adata, seed, given, train)
     return Space(model.get_latent_representation(), cost.seconds)
 
 
 def kratos(adata: AnnData, seed: int, scale: str | None = None) -> Space:
     """Kratos, trained on the types of 70 % of the cells, as published."""
-    quiet_scvi(seed)
     seen, unseen = train_test_split(
         np.arange(adata.n_obs), test_size=0.3, stratify=adata.obs[GROUP], random_state=seed
     )
-    own, every = adata[np.sort(seen)].copy(), adata.copy()
-    ace.model.KRATOS.setup_anndata(own, labels_key=GROUP)
-    model = ace.model.KRATOS(own, scale=scale, random_state=seed)
-    _, cost = measure(lambda: model.train(train_size=0.9, enable_progress_bar=False))
+    own, options = adata[np.sort(seen)], {"scale": scale, "random_state": seed}
+    given, train = {"labels_key": GROUP}, {"train_size": 0.9}
+    model, cost = models.trained("KRATOS", own, seed, given, train, **options)
+    every = adata.copy()
     predicted = np.asarray(model.predict(every)).astype(str)
     latent = model.get_latent_representation(every)
     return Space(latent, cost.seconds, predicted=predicted, unseen=np.sort(unseen))

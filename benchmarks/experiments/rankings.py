@@ -122,10 +122,7 @@ def judge(
     nested: bool,
     every_size: bool = False,
 ) -> Values:
-    """AUROC and redundancy, means over the groups that have enough cells.
-
-    ``every_size`` gives the redundancy of each size, standard errors and the AUROC of each group.
-    """
+    """AUROC and redundancy, means over the groups that have enough cells."""
     longest = min(map(len, panels.values()))
     sizes = tuple(k for k in sizes if k <= longest)
     aurocs = panel_auroc(

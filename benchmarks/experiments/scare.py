@@ -32,39 +32,8 @@ from ace.model import SCARE, GroundTruth
 from benchmarks.core.data import quiet_scvi
 from benchmarks.core.experiment import Experiment
 from benchmarks.core.store import Task, Values
+from benchmarks.experiments import scare_models as m
 from benchmarks.experiments.embeddings import mixing
-from benchmarks.experiments.scare_models import (
-    BATCH,
-    BOTH,
-    BUNDLED,
-    BY_TYPE,
-    DISJOINT,
-    EACH,
-    FILES,
-    GO,
-    GO_FILE,
-    METHODS,
-    MIN_CELLS,
-    N_FEW,
-    N_NEIGHBORS,
-    N_QUICK,
-    N_RANDOM,
-    N_SELECTED,
-    N_TIME_GENES,
-    OF_ALL,
-    OURS,
-    PLAIN,
-    SCVI,
-    SELECTED,
-    TIME,
-    TYPE,
-    UNINTEGRATED,
-    Method,
-    gene_sets,
-    load,
-    train,
-    trained,
-)
 
 # -- scores ---------------------------------------------------------------------------------------
 
@@ -72,9 +41,9 @@ from benchmarks.experiments.scare_models import (
 def types_told(x: np.ndarray, types: np.ndarray, classifier: Any = None) -> Values:
     """Types of at least 20 cells as told by a vote of the 15 nearest cells, in five folds."""
     names, counts = np.unique(types, return_counts=True)
-    kept = np.isin(types, names[counts >= MIN_CELLS])
+    kept = np.isin(types, names[counts >= m.MIN_CELLS])
     folds = StratifiedKFold(5, shuffle=True, random_state=0)
-    classifier = classifier or KNeighborsClassifier(N_NEIGHBORS)
+    classifier = classifier or KNeighborsClassifier(m.N_NEIGHBORS)
     found = cross_val_predict(classifier, x[kept], types[kept], cv=folds)
     return {
         "accuracy": accuracy_score(types[kept], found),
@@ -83,21 +52,18 @@ def types_told(x: np.ndarray, types: np.ndarray, classifier: Any = None) -> Valu
 
 
 def times_apart(z: np.ndarray, types: np.ndarray, times: np.ndarray) -> Values:
-    """Time points within each type: mixing (0 = apart) and silhouette (1 = apart), and means.
-
-    Of types with at least two time points of 20 cells; cells of smaller ones are left out.
-    """
+    """Time points within each type: mixing (0 = apart) and silhouette (1 = apart), and means."""
     found = {}
     for name in np.unique(types):
         rows = np.flatnonzero(types == name)
         _, codes, counts = np.unique(times[rows], return_inverse=True, return_counts=True)
-        large = counts >= MIN_CELLS
+        large = counts >= m.MIN_CELLS
         if large.sum() >= 2:
             rows = rows[large[codes]]
-            found["time_mixing", name] = mixing(z[rows], times[rows], N_NEIGHBORS)
+            found["time_mixing", name] = mixing(z[rows], times[rows], m.N_NEIGHBORS)
             found["time_silhouette", name] = float(silhouette_score(z[rows], times[rows]))
     means = {
-        metric: float(np.mean([v for (m, _), v in found.items() if m == metric]))
+        metric: float(np.mean([v for (name, _), v in found.items() if name == metric]))
         for metric in ("time_mixing", "time_silhouette")
     }
     return means | found
@@ -106,18 +72,15 @@ def times_apart(z: np.ndarray, types: np.ndarray, times: np.ndarray) -> Values:
 def founders(adata: ad.AnnData, model: Any, genes: Any, **options: Any) -> pd.DataFrame:
     """The score of every pair of subclusters, of the genes and of random ones."""
     own = adata.copy()
-    ace.tl.fssf(own, TYPE, genes, model=model, **options)
+    ace.tl.fssf(own, m.TYPE, genes, model=model, **options)
     return ace.get.fssf_df(own).astype({"group": str})
 
 
 def attributions(adata: ad.AnnData, model: Any) -> np.ndarray:
-    """Attributions by one measure for all models: the default target, references by type.
-
-    The weights are put into an SCARE of the default settings, whose network is that of SCVI.
-    """
+    """Attributions by one measure for all models: the default target, references by type."""
     quiet_scvi(0)
     own = adata.copy()
-    SCARE.setup_anndata(own, batch_key=BATCH if BATCH in own.obs else None, labels_key=TYPE)
+    SCARE.setup_anndata(own, batch_key=m.BATCH if m.BATCH in own.obs else None, labels_key=m.TYPE)
     probe = SCARE(own, random_state=0)
     probe.module.load_state_dict(model.module.state_dict())
     probe.is_trained_ = True
@@ -136,31 +99,33 @@ def share(values: np.ndarray, chosen: np.ndarray) -> float:
 
 def _pathway(task: Task, quick: bool) -> Values:
     """Types, batches, attributions and founders of subclusters."""
-    genes = gene_sets(task.data)[task.setting]
-    if METHODS[task.method].truth == "random":
-        others = load(task.data).var_names.difference(gene_sets(task.data)[BOTH])
+    genes = m.gene_sets(task.data)[task.setting]
+    if m.METHODS[task.method].truth == "random":
+        others = m.load(task.data).var_names.difference(m.gene_sets(task.data)[m.BOTH])
         drawn = np.random.default_rng(task.seed).choice(len(others), len(genes), replace=False)
         genes = sorted(others[drawn])
-    adata, model, seconds = trained(task, genes, quick)
+    adata, model, seconds = m.trained(task, genes, quick)
     z = model.get_latent_representation()
     values: Values = {"seconds": seconds, "n_genes": len(genes)}
     values["n_epochs"] = len(next(iter(model.history.values())))
-    values |= types_told(z, adata.obs[TYPE].to_numpy().astype(str))
-    if BATCH in adata.obs:
-        batches = adata.obs[BATCH].to_numpy().astype(str)
-        values["batch_mixing"] = mixing(z, batches, N_NEIGHBORS)
-    if METHODS[task.method].alone:
+    values |= types_told(z, adata.obs[m.TYPE].to_numpy().astype(str))
+    if m.BATCH in adata.obs:
+        batches = adata.obs[m.BATCH].to_numpy().astype(str)
+        values["batch_mixing"] = mixing(z, batches, m.N_NEIGHBORS)
+    if m.METHODS[task.method].alone:
         return values
     values["share"] = share(attributions(adata, model), adata.var_names.isin(genes))
-    claimed = task.protocol == "pathway" and task.method in (OURS, PLAIN) and task.setting == BOTH
-    n_random = N_QUICK if quick else N_RANDOM if claimed else N_FEW
+    claimed = (
+        task.protocol == "pathway" and task.method in (m.OURS, m.PLAIN) and task.setting == m.BOTH
+    )
+    n_random = m.N_QUICK if quick else m.N_RANDOM if claimed else m.N_FEW
     start = time.perf_counter()
     pairs = founders(adata, model, genes, n_random=n_random)
     values |= {"n_random": n_random, "seconds_fssf": time.perf_counter() - start}
     values |= {"fssf": pairs["fssf"].mean(), "fssf_median": pairs["fssf"].median()}
     values |= {"fssf_random": pairs["random_mean"].mean(), "n_pairs": len(pairs)}
     values |= {("fssf", k): v for k, v in pairs.groupby("group")["fssf"].mean().items()}
-    if task.protocol == "pathway" and METHODS[task.method].everywhere:
+    if task.protocol == "pathway" and m.METHODS[task.method].everywhere:
         for i, (group, own, random) in enumerate(
             pairs[["group", "fssf", "random_mean"]].itertuples(index=False)
         ):
@@ -171,14 +136,14 @@ def _pathway(task: Task, quick: bool) -> Values:
 
 def _integration(task: Task, quick: bool) -> Values:
     """The measures of scib-metrics, by another interpreter."""
-    adata = load(task.data)
+    adata = m.load(task.data)
     first = sc.pp.pca(adata[:, adata.var["highly_variable"]].layers["log"], random_state=0)
     z = first
-    if task.method != UNINTEGRATED:
-        z = trained(task, gene_sets(task.data)[BOTH], quick)[1].get_latent_representation()
+    if task.method != m.UNINTEGRATED:
+        z = m.trained(task, m.gene_sets(task.data)[m.BOTH], quick)[1].get_latent_representation()
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "latent.npz"
-        names = {k: adata.obs[k].to_numpy().astype(str) for k in (TYPE, BATCH)}
+        names = {k: adata.obs[k].to_numpy().astype(str) for k in (m.TYPE, m.BATCH)}
         np.savez(file, z=z, unintegrated=first, **names)
         script = str(Path(__file__).parents[1] / "methods" / "scib.py")
         command = [os.environ["ACE_BENCH_SCIB"], script, str(file)]
@@ -188,24 +153,27 @@ def _integration(task: Task, quick: bool) -> Values:
 
 def _time(task: Task, quick: bool) -> Values:
     """Each way of telling a model about time, and two of telling it nothing."""
-    adata, truth = load(task.data), None
-    if task.method in (BY_TYPE, OF_ALL):
-        options = {"n_genes": N_TIME_GENES, "within": TYPE if task.method == BY_TYPE else None}
-        truth = ace.tl.informative_genes(adata.copy(), TIME, layer="log", **options)
-    own, model, seconds = train(adata, METHODS[task.method], truth, task.seed, quick)
+    adata, truth = m.load(task.data), None
+    if task.method in (m.BY_TYPE, m.OF_ALL):
+        options = {
+            "n_genes": m.N_TIME_GENES,
+            "within": m.TYPE if task.method == m.BY_TYPE else None,
+        }
+        truth = ace.tl.informative_genes(adata.copy(), m.TIME, layer="log", **options)
+    own, model, seconds = m.train(adata, m.METHODS[task.method], truth, task.seed, quick)
     z = model.get_latent_representation()
-    types, times = (own.obs[key].to_numpy().astype(str) for key in (TYPE, TIME))
+    types, times = (own.obs[key].to_numpy().astype(str) for key in (m.TYPE, m.TIME))
     return {"seconds": seconds} | types_told(z, types) | times_apart(z, types, times)
 
 
 def _disjoint(task: Task, quick: bool) -> Values:
     """Score each set in each block: in its own it should be high, in the other's low."""
-    sets = {name: genes for name, genes in gene_sets(task.data).items() if name != BOTH}
+    sets = {name: genes for name, genes in m.gene_sets(task.data).items() if name != m.BOTH}
     counts = pd.Series([gene for genes in sets.values() for gene in genes]).value_counts()
     sets = {name: [g for g in genes if counts[g] == 1] for name, genes in sets.items()}
     truths = [GroundTruth(genes, name=name) for name, genes in sets.items()]
-    method = METHODS[task.method]
-    adata, model, seconds = train(load(task.data), method, truths, task.seed, quick)
+    method = m.METHODS[task.method]
+    adata, model, seconds = m.train(m.load(task.data), method, truths, task.seed, quick)
     scores = {
         (block, name): founders(adata, model, genes, dimensions=d, n_random=0)["fssf"].mean()
         for block, d in model.latent_blocks.items()
@@ -217,43 +185,43 @@ def _disjoint(task: Task, quick: bool) -> Values:
         "fssf_other": np.mean([v for (block, name), v in scores.items() if block != name]),
         **{("n_genes", name): len(genes) for name, genes in sets.items()},
         **{(f"fssf@{name}", block): v for (block, name), v in scores.items()},
-        **types_told(model.get_latent_representation(), adata.obs[TYPE].to_numpy().astype(str)),
+        **types_told(model.get_latent_representation(), adata.obs[m.TYPE].to_numpy().astype(str)),
     }
 
 
 def _selection(task: Task, quick: bool) -> Values:
     """50 genes, judged by how well they alone tell types: by a vote and a linear model."""
-    adata = load(task.data)
+    adata = m.load(task.data)
     adata = adata[:, adata.var["highly_variable"].to_numpy()].copy()
     start = time.perf_counter()
-    chosen = list(_select(adata, METHODS[task.method], task.seed, quick))
+    chosen = list(_select(adata, m.METHODS[task.method], task.seed, quick))
     values: Values = {"seconds": time.perf_counter() - start}
-    x, types = adata[:, chosen].layers["log"].toarray(), adata.obs[TYPE].to_numpy().astype(str)
+    x, types = adata[:, chosen].layers["log"].toarray(), adata.obs[m.TYPE].to_numpy().astype(str)
     linear = make_pipeline(StandardScaler(), LogisticRegression(max_iter=500))
     values |= types_told(x, types)
     values |= {f"logistic_{k}": v for k, v in types_told(x, types, linear).items()}
     return values | {f"selected@{gene}": 1 for gene in sorted(map(str, chosen))}
 
 
-def _select(adata: ad.AnnData, method: Method, seed: int, quick: bool) -> Any:
+def _select(adata: ad.AnnData, method: m.Method, seed: int, quick: bool) -> Any:
     if method.kind == "random":
-        return np.random.default_rng(seed).choice(adata.var_names, N_SELECTED, replace=False)
+        return np.random.default_rng(seed).choice(adata.var_names, m.N_SELECTED, replace=False)
     if method.kind == "residuals":
-        options = {"flavor": "pearson_residuals", "n_top_genes": N_SELECTED, "inplace": False}
+        options = {"flavor": "pearson_residuals", "n_top_genes": m.N_SELECTED, "inplace": False}
         counts = ad.AnnData(adata.X, var=adata.var[[]])
         found = sc.experimental.pp.highly_variable_genes(counts, **options)
         return adata.var_names[found["highly_variable"].to_numpy()]
     if method.kind == "dispersion":
         log = ad.AnnData(adata.layers["log"].copy(), var=adata.var[[]].copy(), uns={"log1p": {}})
-        sc.pp.highly_variable_genes(log, n_top_genes=N_SELECTED)
+        sc.pp.highly_variable_genes(log, n_top_genes=m.N_SELECTED)
         return log.var_names[log.var["highly_variable"]]
     if method.kind == "variance":
         variance = StandardScaler(with_mean=False).fit(adata.layers["log"]).var_
-        return adata.var_names[np.argsort(-variance, kind="stable")[:N_SELECTED]]
+        return adata.var_names[np.argsort(-variance, kind="stable")[: m.N_SELECTED]]
     if method.truth == "nothing":
         method = replace(method, labels=False, settings={"reference": "minibatch"})
-    _, model, _ = train(adata, method, None, seed, quick)
-    return model.top_attributed_genes(N_SELECTED)
+    _, model, _ = m.train(adata, method, None, seed, quick)
+    return model.top_attributed_genes(m.N_SELECTED)
 
 
 PROTOCOLS = {
@@ -266,7 +234,7 @@ PROTOCOLS = {
 }
 
 
-def _applies(task: Task, method: Method) -> bool | str:
+def _applies(task: Task, method: m.Method) -> bool | str:
     part, data, setting = task.protocol, task.data, task.setting
     if part not in method.parts or (method.once and task.seed):
         return False
@@ -274,30 +242,35 @@ def _applies(task: Task, method: Method) -> bool | str:
         return "integration: ACE_BENCH_SCIB names no interpreter"
     first = data in ("kang", "pbmc68k")
     if part == "pathway":
-        everywhere = method.everywhere or (setting == BOTH and first)
-        return everywhere and setting in gene_sets(data)
+        everywhere = method.everywhere or (setting == m.BOTH and first)
+        return everywhere and setting in m.gene_sets(data)
     if part == "time":
         return setting == "time" and data in ("yuzwa", "pbmc68k")
     if part == "selection":
-        return setting == SELECTED and data != "yuzwa"
-    batches = part != "integration" or BATCH in FILES[data][1] or data == "pbmc68k"
-    return first and batches and setting == (EACH if part == "disjoint" else BOTH)
+        return setting == m.SELECTED and data != "yuzwa"
+    batches = part != "integration" or m.BATCH in m.FILES[data][1] or data == "pbmc68k"
+    return first and batches and setting == (m.EACH if part == "disjoint" else m.BOTH)
 
 
 EXPERIMENT = Experiment(
     "scare",
     "SCARE: the score of chosen genes, its price, integration, time points, selection of genes.",
     lambda task, method, prepared, quick: PROTOCOLS[task.protocol](task, quick),
-    lambda: METHODS,
+    lambda: m.METHODS,
     data=("kang", "pbmc3k", "yuzwa"),
     protocols=tuple(PROTOCOLS),
-    settings=lambda data: (*(BUNDLED if data == "pbmc68k" else GO), BOTH, "time", EACH, SELECTED),
+    settings=lambda data: (
+        *(m.BUNDLED if data == "pbmc68k" else m.GO), *(m.BOTH, "time", m.EACH, m.SELECTED)
+    ),
     applies=_applies,
     quick={
         "data": ("pbmc68k",),
-        "methods": (OURS, PLAIN, BY_TYPE, DISJOINT, SCVI, f"{OURS}, excess", f"{OURS}, weight 20"),
+        "methods": (
+            *(m.OURS, m.PLAIN, m.BY_TYPE, m.DISJOINT, m.SCVI),
+            *(f"{m.OURS}, excess", f"{m.OURS}, weight 20"),
+        ),
         "seeds": (0,),
     },
-    files=lambda data: tuple(f for f in (FILES[data][0], GO_FILE if data != "yuzwa" else "")
+    files=lambda data: tuple(f for f in (m.FILES[data][0], m.GO_FILE if data != "yuzwa" else "")
                              if f and data != "pbmc68k"),
 )  # fmt: skip

@@ -59,10 +59,7 @@ def read(name: str) -> ad.AnnData:
 
 @lru_cache(maxsize=2)
 def load(name: str) -> ad.AnnData:
-    """Counts of the most variable genes and those of the gene sets; nothing is random.
-
-    ``layers["log"]`` holds log1p of counts scaled to 10⁴, all genes of the experiment counted.
-    """
+    """Counts of the most variable genes and those of the gene sets; nothing is random."""
     adata = read(name)
     if FILES[name][0]:
         sc.pp.filter_genes(adata, min_cells=5)

@@ -1,15 +1,15 @@
-"""Experiment on the cost of explanations: seconds and memory.
+"""Experiments on cost: explanations, epochs of training, label transfer, SCARE, and a GPU.
 
 What is compared runs in one process and in turns; times are medians after a first call or epoch,
-which compiles and loads. Memory is measured in a fresh process.
+which compiles and loads. Memory is measured in a fresh process. A comparison is a function in the
+table of its experiment at the end, by protocol; it is called with the task, its method and
+whether the form is quick.
 """
 
 from __future__ import annotations
 
-import multiprocessing
 import warnings
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from functools import lru_cache, partial
 from statistics import median
 from typing import Any
@@ -17,20 +17,14 @@ from typing import Any
 import anndata as ad
 import numpy as np
 import scanpy as sc
-from scipy import sparse
 
 import ace
-from benchmarks.core.data import (
-    GROUP,
-    SOURCES,
-    files,
-    load,
-    log_normalise,
-    simulated_counts,
-)
+from benchmarks.core.data import GROUP, SOURCES, files, load, log_normalise, simulated_counts
 from benchmarks.core.experiment import Entry, Experiment, revision
-from benchmarks.core.measure import Cost, measure
+from benchmarks.core.measure import Cost, in_fresh_process, measure
 from benchmarks.core.store import Task, Values
+from benchmarks.experiments import scare_models, transfer, transfer_cells
+from benchmarks.experiments import speed_models as models
 from benchmarks.experiments.rankings import judge, prepare
 from benchmarks.methods.rankings import DEFAULT, Ranking, rankings, to_panels
 
@@ -41,27 +35,12 @@ STEPS, QUICK_STEPS = 5000, 100
 KEY = "speed"
 
 
-def in_fresh_process(call: Callable[..., Any], *arguments: Any) -> Any:
-    """A call whose process holds nothing else."""
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(1, mp_context=context) as pool:
-        return pool.submit(call, *arguments).result()
-
-
-def megabytes(X: sparse.csr_matrix) -> float:
-    """Size of a sparse matrix."""
-    return (X.data.nbytes + X.indices.nbytes + X.indptr.nbytes) / 1024**2
-
-
 def _summary(costs: list[Cost]) -> Values:
     """The first call apart, unless it is the only one: it compiles and loads."""
     later = [cost.seconds for cost in costs[1:] or costs]
-    return {
-        "seconds": median(later),
-        "seconds_first": costs[0].seconds,
-        "peak_mb": max(cost.peak_mb for cost in costs),
-        **{f"seconds_all@{i}": seconds for i, seconds in enumerate(later)},
-    }
+    found = {"seconds": median(later), "seconds_first": costs[0].seconds}
+    found["peak_mb"] = max(cost.peak_mb for cost in costs)
+    return found | {f"seconds_all@{i}": seconds for i, seconds in enumerate(later)}
 
 
 # -- explanations ---------------------------------------------------------------------------------
@@ -80,7 +59,7 @@ CALLS = {"ace.tl.explain": explain, "scanpy Wilcoxon": _wilcoxon}
 
 
 @lru_cache(maxsize=1)
-def _in_turns(protocol: str, data: str, quick: bool) -> dict[str, list[Cost]]:
+def _costs(protocol: str, data: str, quick: bool) -> dict[str, list[Cost]]:
     """Costs of all methods, which take turns on the same cells."""
     if protocol == "wilcoxon":
         adata = load(data)
@@ -102,6 +81,16 @@ def _in_turns(protocol: str, data: str, quick: bool) -> dict[str, list[Cost]]:
     return costs
 
 
+def _same_cells(task: Task, method: Any, quick: bool) -> Values:
+    return _summary(_costs(task.protocol, task.data, quick)[task.method])
+
+
+def _many_cells(task: Task, method: Any, quick: bool) -> Values:
+    return in_fresh_process(
+        _on_many_cells, task.method, int(task.setting), 2 if quick else REPEATS
+    )
+
+
 def _on_many_cells(name: str, size: int, repeats: int) -> Values:
     """Prepare the cells and call a function on them; run in a fresh process."""
     warnings.simplefilter("ignore")
@@ -110,12 +99,12 @@ def _on_many_cells(name: str, size: int, repeats: int) -> Values:
     sc.pp.pca(adata, random_state=0)
     # Wilcoxon takes minutes on the large matrix: one call after the first is enough.
     n_calls = (repeats if name == "ace.tl.explain" else 1) + 1
-    costs = [measure(partial(CALLS[name], adata))[1] for _ in range(n_calls)]
-    density = adata.X.nnz / np.prod(adata.shape)
-    return {"matrix_mb": megabytes(adata.X), "density": density} | _summary(costs)
+    return models.matrix(adata.X) | _summary(
+        [measure(partial(CALLS[name], adata))[1] for _ in range(n_calls)]
+    )
 
 
-def _solver(task: Task, quick: bool) -> Values:
+def _solver(task: Task, method: Any, quick: bool) -> Values:
     """A solver on half of the cells, its panels judged on the other."""
     cells, judged = prepare(task._replace(protocol="held-out"))
     steps = QUICK_STEPS if quick else STEPS
@@ -127,23 +116,13 @@ def _solver(task: Task, quick: bool) -> Values:
     panels = to_panels(cells.adata, result["names"])
     return {
         "steps": options.get("max_steps"),
-        "seconds": cost.seconds,
-        "peak_mb": cost.peak_mb,
+        **cost._asdict(),
         # Over cells, not over groups.
         "flip_rate": np.average(found["flip_rate"], weights=found["n_cells"]),
         "l1": found["l1"].mean(),
         "n_features": found["n_features"].mean(),
         **judge(judged, panels, (3, 5, 10, 18), 25, task.seed, nested=False),
     }
-
-
-def _speed(task: Task, method: Any, prepared: None, quick: bool) -> Values:
-    if task.protocol in ("wilcoxon", "baselines"):
-        return _summary(_in_turns(task.protocol, task.data, quick)[task.method])
-    if task.protocol == "scale":
-        repeats = 2 if quick else REPEATS
-        return in_fresh_process(_on_many_cells, task.method, int(task.setting), repeats)
-    return _solver(task, quick)
 
 
 def _explanations() -> dict[str, Any]:
@@ -155,6 +134,8 @@ def _explanations() -> dict[str, Any]:
 
 def _has_speed(task: Task, method: Any) -> bool:
     """Which methods belong to which comparison."""
+    if (task.data == SIMULATED) != bool(task.setting):
+        return False
     if task.protocol == "adversarial":
         return task.method in ("proximal", "subgradient")
     if task.protocol == "baselines":
@@ -163,23 +144,105 @@ def _has_speed(task: Task, method: Any) -> bool:
     return task.method in CALLS and task.seed == 0
 
 
+# -- the experiments ------------------------------------------------------------------------------
+
+
+def _experiment(
+    name: str, title: str, calls: dict[str, Any], methods: Any, **grid: Any
+) -> Experiment:
+    def run(task: Task, method: Any, prepared: None, quick: bool) -> Values:
+        call = calls.get(task.protocol) or calls[""]
+        return call(task, method, quick)
+
+    return Experiment(name, title, run, methods, **({"files": _files} | grid))
+
+
+def _files(data: str) -> tuple[str, ...]:
+    return files(data) if data in SOURCES else ()
+
+
 COMPARISONS = {
     "pbmc3k_processed": ("wilcoxon",),
     "pbmc3k": ("baselines", "adversarial"),
     "pbmc68k": ("wilcoxon", "baselines"),
     SIMULATED: ("scale",),
 }
-SPEED = Experiment(
+SPEED = _experiment(
     "speed",
     "Cost of an explanation beside Wilcoxon, all baselines, more cells and the published solver.",
-    _speed,
+    {"scale": _many_cells, "adversarial": _solver, "": _same_cells},
     _explanations,
     data=("pbmc3k_processed", "pbmc3k", SIMULATED),
     protocols=COMPARISONS.__getitem__,
     settings=lambda data: ("10000", "100000") if data == SIMULATED else ("",),
-    applies=lambda task, method: (
-        _has_speed(task, method) and (task.data == SIMULATED) == bool(task.setting)
-    ),
+    applies=_has_speed,
     quick={"data": ("pbmc68k", SIMULATED), "settings": ("", "10000"), "seeds": (0,)},
-    files=lambda data: () if data == SIMULATED else files(data),
+)
+TRAIN_SPEED = _experiment(
+    "train_speed",
+    "An epoch of KRATOS.train and ACE.train against a bare PyTorch loop.",
+    {"": models.against_a_loop},
+    lambda: {
+        "KRATOS.train": Entry(models.kratos_loop, revision("KRATOS")),
+        "ACE.train": Entry(models.ace_loop, revision("ACE")),
+    },
+    data=("pbmc3k_processed", "pbmc3k"),
+    protocols=lambda data: ("dense",) if data == "pbmc3k_processed" else ("csr",),
+    quick={"data": ("pbmc68k",), "seeds": (0,)},
+)
+TIMED = (transfer_cells.OURS, transfer_cells.LOGISTIC, "SCANVI")
+
+
+def _has_transfer_speed(task: Task, method: transfer.Method) -> bool:
+    if task.protocol == "memory":
+        return task.method == transfer_cells.OURS and task.seed == 0
+    return task.method in TIMED
+
+
+TRANSFER_SPEED = _experiment(
+    "transfer_speed",
+    "A task of label transfer beside other methods, and memory.",
+    {"task": models.task, "memory": models.memory},
+    transfer.methods,
+    data=("kang", SIMULATED),
+    protocols=lambda data: ("memory",) if data == SIMULATED else ("task",),
+    settings=lambda data: ("100000",) if data == SIMULATED else ("CTRL", "STIM"),
+    applies=_has_transfer_speed,
+    quick={
+        "data": (SIMULATED,),
+        "settings": ("2000",),
+        "methods": (transfer_cells.OURS,),
+        "seeds": (0,),
+    },
+)
+SCARE_SPEED = _experiment(
+    "scare_speed",
+    "An epoch of SCARE with the attribution loss and without, the score, and memory.",
+    {"epoch": models.scare_epochs, "fssf": models.fssf, "memory": models.memory},
+    lambda: {name: scare_models.METHODS[name] for name in (scare_models.OURS, scare_models.PLAIN)},
+    data=("kang", SIMULATED),
+    protocols=("epoch", "fssf", "memory"),
+    settings=lambda data: ("100000",) if data == SIMULATED else ("", "100"),
+    applies=lambda task, method: (
+        (task.data == SIMULATED) == (task.protocol == "memory")
+        and (task.protocol == "epoch") == (task.setting == "")
+        and (task.protocol == "fssf" or task.method == scare_models.OURS)
+        and (task.protocol == "epoch" or task.seed == 0)
+    ),
+    quick={"data": ("pbmc68k",), "settings": ("", "3"), "seeds": (0,)},
+    files=lambda data: (*_files(data), scare_models.GO_FILE) if data == "kang" else (),
+)
+GPU = _experiment(
+    "gpu",
+    "The same training, and the same explanation, on the processor and on a GPU.",
+    {
+        "": lambda task, method, quick: models.compared(task.data, task.method, task.seed, quick)[
+            task.protocol
+        ]
+    },
+    lambda: {name: Entry(revision=revision(name)) for name in models.ON_GPU},
+    data=("pbmc3k", "100 000 cells"),
+    protocols=lambda data: tuple(models.devices()),
+    applies=lambda task, method: len(models.devices()) > 1 or "gpu: torch finds no GPU",
+    quick={"data": ("pbmc68k",), "seeds": (0,)},
 )

@@ -5,26 +5,17 @@ protocol says what is done to the labelled cells: nothing, a type hidden, a tent
 replaced, or a type five times rarer. The default settings of SCNYM were chosen on one task, Kang
 CTRL → STIM; nothing was chosen on any other.
 
-scNym's own code and celltypist need environments of their own: name their interpreters in
-ACE_BENCH_SCNYM and ACE_BENCH_CELLTYPIST. In an environment each::
-
-    pip install celltypist==1.7.1 "scikit-learn<1.8" "anndata<0.13"
-    pip install torch scanpy ConfigArgParse tensorboard && pip install --no-deps scnym==0.3.2
+Rows of scNym's own code (0.3.2) and celltypist (1.7.1) are stored; both were run in environments
+of their own, on the counts of all genes, with their default settings.
 """
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import tempfile
 import time
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import Any
 
-import anndata as ad
 import numpy as np
 import pandas as pd
 from sklearn.linear_model import LogisticRegression
@@ -36,31 +27,7 @@ from ace.model import SCNYM
 from benchmarks.core.data import quiet_scvi
 from benchmarks.core.experiment import Experiment, revision
 from benchmarks.core.store import Task, Values
-from benchmarks.experiments.transfer_cells import (
-    AS_THEY_ARE,
-    DOMAIN,
-    FILES,
-    GIVEN,
-    ITS_NOVELTY,
-    ITS_OWN,
-    KEPT,
-    LINEAR,
-    LOGISTIC,
-    N_BINS,
-    NOVELTY,
-    OUR_NOVELTY,
-    OURS,
-    PRESETS,
-    SCANVI_EPOCHS,
-    SCNYM_EPOCHS,
-    SCVI_EPOCHS,
-    SVM,
-    UNKNOWN,
-    WRONG,
-    Cells,
-    load,
-    protocols,
-)
+from benchmarks.experiments import transfer_cells as t
 
 
 @dataclass(frozen=True)
@@ -81,11 +48,8 @@ def answer(probabilities: pd.DataFrame, threshold: float | None = None, **told: 
     return Answer(labels, probabilities, 1 - values.max(axis=1), threshold, told)
 
 
-def judge(found: Answer, cells: Cells) -> Values:
-    """Compare with the truth, on cells whose type some labelled cell has.
-
-    The calibration error is that of ten bins of equal width; their sums are stored.
-    """
+def judge(found: Answer, cells: t.Cells) -> Values:
+    """Compare with the truth, on cells whose type some labelled cell has."""
     truth, labels = cells.truth[cells.scored], found.labels[cells.scored]
     right = labels == truth
     recall = pd.Series(right).groupby(truth).mean()
@@ -100,7 +64,7 @@ def judge(found: Answer, cells: Cells) -> Values:
     }
     if found.probabilities is not None:
         confidence = found.probabilities.max(axis=1).to_numpy()[cells.scored]
-        bins = np.minimum((confidence * N_BINS).astype(int), N_BINS - 1)
+        bins = np.minimum((confidence * t.N_BINS).astype(int), t.N_BINS - 1)
         sums = {"cells": np.ones(len(bins)), "confidence": confidence, "right": right}
         frame = pd.DataFrame(sums).astype(float).groupby(bins).sum()
         values["ece"] = (frame["confidence"] - frame["right"]).abs().sum() / len(bins)
@@ -108,7 +72,7 @@ def judge(found: Answer, cells: Cells) -> Values:
     return values
 
 
-def judge_novelty(found: Answer, cells: Cells, hidden: str) -> Values:
+def judge_novelty(found: Answer, cells: t.Cells, hidden: str) -> Values:
     """Whether cells of the hidden type are told from those of known types."""
     assert found.novelty is not None
     new, known = cells.truth == hidden, cells.scored
@@ -133,20 +97,19 @@ class Method:
 
     run: Any
     revision: str = "1"
-    python: str = ""  # variable that names its interpreter
     counts: bool = False
     random: bool = True  # depends on the seed, the cells being the same
     slow: bool = False  # once for each hidden type, not for all seeds
 
 
 def scnym(
-    cells: Cells, preset: str = "default", *, confident: bool = False, **options: Any
+    cells: t.Cells, preset: str = "default", *, confident: bool = False, **options: Any
 ) -> Answer:
     """SCNYM by a preset; ``confident`` takes novelty from the confidence, as published."""
     quiet_scvi(cells.seed)
     own, asked = cells.adata.copy(), np.flatnonzero(cells.target)
     start = time.perf_counter()
-    SCNYM.setup_anndata(own, labels_key=GIVEN, unlabeled_category=UNKNOWN)
+    SCNYM.setup_anndata(own, labels_key=t.GIVEN, unlabeled_category=t.UNKNOWN)
     model = SCNYM(own, random_state=cells.seed)
     shared = {"enable_progress_bar": False, "accelerator": "cpu", "random_state": cells.seed}
     model.train(preset=preset, **shared, **options)
@@ -154,18 +117,18 @@ def scnym(
     told = {"seconds": time.perf_counter() - start, "temperature": float(model.temperature_)}
     if confident:
         held_out = model.predict(indices=model.validation_indices, soft=True)
-        return answer(probabilities, np.quantile(1 - held_out.max(axis=1), KEPT), **told)
+        return answer(probabilities, np.quantile(1 - held_out.max(axis=1), t.KEPT), **told)
     labels = answer(probabilities).labels
     novelty = np.asarray(model.novelty(indices=asked))
     return Answer(labels, probabilities, novelty, float(model.novelty_threshold_), told)
 
 
-def _arrays(cells: Cells, all_genes: bool) -> tuple[Any, np.ndarray, Any]:
+def _arrays(cells: t.Cells, all_genes: bool) -> tuple[Any, np.ndarray, Any]:
     x = (cells.every if all_genes else cells.adata).X
     return x[~cells.target], cells.given[~cells.target], x[cells.target]
 
 
-def logistic(cells: Cells, *, all_genes: bool = False) -> Answer:
+def logistic(cells: t.Cells, *, all_genes: bool = False) -> Answer:
     """Default settings; the threshold is that of labelled cells left out of five fits."""
     x, y, asked = _arrays(cells, all_genes)
     start = time.perf_counter()
@@ -175,72 +138,49 @@ def logistic(cells: Cells, *, all_genes: bool = False) -> Answer:
     folds = StratifiedKFold(5, shuffle=True, random_state=cells.seed)
     fresh = LogisticRegression(max_iter=1000)
     left_out = cross_val_predict(fresh, x, y, cv=folds, method="predict_proba")
-    threshold = float(np.quantile(1 - left_out.max(axis=1), KEPT))
+    threshold = float(np.quantile(1 - left_out.max(axis=1), t.KEPT))
     return answer(probabilities, threshold, seconds=seconds)
 
 
-def svm(cells: Cells, *, all_genes: bool = False) -> Answer:
+def svm(cells: t.Cells, *, all_genes: bool = False) -> Answer:
     """Default settings. It has no probabilities."""
     x, y, asked = _arrays(cells, all_genes)
     return Answer(LinearSVC().fit(x, y).predict(asked).astype(str))
 
 
-def scanvi(cells: Cells) -> Answer:
+def scanvi(cells: t.Cells) -> Answer:
     """Counts of the variable genes, the domain as batch; default settings."""
     scvi = quiet_scvi(cells.seed)
     own, shared = cells.adata.copy(), {"enable_progress_bar": False, "accelerator": "cpu"}
-    scvi.model.SCVI.setup_anndata(own, layer="counts", batch_key=DOMAIN)
+    scvi.model.SCVI.setup_anndata(own, layer="counts", batch_key=t.DOMAIN)
     start = scvi.model.SCVI(own)
-    start.train(max_epochs=SCVI_EPOCHS, **shared)
-    model = scvi.model.SCANVI.from_scvi_model(start, labels_key=GIVEN, unlabeled_category=UNKNOWN)
-    model.train(max_epochs=SCANVI_EPOCHS, **shared)
+    start.train(max_epochs=t.SCVI_EPOCHS, **shared)
+    model = scvi.model.SCANVI.from_scvi_model(
+        start, labels_key=t.GIVEN, unlabeled_category=t.UNKNOWN
+    )
+    model.train(max_epochs=t.SCANVI_EPOCHS, **shared)
     return answer(model.predict(indices=np.flatnonzero(cells.target), soft=True))
-
-
-def elsewhere(cells: Cells, package: str, **options: Any) -> Answer:
-    """Another interpreter, on the counts of all genes."""
-    with tempfile.TemporaryDirectory() as folder:
-        source, target = Path(folder) / "cells.h5ad", Path(folder) / "answer.npz"
-        obs = pd.DataFrame({GIVEN: pd.Categorical(cells.given)}, cells.every.obs_names)
-        ad.AnnData(cells.every.layers["counts"], obs, cells.every.var).write_h5ad(source)
-        script = str(Path(__file__).parents[1] / "methods" / "foreign.py")
-        python = os.environ[f"ACE_BENCH_{package.upper()}"]
-        arguments = [package, str(source), str(target), json.dumps(options | {"seed": cells.seed})]
-        done = subprocess.run([python, script, *arguments], capture_output=True, text=True)
-        if done.returncode:
-            raise RuntimeError(f"{package} failed: {done.stderr.strip().splitlines()[-1:]}")
-        kept = dict(np.load(target, allow_pickle=False))
-    table = pd.DataFrame(kept["probabilities"], index=kept["cells"], columns=kept["names"])
-    threshold = None
-    if "held_out" in kept:
-        threshold = float(np.quantile(1 - table.max(axis=1).loc[kept["held_out"]], KEPT))
-    asked = table.loc[np.flatnonzero(cells.target)]
-    return answer(asked, threshold, seconds=float(kept["seconds"]))
 
 
 def methods() -> dict[str, Method]:
     """All methods by name."""
-    of_ours = revision(OURS)
-    found = {OURS: Method(scnym, of_ours)}
-    found |= {f"{OURS}, {name}": Method(partial(scnym, preset=name), of_ours) for name in PRESETS}
+    of_ours = revision(t.OURS)
+    found = {t.OURS: Method(scnym, of_ours)}
+    found |= {
+        f"{t.OURS}, {name}": Method(partial(scnym, preset=name), of_ours) for name in t.PRESETS
+    }
     # How the published code looks for new types.
     plan = {"confidence_threshold": 0.9, "adversary_confident_only": True}
     published = partial(scnym, preset="published", confident=True, plan_kwargs=plan)
-    found[OUR_NOVELTY] = Method(published, of_ours, slow=True)
-    for name, call in ((LOGISTIC, logistic), (SVM, svm)):
+    found[t.OUR_NOVELTY] = Method(published, of_ours, slow=True)
+    for name, call in ((t.LOGISTIC, logistic), (t.SVM, svm)):
         found[name] = Method(partial(call, all_genes=True), random=False)
         found[f"{name}, variable genes"] = Method(call, random=False)
     found["SCANVI"] = Method(scanvi, counts=True)
-    found["celltypist"] = Method(
-        partial(elsewhere, package="celltypist"), "1", "ACE_BENCH_CELLTYPIST", True, random=False
-    )
-    for name, config in ((ITS_OWN, "no_new_identity"), (ITS_NOVELTY, "new_identity_discovery")):
-        call = partial(elsewhere, package="scnym", config=config, epochs=SCNYM_EPOCHS)
-        found[name] = Method(call, "1", "ACE_BENCH_SCNYM", counts=True, slow=True)
     return found
 
 
-def timed(method: Method, cells: Cells) -> tuple[Answer, float]:
+def timed(method: Method, cells: t.Cells) -> tuple[Answer, float]:
     """An answer and the seconds of its labels; variable genes are chosen before."""
     _ = cells.adata
     start = time.perf_counter()
@@ -248,7 +188,7 @@ def timed(method: Method, cells: Cells) -> tuple[Answer, float]:
     return found, found.told.get("seconds", time.perf_counter() - start)
 
 
-def _run(task: Task, method: Method, cells: Cells, quick: bool) -> Values:
+def _run(task: Task, method: Method, cells: t.Cells, quick: bool) -> Values:
     found, seconds = timed(method, cells)
     values = found.told | {"seconds": seconds} | judge(found, cells)
     if task.protocol.endswith("hidden") and found.novelty is not None:
@@ -258,21 +198,19 @@ def _run(task: Task, method: Method, cells: Cells, quick: bool) -> Values:
 
 def _applies(task: Task, method: Method) -> bool | str:
     """Which methods take part where, and what would only repeat another run."""
-    if task.protocol == AS_THEY_ARE:
-        on_first = (*(f"{OURS}, {preset}" for preset in PRESETS), ITS_OWN)
-        part = (OURS, *LINEAR, "SCANVI", "celltypist", *(on_first if task.data == "kang" else ()))
+    if task.protocol == t.AS_THEY_ARE:
+        on_first = [f"{t.OURS}, {preset}" for preset in t.PRESETS]
+        part = (t.OURS, *t.LINEAR, "SCANVI", *(on_first if task.data == "kang" else ()))
     else:
-        part = NOVELTY if task.protocol.endswith("hidden") else (OURS, *LINEAR)
+        part = t.NOVELTY if task.protocol.endswith("hidden") else (t.OURS, *t.LINEAR)
     if task.method not in part:
         return False
-    if method.python and method.python not in os.environ:
-        return f"{task.method}: {method.python} names no interpreter"
     if method.counts and task.data == "pbmc68k":
         return f"{task.method} on {task.data}: no counts"
     if task.method.endswith("variable genes") and task.data != "kang":
         return False
     once = task.protocol.endswith("hidden") and method.slow
-    unspoiled = task.protocol == AS_THEY_ARE or task.protocol.endswith("hidden")
+    unspoiled = task.protocol == t.AS_THEY_ARE or task.protocol.endswith("hidden")
     same = unspoiled and not method.random and task.data != "pbmc68k"
     return task.seed == 0 or not (once or same)
 
@@ -283,16 +221,16 @@ TRANSFER = Experiment(
     _run,
     methods,
     data=("kang", "pbmc_symphony", "cellmix"),
-    protocols=protocols,
-    settings=lambda data: FILES[data][1],
-    prepare=load,
+    protocols=t.protocols,
+    settings=lambda data: t.FILES[data][1],
+    prepare=t.load,
     applies=_applies,
     quick={
         "data": ("pbmc68k",),
-        "protocols": (AS_THEY_ARE, "Dendritic hidden", WRONG),
+        "protocols": (t.AS_THEY_ARE, "Dendritic hidden", t.WRONG),
         "settings": ("first",),
-        "methods": (OURS, f"{OURS}, new_identity", LOGISTIC, SVM),
+        "methods": (t.OURS, f"{t.OURS}, new_identity", t.LOGISTIC, t.SVM),
         "seeds": (0,),
     },
-    files=lambda data: tuple(filter(None, FILES[data][:1])),
+    files=lambda data: tuple(filter(None, t.FILES[data][:1])),
 )

@@ -22,14 +22,14 @@ RARER = ("B", "NK")
 N_BINS = 10
 #: Share of known cells that a threshold of novelty keeps.
 KEPT = 0.95
-SCVI_EPOCHS, SCANVI_EPOCHS, SCNYM_EPOCHS = 100, 20, 100
+SCVI_EPOCHS, SCANVI_EPOCHS = 100, 20
 PRESETS = ("no_adversary", "no_mixmatch", "no_teacher", "supervised", "published", "new_identity")
-OURS, LOGISTIC, SVM, ITS_OWN = "SCNYM", "logistic regression", "linear SVM", "scNym, its own code"
-ITS_NOVELTY, OUR_NOVELTY = f"{ITS_OWN}, for new types", f"{OURS}, published, for new types"
+OURS, LOGISTIC, SVM = "SCNYM", "logistic regression", "linear SVM"
+OUR_NOVELTY = f"{OURS}, published, for new types"
 LINEAR = (LOGISTIC, f"{LOGISTIC}, variable genes", SVM, f"{SVM}, variable genes")
 NOVELTY = (
     *(f"{OURS}, new_identity", OURS, f"{OURS}, supervised", OUR_NOVELTY),
-    *(LOGISTIC, f"{LOGISTIC}, variable genes", ITS_NOVELTY),
+    *(LOGISTIC, f"{LOGISTIC}, variable genes"),
 )
 #: File, domains, and column of the domain. Of the last three, all genes are variable genes.
 FILES = {
@@ -51,10 +51,7 @@ class Cells:
 
     @cached_property
     def adata(self) -> ad.AnnData:
-        """The genes that vary most within the labelled and within the unlabelled cells.
-
-        They are chosen without labels, and the difference between both does not choose.
-        """
+        """The genes that vary most within the labelled and within the unlabelled cells."""
         if self.every.n_vars <= N_GENES:
             return self.every
         own = ad.AnnData(self.every.X, var=pd.DataFrame(index=self.every.var_names))

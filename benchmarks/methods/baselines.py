@@ -56,10 +56,7 @@ def not_negative(X: Any) -> Any:
 
 
 def log_expression(adata: ad.AnnData) -> Any:
-    """Values as they are, or if some are negative (scaled), log1p(CP10k) of the counts.
-
-    What rests on shares of an expression has no meaning for scaled values.
-    """
+    """Values as they are, or if some are negative (scaled), log1p(CP10k) of the counts."""
     if adata.X.min() >= 0 or "counts" not in adata.layers:
         return not_negative(adata.X)
     own = ad.AnnData(sp.csr_matrix(adata.layers["counts"], dtype=np.float32))
@@ -90,12 +87,7 @@ def jsd_specificity(adata: ad.AnnData, seed: int) -> Panels:
 
 
 def l1_logistic_regression(adata: ad.AnnData, seed: int) -> Panels:
-    """L1-penalised logistic regression of each group against the rest on genes of variance 1.
-
-    The penalty is weakened until the log loss in 3-fold cross-validation has risen twice; the
-    strength is that of the lowest. Genes are ranked by their absolute coefficient; those with none
-    follow in the order in which weaker penalties let them in.
-    """
+    """L1-penalised logistic regression of each group against the rest on genes of variance 1."""
     X = dense(adata.X)
     # The intercept takes the means up, so that sparse values can stay sparse.
     scaled = StandardScaler(with_mean=False).fit_transform(adata.X.astype(np.float64))
@@ -139,12 +131,7 @@ def _l1(C: float, seed: int) -> LogisticRegression:
 
 
 def deseq2(adata: ad.AnnData, seed: int) -> Panels:
-    """DESeq2 (Love et al., 2014) of pseudo-bulks, a group against the rest, by |Wald statistic|.
-
-    The cells of a group are dealt at random to 5 pseudo-replicates (fewer if there are fewer
-    cells), those of all other groups to 5 of the rest, and their counts summed. Genes of fewer
-    than 10 counts in all are not tested, and rank last.
-    """
+    """DESeq2 (Love et al., 2014) of pseudo-bulks, group against rest, by |Wald statistic|."""
     from pydeseq2.dds import DeseqDataSet
     from pydeseq2.default_inference import DefaultInference
     from pydeseq2.ds import DeseqStats
@@ -193,11 +180,7 @@ def _dealt(cells: np.ndarray, rng: np.random.Generator) -> list[np.ndarray]:
 
 
 def ns_forest(adata: ad.AnnData, seed: int) -> Panels:
-    """NS-Forest 4 (Liu et al., 2024) of its authors: random forest, then a tree of few genes.
-
-    Its markers and the genes of its forest come first. Others follow by their binary score (how
-    far the medians of the other groups are below the group's), then by the same of means.
-    """
+    """NS-Forest 4 (Liu et al., 2024) of its authors: random forest, then a tree of few genes."""
     import nsforest
 
     del seed

@@ -63,11 +63,7 @@ def gce(adata: ad.AnnData, seed: int) -> Panels:
 
 
 def translations(weights: np.ndarray, centres: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Sparse translations, centred, and the gradient there, both groups × genes; for each group.
-
-    ``weights`` are genes × components with orthonormal columns, ``centres`` the centred means of
-    the groups, groups × components.
-    """
+    """For each group: sparse centred translations and the gradient there, groups × genes."""
     n_groups = len(centres)
     delta = np.zeros((n_groups, len(weights)))
     at_zero = -n_groups * centres @ weights.T
@@ -97,10 +93,7 @@ def translations(weights: np.ndarray, centres: np.ndarray) -> list[tuple[np.ndar
 
 
 def _smallest_idle_penalty(gradient: np.ndarray) -> float:
-    """The penalty from which on nothing is translated.
-
-    The largest pull, per pair that it would part, of any set of groups against the others.
-    """
+    """The penalty from which on nothing is translated."""
     n_groups = len(gradient)
     pull = np.abs(np.cumsum(np.sort(gradient, axis=0), axis=0))[:-1]
     size = np.arange(1, n_groups)
@@ -132,14 +125,7 @@ def _isotonic(values: np.ndarray) -> np.ndarray:
 
 
 def grs(adata: ad.AnnData, seed: int) -> Panels:
-    """Gene relevance on a diffusion map (Angerer et al., 2020), by group.
-
-    The derivatives of a gene along the components of scanpy's diffusion map are the slopes of a
-    linear fit to the differences to a cell's neighbours (the authors take the median of difference
-    quotients), averaged over the neighbours with their signs. A gene is relevant to a cell if the
-    norm of its slopes is among the 10 largest. Genes are ranked by the share of the group's cells
-    that they are relevant to, and by the mean norm where that ties.
-    """
+    """Gene relevance on a diffusion map (Angerer et al., 2020), by group."""
     X = dense(adata.X)
     neighbors, components = _diffusion_map(adata, seed)
     n_cells, n_near = neighbors.shape

@@ -19,7 +19,7 @@ import ace
 from benchmarks.core.data import BATCH, GROUP, quiet_scvi
 from benchmarks.core.experiment import revision
 from benchmarks.core.measure import Cost, measure
-from benchmarks.methods import baselines, embedding_baselines
+from benchmarks.methods import baselines, embedding_baselines, models
 from benchmarks.methods.baselines import Panels
 
 KEY = "ranking"
@@ -168,38 +168,25 @@ def causal(cells: Cells) -> Panels:
     return dict.fromkeys(map(str, cells.adata.obs[GROUP].cat.categories), genes)
 
 
-def _train_kratos(cells: Cells) -> Any:
-    quiet_scvi(cells.seed)
-    own = cells.adata.copy()  # the model keeps the object it was set up with
-    ace.model.KRATOS.setup_anndata(own, labels_key=GROUP)
-    model = ace.model.KRATOS(own)
+def _kratos(cells: Cells) -> Any:
     # A tenth of the cells for validation, none for a test: those are outside.
-    model.train(train_size=0.9, enable_progress_bar=False)
-    return model
+    train = {"train_size": 0.9}
+    return models.trained("KRATOS", cells.adata, cells.seed, {"labels_key": GROUP}, train)[0]
 
 
-def _train_ace(cells: Cells, **options: Any) -> Any:
+def _autoencoder(cells: Cells, **options: Any) -> Any:
     """Labels are given, as in the paper, and batches where the set has some."""
-    quiet_scvi(cells.seed)
-    own = cells.adata.copy()
-    batch_key = BATCH if BATCH in own.obs else None
-    ace.model.ACE.setup_anndata(own, batch_key=batch_key, labels_key=GROUP)
-    model = ace.model.ACE(own, **options)
-    model.train(enable_progress_bar=False)
-    return model
+    given = {"batch_key": BATCH if BATCH in cells.adata.obs else None, "labels_key": GROUP}
+    return models.trained("ACE", cells.adata, cells.seed, given, **options)[0]
 
 
-def _train_scvi(cells: Cells) -> Any:
+def _scvi(cells: Cells) -> Any:
     """Counts without groups; default settings."""
-    scvi = quiet_scvi(cells.seed)
-    own = cells.adata.copy()
-    scvi.model.SCVI.setup_anndata(own, layer="counts")
-    model = scvi.model.SCVI(own)
-    model.train(max_epochs=SCVI_EPOCHS, enable_progress_bar=False)
-    return model
+    train = {"max_epochs": SCVI_EPOCHS}
+    return models.trained("SCVI", cells.adata, cells.seed, {"layer": "counts"}, train)[0]
 
 
-def _train_scanvi(cells: Cells) -> Any:
+def _scanvi(cells: Cells) -> Any:
     """Continues from that model, with the groups as labels; default settings."""
     start, _ = cells.trained("SCVI")
     scvi = quiet_scvi(cells.seed)
@@ -211,9 +198,9 @@ def _train_scanvi(cells: Cells) -> Any:
 
 
 TRAINERS = {
-    "KRATOS": _train_kratos,
-    "ACE": _train_ace,
-    "selecting ACE": partial(_train_ace, n_selected=N_SELECTED),
-    "SCVI": _train_scvi,
-    "SCANVI": _train_scanvi,
+    "KRATOS": _kratos,
+    "ACE": _autoencoder,
+    "selecting ACE": partial(_autoencoder, n_selected=N_SELECTED),
+    "SCVI": _scvi,
+    "SCANVI": _scanvi,
 }

@@ -10,8 +10,8 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from benchmarks.core.store import Results
-from benchmarks.report import choices, claims, figures, figures_models, tables, tables_models
-from benchmarks.report.markdown import data
+from benchmarks.report import choices, claims, figures, figures_models, tables
+from benchmarks.report.markdown import data, where
 
 #: Experiments by what the names of their tables begin with, longer names first.
 EXPERIMENTS = (
@@ -22,25 +22,10 @@ EXPERIMENTS = (
 
 
 def render(results_dir: Path, out_dir: Path) -> list[Path]:
-    """Write the tables and figures.
-
-    A table without results says how to make them. For each figure ``<name>_figure.md`` shows
-    ``<name>.png``; it is empty where nothing was measured.
-
-    Parameters
-    ----------
-    results_dir
-        Folder of the results.
-    out_dir
-        Folder of the tables; created if it is missing.
-
-    Returns
-    -------
-    The markdown files.
-    """
+    """Write the tables and figures."""
     results, out_dir = Results(results_dir), Path(out_dir)
     out_dir.mkdir(parents=True, exist_ok=True)
-    written = tables.tables(results) | tables_models.tables(results)
+    written = tables.tables(results)
     for name, text in written.items():
         experiment = next(e for e in EXPERIMENTS if name.startswith(e))
         missing = f"*Not measured yet: `python -m benchmarks run {experiment}`.*\n"
@@ -68,16 +53,13 @@ DRAW: dict[str, Callable[[Results], Figure]] = {
 
 
 def _draw(results: Results, folder: Path) -> dict[str, str]:
-    """Draw the figures of ``data/figures.csv``; returns the markdown that shows each.
-
-    It is empty where the results that a figure needs were not measured.
-    """
+    """Draw the figures of ``data/figures.csv``; returns the markdown that shows each."""
     shown = {}
     # No date and no versions inside: the same numbers give the same file.
     options: dict[str, Any] = {"dpi": 150, "bbox_inches": "tight", "metadata": {"Software": None}}
     for name, experiment, needed, caption in data("figures").itertuples(index=False):
         shown[f"{name}_figure"] = ""
-        if not results.rows(experiment, **claims.where(needed)).empty:
+        if not results.rows(experiment, **where(needed)).empty:
             DRAW[name](results).savefig(folder / f"{name}.png", **options)
             shown[f"{name}_figure"] = f"{caption}:\n\n![{caption}]({name}.png)\n"
     return shown

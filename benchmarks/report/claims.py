@@ -9,7 +9,6 @@ level by the mean itself. A claim holds if all inequalities do, partly if some d
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from itertools import groupby
 from typing import Any
 
 import pandas as pd
@@ -17,7 +16,7 @@ import pandas as pd
 from benchmarks.core.store import Results
 from benchmarks.report import evidence as e
 from benchmarks.report.derived import derived
-from benchmarks.report.markdown import classed, data, markdown, plural
+from benchmarks.report.markdown import classed, data, markdown, plural, where
 
 HOLDS, PARTLY, FAILS, UNKNOWN = "holds", "partly", "does not hold", "not measured"
 SO_FAR = ", as far as measured"
@@ -29,36 +28,18 @@ CLOSE = 0.001
 
 @dataclass(frozen=True)
 class Part:
-    """One inequality.
-
-    Attributes
-    ----------
-    metric, method
-        What is compared, and of which method. Of several methods the best one is taken.
-    rows
-        Experiment, and the values that its rows have.
-    rivals
-        Methods that it must be better than, or
-    level
-        a number that it must reach. Without both, the number is only shown.
-    best
-        1 if more is better, -1 if less is.
-    slack
-        By how much it may be worse than the rivals.
-    tie
-        Metric, less of which decides where the lead of a rival is below ``CLOSE``.
-    """
+    """One inequality."""
 
     metric: str
-    method: str | tuple[str, ...]
-    rows: tuple[str, dict[str, Any]]
-    rivals: tuple[str, ...] = ()
-    level: float | None = None
-    best: int = 1
+    method: tuple[str, ...]  # of several, the best one
+    rows: tuple[str, dict[str, Any]]  # experiment, and the values that its rows have
+    rivals: tuple[str, ...] = ()  # to be better than, or
+    level: float | None = None  # to be reached; without both, the number is only shown
+    best: int = 1  # -1 if less is better
     label: str = ""
     decimals: int = 3
-    slack: float = 0.0
-    tie: str = ""
+    slack: float = 0.0  # by how much it may be worse than the rivals
+    tie: str = ""  # metric, less of which decides where the lead of a rival is below CLOSE
 
 
 @dataclass(frozen=True)
@@ -69,8 +50,8 @@ class Claim:
     claim: str
     published: str
     section: str
-    parts: tuple[Part, ...]
-    beside: tuple[Part, ...] = ()
+    parts: list[Part]
+    beside: list[Part]
 
 
 @dataclass(frozen=True)
@@ -87,7 +68,8 @@ def judge(part: Part, results: Results) -> Found:
     """Judge one inequality."""
     name, where = part.rows
     rows = derived(results, name, where)
-    method = part.method if isinstance(part.method, str) else _best(rows, part)
+    means = {name: e.values(rows, part.metric, name).mean() for name in part.method}
+    method = max(means, key=lambda name: (pd.notna(means[name]), means[name] * part.best))
     label = f"{part.label}: " if part.label else ""
     own = e.values(rows, part.metric, method)
     if not len(own):
@@ -112,7 +94,7 @@ def judge(part: Part, results: Results) -> Found:
         holds = e.meets(pair.margin(part.best), -part.slack, 1)
     elif part.tie and not holds and e.meets(pair.margin(part.best), -CLOSE, 1):
         ahead = tuple(other.name for other in pairs if other.margin(part.best, decimals) <= 0)
-        less = judge(Part(part.tie, method, part.rows, ahead, best=-1), results)
+        less = judge(Part(part.tie, (method,), part.rows, ahead, best=-1), results)
         holds, more = less.holds, f"; {part.tie.partition('@')[0]}: {less.text}"
     if part.slack or (part.tie and not holds and not more):
         bound = part.slack or CLOSE
@@ -121,11 +103,6 @@ def judge(part: Part, results: Results) -> Found:
     without = f", without {', '.join(missing)}" if missing else ""
     both = f"{e.mean_sd(pair.own, decimals)}, {e.mean_sd(pair.theirs, decimals)} of {pair.name}"
     return Found(f"{label}{both}{pair.note}{without}{more}", holds, len(pair.own), missing)
-
-
-def _best(rows: pd.DataFrame, part: Part) -> str:
-    means = {name: e.values(rows, part.metric, name).mean() for name in part.method}
-    return max(means, key=lambda name: (pd.notna(means[name]), means[name] * part.best))
 
 
 def verdict(found: list[bool | None]) -> str:
@@ -171,34 +148,28 @@ def tables(results: Results) -> dict[str, str]:
 
 def read() -> list[tuple[str, Claim]]:
     """All claims, each with its paper."""
-    table, claims = data("claims", filled=5), []
-    rows = table.to_dict("records")
-    for _, of_claim in groupby(rows, key=lambda r: (r["paper"], r["source"], r["claim"])):
+    table, found = data("claims", filled=5), []
+    for (paper, source, claim), rows in table.groupby(["paper", "source", "claim"], sort=False):
         parts: dict[str, list[Part]] = {"judged": [], "beside": []}
-        for row in of_claim:
-            method = row["method"].split("|")
-            part = Part(
-                row["metric"],
-                method[0] if len(method) == 1 else tuple(method),
-                (row["experiment"], where(row["where"])),
-                e.named(row["rivals"]),
-                float(row["level"]) if row["level"] else None,
-                int(row["best"]),
-                row["label"],
-                int(row["decimals"]),
-                float(row["slack"] or 0),
-                row["tie"],
+        for row in rows.itertuples():
+            parts[row.role].append(
+                Part(
+                    row.metric,
+                    tuple(row.method.split("|")),
+                    (row.experiment, where(row.where)),
+                    e.named(row.rivals),
+                    float(row.level) if row.level else None,
+                    int(row.best),
+                    row.label,
+                    int(row.decimals),
+                    float(row.slack or 0),
+                    row.tie,
+                )
             )
-            parts[row["role"]].append(part)
-        sentences = [row[k] for k in ("source", "claim", "published", "section")]
-        claim = Claim(*sentences, tuple(parts["judged"]), tuple(parts["beside"]))
-        claims.append((row["paper"], claim))
-    return claims
-
-
-def where(text: str) -> dict[str, Any]:
-    """Values that rows have: ``"data=kang;setting=CTRL"``."""
-    return dict(pair.split("=", 1) for pair in text.split(";")) if text else {}
+        first = rows.iloc[0]
+        said = Claim(source, claim, first["published"], first["section"], *parts.values())
+        found.append((paper, said))
+    return found
 
 
 def count(verdicts: list[str]) -> str:

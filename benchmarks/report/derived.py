@@ -118,16 +118,18 @@ def digits(results: Results) -> pd.DataFrame:
         numbers |= {"n_pairs": len(pairs), "n_images": n.sum(), "l1": changes.median()}
         numbers |= {"n_pixels": pairs["n_pixels"].median()}
         numbers |= {"seconds": pairs["seconds"].sum() / n.sum()}
-        found.append({"method": name, "seed": 0} | numbers)
+        found.append({"method": name, "protocol": name, "seed": 0} | numbers)
     return pd.DataFrame(found, columns=None if found else ["method", "seed"])
 
 
-def solvers(results: Results, network: str) -> pd.DataFrame:
-    """Other solvers beside ours on the same images of a network, each with its margin.
+def solvers(results: Results) -> pd.DataFrame:
+    """Other solvers beside ours on the same images of each network, each with its margin."""
+    found = [_solvers(results, name) for name in ("convolutional", "vector")]
+    return pd.concat([part for part in found if len(part)] or found)
 
-    A solver that was given fewer images than ours is compared on those, and its seconds on those
-    on which both were timed.
-    """
+
+def _solvers(results: Results, network: str) -> pd.DataFrame:
+    """Compared on the images that both were given, seconds on those on which both were timed."""
     rows = results.rows("mnist", data="mnist", protocol=network).set_index("setting")
     l1 = results.values("mnist", metric="l1", protocol=network).set_index(["setting", "at"])
     found = []
@@ -147,7 +149,8 @@ def solvers(results: Results, network: str) -> pd.DataFrame:
         )
         found.append(
             {
-                "compared with": name.replace("subgradient", "published solver"),
+                "method": name.replace("subgradient", "published solver"),
+                "protocol": network,
                 "seed": 0,
                 "n_images": len(changes),
                 "flipped": 100 * theirs["flipped"].mean(),
@@ -185,6 +188,56 @@ def novelty(results: Results, data: str = "kang") -> pd.DataFrame:
     return rows[rows["protocol"].str.endswith(" hidden")].dropna(axis=1, how="all")
 
 
+def on_gpu(results: Results) -> pd.DataFrame:
+    """Times on a GPU, and how many times as long the processor takes."""
+    rows = results.rows("gpu")
+    gpu = rows["protocol"] != "processor"
+    keys = ["data", "method", "seed"]
+    both = rows[gpu].merge(rows[~gpu], on=keys, suffixes=("", "_processor"))
+    for time in ("ms_epoch", "seconds_panel", "seconds_expected_gradients"):
+        if len(both):
+            both[f"{time}_ratio"] = both[f"{time}_processor"] / both[time]
+    # Stored with the times of the GPU.
+    agreement = both.reindex(columns=["jaccard_panel", "jaccard_expected_gradients"]).mean(axis=1)
+    return both.assign(agreement=agreement)
+
+
+SCARE, PLAIN = "SCARE", "SCARE, weight 0"
+#: Beside each other in every table of a pathway; all others of ours are variants.
+MAIN = (SCARE, f"{SCARE}, types not given", PLAIN, f"{SCARE}, random genes", "SCVI",
+        f"{PLAIN}, the set's genes alone")  # fmt: skip
+
+
+def pathways(results: Results) -> pd.DataFrame:
+    """Pathways, with the accuracy that each run gains against the plain model of its seed."""
+    rows = results.rows("scare", protocol="pathway")
+    fields = [f for f in ("accuracy", "balanced_accuracy") if f in rows]
+    keys = ["data", "setting", "seed"]
+    plain = rows[rows["method"] == PLAIN].set_index(keys)[fields]
+    lost = rows[fields] - rows[keys].join(plain, on=keys)[fields]
+    # A difference from itself says nothing.
+    rows = rows.join(lost.where(rows["method"] != PLAIN).add_suffix("_lost"))
+    n = rows[rows["method"] == SCARE].groupby(keys[:2])["n_genes"].max() if len(rows) else {}
+    of = [(d, s) for d, s in zip(rows["data"], rows["setting"], strict=True)]
+    which = rows["setting"].replace("both", "both sets")
+    return rows.assign(n=[n.get(key, np.nan) for key in of], which=which)
+
+
+def losses(results: Results) -> pd.DataFrame:
+    """Our loss and its variants, both sets."""
+    rows = pathways(results)
+    ours = ~rows["method"].isin(MAIN) | (rows["method"] == SCARE)
+    return rows[ours & (rows["setting"] == "both")]
+
+
+def weights(results: Results) -> pd.DataFrame:
+    """Losses and their weights, padded so that they sort as numbers do."""
+    rows = results.rows("scare", protocol="weights")
+    found = rows["method"].str.extract(r"^(?P<loss>.*), weight (?P<weight>[\d.e+]+)$")
+    weight = found["weight"].astype(float)
+    return rows.assign(loss=found["loss"], weight=weight.map("{:>10,.0f}".format), number=weight)
+
+
 DERIVED: dict[str, Callable[..., pd.DataFrame]] = {
     "below causal": below_causal,
     "gains": gains,
@@ -193,4 +246,9 @@ DERIVED: dict[str, Callable[..., pd.DataFrame]] = {
     "table 2": predicted,
     "times as fast": times_as_fast,
     "novelty": novelty,
+    "solvers": solvers,
+    "gpu": on_gpu,
+    "pathways": pathways,
+    "losses": losses,
+    "weights": weights,
 }

@@ -64,11 +64,6 @@ def pairs(rows: pd.DataFrame, metric: str, method: str, rivals: Collection[str])
     return found
 
 
-def measured(rows: pd.DataFrame, metric: str) -> list[str]:
-    """Methods that have the number."""
-    return sorted(rows.loc[rows[metric].notna(), "method"].unique()) if metric in rows else []
-
-
 def hardest(found: Collection[Pair], best: int = 1, decimals: int = 3) -> Pair:
     """The rival that is least behind, or most ahead."""
     return min(found, key=lambda pair: (pair.margin(best, decimals), pair.margin(best)))

@@ -10,16 +10,16 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from benchmarks.core.store import Results
+from benchmarks.report.derived import PLAIN, SCARE, weights
 from benchmarks.report.figures import BLUE, DASHED, GREEN, GREY, ORANGE, VERMILLION, legend, plain
 from benchmarks.report.markdown import SHORT, TITLES, ordered
-from benchmarks.report.tables_models import PLAIN, SCARE, UNLABELLED
 
 RELIABILITY = {"SCNYM": BLUE, "logistic regression": GREEN, "SCANVI": VERMILLION}
 #: Cells that a bin of the reliability curve needs to be drawn.
 FEWEST_IN_BIN = 10
 WEIGHTS: dict[str, dict[str, Any]] = {
     SCARE: {"color": BLUE, "linewidth": 2.2, "marker": "o"},
-    UNLABELLED: {"color": BLUE, "linestyle": DASHED, "marker": "o"},
+    f"{SCARE}, types not given": {"color": BLUE, "linestyle": DASHED, "marker": "o"},
     "published, random_projection": {"color": VERMILLION, "marker": "s"},
     "published, encoder_sum": {"color": ORANGE, "marker": "^"},
 }
@@ -94,11 +94,10 @@ def _pairs(ax: Axes, pairs: pd.DataFrame, types: list[str]) -> None:
 
 def draw_scare_weights(results: Results) -> Figure:
     """The score of the genes against the accuracy of types, for each weight of the loss."""
-    scan = results.rows("scare", protocol="weights")
+    scan = weights(results)
     data = ordered(scan["data"], TITLES)[0]
     scan = scan[scan["data"] == data]
-    parts = scan["method"].str.extract(r"^(?P<name>.*), weight (?P<weight>[\d.e+]+)$")
-    scan = scan.assign(name=parts["name"], weight=parts["weight"].astype(float))
+    scan = scan.assign(name=scan["loss"], weight=scan["number"])
     levels = results.rows("scare", protocol="pathway", data=data, setting="both")
     levels = levels[levels["seed"].isin(scan["seed"])]
     fig = Figure(figsize=(9.6, 4.0), layout="constrained")

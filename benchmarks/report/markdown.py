@@ -46,14 +46,8 @@ def columns(table: str) -> tuple[Column, ...]:
     )
 
 
-def mean_table(
-    rows: pd.DataFrame, by: str, columns: Sequence[Column], errors: dict[str, str] | None = None
-) -> str:
-    """A line for each value of `by`.
-
-    The number of seeds is shown where it differs. ``errors`` names the column of the spread of a
-    value, for what was run once.
-    """
+def mean_table(rows: pd.DataFrame, by: str, columns: Sequence[Column]) -> str:
+    """A line for each value of `by`; of one seed, a stored standard error is the spread."""
     columns = [c for c in columns if c.field in rows and rows[c.field].notna().any()]
     grouped = rows.groupby(by, sort=False)
     fields = [c.field for c in columns]
@@ -62,8 +56,8 @@ def mean_table(
         grouped[fields].std(),
         grouped["seed"].nunique(),
     )
-    for field, error in (errors or {}).items():
-        if field in fields and error in rows:
+    for field in fields if rows["seed"].nunique() == 1 else []:
+        if (error := field.replace("@", "_sem@")) in rows and "@" in field:
             spread[field] = spread[field].fillna(grouped[error].mean())
     counted = n_seeds.nunique() > 1
     lines = []
@@ -106,9 +100,9 @@ def plural(n: int, word: str = "seed") -> str:
     return f"{n} {word}" if n == 1 else f"{n} {word}s"
 
 
-def titled(title: str, rows: pd.DataFrame, table: str, word: str = "seed") -> str:
-    """A table below its title and its number of seeds."""
-    return f"**{title}** ({plural(rows['seed'].nunique(), word)})\n\n{table}"
+def where(text: str) -> dict[str, Any]:
+    """Values that rows have: ``"data=kang;setting=CTRL"``."""
+    return dict(pair.split("=", 1) for pair in text.split(";")) if text else {}
 
 
 def ordered(values: Any, order: Iterable[str]) -> list[str]:

@@ -1,95 +1,89 @@
-"""The tables of the documentation: which experiment, which rows, which columns."""
+"""The tables of the documentation: those of ``data/tables.csv``, and a few of another shape.
+
+A row of the CSV is a table for each title: where its rows come from, which of them (in the order
+in which they are given), its title and its lines as formats of a row, and its columns.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
 
-from benchmarks.core.store import Results
+from benchmarks.core.store import KEYS, Results
 from benchmarks.report import evidence as e
-from benchmarks.report.derived import CD4, digits, overlap, solvers
+from benchmarks.report.derived import CD4, derived, novelty, overlap
 from benchmarks.report.markdown import (
     SHORT,
     TITLES,
     Column,
     classed,
     columns,
+    data,
     markdown,
     mean_table,
+    number,
     ordered,
-    titled,
+    plural,
+    where,
 )
 
-#: Redundancy of fewer genes is that of a handful of pairs.
-ENOUGH = 15
+NOTES = data("notes").set_index("value")["note"].to_dict()
 
 
 def tables(results: Results) -> dict[str, str]:
     """Markdown by name; empty where nothing was measured."""
-    panels, curves = results.rows("panels"), results.rows("curves")
-    nested = {"in-sample": ", nested cross-validation", "in-sample fixed": ", C = 1"}
-    kinds = {
-        "seeds": ": another seed, the same cells",
-        "halves": ": two random halves of the cells",
-    }
-    return {
-        "panels_held_out": per_set(panels, columns("panels_held_out"), {"held-out": ""}),
-        "panels_in_sample": per_set(panels, columns("panels_in_sample"), nested),
-        "panels_truth": per_set(panels, columns("panels_truth"), {"truth": ""}),
-        "curves_in_sample": _curves(curves, "in-sample"),
-        "curves_held_out": _curves(curves, "held-out"),
-        "curves_leaders": leaders(curves),
-        "stability": per_set(results.rows("stability"), columns("stability"), kinds, "pair"),
-        "overlap": _overlap(results),
-        "structure": _structure(results.rows("structure")),
-        "clusters": per_set(results.rows("clusters"), columns("clusters")),
-        "representations": per_set(results.rows("representations"), columns("representations")),
-        "speed": _speed(results.rows("speed")),
-        "train_speed": _training(results.rows("train_speed")),
-        "gpu": _gpu(results.rows("gpu")),
-        "mnist": _digits(results),
-    }
+    found: dict[str, list[str]] = {}
+    for table in data("tables").to_dict("records"):
+        rows = _framed(derived(results, table["source"], {}), table)
+        found.setdefault(table["table"], []).append(
+            blocks(rows, columns(table["columns"]), table["by"], table["counted"])
+        )
+    written = {name: "\n".join(filter(None, parts)) for name, parts in found.items()}
+    return written | {name: "\n".join(call(results)) for name, call in OTHERS.items()}
 
 
-def per_set(
-    rows: pd.DataFrame,
-    columns: Sequence[Column],
-    protocols: dict[str, str] | None = None,
-    word: str = "seed",
-) -> str:
-    """A table for each data set, and for each of some protocols with what it adds to the title."""
-    parts = []
-    for data in ordered(rows["data"], TITLES):
-        for protocol, note in (protocols or {"": ""}).items():
-            part = rows[rows["data"] == data]
-            part = part[part["protocol"] == protocol] if protocols else part
-            if len(part):
-                table = mean_table(part, "method", columns)
-                parts.append(titled(f"{TITLES.get(data, data)}{note}", part, table, word))
-    return "\n".join(parts)
-
-
-def _curves(rows: pd.DataFrame, protocol: str) -> str:
-    """A table for each set; of one seed, the spread is that over groups and folds."""
-    parts = []
-    rows = rows[rows["protocol"] == protocol]
-    for data in ordered(rows["data"], TITLES):
-        part = rows[rows["data"] == data].dropna(axis=1, how="all")
-        shown = [Column(f"auroc@{k}", f"AUROC @{k}", 3, 1) for k in sizes_of(part)]
-        shown += [
-            Column(f"redundancy@{k}", f"redundancy @{k}", 3, -1)
-            for k in sizes_of(part)
-            if k >= ENOUGH
+def _framed(rows: pd.DataFrame, table: dict[str, str]) -> pd.DataFrame:
+    """The rows of a table in order, with their titles and the names of their lines."""
+    order = {"data": list(TITLES)}
+    for key, text in where(table["where"]).items():
+        order[key] = text.split("|")
+        rows = rows[rows[key].isin(order[key])] if key in rows else rows
+    found = []
+    for row in rows.to_dict("records"):
+        place = [
+            ((order[k].index(v), "") if v in order.get(k, ()) else (len(TITLES), v))
+            for k, v in ((k, row.get(k, "")) for k in ("data", "protocol", "loss", "setting"))
         ]
-        note, errors = f", {part['n_groups'].max():.0f} types", None
-        if part["seed"].nunique() == 1:
-            note += ", ± standard error over types and folds"
-            errors = {c.field: c.field.replace("@", "_sem@") for c in shown}
-        table = mean_table(part, "method", shown, errors)
-        parts.append(titled(TITLES.get(data, data) + note, part, table))
+        said = row | {"set": TITLES.get(row.get("data", ""), row.get("data"))}
+        said["note"] = NOTES.get(row.get("protocol"), "") or NOTES.get(row.get("setting"), "")
+        if pd.notna(row.get("threads")):
+            said["on"] = "one thread" if row["threads"] == 1 else f"{row['threads']:.0f} threads"
+        if str(row.get("setting", "")).isdigit():
+            said["n_cells"] = int(row["setting"])
+        title, line = (table[k].format(**said) for k in ("title", "label"))
+        found.append((place, row | {"title": title, table["by"]: line}))
+    found.sort(key=lambda pair: pair[0])
+    return pd.DataFrame([row for _, row in found])
+
+
+def blocks(rows: pd.DataFrame, shown: Any, by: str = "method", counted: str = "seed") -> str:
+    """A table for each title, which says how many seeds there are if they are counted."""
+    parts = []
+    for title, part in rows.groupby("title", sort=False) if len(rows) else []:
+        n = f" ({plural(part['seed'].nunique(), counted)})" if counted else ""
+        head = f"**{title}**{n}\n\n" if title else ""
+        parts.append(head + mean_table(part, by, shown))
     return "\n".join(parts)
+
+
+def sets(rows: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
+    """The rows of each data set with its title, without empty columns."""
+    found = [(name, rows[rows["data"] == name]) for name in ordered(rows["data"], TITLES)]
+    return [(TITLES.get(name, name), part.dropna(axis=1, how="all")) for name, part in found]
+
+
+# -- rankings -------------------------------------------------------------------------------------
 
 
 def sizes_of(rows: pd.DataFrame) -> list[int]:
@@ -97,25 +91,24 @@ def sizes_of(rows: pd.DataFrame) -> list[int]:
     return sorted(int(name.removeprefix("auroc@")) for name in rows if name.startswith("auroc@"))
 
 
-def leaders(rows: pd.DataFrame) -> str:
+def _leaders(results: Results) -> list[str]:
     """For each set, protocol and number of genes: the default, the best baseline, the best."""
-    lines = []
-    for data in ordered(rows["data"], TITLES):
+    rows, lines = results.rows("curves"), []
+    for name in ordered(rows["data"], TITLES):
         for protocol in ("in-sample", "held-out"):
-            part = rows[(rows["data"] == data) & (rows["protocol"] == protocol)]
+            part = rows[(rows["data"] == name) & (rows["protocol"] == protocol)]
             part = part.dropna(axis=1, how="all")
             for k in sizes_of(part):
                 if line := _leader(part, k):
-                    lines.append([f"{SHORT.get(data, data)}, {protocol}", str(k), *line])
+                    lines.append([f"{SHORT.get(name, name)}, {protocol}", str(k), *line])
     head = ["panels", "genes", "default", "its place", "best baseline", "best of all"]
-    return classed(markdown(head, lines, n_words=len(head)), "leaders") if lines else ""
+    return [classed(markdown(head, lines, n_words=len(head)), "leaders")] if lines else []
 
 
 def _leader(rows: pd.DataFrame, k: int) -> list[str]:
     """A line; each method is compared with the default on the seeds that both have."""
     metric = f"auroc@{k}"
-    pairs = e.pairs(rows, metric, e.DEFAULT, e.measured(rows, metric))
-    pairs = [pair for pair in pairs if len(pair.own)]
+    pairs = e.pairs(rows, metric, e.DEFAULT, sorted(rows.dropna(subset=metric)["method"].unique()))
     baselines = [pair for pair in pairs if e.is_baseline(pair.name)]
     if not baselines:
         return []
@@ -139,118 +132,177 @@ def _leader(rows: pd.DataFrame, k: int) -> list[str]:
     ]
 
 
-def _overlap(results: Results) -> str:
+def _overlap(results: Results) -> list[str]:
     """A table for each set, and the genes that only one method has."""
     parts = []
-    for data in ordered(results.rows("overlap")["data"], TITLES):
-        part = overlap(results, data)
-        title = f"{TITLES.get(data, data)}: {CD4}, the first 18 genes"
-        parts.append(titled(title, part, mean_table(part, "method", columns("overlap"))))
+    for name in ordered(results.rows("overlap")["data"], TITLES):
+        title = f"{TITLES.get(name, name)}: {CD4}, the first 18 genes"
+        part = overlap(results, name).assign(title=title)
+        parts.append(blocks(part, columns("overlap")))
         first = part[(part["seed"] == part["seed"].min()) & (part["only"].fillna("") != "")]
         own = ("- `" + first["method"] + "`: " + first["only"] + "\n").tolist()
         if own:
             parts.append("Genes that no baseline (no other one) has:\n\n" + "".join(own))
-    return "\n".join(parts)
+    return parts
 
 
-def _structure(rows: pd.DataFrame) -> str:
+def _structure(results: Results) -> list[str]:
     """A table for each set, and the level of the causal genes."""
     parts = []
-    for data in ordered(rows["data"], TITLES):
-        part = rows[rows["data"] == data]
-        level, part = part[part["method"] == e.CAUSAL], part[part["method"] != e.CAUSAL]
-        parts.append(per_set(part, columns("structure")))
-        if not len(level):
-            continue
-        at = level["jaccard@20"].mean()
-        parts.append(f"The {e.CAUSAL} alone: {at:.3f}.\n")
-    return "\n".join(parts)
+    for title, part in sets(results.rows("structure")):
+        level = part["method"] == e.CAUSAL
+        parts.append(blocks(part[~level].assign(title=title), columns("structure")))
+        if level.any():
+            parts.append(f"The {e.CAUSAL} alone: {part.loc[level, 'jaccard@20'].mean():.3f}.\n")
+    return parts
 
 
-# -- speed ----------------------------------------------------------------------------------------
+# -- label transfer -------------------------------------------------------------------------------
 
 
-def _speed(rows: pd.DataFrame) -> str:
-    titles = {
-        "wilcoxon": "PBMC3k, 2638 cells × 1838 genes, same matrix and process, in turns",
-        "baselines": "PBMC3k, counts: default and baselines, same process, in turns",
-        "scale": "Cells × 2000 genes, 8 % non-zero, 10 groups, PCA given",
-        "adversarial": "Adversarial, proximal against published solver, PBMC3k",
-    }
-    parts = []
-    for name, title in titles.items():
-        part = rows[rows["protocol"] == name]
-        if not len(part):
-            continue
-        part = part.assign(subject=part["method"])
-        shown = columns("solvers" if name == "adversarial" else "speed")
-        if name == "scale":
-            size = part["setting"].astype(int)
-            part = part.assign(subject=part["method"] + size.map(", {:,} cells".format), size=size)
-            # The best of what differs by design means nothing.
-            shown = [column._replace(best=0) for column in shown]
-        table = mean_table(part, "subject", shown)
-        parts.append(f"**{title}**\n\n{table}")
-    return "\n".join(parts)
+def _others(results: Results) -> list[str]:
+    """A table for each other set: accuracy from each domain, and means."""
+    rows, parts = results.rows("transfer", protocol="as they are"), []
+    for name, part in rows[rows["data"] != "kang"].groupby("data"):
+        wide = part.pivot_table(index=["method", "seed"], columns="setting", values="accuracy")
+        means = part.groupby(["method", "seed"])[["accuracy", "balanced_accuracy", "ece"]].mean()
+        means = means.where(wide.notna().all(axis=1))  # a mean of fewer domains is no mean
+        shown = [Column(s, f"from {s}", 3, 1) for s in dict.fromkeys(part["setting"])]
+        wide = wide.join(means).reset_index().assign(title=TITLES.get(str(name), name))
+        parts.append(blocks(wide, [*shown, *columns("transfer_others")]))
+    return parts
 
 
-def _training(rows: pd.DataFrame) -> str:
-    if not len(rows):
-        return ""
-    return mean_table(
-        rows.assign(training=rows["method"] + ", " + rows["protocol"]),
-        "training",
-        columns("train_speed"),
+#: Methods of the table of flags; that of AUROC has all.
+NEW = "SCNYM, new_identity"
+FLAGGING = (
+    *(NEW, "logistic regression", "logistic regression, variable genes"),
+    *("scNym, its own code, for new types", "SCNYM, published, for new types"),
+)
+
+
+def _novelty(results: Results) -> list[str]:
+    """AUROC of all methods for each hidden type, and what some of them flag."""
+    rows = novelty(results)
+    if "auroc" not in rows:
+        return []
+    rows = rows.dropna(subset="auroc")
+    rows = rows.assign(hidden=rows["protocol"].str.removesuffix(" hidden"))
+    head = f"**Area under the ROC curve of novelty** ({plural(rows['seed'].nunique())})\n\n"
+    flagging = [n for n in FLAGGING if n in set(rows.dropna(subset="flagged")["method"])]
+    return [
+        head + _by_type(rows, "auroc", ordered(rows["method"], [NEW])),
+        "**Share of hidden cells flagged / of known cells kept**\n\n"
+        + _by_type(rows, "flagged", flagging, beside="kept"),
+    ]
+
+
+def _by_type(rows: pd.DataFrame, field: str, names: list[str], beside: str = "") -> str:
+    """A line for each hidden type and direction, a column for each method, means below."""
+    grouped = rows.groupby(["hidden", "setting", "method"])
+    mean, spread, second = (
+        of.unstack().reindex(columns=names)
+        for of in (grouped[field].mean(), grouped[field].std(), grouped[beside or field].mean())
     )
+    lines = []
+    for key, values in mean.iterrows():
+        line = list(key)
+        for name in names:
+            text = number(values[name], spread.loc[key, name], 3)
+            if beside and text:
+                text = f"{values[name]:.2f} / {second.loc[key, name]:.2f}"
+            elif text and f"{values[name]:.3f}" == f"{values.max():.3f}":
+                text = f"**{text}**"
+            line.append(text)
+        lines.append(line)
+    overall = ["mean", ""]
+    for name in names:  # over what all have, so that none is spared a hard type
+        n, found = mean[name].notna().sum(), mean[name].mean()
+        both = f"{found:.2f} / {second[name].mean():.2f}" if beside else f"{found:.3f}"
+        overall.append(both if n == len(mean) else f"{n} of {len(mean)}")
+    return markdown(["hidden", "labels from", *names], [*lines, overall], n_words=2)
 
 
-def _gpu(rows: pd.DataFrame) -> str:
-    """A line for each model: its time on a GPU, and how many times as long the processor takes."""
-    parts = []
-    for data in ordered(rows["data"], TITLES):
-        own = rows[rows["data"] == data]
-        on_gpu = own["protocol"] != "processor"
-        both = own[on_gpu].merge(own[~on_gpu], on=["method", "seed"], suffixes=("", "_processor"))
-        if both.empty:  # interrupted after the first device
-            continue
+def _damage(results: Results) -> list[str]:
+    """A table for each kind of damage, with what the same methods reach without."""
+    rows, recall = results.rows("transfer"), results.values("transfer", metric="recall")
+    parts, keys = [], ["method", "seed"]
+    for change in sorted(p for p in rows["protocol"].unique() if "rarer" in p or "wrong" in p):
+        rare = change.removesuffix(" five times rarer") if "rarer" in change else ""
+        fields = ["accuracy", "balanced_accuracy", "rare" if rare else "ece"]
+        of_rare = recall[recall["group"] == rare].set_index(KEYS)["value"]
+        both = rows.join(of_rare.rename("rare"), on=KEYS)
+        part = both[both["protocol"] == change]
+        whole = both[(both["protocol"] == "as they are") & both["data"].isin(part["data"])]
+        whole = whole[whole["method"].isin(part["method"])]
+        # Means over the directions.
+        before = whole.groupby(keys)[fields].mean().add_suffix(" before")
+        table = before.join(part.groupby(keys)[fields].mean(), how="right").reset_index()
+        # One seed without damage stands for all of a method without chance.
+        for name, first in before.groupby("method").first().items():
+            table[name] = table[name].fillna(table["method"].map(first))
+        names = ("accuracy", "balanced accuracy", f"recall of {rare}" if rare else "ECE")
         shown = []
-        for time in columns("gpu"):
-            both[f"{time.field}_ratio"] = both[f"{time.field}_processor"] / both[time.field]
-            shown += [time, Column(f"{time.field}_ratio", "processor / GPU", 2)]
-        # Stored with the times of the GPU.
-        both["agreement"] = both[["jaccard_panel", "jaccard_expected_gradients"]].mean(axis=1)
-        shown.append(Column("agreement", "same genes", 3))
-        first = both.iloc[0]
-        title = (
-            f"{TITLES.get(data, data)}; {first['protocol']} against {first['threads']:.0f} threads"
-        )
-        parts.append(
-            titled(title, own, mean_table(both.assign(model=both["method"]), "model", shown))
-        )
-    return "\n".join(parts)
+        for field, title in zip(fields, names, strict=True):
+            shown.append(Column(f"{field} before", f"{title} before", 3))
+            shown.append(Column(field, "after", 3, -1 if field == "ece" else 1))
+        parts.append(blocks(table.assign(title=change), shown))
+    return parts
 
 
-# -- digits ---------------------------------------------------------------------------------------
+# -- SCARE ----------------------------------------------------------------------------------------
 
-NETWORKS = {
-    "convolutional": "ACE: convolutional network, centroids in its last pooling layer",
-    "vector": "Kratos: vectors of pixels, the classifier's own logits",
+
+def _time(results: Results) -> list[str]:
+    """The means over types, and each type."""
+    by_type = results.values("scare", protocol="time")
+    parts = []
+    for title, part in sets(results.rows("scare", protocol="time")):
+        part = part.assign(title=f"{title}, means over the types")
+        parts.append(blocks(part, columns("time")))
+        for metric, name, best in (
+            ("time_mixing", "Time points mixed, by type", -1),
+            ("time_silhouette", "Silhouette of time, by type", 1),
+        ):
+            own = by_type[(by_type["metric"] == metric) & (by_type["group"] != "")]
+            own = own[own["data"].isin(part["data"])]
+            wide = own.pivot(index=["method", "seed"], columns="group", values="value")
+            shown = [Column(name, name, 3, best) for name in wide]
+            parts.append(blocks(wide.reset_index().assign(title=name), shown, counted=""))
+    return parts
+
+
+def _disjoint(results: Results) -> list[str]:
+    """The score of each set in each block."""
+    rows, parts = results.rows("scare", protocol="disjoint"), []
+    own = results.values("scare", protocol="disjoint")
+    own = own[own["group"] != ""]
+    for title, part in sets(rows):
+        sizes = own[own["metric"] == "n_genes"].groupby("group")["value"].first().astype(int)
+        lines = []
+        for (method, block), found in own[own["metric"] == "fssf"].groupby(["method", "group"]):
+            apart = method.endswith("disjoint")
+            if apart or block == sizes.index[0]:
+                of = found.groupby("at")["value"]
+                numbers = [number(of.mean()[n], of.std()[n], 3) for n in sizes.index]
+                lines.append([method, f"those of {block}" if apart else "all", *numbers])
+        head = ["method", "latent dimensions", *(f"FSSF of {name}" for name in sizes.index)]
+        genes = ", ".join(f"{n} genes of {name}" for name, n in sizes.items())
+        parts.append(f"**{title}: {genes}** ({plural(part['seed'].nunique())})\n")
+        parts += [markdown(head, lines, 2), mean_table(part, "method", columns("weights")[1:3])]
+    return parts
+
+
+OTHERS = {
+    "curves_leaders": _leaders,
+    "overlap": _overlap,
+    "structure": _structure,
+    "transfer_others": _others,
+    "transfer_novelty": _novelty,
+    "transfer_damage": _damage,
+    "scare_time": _time,
+    "scare_disjoint": _disjoint,
 }
-
-
-def _digits(results: Results) -> str:
-    """A line for each network, and for each network a table of the solvers."""
-    networks = digits(results)
-    if networks.empty:
-        return ""
-    networks = networks.assign(network=networks["method"].map(NETWORKS))
-    parts = [mean_table(networks, "network", columns("mnist"))]
-    for name, title in NETWORKS.items():
-        compared = solvers(results, name)
-        if len(compared):
-            table = mean_table(compared, "compared with", columns("mnist_solvers"))
-            parts.append(f"**{title}**\n\n{table}")
-    return "\n".join(parts)
 
 
 def environment(found: dict[str, dict[str, Any]]) -> str:

@@ -1,0 +1,33 @@
+"""Training of models by name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from anndata import AnnData
+
+import ace
+from benchmarks.core.data import quiet_scvi
+from benchmarks.core.measure import Cost, measure
+
+
+def new(name: str, adata: AnnData, seed: int, setup: dict[str, Any], **options: Any) -> Any:
+    """A model of this package or of scvi-tools, set up on a copy of the cells."""
+    scvi = quiet_scvi(seed)
+    model = getattr(ace.model, name) if hasattr(ace.model, name) else getattr(scvi.model, name)
+    own = adata.copy()  # the model keeps the object it was set up with
+    model.setup_anndata(own, **setup)
+    return model(own, **options)
+
+
+def trained(
+    name: str,
+    adata: AnnData,
+    seed: int,
+    setup: dict[str, Any],
+    train: dict[str, Any] | None = None,
+    **options: Any,
+) -> tuple[Any, Cost]:
+    """A trained model, and the cost of its training."""
+    model = new(name, adata, seed, setup, **options)
+    return model, measure(lambda: model.train(enable_progress_bar=False, **(train or {})))[1]
