@@ -86,7 +86,8 @@ def choose_n_prototypes(z: np.ndarray, codes: np.ndarray, *, random_state: int =
     A third of the cells of each group is held out (of at most 1000 cells per group), and
     prototypes are fitted to the others. The fidelity is the share of held-out cells that are
     assigned to their own group. 3, 5, 8, 12 and 20 prototypes are tried in this order until it is
-    at least 0.9. If it never is, the result is the smallest number whose fidelity is within one standard error of the best.
+    at least 0.9. If it never is, the result is the smallest number whose fidelity is within one
+    standard error of the best.
 
     Parameters
     ----------
