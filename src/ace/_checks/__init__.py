@@ -1,6 +1,7 @@
-"""Checks of user input, and the only place where it is checked.
+"""Checks of user input that several functions share, and the only place for them.
 
-Each module checks one kind of input:
+A condition that concerns the computation of a single function, such as the number of cells that
+it needs, is checked by that function. Each module checks one kind of input:
 
 ``_arguments``
     Numbers in a range, choices, seeds, names of columns.
@@ -12,6 +13,8 @@ Each module checks one kind of input:
     The groups of cells in a column of ``obs``; names of genes.
 ``_matrices``, ``_value_checks``
     The matrix of an AnnData; the kind of values that it holds.
+``_figures``
+    Groups and columns that are selected for tables and figures.
 ``_models``
     Models that cells are explained through.
 ``_arrays``, ``_panels``
