@@ -92,15 +92,6 @@ def compares_pairs(
     return pairs
 
 
-def not_measurements(column: pd.Series, place: str) -> None:
-    """Raise a ``ValueError`` if a column holds floating-point numbers instead of groups."""
-    if pd.api.types.is_float_dtype(column.dtype):
-        raise ValueError(
-            f"{place} holds measurements ({column.dtype}), not groups. If they are groups, "
-            f"convert them: {place} = {place}.astype('category')."
-        )
-
-
 def something(values: Sized, why: str) -> None:
     """Raise a ``ValueError`` that gives the reason if there is nothing to draw."""
     if not len(values):

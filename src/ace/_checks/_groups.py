@@ -22,6 +22,15 @@ if TYPE_CHECKING:
 MIN_FIDELITY = 0.9
 
 
+def not_measurements(column: pd.Series, place: str) -> None:
+    """Raise a ``ValueError`` if a column holds floating-point numbers instead of groups."""
+    if pd.api.types.is_float_dtype(column.dtype):
+        raise ValueError(
+            f"{place} holds measurements ({column.dtype}), not groups. If they are groups, "
+            f"convert them: {place} = {place}.astype('category')."
+        )
+
+
 def column_of(adata: AnnData, key: Any, name: str = "adata") -> pd.Series:
     """Return a column of ``obs``; messages call the object ``name``.
 
@@ -60,12 +69,7 @@ def groups_of(
         as text, or the column holds measurements or lists, or its name is not unique.
     """
     column = column_of(adata, groupby)
-    if pd.api.types.is_float_dtype(column.dtype):
-        raise ValueError(
-            f"adata.obs[{groupby!r}] holds measurements ({column.dtype}), not groups. If they are "
-            f"groups, convert them: adata.obs[{groupby!r}] = "
-            f"adata.obs[{groupby!r}].astype('category')."
-        )
+    not_measurements(column, f"adata.obs[{groupby!r}]")
     category = _columns.labels_of(column, f"adata.obs[{groupby!r}]")
     n_missing = int((category.codes < 0).sum())
     if n_missing:

@@ -7,7 +7,8 @@ import pandas as pd
 
 from ace._checks import column_of
 from ace._checks._columns import labels_of
-from ace._checks._figures import has_votes, not_measurements, selected_groups, something
+from ace._checks._figures import has_votes, selected_groups, something
+from ace._checks._groups import not_measurements
 from ace._docs import doc_params
 from ace._keys import DEFAULT_ANNOTATION_KEY, AnnotationKeys
 from ace.get import annotation_df
