@@ -7,13 +7,13 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from ace._listed import listed
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence, Sized
 
+    import pandas as pd
     from anndata import AnnData
 
 
