@@ -14,7 +14,7 @@ from benchmarks.core.data import GROUP, SOURCES, files, load
 from benchmarks.core.experiment import experiment
 from benchmarks.core.measure import Cost, measure
 from benchmarks.core.store import Task, Values
-from benchmarks.methods.rankings import DEFAULT, KEY, Cells, Panels, Ranking, causal, rankings
+from benchmarks.methods.rankings import KEY, Cells, Panels, Ranking, causal, rankings
 
 #: Numbers of genes that panels are judged with.
 TOP, TOP_STRUCTURE = (3, 5, 10, 18), (5, 10, 20)
@@ -34,7 +34,6 @@ OURS = (
     "KRATOS + expected_gradients",
 )
 WITH_ACE = ("ACE + panel", "ACE + expected_gradients", "ACE + adversarial", "ACE + smoothgrad")
-QUICK = (f"ace {DEFAULT}", "Wilcoxon, abs", "t-test, abs")
 #: Cell type of the overlap, and genes of its panels: 1 % of the 1838 genes of PBMC3k as published.
 OVERLAP = {
     "pbmc3k_processed": "CD4 T cells",

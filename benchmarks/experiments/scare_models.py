@@ -119,7 +119,7 @@ class Method:
 
 
 OURS, PLAIN, SCVI, UNINTEGRATED = "SCARE", "SCARE, weight 0", "SCVI", "PCA, unintegrated"
-BY_TYPE, OF_ALL, DISJOINT = f"{OURS}, genes by type", f"{OURS}, genes of all", f"{OURS}, disjoint"
+BY_TYPE, OF_ALL = f"{OURS}, genes by type", f"{OURS}, genes of all"
 METHODS = {
     name: Method(**fields)
     for name, fields in tomllib.loads(
