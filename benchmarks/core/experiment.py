@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 import time
+import tomllib
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,10 @@ from benchmarks.core.data import available
 from benchmarks.core.store import Table, Task, Values
 
 #: The values of a dimension, or what gives those of a data set.
-Choices = tuple[str, ...] | Callable[[str], tuple[str, ...]]
+Choices = Iterable[str] | Mapping[str, Iterable[str]] | Callable[[str], Iterable[str]]
+GRIDS = tomllib.loads(
+    (Path(__file__).parents[1] / "experiments" / "grids.toml").read_text("utf-8")
+)
 
 
 @dataclass(frozen=True)
@@ -28,22 +32,22 @@ class Entry:
 
 @dataclass(frozen=True)
 class Experiment:
-    """What is run, and how."""
+    """What is run, and how; grid and title are in ``experiments/grids.toml``."""
 
     name: str
     title: str
-    run: Callable[[Task, Any, Any, bool], Values]
-    methods: Callable[[], Mapping[str, Any]]
-    data: tuple[str, ...]
+    run: Callable[[Task, Any, Any, bool], Values]  # task, method, what was prepared, quick
+    methods: Callable[[], Mapping[str, Any]]  # by name, each with a ``revision``
+    data: Iterable[str]
     protocols: Choices = ("",)
     settings: Choices = ("",)
-    seeds: tuple[int, ...] = (0, 1, 2)
-    meant: Callable[[str, Any], bool] = lambda name, method: True
-    prepare: Callable[[Task], Any] | None = None
-    applies: Callable[[Task, Any], bool | str] = lambda task, method: True
-    quick: Mapping[str, Any] = field(default_factory=dict)
-    files: Callable[[str], tuple[str, ...]] = lambda data: ()
-    revision: int = 1
+    seeds: Iterable[int] = (0, 1, 2)
+    meant: Callable[[str, Any], bool] = lambda name, method: True  # to be run if none is named
+    prepare: Callable[[Task], Any] | None = None  # what tasks of different methods share
+    applies: Callable[[Task, Any], bool | str] = lambda task, method: True  # or why not
+    quick: Mapping[str, Any] = field(default_factory=dict)  # fields of the quick form
+    files: Callable[[str], tuple[str, ...]] = lambda data: ()  # in ACE_DATA_DIR
+    revision: int = 1  # raised when the protocol or its data change such that numbers do
 
     def chosen(self, quick: bool, **given: Any) -> tuple[Experiment, list[str] | None]:
         """The experiment of a form with what the command line names, and the methods' names."""
@@ -66,8 +70,15 @@ class Experiment:
                             yield Task(data, protocol, setting, method, seed)
 
 
-def _choices(values: Choices, data: str) -> tuple[str, ...]:
+def _choices(values: Any, data: str) -> Iterable[str]:
+    if isinstance(values, Mapping):
+        return values[data]
     return values(data) if callable(values) else values
+
+
+def experiment(name: str, run: Any, methods: Any, **options: Any) -> Experiment:
+    """An experiment whose title and grid are in ``experiments/grids.toml``."""
+    return Experiment(name, run=run, methods=methods, **(GRIDS[name] | options))
 
 
 def run(experiment: Experiment, folder: Path, *, quick: bool = False, **given: Any) -> int:

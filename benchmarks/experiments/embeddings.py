@@ -18,7 +18,7 @@ from sklearn.neighbors import NearestNeighbors
 
 import ace
 from benchmarks.core.data import BATCH, GROUP, SOURCES, files, load
-from benchmarks.core.experiment import Entry, Experiment, revision
+from benchmarks.core.experiment import Entry, experiment, revision
 from benchmarks.core.measure import measure
 from benchmarks.core.store import Task, Values
 from benchmarks.methods import models
@@ -150,22 +150,15 @@ def _cluster_methods() -> dict[str, Entry]:
     return found | {name + IGNORED: found[name] for name in ("ACE", "scVI + k-means")}
 
 
-CLUSTERS = Experiment(
+CLUSTERS = experiment(
     "clusters",
-    "Clusters of latent spaces against known types: ACE, principal components and scVI.",
     _clusters,
     _cluster_methods,
-    data=(
-        *("pbmc3k_processed", "pbmc3k", "baron_mouse_all"),
-        *("symsim_220_complex", "symsim_220_clean", "kang"),
-    ),
-    seeds=(0, 1, 2, 3, 4),
     prepare=lambda task: load(task.data),
     applies=lambda task, method: (
         (SOURCES[task.data].counts or not task.method.startswith("scVI"))
         and (SOURCES[task.data].batches or not task.method.endswith(IGNORED))
     ),
-    quick={"data": ("pbmc68k",), "methods": ("ACE", "PCA + k-means"), "seeds": (0,)},
     files=files,
 )
 
@@ -216,13 +209,6 @@ def _spaces() -> dict[str, Entry]:
     }
 
 
-REPRESENTATIONS = Experiment(
-    "representations",
-    "Latent spaces against types, and seconds of training (Kratos, Table 2, Figure 3).",
-    _representations,
-    _spaces,
-    data=("pbmc3k_processed", "pbmc3k"),
-    prepare=lambda task: load(task.data),
-    quick={"data": ("pbmc68k",), "methods": (*DRAWN_SPACES[:2], "GCE"), "seeds": (0,)},
-    files=files,
+REPRESENTATIONS = experiment(
+    "representations", _representations, _spaces, prepare=lambda task: load(task.data), files=files
 )

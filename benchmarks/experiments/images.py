@@ -23,7 +23,7 @@ import ace
 from ace.explain import ClassifierScorer, GroupScorer, fit_centroids
 from ace.nn import ConvolutionalClassifier
 from benchmarks.core.data import path
-from benchmarks.core.experiment import Entry, Experiment
+from benchmarks.core.experiment import Entry, experiment
 from benchmarks.core.store import Task, Values
 
 #: Ten pairs, both ways, and six: the papers name 8 and 4 of theirs.
@@ -268,20 +268,10 @@ def _applies(task: Task, method: Entry) -> bool:
     return task.setting in [f"part {i}" for i in range(parts)]
 
 
-MNIST = Experiment(
+MNIST = experiment(
     "mnist",
-    "Digits turned into others by few pixels: ours, the published solver, an elastic-net attack.",
     _run,
     _methods,
-    data=("mnist",),
-    protocols=("convolutional", "vector"),
-    settings=(
-        "all",
-        *dict.fromkeys("→".join(pair) for name in PAIRS for pair in pairs_of(name)),
-        *(f"part {i}" for i in range(N_PARTS)),
-    ),
-    seeds=(0,),
     applies=_applies,
-    quick={"data": ("digits",), "settings": ("all", "8→5", "3→8", "part 0")},
     files=lambda data: ("mnist.npz",) if data == "mnist" else (),
 )

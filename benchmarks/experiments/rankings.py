@@ -11,10 +11,10 @@ from sklearn.model_selection import StratifiedShuffleSplit, train_test_split
 
 from ace.metrics import causal_recovery, knn_jaccard, panel_auroc, panel_redundancy, stability
 from benchmarks.core.data import GROUP, SOURCES, files, load
-from benchmarks.core.experiment import Experiment
+from benchmarks.core.experiment import experiment
 from benchmarks.core.measure import Cost, measure
 from benchmarks.core.store import Task, Values
-from benchmarks.methods.rankings import DEFAULT, KEY, Cells, Panels, Ranking, causal, rankings
+from benchmarks.methods.rankings import KEY, Cells, Panels, Ranking, causal, rankings
 
 #: Numbers of genes that panels are judged with.
 TOP, TOP_STRUCTURE = (3, 5, 10, 18), (5, 10, 20)
@@ -34,7 +34,6 @@ OURS = (
     "KRATOS + expected_gradients",
 )
 WITH_ACE = ("ACE + panel", "ACE + expected_gradients", "ACE + adversarial", "ACE + smoothgrad")
-QUICK = (f"ace {DEFAULT}", "Wilcoxon, abs", "t-test, abs")
 #: Cell type of the overlap, and genes of its panels: 1 % of the 1838 genes of PBMC3k as published.
 OVERLAP = {
     "pbmc3k_processed": "CD4 T cells",
@@ -154,16 +153,10 @@ def judge(
     return values | {(f"auroc@{k}", group): v for (k, group), v in of_groups.items()}
 
 
-PANELS = Experiment(
+PANELS = experiment(
     "panels",
-    "Panels are judged on the other half of the cells, in sample, and against simulated truth.",
     _panels,
     rankings,
-    data=(
-        *("pbmc3k", "baron_mouse", "pbmc3k_processed", "pbmc68k"),
-        *("symsim_140_clean", "symsim_220_clean", "symsim_220_complex", "simulated"),
-    ),
-    protocols=("held-out", "in-sample fixed", "in-sample", "truth"),
     meant=lambda name, method: not method.slow,
     prepare=prepare,
     applies=lambda task, method: (
@@ -172,12 +165,6 @@ PANELS = Experiment(
         # Nested cross-validation takes a minute for each method: one seed.
         and (task.protocol != "in-sample" or (SOURCES[task.data].published and task.seed == 0))
     ),
-    quick={
-        "data": ("pbmc68k", "simulated"),
-        "protocols": ("held-out", "truth"),
-        "methods": (*QUICK, "ace expected_gradients", "logistic regression, abs"),
-        "seeds": (0,),
-    },
     files=files,
 )
 
@@ -197,18 +184,13 @@ def ranked(method: Ranking, cells: Cells) -> Panels:
     return method.rank(cells)
 
 
-CURVES_OF_PANELS = Experiment(
+CURVES_OF_PANELS = experiment(
     "curves",
-    "AUROC and redundancy of panels as they grow (ACE, Figure 3B and C; Kratos, Figures 4 to 6).",
     _curves,
     rankings,
-    data=("pbmc3k_processed", "pbmc3k", "baron_mouse_whole"),
-    protocols=("in-sample", "held-out"),
     meant=_compared,
     prepare=prepare,
-    # In sample, a seed would only shuffle the folds.
     applies=lambda t, method: _readable(t, method) and (t.protocol != "in-sample" or t.seed == 0),
-    quick={"data": ("pbmc68k",), "protocols": ("held-out",), "methods": QUICK, "seeds": (0,)},
     files=files,
 )
 
@@ -238,18 +220,8 @@ def _overlap(task: Task, method: Ranking, prepared: tuple[Cells, AnnData], quick
     return values
 
 
-OVERLAP_OF_PANELS = Experiment(
-    "overlap",
-    "Which methods choose the same genes, and how many of these are depleted (ACE, Figure 3D).",
-    _overlap,
-    rankings,
-    data=("pbmc3k_processed", "pbmc3k"),
-    seeds=(0,),
-    meant=_compared,
-    prepare=prepare,
-    applies=_readable,
-    quick={"data": ("pbmc68k",), "methods": QUICK},
-    files=files,
+OVERLAP_OF_PANELS = experiment(
+    "overlap", _overlap, rankings, meant=_compared, prepare=prepare, applies=_readable, files=files
 )
 
 
@@ -292,18 +264,13 @@ def _stability(task: Task, method: Ranking, prepared: tuple[Cells, Cells], quick
     }
 
 
-STABILITY = Experiment(
+STABILITY = experiment(
     "stability",
-    "Agreement of the first 18 genes of two seeds, or of two random halves of the cells.",
     _stability,
     rankings,
-    data=("pbmc3k", "pbmc3k_processed", "baron_mouse", "pbmc68k"),
-    protocols=("halves", "seeds"),
-    seeds=(0, 1, 2, 3, 4),
     meant=_compared,
     prepare=_two_sets,
     applies=_readable,
-    quick={"data": ("pbmc68k",), "methods": QUICK, "seeds": (0,)},
     files=files,
 )
 
@@ -326,18 +293,14 @@ def _with_causal() -> dict[str, Ranking]:
     return rankings() | {CAUSAL: Ranking(causal)}
 
 
-STRUCTURE = Experiment(
+STRUCTURE = experiment(
     "structure",
-    "How well panels keep the neighbours of each cell as they grow (ACE, Figure 2C and D).",
     _structure,
     _with_causal,
-    data=("symsim_220_clean", "symsim_220_complex"),
-    seeds=(0, 1, 2, 3, 4),
     meant=lambda name, method: (
         name in (*OURS[:3], *WITH_ACE, "ACE + shap", CAUSAL) or method.baseline
     ),
     prepare=prepare,
     applies=_readable,
-    quick={"data": ("simulated",), "methods": (*QUICK[:2], CAUSAL), "seeds": (0,)},
     files=files,
 )

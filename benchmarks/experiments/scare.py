@@ -30,7 +30,7 @@ from sklearn.preprocessing import StandardScaler
 import ace
 from ace.model import SCARE, GroundTruth
 from benchmarks.core.data import quiet_scvi
-from benchmarks.core.experiment import Experiment
+from benchmarks.core.experiment import experiment
 from benchmarks.core.store import Task, Values
 from benchmarks.experiments import scare_models as m
 from benchmarks.experiments.embeddings import mixing
@@ -252,25 +252,14 @@ def _applies(task: Task, method: m.Method) -> bool | str:
     return first and batches and setting == (m.EACH if part == "disjoint" else m.BOTH)
 
 
-EXPERIMENT = Experiment(
+EXPERIMENT = experiment(
     "scare",
-    "SCARE: the score of chosen genes, its price, integration, time points, selection of genes.",
     lambda task, method, prepared, quick: PROTOCOLS[task.protocol](task, quick),
     lambda: m.METHODS,
-    data=("kang", "pbmc3k", "yuzwa"),
-    protocols=tuple(PROTOCOLS),
-    settings=lambda data: (
-        *(m.BUNDLED if data == "pbmc68k" else m.GO), *(m.BOTH, "time", m.EACH, m.SELECTED)
-    ),
     applies=_applies,
-    quick={
-        "data": ("pbmc68k",),
-        "methods": (
-            *(m.OURS, m.PLAIN, m.BY_TYPE, m.DISJOINT, m.SCVI),
-            *(f"{m.OURS}, excess", f"{m.OURS}, weight 20"),
-        ),
-        "seeds": (0,),
-    },
-    files=lambda data: tuple(f for f in (m.FILES[data][0], m.GO_FILE if data != "yuzwa" else "")
-                             if f and data != "pbmc68k"),
-)  # fmt: skip
+    files=lambda data: tuple(
+        f
+        for f in (m.FILES[data][0], m.GO_FILE if data != "yuzwa" else "")
+        if f and data != "pbmc68k"
+    ),
+)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field, replace
+import tomllib
+from dataclasses import dataclass, field
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import anndata as ad
@@ -116,71 +118,13 @@ class Method:
         return revision("SCARE")
 
 
-def _published(target: str, **settings: Any) -> Method:
-    """The loss of the paper: min-max, squares, references of the minibatch."""
-    given = {"target": target, "loss": "mse", "transform": "abs_minmax", "reference": "minibatch"}
-    return Method(settings=given | settings)
-
-
-OURS, PLAIN, SCVI, SCANVI = "SCARE", "SCARE, weight 0", "SCVI", "SCANVI, time as label"
-UNLABELLED, RANDOM = f"{OURS}, types not given", f"{OURS}, random genes"
-ALONE, UNINTEGRATED = f"{PLAIN}, the set's genes alone", "PCA, unintegrated"
+OURS, PLAIN, SCVI, UNINTEGRATED = "SCARE", "SCARE, weight 0", "SCVI", "PCA, unintegrated"
 BY_TYPE, OF_ALL = f"{OURS}, genes by type", f"{OURS}, genes of all"
-DISJOINT, TOGETHER = f"{OURS}, disjoint", f"{OURS}, together"
-PROJECTION = "published, random_projection"
-_INTEGRATED = ("pathway", "integration")
-_ZERO = {"truth": "zero", "labels": False, "parts": ("selection",)}
 METHODS = {
-    OURS: Method(parts=_INTEGRATED, everywhere=True),
-    UNLABELLED: Method(labels=False, parts=_INTEGRATED, everywhere=True),
-    PLAIN: Method(truth="nothing", parts=(*_INTEGRATED, "time", "selection"), everywhere=True),
-    SCVI: Method("SCVI", "nothing", parts=(*_INTEGRATED, "time"), everywhere=True),
-    ALONE: Method(truth="nothing", alone=True, parts=_INTEGRATED),
-    RANDOM: Method(truth="random"),
-    f"{OURS}, reference minibatch": Method(settings={"reference": "minibatch"}),
-    f"{OURS}, transform abs_share, weight 60": Method(
-        weight=60.0, settings={"transform": "abs_share"}
-    ),
-    f"{OURS}, target random_projection": Method(settings={"target": "random_projection"}),
-    **{f"published, {t}": _published(t) for t in ("encoder_sum", "encoder_norm", "decoder_sum")},
-    PROJECTION: _published("random_projection"),
-    f"{PROJECTION}, sigmoid": _published("random_projection", transform="sigmoid"),
-    f"{PROJECTION}, integrated gradients": replace(
-        _published("random_projection", attribution="integrated_gradients"), once=True
-    ),
-    UNINTEGRATED: Method("PCA", parts=("integration",)),
-    BY_TYPE: Method(parts=("time",)),
-    OF_ALL: Method(parts=("time",)),
-    SCANVI: Method("SCANVI", parts=("time",)),
-    DISJOINT: Method(settings={"disjoint": True}, parts=("disjoint",)),
-    TOGETHER: Method(settings={"disjoint": False}, parts=("disjoint",)),
-    f"{OURS}, excess": Method(settings={"loss": "excess"}, **_ZERO),
-    f"{OURS}, excess, reference neighbor": Method(
-        settings={"loss": "excess", "reference": "neighbor"}, once=True, **_ZERO
-    ),
-    f"{OURS}, mse, reference minibatch": Method(
-        settings={"loss": "mse", "reference": "minibatch"}, once=True, **_ZERO
-    ),
-    **{
-        f"variable genes, by {title}": Method(kind, once=True, parts=("selection",))
-        for title, kind in (("dispersion", "dispersion"), ("Pearson residuals", "residuals"),
-                            ("variance", "variance"))
-    },
-    "random genes": Method("random", parts=("selection",)),
-}  # fmt: skip
-#: Weights of the scan: of our loss, and of the published one with two of its targets.
-SCAN = {
-    OURS: (20.0, 60.0, 100.0, 200.0, 400.0),
-    UNLABELLED: (20.0, 60.0, 150.0),
-    PROJECTION: (1e4, 5e4, 1e5),
-    "published, encoder_sum": (1e4, 1e5),
-}
-METHODS |= {
-    f"{name}, weight {weight:g}": replace(
-        METHODS[name], weight=weight, parts=("weights",), everywhere=False
-    )
-    for name, weights in SCAN.items()
-    for weight in weights
+    name: Method(**fields)
+    for name, fields in tomllib.loads(
+        Path(__file__).with_name("scare_methods.toml").read_text(encoding="utf-8")
+    ).items()
 }
 
 

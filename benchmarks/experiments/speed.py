@@ -20,7 +20,7 @@ import scanpy as sc
 
 import ace
 from benchmarks.core.data import GROUP, SOURCES, files, load, log_normalise, simulated_counts
-from benchmarks.core.experiment import Entry, Experiment, revision
+from benchmarks.core.experiment import Entry, Experiment, experiment, revision
 from benchmarks.core.measure import Cost, in_fresh_process, measure
 from benchmarks.core.store import Task, Values
 from benchmarks.experiments import scare_models, transfer, transfer_cells
@@ -147,48 +147,31 @@ def _has_speed(task: Task, method: Any) -> bool:
 # -- the experiments ------------------------------------------------------------------------------
 
 
-def _experiment(
-    name: str, title: str, calls: dict[str, Any], methods: Any, **grid: Any
-) -> Experiment:
+def _experiment(name: str, calls: dict[str, Any], methods: Any, **grid: Any) -> Experiment:
     def run(task: Task, method: Any, prepared: None, quick: bool) -> Values:
         call = calls.get(task.protocol) or calls[""]
         return call(task, method, quick)
 
-    return Experiment(name, title, run, methods, **({"files": _files} | grid))
+    return experiment(name, run, methods, **({"files": _files} | grid))
 
 
 def _files(data: str) -> tuple[str, ...]:
     return files(data) if data in SOURCES else ()
 
 
-COMPARISONS = {
-    "pbmc3k_processed": ("wilcoxon",),
-    "pbmc3k": ("baselines", "adversarial"),
-    "pbmc68k": ("wilcoxon", "baselines"),
-    SIMULATED: ("scale",),
-}
 SPEED = _experiment(
     "speed",
-    "Cost of an explanation beside Wilcoxon, all baselines, more cells and the published solver.",
     {"scale": _many_cells, "adversarial": _solver, "": _same_cells},
     _explanations,
-    data=("pbmc3k_processed", "pbmc3k", SIMULATED),
-    protocols=COMPARISONS.__getitem__,
-    settings=lambda data: ("10000", "100000") if data == SIMULATED else ("",),
     applies=_has_speed,
-    quick={"data": ("pbmc68k", SIMULATED), "settings": ("", "10000"), "seeds": (0,)},
 )
 TRAIN_SPEED = _experiment(
     "train_speed",
-    "An epoch of KRATOS.train and ACE.train against a bare PyTorch loop.",
     {"": models.against_a_loop},
     lambda: {
         "KRATOS.train": Entry(models.kratos_loop, revision("KRATOS")),
         "ACE.train": Entry(models.ace_loop, revision("ACE")),
     },
-    data=("pbmc3k_processed", "pbmc3k"),
-    protocols=lambda data: ("dense",) if data == "pbmc3k_processed" else ("csr",),
-    quick={"data": ("pbmc68k",), "seeds": (0,)},
 )
 TIMED = (transfer_cells.OURS, transfer_cells.LOGISTIC, "SCANVI")
 
@@ -201,48 +184,30 @@ def _has_transfer_speed(task: Task, method: transfer.Method) -> bool:
 
 TRANSFER_SPEED = _experiment(
     "transfer_speed",
-    "A task of label transfer beside other methods, and memory.",
     {"task": models.task, "memory": models.memory},
     transfer.methods,
-    data=("kang", SIMULATED),
-    protocols=lambda data: ("memory",) if data == SIMULATED else ("task",),
-    settings=lambda data: ("100000",) if data == SIMULATED else ("CTRL", "STIM"),
     applies=_has_transfer_speed,
-    quick={
-        "data": (SIMULATED,),
-        "settings": ("2000",),
-        "methods": (transfer_cells.OURS,),
-        "seeds": (0,),
-    },
 )
 SCARE_SPEED = _experiment(
     "scare_speed",
-    "An epoch of SCARE with the attribution loss and without, the score, and memory.",
     {"epoch": models.scare_epochs, "fssf": models.fssf, "memory": models.memory},
     lambda: {name: scare_models.METHODS[name] for name in (scare_models.OURS, scare_models.PLAIN)},
-    data=("kang", SIMULATED),
-    protocols=("epoch", "fssf", "memory"),
-    settings=lambda data: ("100000",) if data == SIMULATED else ("", "100"),
     applies=lambda task, method: (
         (task.data == SIMULATED) == (task.protocol == "memory")
         and (task.protocol == "epoch") == (task.setting == "")
         and (task.protocol == "fssf" or task.method == scare_models.OURS)
         and (task.protocol == "epoch" or task.seed == 0)
     ),
-    quick={"data": ("pbmc68k",), "settings": ("", "3"), "seeds": (0,)},
     files=lambda data: (*_files(data), scare_models.GO_FILE) if data == "kang" else (),
 )
 GPU = _experiment(
     "gpu",
-    "The same training, and the same explanation, on the processor and on a GPU.",
     {
         "": lambda task, method, quick: models.compared(task.data, task.method, task.seed, quick)[
             task.protocol
         ]
     },
     lambda: {name: Entry(revision=revision(name)) for name in models.ON_GPU},
-    data=("pbmc3k", "100 000 cells"),
     protocols=lambda data: tuple(models.devices()),
     applies=lambda task, method: len(models.devices()) > 1 or "gpu: torch finds no GPU",
-    quick={"data": ("pbmc68k",), "seeds": (0,)},
 )

@@ -25,7 +25,7 @@ from sklearn.svm import LinearSVC
 
 from ace.model import SCNYM
 from benchmarks.core.data import quiet_scvi
-from benchmarks.core.experiment import Experiment, revision
+from benchmarks.core.experiment import experiment, revision
 from benchmarks.core.store import Task, Values
 from benchmarks.experiments import transfer_cells as t
 
@@ -215,22 +215,13 @@ def _applies(task: Task, method: Method) -> bool | str:
     return task.seed == 0 or not (once or same)
 
 
-TRANSFER = Experiment(
+TRANSFER = experiment(
     "transfer",
-    "Labels for cells of another experiment: accuracy, calibration, new types, wrong labels.",
     _run,
     methods,
-    data=("kang", "pbmc_symphony", "cellmix"),
     protocols=t.protocols,
     settings=lambda data: t.FILES[data][1],
     prepare=t.load,
     applies=_applies,
-    quick={
-        "data": ("pbmc68k",),
-        "protocols": (t.AS_THEY_ARE, "Dendritic hidden", t.WRONG),
-        "settings": ("first",),
-        "methods": (t.OURS, f"{t.OURS}, new_identity", t.LOGISTIC, t.SVM),
-        "seeds": (0,),
-    },
     files=lambda data: tuple(filter(None, t.FILES[data][:1])),
 )

@@ -31,20 +31,14 @@ GRS_RANK = 0.1
 def gce(adata: ad.AnnData, seed: int) -> Panels:
     r"""Global counterfactual explanations (Plumb et al., 2020) of the PCA of the cells.
 
-    One translation δ_g of the genes for each group takes the cells of any group i to those of any
-    group j by δ_j − δ_i. For a linear embedding z = Wᵀ(x − μ) only the means matter, and the
-    problem is convex:
+    One translation δ_g of the genes per group; for a linear embedding the problem is convex:
 
     .. math::
         \min_δ \tfrac12 \sum_{i<j} \lVert W^⊤(δ_j - δ_i) - (\bar z_j - \bar z_i) \rVert^2
         + λ \sum_{i<j} \lVert δ_j - δ_i \rVert_1
 
-    Accelerated proximal steps solve it along a path of λ: the gradient of the first sum is
-    G W(e_g − ē) with e_g = Wᵀδ_g − z̄_g, and the proximal map of the second subtracts slopes from
-    the sorted values of a gene and projects on what is sorted. Each group is explained at the
-    first λ that leaves at most half of its squared distance from the mean of all. A gene's score
-    is how far it moves the mean of the other cells; genes that are not translated follow by their
-    part of the gradient.
+    Solved by accelerated proximal steps along a path of λ. Genes are ranked by how far they move
+    the mean of the other cells, then by their part of the gradient.
     """
     del seed
     X = dense(adata.X)

@@ -16,30 +16,27 @@ import ace
 from benchmarks.core.store import Results
 from benchmarks.report.derived import CD4
 from benchmarks.report.evidence import CAUSAL, DEFAULT, is_baseline
-from benchmarks.report.markdown import SHORT, TITLES, ordered
+from benchmarks.report.markdown import SHORT, TITLES, data, ordered
 from benchmarks.report.tables import sizes_of
 
 # Okabe & Ito's palette: distinct with every common kind of colour vision.
-ORANGE, SKY, GREEN, BLUE = "#E69F00", "#56B4E9", "#009E73", "#0072B2"
-VERMILLION, PURPLE, GREY = "#D55E00", "#CC79A7", "#666666"
-DASHED, DOTTED, DASHDOT = (0, (4, 1.5)), (0, (1, 1)), (0, (5, 1, 1, 1))
+GREEN, BLUE, VERMILLION, GREY = "#009E73", "#0072B2", "#D55E00", "#666666"
+LINES = {"dashed": (0, (4, 1.5)), "dotted": (0, (1, 1)), "dashdot": (0, (5, 1, 1, 1))}
+
+
+def styles(figure: str) -> dict[str, dict[str, Any]]:
+    """How methods are drawn, see ``data/styles.csv``."""
+    found = {}
+    for row in data("styles").query("figure == @figure").to_dict("records"):
+        style = {k: v for k, v in row.items() if v and k not in ("figure", "name")}
+        style |= {k: float(style[k]) for k in ("linewidth", "zorder") if k in style}
+        style |= {"linestyle": LINES[style["linestyle"]]} if "linestyle" in style else {}
+        found[row["name"]] = style
+    return found
+
+
 #: Ours are coloured: without a model warm, through ACE blue, through Kratos green.
-STYLES: dict[str, dict[str, Any]] = {
-    "ace panel": {"color": VERMILLION, "linewidth": 3, "zorder": 4},
-    "ace expected_gradients": {"color": ORANGE, "linestyle": DOTTED},
-    "ace adversarial": {"color": ORANGE, "linestyle": DASHED},
-    "ACE + panel": {"color": BLUE},
-    "ACE + adversarial": {"color": BLUE, "linestyle": DASHED},
-    "ACE + expected_gradients": {"color": BLUE, "linestyle": DOTTED},
-    "ACE + smoothgrad": {"color": SKY, "linestyle": DASHDOT},
-    "ACE + shap": {"color": SKY, "linestyle": DASHED},
-    "ACE + integrated_gradients": {"color": SKY, "linestyle": DOTTED},
-    "KRATOS + panel": {"color": GREEN},
-    "KRATOS + adversarial": {"color": GREEN, "linestyle": DASHED},
-    "KRATOS + smoothgrad": {"color": PURPLE, "linestyle": DASHDOT},
-    "KRATOS + integrated_gradients": {"color": PURPLE, "linestyle": DOTTED},
-    "KRATOS + expected_gradients": {"color": GREEN, "linestyle": DOTTED},
-}
+STYLES = styles("rankings")
 #: Baselines are grey, with different marks.
 MARKS = "osD^vPX<>*pdh8"
 #: Whose genes are compared in the figure of the overlap.
@@ -243,9 +240,9 @@ def draw_embeddings(results: Results) -> Figure:
 def draw_representations(results: Results) -> Figure:
     """Cells by UMAP of each latent space, coloured by type, with the agreement of clusters."""
     found = results.arrays("representations")
-    data = ordered({task.data for task in found}, TITLES)[0]
-    found = {task.method: arrays for task, arrays in found.items() if task.data == data}
-    rows = results.rows("representations", data=data)
+    first = ordered({task.data for task in found}, TITLES)[0]
+    found = {task.method: arrays for task, arrays in found.items() if task.data == first}
+    rows = results.rows("representations", data=first)
     rows = rows[rows["seed"] == rows["seed"].min()].set_index("method")
     names = ordered(found, PLACES)
     width = 2 if len(names) in (2, 4) else min(len(names), 3)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -11,18 +9,12 @@ from matplotlib.figure import Figure
 
 from benchmarks.core.store import Results
 from benchmarks.report.derived import PLAIN, SCARE, weights
-from benchmarks.report.figures import BLUE, DASHED, GREEN, GREY, ORANGE, VERMILLION, legend, plain
+from benchmarks.report.figures import BLUE, GREEN, GREY, VERMILLION, legend, plain, styles
 from benchmarks.report.markdown import SHORT, TITLES, ordered
 
 RELIABILITY = {"SCNYM": BLUE, "logistic regression": GREEN, "SCANVI": VERMILLION}
 #: Cells that a bin of the reliability curve needs to be drawn.
 FEWEST_IN_BIN = 10
-WEIGHTS: dict[str, dict[str, Any]] = {
-    SCARE: {"color": BLUE, "linewidth": 2.2, "marker": "o"},
-    f"{SCARE}, types not given": {"color": BLUE, "linestyle": DASHED, "marker": "o"},
-    "published, random_projection": {"color": VERMILLION, "marker": "s"},
-    "published, encoder_sum": {"color": ORANGE, "marker": "^"},
-}
 
 
 def draw_reliability(results: Results) -> Figure:
@@ -104,7 +96,7 @@ def draw_scare_weights(results: Results) -> Figure:
     axes = fig.subplots(1, 2, sharey=True)
     fields = {"accuracy": "types told, accuracy", "balanced_accuracy": "balanced accuracy"}
     for ax, (field, title) in zip(axes, fields.items(), strict=True):
-        for name, style in WEIGHTS.items():
+        for name, style in styles("weights").items():
             own = scan[scan["name"] == name].groupby("weight")[[field, "fssf"]].mean()
             if len(own):
                 ax.plot(own[field], own["fssf"], label=name, markersize=5, **style)
