@@ -1,4 +1,4 @@
-"""What only SCARE saves, and query cells."""
+"""What is saved by SCARE only, and query cells."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     Builder = Callable[..., SCARE]
 
 
-def test_function_as_target_is_passed_again(
+def test_function_as_target_is_passed_to_load(
     adata: AnnData, trained: Builder, tmp_path: Path
 ) -> None:
     def first(z: torch.Tensor) -> torch.Tensor:
