@@ -219,7 +219,7 @@ def test_pickle_is_not_executed(folder: Path, tmp_path: Path, with_safe_file: bo
     else:
         (folder / "model.safetensors").unlink()
         for load in (_load, KRATOS.load, KRATOS.load_registry, KRATOS.view_setup_args):
-            with pytest.raises(ValueError, match=r"can run any program.*allow_pickle=True"):
+            with pytest.raises(ValueError, match=r"can run any code.*allow_pickle=True"):
                 load(folder)
         with pytest.raises(ValueError, match="allow_pickle"):
             SCARE.load_query_data(_cells(), folder)

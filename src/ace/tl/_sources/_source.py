@@ -1,4 +1,4 @@
-"""What an explanation needs to know of the function that it explains."""
+"""The interface between an explanation and the function that it explains."""
 
 from __future__ import annotations
 
