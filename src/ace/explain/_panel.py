@@ -96,8 +96,8 @@ class Panel(Method):
 
     info = MethodInfo(
         name="panel",
-        computes="small panel, its first genes chosen jointly to tell the group apart",
-        paper="ours, on expected gradients (Erion et al. 2021)",
+        computes="small panel, whose first genes are chosen jointly to distinguish the group",
+        paper="this package, with expected gradients (Erion et al. 2021)",
         signed=True,
         needs_reference=True,
     )

@@ -302,11 +302,11 @@ def test_evaluate_on_other_cells(cells: AnnData, tmp_path: Path) -> None:
     model = _trained(cells)
     other = cells[::-1, ::-1].copy()
     assert model.evaluate(other)["n_cells"] == 180
-    with pytest.raises(ValueError, match="these are others"):
+    with pytest.raises(ValueError, match="other cells were passed"):
         model.evaluate(other, split="test")
     model.save(str(tmp_path / "model"))
     loaded = KRATOS.load(str(tmp_path / "model"), adata=other)
-    with pytest.raises(ValueError, match="these are others"):
+    with pytest.raises(ValueError, match="other cells were passed"):
         loaded.evaluate()
     other.obs["type"] = other.obs["type"].astype(str)
     other.obs.iloc[0, 0] = "new type"

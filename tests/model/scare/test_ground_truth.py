@@ -206,7 +206,7 @@ def test_ground_truth_by_cell_belongs_to_its_cells(
     model.save(str(tmp_path / "model"))
     for others in (adata[:300].copy(), adata[::-1].copy()):
         loaded = SCARE.load(str(tmp_path / "model"), adata=others)
-        with pytest.raises(ValueError, match="is of other cells"):
+        with pytest.raises(ValueError, match="belongs to other cells"):
             loaded.train(max_epochs=1, **QUIET)
     loaded = SCARE.load(str(tmp_path / "model"), adata=adata.copy())
     loaded.train(max_epochs=1, **QUIET)

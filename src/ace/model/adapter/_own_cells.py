@@ -39,9 +39,7 @@ class OwnCells:
         self.matrix = reader.matrix
         self.is_counts = False
         self._covariates: dict[str, np.ndarray] = {}
-        if not isinstance(
-            model.module, EmbeddingModule
-        ):  # its embedding also depends on covariates
+        if not isinstance(model.module, EmbeddingModule):  # it also reads covariates
             trained = model._x_field["state_registry"].get(VALUES_KEY)
             values = reader.values() if trained is None else Values(**trained)
             self.is_counts = values.is_linear

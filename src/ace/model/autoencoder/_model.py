@@ -375,7 +375,7 @@ class ACE(GeneModel):
         self._require_trained()
         if self.module.selector is None:
             raise RuntimeError(
-                "this ACE reads all genes: make it with ACE(adata, n_selected=256)."
+                "this ACE reads all genes: create it with ACE(adata, n_selected=256)."
             )
         return pd.Index(self.var_names[np.unique(self.module.selector.selected.cpu().numpy())])
 

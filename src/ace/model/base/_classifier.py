@@ -279,8 +279,8 @@ class ClassifierMixin(Base):
             own = adata is None or adata is self.adata
             if not own or not is_split_of(self, self.adata):
                 raise ValueError(
-                    "split selects from the cells that the model was trained with, and these are "
-                    "others. Leave it out to use all labelled cells of adata=..."
+                    "split selects from the cells that the model was trained on, but other cells "
+                    "were passed. Leave it out to use all labelled cells of adata=..."
                 )
             codes = self._given_labels()
             indices = {

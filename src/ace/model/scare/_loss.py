@@ -228,12 +228,12 @@ def loss_of(model: SCARE) -> AttributionLoss | None:
     Raises
     ------
     ValueError
-        If a ground truth by cell is of other cells than those of the model.
+        If a ground truth by cell belongs to other cells than those of the model.
     """
     truths = model._ground_truth
     if has_truth_by_cell(truths) and fingerprint(model.adata) != model.ground_truth_cells_:
         raise ValueError(
-            "the ground truth by cell is of other cells: create a model for these cells, "
+            "the ground truth by cell belongs to other cells: create a model for these cells, "
             f"{type(model).__name__}(adata, ground_truth=...)."
         )
     if not truths:

@@ -74,8 +74,8 @@ def fit(
     """
     if early_stopping and not data.n_val:
         raise ValueError(
-            "early stopping needs validation cells: pass early_stopping=False, or leave room "
-            "for them (validation_size=0.1)."
+            "early stopping needs validation cells: pass early_stopping=False, or reserve some "
+            "(validation_size=0.1)."
         )
     _known(trainer_kwargs)
     callbacks = _user_callbacks(trainer_kwargs.pop("callbacks", None))

@@ -131,7 +131,7 @@ def _require_gradient(x: Tensor, y: Tensor, name: str) -> None:
     if gradient is None:
         raise ValueError(
             f"{name} is not differentiable: PyTorch has no gradient of its output with respect to "
-            "the genes. It must be made of differentiable operations of PyTorch, without "
+            "the genes. It must consist of differentiable operations of PyTorch, without "
             "torch.no_grad, detach or NumPy."
         )
     if not torch.isfinite(gradient).all():
