@@ -605,7 +605,8 @@ class SCARE(RNASeqMixin, VAEMixin, ArchesMixin, GeneModel, BaseMinifiedModeModel
                 return model
             if not callable(model._settings.target):
                 raise ValueError(
-                    f"the model was created with target={model._settings.target!r}: leave target out."
+                    f"the model was created with target={model._settings.target!r}: leave "
+                    "target out."
                 )
             model._settings = replace(model._settings, target=target)
             model.init_params_["non_kwargs"]["target"] = target
