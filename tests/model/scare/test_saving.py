@@ -53,7 +53,7 @@ def test_target_passed_to_a_model_without_a_function(
     for column in [c for c in cells.obs if c.startswith("_scvi")]:
         del cells.obs[column]
     cells.uns.clear()
-    with pytest.raises(ValueError, match="made with target='distance': leave target out"):
+    with pytest.raises(ValueError, match="created with target='distance': leave target out"):
         SCARE.load(tmp_path / "model", adata=cells, target=lambda z: z[:, 0])
     with pytest.raises(TypeError, match="must be the function"):
         SCARE.load(tmp_path / "model", adata=cells, target="distance")
