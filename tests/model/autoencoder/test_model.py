@@ -212,7 +212,7 @@ def test_modality_of_mudata(cells):
         ({"n_clusters": 7.5}, "n_clusters must be a whole number from 2"),
         ({"n_clusters": "many"}, "from 2"),
         ({"n_selected": 10.0}, "n_selected must be a whole"),
-        ({"n_selected": 41}, "the 40 features"),
+        ({"n_selected": 41}, "of 40 features"),
         ({"batch_weight": -1.0}, "batch_weight must be a number from 0"),
         ({"cluster_weight": float("nan")}, "cluster_weight must be"),
         ({"dropout_rate": 1.0}, "dropout_rate"),
