@@ -1,5 +1,5 @@
-# `make demo` and `make test` do all their own set-up: Python 3.11 or newer, git and make are enough.
-# PYTHON=/path/to/python chooses the interpreter; without it the usual names are tried.
+# `make demo` and `make test` install everything that they need; Python 3.11 or newer, git and make are required.
+# PYTHON=/path/to/python selects the interpreter; by default, the usual names are tried.
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
@@ -8,14 +8,14 @@ SHELL := /bin/sh
 VENV := .venv
 RUN := $(VENV)/bin/python
 LATEST := .venv-latest
-# An environment is renewed when what it was made from changes, and only then.
+# The virtual environments are updated if one of these files changes.
 RECIPE := pyproject.toml tools/venv.sh $(wildcard constraints/*.txt)
 
-# Nothing here opens a window.
+# Draw figures without opening windows.
 export MPLBACKEND := Agg
 
-# One worker of pytest for each core, and one thread for each worker: more of them wait for each other. numba is named
-# because its first parallel function sets the threads of everything else.
+# One pytest worker per core and one thread per worker, because more threads would compete for the cores. numba needs
+# its own variable: its first parallel function sets the number of threads of all libraries.
 ONE_THREAD := env OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1
 
 help:  ## list the commands
@@ -29,18 +29,18 @@ test: $(VENV)/.installed-test  ## run the test suite (with ACE_DATA_DIR set, on 
 	@echo "Running the tests ..."
 	@$(ONE_THREAD) $(RUN) -m pytest -n auto $(ARGS)
 
-lint: $(VENV)/.installed-lint  ## ruff, mypy and the directions of imports
+lint: $(VENV)/.installed-lint  ## run ruff, mypy and import-linter
 	@echo "Checking style ..."
 	@$(RUN) -m ruff check .
 	@$(RUN) -m ruff format --check .
 	@echo "Checking types ..."
 	@$(RUN) -m mypy
-	@echo "Checking that imports go one way ..."
+	@echo "Checking the directions of imports ..."
 	@$(VENV)/bin/lint-imports
 
 TUTORIALS := $(patsubst tutorials/%.md,docs/tutorials/%.ipynb,$(wildcard tutorials/*.md))
 
-# Threads that sleep while they wait for each other: spinning ones keep the core from the one they wait for.
+# Idle OpenMP threads sleep instead of spinning, so that they do not take the core from the thread they wait for.
 SLEEPING_THREADS := env OMP_WAIT_POLICY=passive
 
 tutorials: $(TUTORIALS)  ## execute the tutorials
@@ -55,11 +55,11 @@ docs: $(VENV)/.installed-docs tutorials  ## build the documentation into docs/_b
 	@$(RUN) -m sphinx --fail-on-warning --keep-going --quiet -b html docs docs/_build/html
 	@echo "Open docs/_build/html/index.html"
 
-fuzz: $(VENV)/.installed-test  ## call everything with odd input, 2000 times (ARGS="--seed 1" for others)
-	@echo "Calling everything with odd input ..."
+fuzz: $(VENV)/.installed-test  ## run 2000 random calls with unusual inputs (ARGS="--seed 1" for others)
+	@echo "Running random calls with unusual inputs ..."
 	@$(ONE_THREAD) $(RUN) -m tests.fuzz --n 2000 $(ARGS)
 
-bench: $(VENV)/.installed-bench  ## run the benchmarks (a small form of them; ARGS= for all, some hours)
+bench: $(VENV)/.installed-bench  ## run a small version of the benchmarks (ARGS= runs all, which takes hours)
 	@echo "Running the benchmarks ..."
 	@$(RUN) -m benchmarks run $(ARGS)
 
@@ -71,7 +71,7 @@ test-latest: setup-latest  ## run the test suite with the newest releases (needs
 	@echo "Running the tests with the newest releases ..."
 	@$(ONE_THREAD) $(LATEST)/bin/python -m pytest -n auto $(ARGS)
 
-clean:  ## remove the environments and everything that was made
+clean:  ## remove the environments and all generated files
 	rm -rf $(VENV) $(LATEST) docs/_build docs/tutorials docs/generated quickstart_output
 
 $(VENV)/.installed-demo: $(RECIPE)

@@ -38,10 +38,10 @@ extensions = [
 ]
 templates_path = ["_templates"]
 exclude_patterns = ["_build", "**.ipynb_checkpoints", "generated/tables"]
-# An extension uses a function that Sphinx 10 removes.
+# sphinx_autodoc_typehints uses a function that will be removed in Sphinx 10.
 warnings.filterwarnings("ignore", module="sphinx_autodoc_typehints")
 suppress_warnings = [
-    # Names that are imported for type checkers only are shown as they are written.
+    # Names imported for type checkers only are shown as written.
     "sphinx_autodoc_typehints.forward_reference",
     "sphinx_autodoc_typehints.guarded_import",
 ]
@@ -79,7 +79,7 @@ bibtex_reference_style = "author_year"
 source_suffix = {".rst": "restructuredtext", ".md": "myst-nb", ".ipynb": "myst-nb"}
 myst_enable_extensions = ["amsmath", "colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3
-# `make tutorials` executes the tutorials before.
+# The tutorials are executed by `make tutorials`.
 nb_execution_mode = "off"
 
 html_theme = "scanpydoc"
@@ -95,7 +95,7 @@ html_theme_options = {
 }
 
 
-#: Citation keys in docstrings inherited from scvi-tools, and ours.
+#: Citation keys in docstrings inherited from scvi-tools, and the keys in references.bib.
 _CITED = {
     "Lopez18": "lopez2018scvi",
     "Boyeau19": "boyeau2019deep",

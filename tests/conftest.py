@@ -1,4 +1,4 @@
-"""What every test may use: real cells, the folder of larger data sets, and a fixed seed."""
+"""Shared fixtures: real cells, the folder of larger data sets, and a fixed seed."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ import scipy.sparse as sp
 import torch
 from hypothesis import settings
 
-# Before anything imports pyplot: no test opens a window.
+# Set before pyplot is imported, so that no test opens a window.
 matplotlib.use("Agg")
 
-# The same examples in every run, so that a change is not blamed for a fault that it did not make.
+# Use the same examples in every run, so that unrelated changes do not fail.
 # To search for new failures: pytest --hypothesis-profile=explore.
 settings.register_profile("reproducible", derandomize=True)
 settings.register_profile("explore", max_examples=1000)
@@ -35,14 +35,14 @@ if TYPE_CHECKING:
 
 @pytest.fixture(autouse=True)
 def _seeded() -> None:
-    """Start every test from the same state, whichever ran before it."""
-    np.random.seed(0)  # noqa: NPY002 (libraries below us draw from the global state)
+    """Seed the global random states, so that tests do not depend on their order."""
+    np.random.seed(0)  # noqa: NPY002 (dependencies use the global state)
     torch.manual_seed(0)
 
 
 @pytest.fixture(autouse=True)
 def _no_open_figures() -> Iterator[None]:
-    """Close what a test drew: matplotlib warns beyond twenty figures, and warnings are errors."""
+    """Close all figures, because matplotlib warns beyond 20, and warnings are errors."""
     yield
     from matplotlib import pyplot as plt
 
@@ -64,7 +64,7 @@ def pbmc(_pbmc_original: AnnData) -> AnnData:
 
 @pytest.fixture(scope="session")
 def data_dir() -> Path:
-    """The folder of real data named by ``ACE_DATA_DIR``; tests that need it skip without it."""
+    """Folder of real data, ``ACE_DATA_DIR``; tests that need it are skipped if it is not set."""
     value = os.environ.get("ACE_DATA_DIR")
     if not value:
         pytest.skip("needs real data: set ACE_DATA_DIR to the folder that holds it")
@@ -74,13 +74,13 @@ def data_dir() -> Path:
     return folder
 
 
-# -- what an object holds ---------------------------------------------------------------------
+# -- contents of objects ----------------------------------------------------------------------
 
 PLACES = ("X", "layers", "obs", "var", "uns", "obsm", "varm", "obsp", "varp")
 
 
 def contents(value: Any, *, exact: bool) -> Any:
-    """Everything that is in an object, deeply, as plain Python; ``exact``: with its types."""
+    """Convert an object to nested Python values; ``exact`` includes their types."""
     if isinstance(value, ad.AnnData):
         found = {place: contents(getattr(value, place), exact=exact) for place in PLACES}
     elif isinstance(value, Mapping):
@@ -110,13 +110,13 @@ def contents(value: Any, *, exact: bool) -> Any:
 
 @pytest.fixture(scope="session")
 def snapshot() -> Callable[[ad.AnnData], Any]:
-    """Everything that is in an object, to be compared with what is there after a call."""
+    """Copy the contents of an object, to compare them after a call."""
     return partial(contents, exact=True)
 
 
 @pytest.fixture(scope="session")
 def survives_files() -> Callable[..., ad.AnnData]:
-    """Check that an object comes back from Zarr and from h5ad as it was; give the last."""
+    """Check that an object is unchanged by Zarr and h5ad; return the one read from h5ad."""
 
     def check(adata: ad.AnnData, formats: Sequence[str] = ("zarr", "h5ad")) -> ad.AnnData:
         before = contents(adata, exact=False)

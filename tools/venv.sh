@@ -1,11 +1,12 @@
 #!/bin/sh
-# Make a virtual environment (if it is not there yet) and install ace into it, editable.
+# Create a virtual environment unless it exists, and install ace into it in editable mode.
 #
 #   tools/venv.sh DIR MINIMUM [GROUP...]
 #
 # MINIMUM is the oldest acceptable Python ("3.11"); a GROUP is a dependency group of pyproject.toml, or "+NAME" for
-# an extra. $PYTHON names the interpreter to use instead of searching. What pip says goes to DIR/install.log.
-# Leaves with 1 and a sentence that says what to do.
+# an extra. $PYTHON is the interpreter to use; by default, one is searched for. The output of pip is written to
+# DIR/install.log.
+# If it fails, it exits with status 1 and a message that says how to fix it.
 set -u
 
 dir=$1 minimum=$2
@@ -41,7 +42,7 @@ find_python() {
         return
     fi
     found=""
-    # pyenv's commands refuse versions that are not switched on, so its folders are searched as well.
+    # pyenv's commands fail for versions that are not active, so its folders are searched too.
     for python in python3 python3.13 python3.12 python3.11 python \
         "${PYENV_ROOT:-$HOME/.pyenv}"/versions/3.*/bin/python; do
         version=$(version_of "$python")
@@ -61,21 +62,21 @@ find_python() {
 }
 
 pip_install() {
-    # A dropped connection is common in downloads of this size: try three times before giving up.
+    # Connections often drop in downloads of this size, so try three times.
     for attempt in 1 2 3; do
         "$dir/bin/python" -m pip install --disable-pip-version-check "$@" >>"$log" 2>&1 && return
-        # Nothing to wait for if pip has something to say about the packages themselves.
+        # Do not retry if the error is not about the connection.
         grep -qiE 'connection|timed? ?out|name resolution|from versions: none|incomplete|hashes' "$log" \
             || break
         [ "$attempt" = 3 ] || { say "  the download failed; trying again ..."; sleep $((attempt * 5)); }
     done
     grep -v 'it is neither a file nor a directory' "$log" | tail -n 15 >&2
-    fail "the packages could not be installed (all of pip's words: $log)." \
+    fail "the packages could not be installed (full output of pip: $log)." \
         "Is there a network connection? Behind a proxy, set HTTPS_PROXY; with a mirror, PIP_INDEX_URL." \
-        "Then run the same command again: what is already there is kept."
+        "Then run the same command again: packages that are already installed are kept."
 }
 
-# pip is asked for as well: an interrupted start leaves an interpreter without it.
+# Check for pip too, because an interrupted set-up leaves an interpreter without it.
 if ! "$dir/bin/python" -m pip --version >/dev/null 2>&1; then
     find_python
     say "Making $dir with Python $(version_of "$python") ..."
@@ -87,7 +88,7 @@ fi
 log=$dir/install.log
 : >"$log"
 
-# Each end of the supported versions has its own tested set.
+# Versions of the dependencies with which the oldest and the newest Python are tested.
 constraints=constraints/latest.txt
 [ "$(version_of "$dir/bin/python")" = 3.11 ] && constraints=constraints/py311.txt
 
@@ -100,7 +101,7 @@ for name in "$@"; do
 done
 
 say "Installing ace${*:+, and what is needed for: $*,} into $dir ..."
-# Dependency groups need a newer pip than Python 3.11 and 3.12 bring along.
+# Dependency groups need a newer pip than the one included in Python 3.11 and 3.12.
 pip_install "pip>=25.1"
-# shellcheck disable=SC2086 (one word per group is meant)
+# shellcheck disable=SC2086 (split into one word per group)
 pip_install -c "$constraints" -e ".${extras:+[$extras]}" $groups

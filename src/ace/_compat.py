@@ -14,7 +14,7 @@ from scvi.train import _callbacks
 
 try:
     from scvi.model.base._base_model import _write_adata as write_mudata
-except ImportError:  # scvi-tools 1.4 and the mudata of its time
+except ImportError:  # scvi-tools 1.4 with older versions of mudata
 
     def write_mudata(mdata: MuData, path: Any, **kwargs: Any) -> None:
         """Write a MuData to a file."""

@@ -1,4 +1,4 @@
-"""Every model passes this suite: a further model is one more case in ``CASES``."""
+"""Fixtures of the suite that every model passes; to test a new model, add a case to ``CASES``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import torch
 if TYPE_CHECKING:
     from anndata import AnnData
 
-#: For the few places where a trainer of Lightning is started with arguments of a test.
+#: Trainer arguments that keep Lightning quiet.
 QUIET = {"enable_progress_bar": False}
 
 
@@ -22,8 +22,8 @@ class ModelCase:
 
     ``classifies`` models learn labels and have ``evaluate``; ``predicts`` models have
     ``predict``; all have ``get_latent_representation`` and ``group_scorer``. ``fewest_cells`` are
-    needed to train on; ``validation_metric`` is in the history; ``diverging`` are arguments of
-    trainings that lead nowhere.
+    needed for training; ``validation_metric`` is in the history; ``diverging`` are arguments
+    of ``train`` with which it diverges.
     """
 
     name: str
@@ -43,7 +43,7 @@ class ModelCase:
         return getattr(model, self.name)
 
     def new(self, adata: AnnData, **init: Any) -> Any:
-        """Set up ``adata`` and build a model that is not trained."""
+        """Set up ``adata`` and build an untrained model."""
         self.cls.setup_anndata(adata, **self.setup)
         return self.cls(adata, **self.init | {"random_state": 0} | init)
 
@@ -57,14 +57,14 @@ class ModelCase:
         model.train(**self.train | QUIET | train)
 
     def outputs(self, model: Any, adata: AnnData | None = None, **kwargs: Any) -> np.ndarray:
-        """Everything the model says about cells, as one array cells × numbers."""
+        """All outputs of the model for the cells, as one array with a row per cell."""
         parts = [model.get_latent_representation(adata, **kwargs)]
         if self.classifies:
             parts.append(model.predict(adata, soft=True, **kwargs).to_numpy())
         return np.concatenate(parts, axis=1)
 
     def scorer_input(self, model: Any, adata: AnnData) -> tuple[torch.Tensor, ...]:
-        """What the scorer of a model takes of cells."""
+        """Input of the model's scorer for these cells."""
         if self.cls._expects_counts:
             from ace.model.adapter import LatentSpaceAdapter
 
@@ -86,8 +86,8 @@ CASES = [
         init={"n_hidden": (32, 16), "n_latent": 6, "cluster_weight": 1.0},
         train={"max_epochs": 8, "batch_size": 32, "lr": 3e-3, "warmup_epochs": 2},
         classifies=False,
-        fewest_cells=65,  # a cell of each label
-        # The loss as a whole changes its meaning when the clusters join in.
+        fewest_cells=65,  # at least one cell per label
+        # The total loss is not comparable before and after clustering starts.
         validation_metric="validation_reconstruction",
     ),
     ModelCase(
@@ -99,7 +99,7 @@ CASES = [
             "batch_size": 128,
             "plan_kwargs": {"ssl_ramp_epochs": 0, "adversary_ramp_epochs": 0},
         },
-        fewest_cells=65,  # a cell of each label
+        fewest_cells=65,  # at least one cell per label
         diverging=({"lr": 1e25}, {"lr": 1e6}),
     ),
     ModelCase(
@@ -117,7 +117,7 @@ CASES = [
         },
         classifies=False,
         predicts=False,
-        # The loss as a whole changes its meaning when the attribution loss joins in.
+        # The total loss is not comparable before and after the attribution loss is added.
         validation_metric="validation_reconstruction",
     ),
 ]
@@ -130,7 +130,7 @@ def case(request: pytest.FixtureRequest) -> ModelCase:
 
 @pytest.fixture(scope="session")
 def _cells(_pbmc_original: AnnData, case: ModelCase) -> AnnData:
-    # Types of fewer than 20 cells go: a few epochs do not learn them.
+    # Drop types of fewer than 20 cells, which are not learned in a few epochs.
     sizes = _pbmc_original.obs["bulk_labels"].value_counts()
     common = sizes.index[sizes >= 20]
     cells = _pbmc_original[_pbmc_original.obs["bulk_labels"].isin(common)].copy()
@@ -141,7 +141,7 @@ def _cells(_pbmc_original: AnnData, case: ModelCase) -> AnnData:
 
 @pytest.fixture
 def adata(_cells: AnnData) -> AnnData:
-    """Real blood cells, CSR: log-normalised, or counts for a model of counts."""
+    """Real blood cells in CSR format: counts for models of counts, else log-normalised."""
     return _cells.copy()
 
 
@@ -152,13 +152,13 @@ def _trained(case: ModelCase, _cells: AnnData) -> Any:
 
 @pytest.fixture
 def model(_trained: Any) -> Any:
-    """A trained model, shared by all tests that only ask it things."""
+    """A trained model, shared by all tests that do not change it."""
     return _trained
 
 
 @pytest.fixture
 def query(adata: AnnData) -> AnnData:
-    """Cells the model has not been registered with, as a user has them: no labels."""
+    """Unlabelled cells that the model has not been set up with."""
     query = adata[:90].copy()
     del query.obs["bulk_labels"]
     return query

@@ -1,4 +1,4 @@
-"""Training that fails, is interrupted or diverges leaves the model as it was; it can go on."""
+"""Training that fails, is interrupted or diverges leaves the model unchanged and usable."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from tests.conformance.conftest import ModelCase
 
-#: An error in the callback of a user, and Ctrl-C.
+#: An error in a user's callback, and Ctrl-C.
 ENDS = {"error": OSError("the disk is full"), "ctrl-c": KeyboardInterrupt()}
 
 
 class End(Callback):
-    """Ends the training in its second epoch."""
+    """Raise in the second epoch."""
 
     def __init__(self, how: BaseException) -> None:
         self._how = how
@@ -36,7 +36,7 @@ class End(Callback):
 
 
 def state_of(model: Any) -> dict[str, Any]:
-    """All that a training changes."""
+    """Everything that training changes."""
     attributes = {k: v for k, v in vars(model).items() if k.endswith("_")}
     weights = {k: v.clone() for k, v in model.module.state_dict().items()}
     return copy.deepcopy({"weights": weights, "training": model.module.training} | attributes)
@@ -60,7 +60,7 @@ def assert_same(one: Any, other: Any) -> None:
 
 @pytest.mark.parametrize("how", ENDS)
 @pytest.mark.parametrize("trained", [False, True])
-def test_model_is_as_before(case: ModelCase, adata: AnnData, how: str, trained: bool) -> None:
+def test_model_is_unchanged(case: ModelCase, adata: AnnData, how: str, trained: bool) -> None:
     model = case.trained(adata) if trained else case.new(adata)
     before = state_of(model)
     handler = signal.getsignal(signal.SIGINT)
@@ -68,7 +68,7 @@ def test_model_is_as_before(case: ModelCase, adata: AnnData, how: str, trained: 
         case.fit(model, callbacks=[End(ENDS[how])])
     assert_same(state_of(model), before)
     assert signal.getsignal(signal.SIGINT) is handler
-    # The seed decides still: a training after it is the one that would have been.
+    # Training again with the same seed gives the same result as without the interruption.
     untouched = case.trained(adata.copy()) if trained else case.new(adata.copy())
     for one in (model, untouched):
         case.fit(one, max_epochs=1)
@@ -96,7 +96,7 @@ def test_extreme_values_are_an_error(case: ModelCase, adata: AnnData) -> None:
     assert not model.is_trained
 
 
-def test_outputs_that_overflow_are_an_error(model: Any, query: AnnData) -> None:
+def test_overflowing_outputs_are_an_error(model: Any, query: AnnData) -> None:
     query.X.data[:3] = 3e38
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of values that are not those of the training
@@ -104,7 +104,9 @@ def test_outputs_that_overflow_are_an_error(model: Any, query: AnnData) -> None:
             model.get_latent_representation(query)
 
 
-def test_threads_train_what_one_trains(case: ModelCase, model: Any, adata: AnnData) -> None:
+def test_training_in_threads_equals_training_in_sequence(
+    case: ModelCase, model: Any, adata: AnnData
+) -> None:
     copies = [adata.copy() for _ in range(2)]
     models = [case.new(cells) for cells in copies]
     threads = [threading.Thread(target=case.fit, args=(one,)) for one in models]
@@ -117,7 +119,7 @@ def test_threads_train_what_one_trains(case: ModelCase, model: Any, adata: AnnDa
 
 
 @pytest.mark.parametrize("at_train_end", [False, True])
-def test_goes_on_from_a_checkpoint(
+def test_resumes_from_a_checkpoint(
     case: ModelCase, model: Any, adata: AnnData, tmp_path: Path, at_train_end: bool
 ) -> None:
     checkpoint = ModelCheckpoint(
@@ -137,7 +139,7 @@ def test_goes_on_from_a_checkpoint(
         np.testing.assert_array_equal(again.history[name].index, values.index)
 
 
-def test_checkpoint_within_an_epoch_is_refused(
+def test_checkpoint_within_an_epoch_is_an_error(
     case: ModelCase, adata: AnnData, tmp_path: Path
 ) -> None:
     checkpoint = ModelCheckpoint(

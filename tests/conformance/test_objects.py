@@ -1,4 +1,4 @@
-"""Whatever object brings the cells, the model is the same; results go where they are told."""
+"""Models do not depend on the type of object; results are written to the requested keys."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def _in_mudata(adata: AnnData) -> mudata.MuData:
-    """The cells as one of two modalities."""
+    """Return a MuData with the cells as one of two modalities."""
     protein = ad.AnnData(sparse.csr_matrix((adata.n_obs, 3), dtype=np.float32))
     protein.obs_names, protein.var_names = adata.obs_names, ["P1", "P2", "P3"]
     with warnings.catch_warnings():
@@ -39,7 +39,7 @@ def model_of_mudata(case: ModelCase, _cells: AnnData) -> Any:
     return model
 
 
-def test_mudata_makes_the_same_model(
+def test_mudata_gives_the_same_model(
     case: ModelCase, model: Any, model_of_mudata: Any, query: AnnData
 ) -> None:
     np.testing.assert_array_equal(case.outputs(model_of_mudata), case.outputs(model))
@@ -50,7 +50,7 @@ def test_mudata_makes_the_same_model(
 
 
 @pytest.mark.filterwarnings("ignore:the scorer assigns only")  # of so few epochs
-def test_model_of_a_mudata_is_explained_alike(
+def test_explanation_of_a_mudata_model_is_the_same(
     case: ModelCase, model: Any, model_of_mudata: Any, adata: AnnData
 ) -> None:
     for name, used in (("one", model), ("other", model_of_mudata)):
@@ -63,7 +63,7 @@ def test_model_of_a_mudata_is_explained_alike(
 
 @pytest.mark.filterwarnings("ignore:there are only")
 @pytest.mark.filterwarnings("ignore:the scorer assigns only")
-def test_key_added_is_all_that_is_written(model: Any, adata: AnnData) -> None:
+def test_only_key_added_is_written(model: Any, adata: AnnData) -> None:
     before = snapshot(adata)
     ace.tl.explain(adata, "bulk_labels", model=model, method="saliency", n_cells=30)
     ace.tl.explain(
@@ -94,9 +94,11 @@ def test_key_added_is_all_that_is_written(model: Any, adata: AnnData) -> None:
     assert "founder_subcluster" in adata.obs
 
 
-def test_query_goes_on_from_the_reference(case: ModelCase, model: Any, adata: AnnData) -> None:
+def test_query_training_starts_from_the_reference(
+    case: ModelCase, model: Any, adata: AnnData
+) -> None:
     if not hasattr(case.cls, "load_query_data"):
-        pytest.skip("cells of a query are only asked about")
+        pytest.skip("this model has no load_query_data()")
     reference = {name: value.clone() for name, value in model.module.state_dict().items()}
     query = adata[::3, ::-1].copy()  # cells of every batch
     expected = case.outputs(model, query)
@@ -104,7 +106,7 @@ def test_query_goes_on_from_the_reference(case: ModelCase, model: Any, adata: An
     made = case.cls.load_query_data(query, model)
     assert made.adata is query
     assert not changes(before, query, ("obs/_scvi", "uns/_scvi", "obsm/_scvi"))
-    made.is_trained_ = True  # before its own training it says what the reference says
+    made.is_trained_ = True  # before training, its outputs equal those of the reference
     np.testing.assert_allclose(case.outputs(made), expected, rtol=1e-5, atol=1e-6)
     case.fit(made, max_epochs=2)
     assert np.isfinite(case.outputs(made)).all()
@@ -114,9 +116,9 @@ def test_query_goes_on_from_the_reference(case: ModelCase, model: Any, adata: An
     np.testing.assert_array_equal(case.outputs(model, query), expected)
 
 
-def test_query_lacks_no_gene(case: ModelCase, model: Any, adata: AnnData) -> None:
+def test_query_with_missing_genes_is_an_error(case: ModelCase, model: Any, adata: AnnData) -> None:
     if not hasattr(case.cls, "load_query_data"):
-        pytest.skip("cells of a query are only asked about")
+        pytest.skip("this model has no load_query_data()")
     query = adata[:90, 2:].copy()
     before = snapshot(query)
     with pytest.raises(ValueError, match="2 of the 765 genes"):

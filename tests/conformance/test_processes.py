@@ -1,4 +1,4 @@
-"""Two processes that train together end with the same model, and know the same of it."""
+"""Distributed training in two processes ends with the same model in both."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SCRIPT = Path(__file__).with_name("two_processes.py")
 
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What each of two processes ended with."""
+    """Folder with the final models of both processes."""
     folder = tmp_path_factory.mktemp("processes")
     done = subprocess.run(
         [sys.executable, str(SCRIPT), str(folder)], capture_output=True, text=True, cwd=folder
@@ -41,12 +41,12 @@ def test_processes_agree(case: ModelCase, folder: Path) -> None:
     assert f"history_{case.validation_metric}" in first
 
 
-def test_two_processes_train_what_one_does(folder: Path) -> None:
-    """Same minibatches, same order: equal up to rounding where nothing else is drawn."""
+def test_two_processes_equal_one(folder: Path) -> None:
+    """Minibatches are the same, so without other randomness only rounding errors differ."""
     two, one = read(folder, "no dropout in two")[0], read(folder, "no dropout in one")[0]
     for name, values in one.items():
         np.testing.assert_allclose(two[name], values, rtol=1e-4, atol=1e-5, err_msg=name)
 
 
-def test_nothing_is_left_behind(folder: Path) -> None:
+def test_no_temporary_files_remain(folder: Path) -> None:
     assert {path.suffix for path in folder.iterdir()} == {".npz"}

@@ -1,4 +1,4 @@
-"""A trained model meets other cells: genes go by name, and nothing is written."""
+"""Trained models applied to other cells: genes are matched by name, and nothing is written."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def _with_matrix(adata: AnnData, fmt: str, folder: Path) -> AnnData:
-    """The same cells with X stored in another way."""
+    """The same cells with ``X`` in another format."""
     other = adata.copy()
     dense = adata.X.toarray()
     match fmt:
@@ -81,14 +81,14 @@ def test_format_of_training_data_does_not_matter(
     np.testing.assert_array_equal(case.outputs(other, query), case.outputs(model, query))
 
 
-def test_shuffled_genes_are_found_by_name(case: ModelCase, model: Any, query: AnnData) -> None:
+def test_shuffled_genes_are_matched_by_name(case: ModelCase, model: Any, query: AnnData) -> None:
     genes = np.random.default_rng(1).permutation(query.n_vars)
     np.testing.assert_array_equal(
         case.outputs(model, query[:, genes].copy()), case.outputs(model, query)
     )
 
 
-def test_further_genes_are_dropped(case: ModelCase, model: Any, query: AnnData) -> None:
+def test_additional_genes_are_ignored(case: ModelCase, model: Any, query: AnnData) -> None:
     further = ad.AnnData(
         sparse.csr_matrix(np.full((query.n_obs, 3), 2.5, dtype=np.float32)),
         obs=query.obs,
@@ -99,7 +99,7 @@ def test_further_genes_are_dropped(case: ModelCase, model: Any, query: AnnData) 
     np.testing.assert_array_equal(case.outputs(model, wide), case.outputs(model, query))
 
 
-def test_missing_genes_are_named(model: Any, query: AnnData) -> None:
+def test_missing_genes_are_an_error(model: Any, query: AnnData) -> None:
     lacking = query[:, 2:].copy()
     with pytest.raises(
         ValueError, match=rf"2 of the 765 genes of the model.*{query.var_names[0]}"
@@ -107,7 +107,7 @@ def test_missing_genes_are_named(model: Any, query: AnnData) -> None:
         model.get_latent_representation(lacking)
 
 
-def test_ambiguous_genes_are_rejected(model: Any, query: AnnData) -> None:
+def test_duplicate_gene_names_are_an_error(model: Any, query: AnnData) -> None:
     query.var_names = [query.var_names[1], *query.var_names[1:]]
     with pytest.raises(ValueError, match="var_names_make_unique"):
         model.get_latent_representation(query)
@@ -121,7 +121,7 @@ def test_minibatch_size_does_not_matter(case: ModelCase, model: Any, query: AnnD
         )
 
 
-def test_rows_masks_and_nothing_select_cells(case: ModelCase, model: Any, query: AnnData) -> None:
+def test_cells_are_selected_by_index_or_mask(case: ModelCase, model: Any, query: AnnData) -> None:
     whole = case.outputs(model, query)
     mask = np.zeros(90, dtype=bool)
     mask[[3, 50]] = True
@@ -136,7 +136,7 @@ def test_rows_masks_and_nothing_select_cells(case: ModelCase, model: Any, query:
         model.get_latent_representation(query, batch_size=0)
 
 
-def test_query_is_not_changed(case: ModelCase, model: Any, query: AnnData) -> None:
+def test_query_is_unchanged(case: ModelCase, model: Any, query: AnnData) -> None:
     shuffled = query[:, ::-1].copy()
     before = shuffled.copy()
     case.outputs(model, shuffled)
@@ -151,7 +151,7 @@ def test_query_is_not_changed(case: ModelCase, model: Any, query: AnnData) -> No
 
 
 @pytest.mark.parametrize("fmt", ["csr", "csc", "dense"])
-def test_view_is_read_and_stays_a_view(
+def test_views_are_read_without_a_copy(
     case: ModelCase, model: Any, query: AnnData, fmt: str, tmp_path: Path
 ) -> None:
     whole = case.outputs(model, query)
@@ -160,18 +160,18 @@ def test_view_is_read_and_stays_a_view(
     assert view.is_view
 
 
-def test_view_of_a_file_is_refused(model: Any, query: AnnData, tmp_path: Path) -> None:
+def test_view_of_a_file_is_an_error(model: Any, query: AnnData, tmp_path: Path) -> None:
     view = _with_matrix(query, "backed", tmp_path)[:10]
     with pytest.raises(ValueError, match=r"indices=.*to_memory"):
         model.get_latent_representation(view)
 
 
-def test_copy_of_registered_cells_is_read(case: ModelCase, model: Any) -> None:
+def test_copy_of_the_training_cells_is_read(case: ModelCase, model: Any) -> None:
     copied = model.adata.copy()
     np.testing.assert_array_equal(case.outputs(model, copied), case.outputs(model))
 
 
-def test_counts_are_noticed(model: Any, query: AnnData) -> None:
+def test_counts_are_an_error_unless_expected(model: Any, query: AnnData) -> None:
     query.X = query.layers["counts"].copy()
     if model._expects_counts:
         model.get_latent_representation(query)
@@ -181,7 +181,7 @@ def test_counts_are_noticed(model: Any, query: AnnData) -> None:
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-def test_values_that_are_no_numbers_are_rejected(model: Any, query: AnnData, value: float) -> None:
+def test_values_that_are_not_finite_are_an_error(model: Any, query: AnnData, value: float) -> None:
     query.X.data[5] = value
     with pytest.raises(ValueError, match="NaN or infinite"):
         model.get_latent_representation(query)
@@ -200,7 +200,7 @@ def test_layer_must_exist(case: ModelCase, adata: AnnData, query: AnnData) -> No
     assert len(model.get_latent_representation(query)) == 90
 
 
-def test_untrained_model_says_so(case: ModelCase, adata: AnnData) -> None:
+def test_untrained_model_is_an_error(case: ModelCase, adata: AnnData) -> None:
     model = case.new(adata)
     with pytest.raises(RuntimeError, match=r"call train\(\)"):
         model.get_latent_representation()

@@ -1,4 +1,4 @@
-"""Saving and loading, with the cells and without."""
+"""Saving and loading, with and without the cells."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_no_cells_saved_warns(case: ModelCase, folder: str) -> None:
 
 
 def test_with_other_cells(case: ModelCase, model: Any, folder: str, query: AnnData) -> None:
-    """Shuffled genes, a further one, no labels: attached to the model and read by name."""
+    """Unlabelled cells with shuffled and additional genes, which are matched by name."""
     genes = np.random.default_rng(0).permutation(query.n_vars)
     shuffled = query[:, genes].copy()
     expected = case.outputs(model, query)
@@ -74,12 +74,12 @@ def test_saved_again_after_loading_with_shuffled_genes(
     np.testing.assert_array_equal(case.outputs(again, query), case.outputs(model, query))
 
 
-def test_cells_that_lack_genes_are_refused(case: ModelCase, folder: str, query: AnnData) -> None:
+def test_cells_that_lack_genes_are_an_error(case: ModelCase, folder: str, query: AnnData) -> None:
     with pytest.raises(ValueError, match="5 of the 765 genes of the model"):
         case.cls.load(folder, adata=query[:, 5:].copy())
 
 
-def test_loaded_model_trains_on(
+def test_loaded_model_can_be_trained_further(
     case: ModelCase, model: Any, adata: AnnData, tmp_path: Path, folder: str
 ) -> None:
     loaded = case.cls.load(folder, adata=adata)
@@ -96,13 +96,13 @@ def test_untrained_model(case: ModelCase, adata: AnnData, tmp_path: Path) -> Non
     assert loaded.is_trained
 
 
-def test_folder_is_not_overwritten_unasked(model: Any, folder: str) -> None:
+def test_folder_is_not_overwritten_by_default(model: Any, folder: str) -> None:
     with pytest.raises(ValueError, match="already exists"):
         model.save(folder)
     model.save(folder, overwrite=True)
 
 
-def test_nothing_of_the_training_is_lost(case: ModelCase, model: Any, folder: str) -> None:
+def test_training_state_is_saved(case: ModelCase, model: Any, folder: str) -> None:
     loaded = case.cls.load(folder, adata=model.adata.copy())
     for name in ("train_indices", "validation_indices", "test_indices"):
         np.testing.assert_array_equal(getattr(loaded, name), getattr(model, name))
@@ -117,7 +117,9 @@ def test_nothing_of_the_training_is_lost(case: ModelCase, model: Any, folder: st
         assert loaded.evaluate(**split)["accuracy"] == model.evaluate(**split)["accuracy"]
 
 
-def test_file_gives_the_same_file(case: ModelCase, folder: str, tmp_path: Path) -> None:
+def test_saving_a_loaded_model_gives_the_same_file(
+    case: ModelCase, folder: str, tmp_path: Path
+) -> None:
     case.cls.load(folder, adata=False).save(str(tmp_path / "again"))
     first, again = (
         _model_file.from_file(path / "model.safetensors")
@@ -150,7 +152,7 @@ def _nothing(saved: Any) -> None:
         (_nothing, lambda adata: adata[:, 5:].copy(), "5 of the 765 genes"),
     ],
 )
-def test_failed_loading_leaves_cells_as_they_were(
+def test_failed_loading_leaves_cells_unchanged(
     case: ModelCase,
     folder: str,
     adata: AnnData,
@@ -179,11 +181,13 @@ def test_failed_loading_leaves_cells_as_they_were(
             assert cells.uns.keys() == before.uns.keys()
             assert cells.uns.get("_scvi_uuid") == before.uns.get("_scvi_uuid")
             assert set(cells.obsm) == set(before.obsm)
-        if registered:  # the registration of the user is still there
+        if registered:  # the user's own set-up is still there
             case.cls(cells, **case.init)
 
 
-def test_query_from_a_folder(case: ModelCase, model: Any, folder: str, adata: AnnData) -> None:
+def test_query_from_a_saved_reference(
+    case: ModelCase, model: Any, folder: str, adata: AnnData
+) -> None:
     if not hasattr(case.cls, "load_query_data"):
         pytest.skip(f"{case.name} has no load_query_data")
     from_folder = case.cls.load_query_data(adata.copy(), folder)
@@ -204,7 +208,7 @@ def checkpoints(
         dirpath=str(folder),
         filename="{epoch}",
         monitor="train_loss",
-        mode="max",  # the first is the "best", and no other callback would choose it
+        mode="max",  # the first epoch is the "best", which no other callback would choose
         save_top_k=-1,
         load_best_on_end=True,
     )
@@ -212,7 +216,7 @@ def checkpoints(
     return model, callback, folder
 
 
-def test_checkpoint_is_a_whole_model(
+def test_checkpoint_is_a_complete_model(
     case: ModelCase, checkpoints: tuple[Any, Any, Path], adata: AnnData
 ) -> None:
     model, callback, folder = checkpoints
@@ -233,11 +237,11 @@ def test_checkpoint_is_a_whole_model(
         if case.name == "ACE" and same:
             np.testing.assert_array_equal(loaded.centroids_, model.centroids_)
             np.testing.assert_array_equal(loaded.predict(), model.predict())
-        case.fit(loaded)  # goes on
+        case.fit(loaded)  # training can be continued
         assert len(loaded.history["train_loss"]) == epoch + 1 + case.train["max_epochs"]
 
 
-def test_checkpoint_without_its_cells_says_what_is_missing(
+def test_checkpoint_without_its_cells_is_an_error(
     case: ModelCase, checkpoints: tuple[Any, Any, Path], query: AnnData
 ) -> None:
     folder = checkpoints[2] / "epoch=0"
@@ -248,6 +252,6 @@ def test_checkpoint_without_its_cells_says_what_is_missing(
     for cells in (False, query):
         with pytest.warns(UserWarning, match="the cells that it was trained on"):
             loaded = case.cls.load(folder, adata=cells)
-        with pytest.raises(RuntimeError, match="in the middle of its training"):
+        with pytest.raises(RuntimeError, match="saved during training"):
             getattr(loaded, ask)(query)
         assert len(loaded.get_latent_representation(query)) == 90

@@ -1,4 +1,4 @@
-"""The group scorer of a model: what explanations are made of."""
+"""The group scorer of a model, from which explanations are computed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tests.conformance.conftest import ModelCase
 
 
-def test_scorer_names_genes_and_groups(case: ModelCase, model: Any) -> None:
+def test_scorer_has_names_of_genes_and_groups(case: ModelCase, model: Any) -> None:
     scorer = model.group_scorer()
     assert scorer.feature_names == tuple(model.var_names)
     assert all(isinstance(name, str) for name in (*scorer.groups, *scorer.feature_names))
@@ -33,7 +33,9 @@ def test_scores_agree_with_predictions(case: ModelCase, model: Any, query: AnnDa
     np.testing.assert_allclose(expit(scores), probabilities, rtol=1e-3, atol=1e-6)
 
 
-def test_own_labels_give_the_model_itself(case: ModelCase, model: Any, query: AnnData) -> None:
+def test_training_labels_are_scored_by_the_model_itself(
+    case: ModelCase, model: Any, query: AnnData
+) -> None:
     if not case.classifies:
         pytest.skip("an embedding describes any labels by prototypes, those it was given too")
     x = case.scorer_input(model, query)
@@ -41,7 +43,7 @@ def test_own_labels_give_the_model_itself(case: ModelCase, model: Any, query: An
     torch.testing.assert_close(named(*x), model.group_scorer()(*x), rtol=0, atol=0)
 
 
-def test_other_grouping_goes_through_the_embedding(
+def test_other_groups_are_scored_in_the_embedding(
     case: ModelCase, model: Any, adata: AnnData
 ) -> None:
     adata.obs["group"] = (
@@ -58,7 +60,9 @@ def test_other_grouping_goes_through_the_embedding(
     assert not any(part.training for part in scorer.modules())
 
 
-def test_gradients_stay_out_of_the_model(case: ModelCase, model: Any, query: AnnData) -> None:
+def test_gradients_do_not_accumulate_in_the_model(
+    case: ModelCase, model: Any, query: AnnData
+) -> None:
     scorer = model.group_scorer()
     x, *context = case.scorer_input(model, query)
     x.requires_grad_()
@@ -69,7 +73,9 @@ def test_gradients_stay_out_of_the_model(case: ModelCase, model: Any, query: Ann
     assert all(p.grad is None for p in scorer.parameters())
 
 
-def test_scorer_outlives_further_training(case: ModelCase, adata: AnnData, query: AnnData) -> None:
+def test_further_training_does_not_change_the_scorer(
+    case: ModelCase, adata: AnnData, query: AnnData
+) -> None:
     model = case.trained(adata)
     inputs = case.scorer_input(model, query)
     scorer = model.group_scorer()
@@ -79,7 +85,7 @@ def test_scorer_outlives_further_training(case: ModelCase, adata: AnnData, query
     assert (model.group_scorer()(*inputs) - before).abs().max() > 0
 
 
-def test_bad_groupings_are_refused(case: ModelCase, model: Any, adata: AnnData) -> None:
+def test_invalid_groups_are_an_error(case: ModelCase, model: Any, adata: AnnData) -> None:
     with pytest.raises(TypeError, match="groupby='bulk_labels'"):
         model.group_scorer("bulk_labels")
     with pytest.raises(KeyError, match="no column 'nowhere'"):

@@ -1,4 +1,4 @@
-"""Setting up: what is written, what is refused, and copies."""
+"""Set-up of AnnData: what is written, errors, and copies."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-#: Columns of ``obs`` that scvi-tools keeps its codes in.
+#: Columns of ``obs`` in which scvi-tools stores codes.
 BOOKKEEPING = ("_scvi_labels", "_scvi_batch", "_scvi_domain_0")
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tests.conformance.conftest import ModelCase
 
 
-def test_only_bookkeeping_is_written(case: ModelCase, adata: AnnData) -> None:
+def test_only_scvi_fields_are_written(case: ModelCase, adata: AnnData) -> None:
     adata.X = np.asfortranarray(adata.X.toarray())  # scvi-tools would rewrite it
     before = adata.copy()
     matrix = adata.X
@@ -28,7 +28,7 @@ def test_only_bookkeeping_is_written(case: ModelCase, adata: AnnData) -> None:
     assert model.adata is adata
 
 
-def test_view_is_refused(case: ModelCase, adata: AnnData) -> None:
+def test_view_is_an_error(case: ModelCase, adata: AnnData) -> None:
     view = adata[:50]
     with pytest.raises(ValueError, match=r"view.*adata = adata\.copy\(\)"):
         case.cls.setup_anndata(view, **case.setup)
@@ -40,13 +40,13 @@ def test_set_up_is_required(case: ModelCase, adata: AnnData) -> None:
         case.cls(adata)
 
 
-def test_copy_must_be_set_up(case: ModelCase, adata: AnnData) -> None:
+def test_copy_must_be_set_up_too(case: ModelCase, adata: AnnData) -> None:
     case.cls.setup_anndata(adata, **case.setup)
     with pytest.raises(ValueError, match=r"copy.*setup_anndata"):
         case.cls(adata.copy())
 
 
-def test_setting_up_a_copy_leaves_the_original_alone(case: ModelCase, adata: AnnData) -> None:
+def test_setting_up_a_copy_does_not_change_the_original(case: ModelCase, adata: AnnData) -> None:
     case.cls.setup_anndata(adata, **case.setup)
     copied = adata.copy()
     case.cls.setup_anndata(copied, **case.setup)
@@ -55,7 +55,7 @@ def test_setting_up_a_copy_leaves_the_original_alone(case: ModelCase, adata: Ann
 
 
 @pytest.mark.parametrize("copy_first", [False, True])
-def test_failed_set_up_changes_nothing(case: ModelCase, adata: AnnData, copy_first: bool) -> None:
+def test_failed_setup_changes_nothing(case: ModelCase, adata: AnnData, copy_first: bool) -> None:
     if copy_first:
         case.cls.setup_anndata(adata, **case.setup)
         adata = adata.copy()
@@ -70,13 +70,13 @@ def test_failed_set_up_changes_nothing(case: ModelCase, adata: AnnData, copy_fir
     assert adata.uns.get("_scvi_uuid") == before.uns.get("_scvi_uuid")
 
 
-def test_ambiguous_genes_are_refused(case: ModelCase, adata: AnnData) -> None:
+def test_duplicate_gene_names_are_an_error(case: ModelCase, adata: AnnData) -> None:
     adata.var_names = [adata.var_names[1], *adata.var_names[1:]]
     with pytest.raises(ValueError, match="var_names_make_unique"):
         case.cls.setup_anndata(adata, **case.setup)
 
 
-def test_counts_are_noticed(case: ModelCase, adata: AnnData) -> None:
+def test_counts_are_warned_about(case: ModelCase, adata: AnnData) -> None:
     if case.cls._expects_counts:
         pytest.skip("a model of counts")
     with pytest.warns(UserWarning, match=r"layers\['counts'\] holds counts") as caught:
@@ -85,13 +85,13 @@ def test_counts_are_noticed(case: ModelCase, adata: AnnData) -> None:
     assert "sc.pp.log1p(adata)" in str(caught[0].message)
 
 
-def test_model_knows_its_genes_and_layer(case: ModelCase, adata: AnnData) -> None:
+def test_model_stores_its_genes_and_layer(case: ModelCase, adata: AnnData) -> None:
     model = case.new(adata)
     np.testing.assert_array_equal(model.var_names, adata.var_names)
     assert model.input_layer is case.setup.get("layer")
 
 
-def test_summary_names_the_model(case: ModelCase, adata: AnnData) -> None:
+def test_summary_contains_the_model_name(case: ModelCase, adata: AnnData) -> None:
     assert case.name in case.new(adata).summary_string
     assert "Not Trained" in case.new(adata).summary_string
 

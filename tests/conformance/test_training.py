@@ -1,4 +1,4 @@
-"""Training: reproducible, leaves global state alone, validates, can go on."""
+"""Training: reproducibility, global state, validation, continued training, and errors."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def test_same_seed_same_bits(case: ModelCase, model: Any, adata: AnnData, query: AnnData) -> None:
-    torch.manual_seed(123)  # a global state that must not matter
+    torch.manual_seed(123)  # the global random state must not matter
     again = case.trained(adata)
     np.testing.assert_array_equal(case.outputs(again, query), case.outputs(model, query))
     for key, weight in again.module.state_dict().items():
@@ -33,7 +33,7 @@ def test_other_seed_other_result(
     assert not np.array_equal(case.outputs(other, query), case.outputs(model, query))
 
 
-def test_seed_of_scvi_is_the_default(
+def test_seed_defaults_to_that_of_scvi(
     case: ModelCase, adata: AnnData, query: AnnData, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     given = case.new(adata, random_state=7)
@@ -44,7 +44,7 @@ def test_seed_of_scvi_is_the_default(
     np.testing.assert_array_equal(case.outputs(taken, query), case.outputs(given, query))
 
 
-def test_global_random_states_are_left_alone(case: ModelCase, adata: AnnData) -> None:
+def test_global_random_states_are_unchanged(case: ModelCase, adata: AnnData) -> None:
     states = torch.get_rng_state(), np.random.get_state()[1].copy(), random.getstate()  # noqa: NPY002
     model = case.trained(adata)
     case.outputs(model)
@@ -55,7 +55,7 @@ def test_global_random_states_are_left_alone(case: ModelCase, adata: AnnData) ->
 
 
 @pytest.mark.parametrize("flushed", [False, True])
-def test_denormals_are_as_before(case: ModelCase, adata: AnnData, flushed: bool) -> None:
+def test_denormal_mode_is_restored(case: ModelCase, adata: AnnData, flushed: bool) -> None:
     torch.set_flush_denormal(flushed)
     try:
         case.trained(adata)
@@ -91,7 +91,7 @@ def test_split_covers_every_cell_once(model: Any, adata: AnnData) -> None:
     np.testing.assert_array_equal(np.sort(np.concatenate(parts)), np.arange(adata.n_obs))
 
 
-def test_training_goes_on(case: ModelCase, adata: AnnData) -> None:
+def test_training_can_be_continued(case: ModelCase, adata: AnnData) -> None:
     model = case.trained(adata)
     before, split = case.outputs(model), model.test_indices.copy()
     case.fit(model)
@@ -146,14 +146,14 @@ def test_callbacks_of_the_user_are_called(case: ModelCase, adata: AnnData) -> No
         ({"external_indexing": [[0]], "train_size": 0.5}, "not both"),
     ],
 )
-def test_bad_arguments_are_refused(
+def test_invalid_arguments_are_errors(
     case: ModelCase, adata: AnnData, arguments: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(ValueError, match=message):
         case.trained(adata, **arguments)
 
 
-def test_values_that_are_no_numbers_are_refused(case: ModelCase, adata: AnnData) -> None:
+def test_values_that_are_not_finite_are_an_error(case: ModelCase, adata: AnnData) -> None:
     adata.X.data[::50] = np.nan
     model = case.new(adata)
     with pytest.raises(ValueError, match="NaN or infinite"):

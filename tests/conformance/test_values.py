@@ -1,4 +1,4 @@
-"""A trained model meets values of another kind than those it was trained on."""
+"""Trained models applied to values of another kind than the training data."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def _set(adata: AnnData, kind: str) -> AnnData:
-    """The same cells with values of another kind."""
+    """Replace the values of the cells by values of another kind."""
     adata = adata.copy()
     adata.X = adata.layers["counts"].astype(np.float32)
     if kind == "decimal counts":
@@ -49,7 +49,7 @@ def _own_kind(case: ModelCase) -> str:
 
 
 def _calls(case: ModelCase, model: Any, folder: Path) -> dict[str, Callable[[AnnData], Any]]:
-    """Everything that lets the model see cells."""
+    """All methods that pass cells to the model."""
     path = str(folder / "model")
     model.save(path, overwrite=True)
     calls = {
@@ -74,7 +74,7 @@ def _same(one: AnnData, other: AnnData) -> None:
         assert set(getattr(one, place)) == set(getattr(other, place))
 
 
-def test_values_of_another_kind_are_refused(
+def test_values_of_another_kind_are_an_error(
     case: ModelCase, model: Any, adata: AnnData, tmp_path: Path
 ) -> None:
     calls = _calls(case, model, tmp_path)
@@ -102,7 +102,9 @@ def test_values_of_the_same_kind_pass(case: ModelCase, model: Any, adata: AnnDat
         model.get_latent_representation(cells)
 
 
-def test_a_mixture_is_refused_before_anything_is_written(case: ModelCase, adata: AnnData) -> None:
+def test_mixed_values_are_an_error_before_anything_is_written(
+    case: ModelCase, adata: AnnData
+) -> None:
     kinds = [_set(adata, kind) for kind in ("counts", "log-normalised")]
     both = ad.concat(kinds, index_unique="-")
     before = both.copy()
@@ -111,7 +113,7 @@ def test_a_mixture_is_refused_before_anything_is_written(case: ModelCase, adata:
     _same(both, before)
 
 
-def test_a_model_of_scaled_values_wants_scaled_ones(case: ModelCase, adata: AnnData) -> None:
+def test_a_model_of_scaled_values_requires_scaled_values(case: ModelCase, adata: AnnData) -> None:
     if case.cls._expects_counts:
         with pytest.raises(ValueError, match="negative values"):
             case.cls.setup_anndata(_set(adata, "scaled"), **case.setup)
@@ -123,7 +125,7 @@ def test_a_model_of_scaled_values_wants_scaled_ones(case: ModelCase, adata: AnnD
         model.get_latent_representation(_set(adata, "log-normalised"))
 
 
-def test_what_counts_are_the_values_at_the_training(case: ModelCase, adata: AnnData) -> None:
+def test_the_kind_is_recorded_at_training(case: ModelCase, adata: AnnData) -> None:
     own = _own_kind(case)
     cells = _set(adata, "log-normalised" if own == "counts" else "counts")
     with pytest.warns(UserWarning, match="holds"):
@@ -133,7 +135,7 @@ def test_what_counts_are_the_values_at_the_training(case: ModelCase, adata: AnnD
     model.get_latent_representation(_set(adata, own))
 
 
-def test_a_model_without_a_record_is_judged_as_before(
+def test_a_model_without_recorded_values_is_checked_for_counts(
     case: ModelCase, model: Any, adata: AnnData
 ) -> None:
     state = model._x_field["state_registry"]

@@ -1,4 +1,4 @@
-"""Train every model in two processes, and write what each of them ends with to a folder.
+"""Train every model in two processes, and write the final state of each to a folder.
 
 Lightning starts the second process by running this file again.
 """
@@ -21,7 +21,7 @@ import ace
 if TYPE_CHECKING:
     from anndata import AnnData
 
-#: 240 cells: minibatches of 60 that two processes share evenly.
+#: 240 cells in minibatches of 60, which two processes can split evenly.
 N_CELLS, BATCH_SIZE = 240, 60
 WITHOUT_DROPOUT = ModelCase(
     name="KRATOS", setup={"labels_key": "bulk_labels"}, init={"n_hidden": (16, 8)}

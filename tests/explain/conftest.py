@@ -18,7 +18,7 @@ N_FEATURES = 12
 
 @pytest.fixture
 def values() -> list[np.ndarray]:
-    """Three groups: 0 is high in feature 0, 1 in feature 1, 2 lacks feature 2; else noise."""
+    """Three groups: 0 is high in feature 0, 1 in feature 1, 2 is low in feature 2."""
     rng = np.random.default_rng(0)
     groups = [rng.gamma(2.0, 0.3, (n, N_FEATURES)).astype(np.float32) for n in (60, 45, 30)]
     groups[0][:, 0] += 4

@@ -15,7 +15,7 @@ from ace.explain._rows import Rows
 def test_difference_weights_groups_by_their_size_in_the_data(
     stored: type, reference: int | None
 ) -> None:
-    """In units of the mean variance; the rest is one population."""
+    """In units of the standard deviation; all other groups are pooled."""
     rng = np.random.default_rng(0)
     groups = [rng.gamma(2, 1, (n, 4)).astype(np.float32) + g for g, n in enumerate((5, 7, 9))]
     cells = GroupedCells([stored(group) for group in groups], sizes=[100, 30, 10])

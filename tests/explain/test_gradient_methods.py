@@ -42,7 +42,7 @@ def test_integrated_gradients_of_a_linear_scorer(classifier, two, values):
 def test_difference_methods_of_a_linear_scorer(method, classifier, two, values):
     found = method(classifier, two, per_cell=True)(0)
     explained = ~np.isnan(found.per_cell).any(1)
-    # For a linear score both equal w (x - x'), whatever steps and orders are drawn.
+    # For a linear score both equal w (x - x') for all steps and orders.
     gap = values[0][explained].mean(0)[:3] - values[1].mean(0)[:3]
     np.testing.assert_allclose(
         np.nanmean(found.per_cell, 0)[:3], WEIGHTS * gap, rtol=0.15, atol=0.05
@@ -55,7 +55,7 @@ def test_expected_gradients_sum_to_the_difference_of_the_means(scorer, cells):
     assert found.diagnostics["delta"] < 0.03
 
 
-def test_minibatches_change_nothing(classifier, two, monkeypatch):
+def test_minibatch_size_does_not_matter(classifier, two, monkeypatch):
     whole = IntegratedGradients(classifier, two)(0).scores
     monkeypatch.setattr("ace.explain._rows.MAX_VALUES", 1)
     np.testing.assert_allclose(IntegratedGradients(classifier, two)(0).scores, whole, rtol=1e-5)

@@ -45,7 +45,7 @@ def test_first_step_is_the_best_single_feature_and_later_ones_are_swept():
     np.testing.assert_allclose(score[:3], falling, rtol=1e-3)
 
 
-def test_a_copy_never_enters_twice():
+def test_a_copy_of_a_chosen_feature_never_enters():
     rng = np.random.default_rng(1)
     x = rng.normal(size=(300, 4)).astype(np.float32)
     x[:, 3] = x[:, 0]
@@ -58,7 +58,7 @@ def test_a_copy_never_enters_twice():
 
 
 def test_followers_are_ranked_by_unshared_relevance():
-    """Relevance less the correlated share of it, whichever features have entered."""
+    """Relevance minus its share that is correlated with the features that entered."""
     rng = np.random.default_rng(5)
     x = rng.normal(size=(500, 6)).astype(np.float32)
     x[:, 2] += 2 * x[:, 1]
@@ -96,7 +96,7 @@ def test_panel_size_follows_the_one_standard_error_rule():
     assert np.mean(np.array(sizes) == 1) >= 0.9
 
 
-def test_redundant_markers_do_not_enter_jointly():
+def test_redundant_markers_do_not_enter_together():
     """Noisy copies of the best marker rank first by attribution, but not in the panel."""
     rng = np.random.default_rng(3)
     values = [rng.gamma(2.0, 0.3, (80, 12)).astype(np.float32) for _ in range(3)]

@@ -22,8 +22,8 @@ def test_smallest_change_of_a_linear_scorer_inside_the_box():
     scorer = linear_scorer([4.0, -3.0, 2.0, -1.0, 0.5])
     images = np.array([[0.9, 0.2, 0.5, 0.1, 1.0]])
     found = transitions(scorer, images, "0", margin=0.2)
-    # Log-odds 3.6 - 0.6 + 1.0 - 0.1 + 0.5 = 4.4 must become -0.1, half the margin: all of
-    # pixel 0 is worth 3.6, then pixel 1 goes up by 0.9 / 3.
+    # Log-odds 3.6 - 0.6 + 1.0 - 0.1 + 0.5 = 4.4 must become -0.1, half the margin: removing
+    # pixel 0 lowers them by 3.6, then pixel 1 increases by 0.9 / 3.
     np.testing.assert_allclose(found.perturbed, [[0.0, 0.5, 0.5, 0.1, 1.0]], atol=2e-3)
     assert found.n_pixels.tolist() == [2]
     np.testing.assert_allclose(found.l1, [1.2], atol=2e-3)
@@ -120,7 +120,7 @@ def test_the_margin_is_kept(scorer, eights):
         gap = (m[:, 8] - m[:, 5]).numpy()
         assert found.flipped.all()
         assert gap.max() <= -margin + 1e-3
-        assert np.median(gap) == pytest.approx(-margin, abs=0.02)  # and no further
+        assert np.median(gap) == pytest.approx(-margin, abs=0.02)  # and not much further
 
 
 def test_the_scorer_is_unchanged(scorer, eights):

@@ -112,7 +112,7 @@ def test_labels_of_a_reference(query, atlas):
     assert about["params"]["reference"] is True
 
 
-def test_what_is_returned(query, atlas):
+def test_return_values(query, atlas):
     """Nothing, the copy, the model, or both."""
     before = state(query)
     both = ace.tl.annotate(query, LABELS, reference=atlas, copy=True, return_model=True, **QUICK)
@@ -152,7 +152,7 @@ def test_given_labels_are_kept_and_missing_ones_predicted(mixed):
     assert model.adata.obs["known"].value_counts()["Unknown"] == 350
 
 
-def test_labels_of_the_query_are_not_read(query, atlas):
+def test_labels_of_the_query_are_ignored(query, atlas):
     ace.tl.annotate(query, LABELS, reference=atlas, **QUICK)
     query.obs[LABELS] = query.obs["truth"]
     before = query.obs[LABELS].copy()
@@ -172,7 +172,7 @@ def test_same_call_same_bits(query, atlas):
 
 
 @pytest.mark.parametrize("form", ["dense", "csc", "csr_array", "float64", "backed"])
-def test_any_matrix_gives_the_same(query, atlas, tmp_path, form):
+def test_matrix_format_does_not_matter(query, atlas, tmp_path, form):
     ace.tl.annotate(query, LABELS, reference=atlas, **QUICK)
     change = {
         "dense": lambda x: x.toarray(),
@@ -199,7 +199,7 @@ def test_any_matrix_gives_the_same(query, atlas, tmp_path, form):
 
 @pytest.mark.filterwarnings("ignore:Writing zarr v2 data:UserWarning")
 @pytest.mark.parametrize("suffix", ["h5ad", "zarr"])
-def test_survives_disk(mixed, tmp_path, suffix):
+def test_results_can_be_saved(mixed, tmp_path, suffix):
     ace.tl.annotate(mixed, "known", over_clustering="louvain", min_prop=0.9, **QUICK)
     path = tmp_path / f"cells.{suffix}"
     getattr(mixed, f"write_{suffix}")(path)
@@ -217,7 +217,7 @@ def test_survives_disk(mixed, tmp_path, suffix):
     )
 
 
-def test_what_is_explained_is_the_classifier(query, atlas):
+def test_explanations_use_the_classifier(query, atlas):
     model = ace.tl.annotate(query, LABELS, reference=atlas, max_epochs=20, return_model=True)
     ace.tl.explain(query, groupby="scnym", model=model, n_cells=50, method="saliency")
     assert query.uns["ace"]["params"]["scorer"] == "ClassifierScorer"
@@ -238,7 +238,7 @@ def test_domains_of_columns(mixed):
     assert mixed.obs["lane"].dtype.kind == "i"
 
 
-def test_numbers_as_labels_stay_numbers(pbmc):
+def test_numeric_labels_stay_numeric(pbmc):
     codes = pbmc.obs["louvain"].astype(int)
     pbmc.obs["number"] = codes.where(np.arange(700) % 2 == 0, -1)
     ace.tl.annotate(pbmc, "number", unlabeled_category=-1, **QUICK)
@@ -285,7 +285,7 @@ def test_votes():
     assert list(split.categories) == ["a", "c", "Heterogeneous"]
 
 
-def test_log_names_what_was_written(query, atlas, caplog):
+def test_log_contains_the_keys_written(query, atlas, caplog):
     with caplog.at_level("INFO", logger="ace"):
         ace.tl.annotate(query, LABELS, reference=atlas, **QUICK)
     assert "700 genes are in the query and in the reference" in caplog.text
@@ -310,7 +310,7 @@ def test_failed_training_writes_nothing(query, atlas):
 
 # Warnings of anndata about pandas' options are recorded, too, and filtered afterwards.
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_without_held_out_cells_nothing_is_called_novel(query, atlas):
+def test_without_held_out_cells_no_cell_is_novel(query, atlas):
     with pytest.warns(UserWarning, match="only 0 labelled cells were held out.*validation_size"):
         ace.tl.annotate(query, LABELS, reference=atlas, train_size=1.0, **QUICK)
     assert not query.obs["scnym_novel"].any()
@@ -358,7 +358,7 @@ def test_errors(mixed, arguments, error, message):
     assert set(mixed.uns) == set(before.uns)
 
 
-def test_warnings_point_at_the_caller(query, atlas):
+def test_warnings_have_the_location_of_the_call(query, atlas):
     atlas = atlas[:, np.r_[:300, 700:765]].copy()
     atlas.obs[LABELS] = atlas.obs[LABELS].cat.rename_categories({"Dendritic": "unassigned"})
     atlas.obs.loc[atlas.obs_names[:3], LABELS] = np.nan
@@ -378,7 +378,7 @@ def test_warnings_point_at_the_caller(query, atlas):
     assert {w.filename for w in ours} == {__file__}
 
 
-def test_a_reference_is_another_object(mixed):
+def test_a_reference_must_be_another_object(mixed):
     with pytest.raises(ValueError, match="reference is adata itself"):
         ace.tl.annotate(mixed, "known", reference=mixed)
     with pytest.raises(TypeError, match="reference must be an AnnData, got DataFrame"):
@@ -404,7 +404,7 @@ def test_other_matrices_that_are_not_log_normalised(mixed):
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_few_held_out_cells_are_warned_about(query, atlas):
+def test_few_held_out_cells_raise_a_warning(query, atlas):
     few = atlas[np.r_[:60]].copy()
     with pytest.warns(UserWarning, match=r"^only \d+ labelled cells were held out, too few"):
         ace.tl.annotate(query, LABELS, reference=few, **QUICK)
@@ -429,8 +429,8 @@ def test_an_explanation_does_not_replace_an_annotation(query, atlas):
     ace.get.annotation_df(query)  # it is still there
 
 
-def test_given_labels_are_remembered(pbmc):
-    """Even if the column that they were read from changes."""
+def test_given_labels_are_stored(pbmc):
+    """They are used even if their column changes later."""
     pbmc.obs["known"] = pbmc.obs[LABELS].astype(str)
     pbmc.obs.loc[pbmc.obs_names[::2], "known"] = "Unknown"
     ace.tl.annotate(pbmc, "known", **QUICK)

@@ -34,7 +34,7 @@ def x() -> np.ndarray:
     return np.log1p(counts / counts.sum(1, keepdims=True) * 1e4)
 
 
-@pytest.mark.filterwarnings("ignore::UserWarning")  # what kind of values they are
+@pytest.mark.filterwarnings("ignore::UserWarning")  # kind of values
 @pytest.mark.parametrize("stored", [np.asarray, sp.csr_matrix, sp.csc_array])
 @pytest.mark.parametrize(
     ("change", "message"),
@@ -60,7 +60,7 @@ def test_nothing_to_explain(x: np.ndarray, change: Any, message: str, stored: An
     assert not changes(before, adata)
 
 
-@pytest.mark.filterwarnings("ignore::UserWarning")  # RuntimeWarnings are errors still
+@pytest.mark.filterwarnings("ignore::UserWarning")  # RuntimeWarnings remain errors
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize(
     "change",
@@ -70,12 +70,12 @@ def test_nothing_to_explain(x: np.ndarray, change: Any, message: str, stored: An
         lambda x: x[:, :2],
         lambda x: x * 1e12,
         lambda x: x * 1e-10,
-        lambda x: x[np.arange(30) % 3],  # three cells, ten times each
-        lambda x: np.eye(1, x.size, 5).reshape(x.shape) * 3,  # one value is not 0
+        lambda x: x[np.arange(30) % 3],  # three distinct cells, ten copies of each
+        lambda x: np.eye(1, x.size, 5).reshape(x.shape) * 3,  # one nonzero value
         lambda x: x * (np.arange(12) == 4),  # one gene varies
     ],
 )
-def test_small_or_simple_matrices(x: np.ndarray, change: Any, method: str) -> None:
+def test_small_or_constant_matrices(x: np.ndarray, change: Any, method: str) -> None:
     adata = _cells(change(x), sp.csr_matrix)
     ace.tl.explain(adata, "ct", method=method, **FAST.get(method, {}))
     assert np.isfinite(adata.varm["ace_scores"].to_numpy()).all()

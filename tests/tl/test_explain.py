@@ -48,7 +48,7 @@ def test_known_markers_of_real_cells(pbmc):
     assert {"S100A8", "S100A9", "LYZ", "CST3", "FCN1", "TYROBP"} & found["CD14+ Monocyte"]
 
 
-def test_what_is_written_and_nothing_else(cells):
+def test_only_documented_keys_are_written(cells):
     before = cells.copy()
     ace.tl.explain(cells, GROUPBY)
     assert set(cells.uns) - set(before.uns) == {"ace"}
@@ -71,7 +71,7 @@ def test_what_is_written_and_nothing_else(cells):
         assert np.isnan(cells.uns["ace"]["pvals"][group]).all()
 
 
-def test_log_fold_changes_and_fractions_are_scanpys(cells):
+def test_log_fold_changes_and_fractions_equal_those_of_scanpy(cells):
     ace.tl.explain(cells, GROUPBY)
     sc.tl.rank_genes_groups(cells, GROUPBY, method="t-test", use_raw=False, pts=True)
     for group in ranking(cells):
@@ -135,7 +135,7 @@ def backed(adata, tmp_path):
     ],
     ids=["dense", "csc", "csr_array", "float64"],
 )
-def test_any_matrix_gives_the_same(cells, change):
+def test_matrix_format_does_not_matter(cells, change):
     ace.tl.explain(cells, GROUPBY)
     other = cells.copy()
     other.X = change(sp.csr_matrix(cells.X))
@@ -156,7 +156,7 @@ def test_a_file_is_read_in_place(cells, tmp_path):
     on_disk.file.close()
 
 
-def test_own_components_are_used_only_if_they_are_of_this_matrix(cells):
+def test_stored_components_are_used_only_if_they_fit_the_matrix(cells):
     ace.tl.explain(cells, GROUPBY)
     cells.var["highly_variable"] = np.arange(cells.n_vars) < 300
     ace.tl.explain(cells, GROUPBY, key_added="same")
@@ -225,7 +225,7 @@ def test_copy(cells):
 
 @pytest.mark.filterwarnings("ignore:Writing zarr v2 data:UserWarning")
 @pytest.mark.parametrize("suffix", ["h5ad", "zarr"])
-def test_survives_disk_with_awkward_names(cells, tmp_path, suffix):
+def test_results_with_unusual_names_can_be_saved(cells, tmp_path, suffix):
     cells.obs["type"] = cells.obs[GROUPBY].cat.rename_categories(
         {"0": "T/NK", "1": "γδ T (naïve)", "2": "a  b"}
     )
@@ -296,7 +296,7 @@ def test_unlabelled_cells_are_not_a_group(pbmc):
     assert pbmc.uns["ace"]["diagnostics"]["n_cells"].sum() == labelled.sum()
 
 
-def test_warnings_point_at_the_caller(cells):
+def test_warnings_have_the_location_of_the_call(cells):
     with pytest.warns(UserWarning, match="holds counts") as record:
         ace.tl.explain(cells, GROUPBY, layer="counts")
     assert {str(w.filename) for w in record} == {__file__}
@@ -310,7 +310,7 @@ def test_a_view_is_copied(cells):
     assert "ace" not in cells.uns
 
 
-def test_log_names_what_was_written(cells, caplog):
+def test_log_contains_the_keys_written(cells, caplog):
     with caplog.at_level("INFO", logger="ace"):
         ace.tl.explain(cells, GROUPBY)
     assert ".uns['ace'], .varm['ace_scores']" in caplog.text

@@ -97,7 +97,7 @@ def test_gradients_of_a_linear_scorer_are_its_weights(two: ad.AnnData) -> None:
 
 
 def test_integrated_gradients_of_single_cells(two: ad.AnnData) -> None:
-    """With a baseline of zeros they are weight times value, for the cells that were drawn."""
+    """With a baseline of zeros, they are weights times values of the sampled cells."""
     ace.tl.explain(
         two, "group", model=Linear(), method="integrated_gradients", per_cell=True, n_cells=10
     )
@@ -186,7 +186,7 @@ def test_a_module_may_name_its_genes(cells: ad.AnnData) -> None:
 
 
 @pytest.mark.parametrize("names", ["g4", 3])
-def test_names_of_genes_are_a_list(cells: ad.AnnData, names: Any) -> None:
+def test_gene_names_must_be_a_list(cells: ad.AnnData, names: Any) -> None:
     module = torch.nn.Linear(2, 2)
     module.feature_names = names
     with pytest.raises(TypeError, match="feature_names of the embedding must be a list"):
@@ -206,7 +206,9 @@ def test_the_module_is_unchanged(cells: ad.AnnData) -> None:
 
 @pytest.mark.parametrize("model", [Linear, Embedding])
 @pytest.mark.parametrize("stored", ["csr", "csc", "backed", "layer", "dask"])
-def test_any_matrix(two: ad.AnnData, model: Any, stored: str, tmp_path: pathlib.Path) -> None:
+def test_matrix_format_does_not_matter(
+    two: ad.AnnData, model: Any, stored: str, tmp_path: pathlib.Path
+) -> None:
     ace.tl.explain(two, "group", model=model(), method="expected_gradients", n_cells=20)
     expected = two.varm["ace_scores"].to_numpy()
     options = {}
@@ -239,7 +241,7 @@ def test_same_call_same_bits_and_global_state_is_left_alone(cells: ad.AnnData) -
 
 
 def test_no_warning_about_kinds_of_values(two: ad.AnnData) -> None:
-    """Only the author of a scorer knows which values it expects (warnings are errors here)."""
+    """Custom scorers may expect any values (warnings are errors here)."""
     two.layers["counts"] = np.round(10 * two.X)
     ace.tl.explain(two, "group", model=Linear(), layer="counts", method="saliency")
     assert two.uns["ace"]["params"]["values"] == "counts"
@@ -300,8 +302,8 @@ def test_scorers_that_do_not_match(
     assert "ace" not in two.uns
 
 
-def test_nan_for_a_few_cells(cells: ad.AnnData) -> None:
-    """Not one of the cells that the function is tried on."""
+def test_nan_for_few_cells(cells: ad.AnnData) -> None:
+    """These are not among the cells on which the scorer is tested first."""
     largest = float(cells.X.max())
     cells.X[1, 0] = 2 * largest
     module = Function(lambda x: torch.where(x > 1.5 * largest, torch.nan, x))
@@ -332,7 +334,7 @@ def test_on_a_gpu(two: ad.AnnData, model: Any) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:the scorer assigns only")
-def test_the_page_of_the_user_guide_runs() -> None:
+def test_example_of_the_user_guide() -> None:
     page = pathlib.Path(__file__).parents[2] / "docs" / "user_guide" / "own_scorer.md"
     if not page.exists():
         pytest.skip("the documentation is not here")
@@ -347,7 +349,7 @@ def test_the_page_of_the_user_guide_runs() -> None:
     assert two.uns["ace"]["params"]["fidelity"] > 0.9
 
     class Transformer(torch.nn.Module):
-        """Stand-in for the transformer of scGPT, which returns the values."""
+        """Mock of the transformer of scGPT that returns the values."""
 
         def _encode(
             self, tokens: torch.Tensor, values: torch.Tensor, src_key_padding_mask: torch.Tensor

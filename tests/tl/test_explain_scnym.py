@@ -44,7 +44,7 @@ def kang(data_dir):
 def test_figure_2a(kang, method):
     cells, model = kang
     ace.tl.explain(cells, groupby="scnym", model=model, method=method)
-    assert cells.uns["ace"]["params"]["fidelity"] == 1  # its own labels
+    assert cells.uns["ace"]["params"]["fidelity"] == 1  # predicted labels
     for group, marker in MARKERS.items():
         assert marker in _enriched(cells, group, 15)
 

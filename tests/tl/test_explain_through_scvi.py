@@ -116,7 +116,7 @@ def test_order_of_genes_and_cells_does_not_matter(model, cells):
 
 
 @pytest.mark.filterwarnings("ignore:the scorer assigns only")
-def test_per_cell_attributions_sum_to_what_they_explain(model, cells):
+def test_per_cell_attributions_sum_to_the_difference_of_log_odds(model, cells):
     call = {"groups": ["CD56+ NK", "Dendritic"], "n_cells": 20, "n_steps": 100}
     ace.tl.explain(
         cells, GROUPBY, model=model, method="integrated_gradients", per_cell=True, **call
@@ -132,7 +132,7 @@ def test_clusters_of_the_latent_space_are_reproduced(model, cells, kind):
     cells.obsm["X_scVI"] = model.get_latent_representation()
     if kind == "kmeans":
         fitted = KMeans(5, n_init=3, random_state=0).fit(cells.obsm["X_scVI"])
-        cells.obs["cluster"] = fitted.labels_  # numbers, no categories
+        cells.obs["cluster"] = fitted.labels_  # numbers instead of categories
     else:
         # Like sc.pp.neighbors, without its compilation.
         near = kneighbors_graph(cells.obsm["X_scVI"], 15)
@@ -143,7 +143,7 @@ def test_clusters_of_the_latent_space_are_reproduced(model, cells, kind):
     assert cells.uns["ace"]["params"]["n_prototypes"] == 3
 
 
-def test_scanvi_leaves_its_unlabelled_cells_out(cells):
+def test_unlabelled_cells_of_scanvi_are_left_out(cells):
     cells.obs["known"] = cells.obs[GROUPBY].astype(str)
     cells.obs.loc[cells.obs_names[::4], "known"] = "Unknown"
     scvi.model.SCANVI.setup_anndata(
@@ -171,7 +171,7 @@ def test_invalid_calls(model, cells):
 
 
 @pytest.mark.parametrize("how", ["use_rep", "model"])
-def test_coordinates_are_not_a_function_of_the_genes(cells, how):
+def test_stored_coordinates_cannot_be_explained(cells, how):
     cells.obsm["X_pca_harmony"] = np.zeros((cells.n_obs, 5))
     with pytest.raises(ValueError, match="Harmony, Scanorama and BBKNN") as error:
         ace.tl.explain(cells, GROUPBY, **{how: "X_pca_harmony"})

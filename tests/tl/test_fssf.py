@@ -29,7 +29,7 @@ def _quiet():
 
 
 def made_of(model, genes):
-    """Make the latent space of a model depend on some genes only, by zero weights of others."""
+    """Make the latent space depend on some genes only, by setting other weights to zero."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         model.train(max_epochs=1, enable_progress_bar=False)
@@ -47,7 +47,7 @@ def made_of(model, genes):
 
 @pytest.fixture(scope="module")
 def _counts():
-    """Two types of three states, set by the planted genes, and a tiny type."""
+    """Two types with three states each, which depend on planted genes, and a tiny type."""
     rng = np.random.default_rng(0)
     types = np.repeat(["x", "y/z", "tiny"], [180, 150, 12])
     state = rng.integers(3, size=len(types))
@@ -103,7 +103,7 @@ def score(adata, model, genes=PLANTED, groupby="type", **kwargs):
     return ace.get.fssf_df(adata, key=kwargs.get("key_added", "fssf"))
 
 
-def test_planted_genes_found_all_subclusters(cells, model):
+def test_planted_genes_have_high_founder_scores(cells, model):
     before = cells.copy()
     df = score(cells, model)
     assert set(df["group"]) == {"x", "y/z"}
@@ -137,10 +137,10 @@ def test_planted_genes_found_all_subclusters(cells, model):
     assert (cells.X != before.X).nnz == 0
 
 
-def test_other_genes_found_none(cells, model):
+def test_other_genes_have_low_founder_scores(cells, model):
     df = score(cells, model, GENES[20:24], n_random=50)
     assert (df["fssf"] < -0.95).all()
-    # No draw is worse, and draws with planted genes are better.
+    # No random set scores lower, and sets with planted genes score higher.
     np.testing.assert_allclose(df["p_value"], 1)
     assert (df["random_mean"] > df["fssf"] + 0.01).any()
 
@@ -328,7 +328,7 @@ def test_invalid_arguments(cells, model, change, error, message):
     assert set(cells.obs) == set(before.obs)
 
 
-def test_model_in_second_place(cells, model):
+def test_model_as_second_argument(cells, model):
     new_call = r"got SCVI.*ace\.tl\.fssf\(adata, groupby, genes, model=model\)"
     with pytest.raises(TypeError, match=new_call):
         ace.tl.fssf(cells, model, PLANTED, "type")

@@ -16,14 +16,14 @@ N = 400
 
 @pytest.fixture
 def cells():
-    """Two types at two times, with 30 genes: some depend on the time in one or both types."""
+    """Two cell types at two times, and 30 genes, some of which depend on time in one or both."""
     rng = np.random.default_rng(0)
     late, kind = np.arange(N) % 2 == 1, np.arange(N) // 2 % 2
     x = rng.poisson(0.8, size=(N, 30)) * rng.uniform(0.5, 1.5, size=(N, 30))
-    x[:, 0] = late  # on and off
+    x[:, 0] = late  # expressed or not
     x[:, 1] += 3 * (late & (kind == 0))
     x[:, 2] += 3 * (~late & (kind == 1))
-    x[:, 3] = np.where(late, 1.0, 2.0)  # all express it, to another degree
+    x[:, 3] = np.where(late, 1.0, 2.0)  # expressed by all cells, at different levels
     x[:, 4] = 0
     x[:, 5] = 1
     obs = pd.DataFrame(
@@ -92,19 +92,19 @@ def test_without_bins(cells):
 
 
 @pytest.mark.parametrize("kind", ["dense", "csc", "layer", "twice", "zeros"])
-def test_any_matrix(cells, kind):
+def test_matrix_format_does_not_matter(cells, kind):
     ace.tl.informative_genes(cells, "time", within="type")
     other = cells.copy()
     if kind == "dense":
         other.X = cells.X.toarray()
     elif kind == "csc":
         other.X = sp.csc_matrix(cells.X)
-    elif kind == "twice":  # every value is stored in two parts
+    elif kind == "twice":  # duplicate entries, which are summed
         x = cells.X
         other.X = sp.csr_matrix(
             (np.repeat(x.data, 2) / 2, np.repeat(x.indices, 2), 2 * x.indptr), shape=x.shape
         )
-    elif kind == "zeros":  # zeros are stored too
+    elif kind == "zeros":  # explicit zeros
         rows, columns = np.indices(cells.shape).reshape(2, -1)
         other.X = sp.csr_matrix((cells.X.toarray().ravel(), (rows, columns)), cells.shape)
         assert other.X.nnz == cells.n_obs * cells.n_vars
@@ -148,7 +148,7 @@ def test_types_of_one_time_are_left_out(cells):
         ace.tl.informative_genes(early, "time", within="type", min_cells=200)
 
 
-def test_it_can_be_stored(cells, tmp_path):
+def test_results_can_be_saved(cells, tmp_path):
     ace.tl.informative_genes(cells, "time", within="type")
     cells.write_h5ad(tmp_path / "cells.h5ad")
     stored = ad.read_h5ad(tmp_path / "cells.h5ad").uns["informative_genes"]

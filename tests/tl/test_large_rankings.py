@@ -58,13 +58,13 @@ def test_eight_hundred_groups(survives_files, caplog) -> None:
     assert "adata.uns['ace']['table'] has the ranking instead" in caplog.text
     df = ace.get.explain_df(adata)
     assert df["group"].cat.categories.tolist() == adata.obs["type"].cat.categories.tolist()
-    # The same as alone.
+    # Equal to the result for this group alone.
     name = "Exc_L2_IT_cluster_321"
     ace.tl.rank_specificity(adata, "type", n_genes=3, groups=[name], key_added="one")
     alone = ace.get.explain_df(adata, key="one").drop(columns="group")
     found = df[df["group"] == name].drop(columns="group").reset_index(drop=True)
     pd.testing.assert_frame_equal(found, alone)
-    # Zarr takes long for 800 columns; the pairs below are written to it.
+    # Zarr is slow for 800 columns; it is tested with the pairs below.
     read = survives_files(adata, ["h5ad"])
     pd.testing.assert_frame_equal(ace.get.explain_df(read), df)
 
@@ -83,7 +83,7 @@ def test_pairs_of_28_groups(survives_files) -> None:
         few, few_pairs = list(pairs["group"].cat.categories[:3]), list(df["group"].unique()[:2])
         assert ace.pl.pairs(found, groups=few, show=False) is not None
         assert len(ace.pl.panels(found, groups=few_pairs, show=False)) == 2
-    assert read.varm.pop("ace_scores").shape == (6, 756)  # 756 columns take Zarr long
+    assert read.varm.pop("ace_scores").shape == (6, 756)  # Zarr is slow for 756 columns
     survives_files(read, ["zarr"])
 
 
@@ -135,7 +135,7 @@ def test_names_are_shared() -> None:
 
 
 @pytest.mark.parametrize("length", [1, 7, 8, 20, 51, 200])
-def test_bound_of_records_is_what_hdf5_holds(tmp_path: Path, length: int) -> None:
+def test_limit_of_records_is_that_of_hdf5(tmp_path: Path, length: int) -> None:
     """The largest permitted number of fields can be written, and not many more."""
 
     def names(n: int) -> list[str]:

@@ -1,4 +1,4 @@
-"""AnnData of any kind and modalities of MuData are accepted; other objects are an error."""
+"""All kinds of AnnData and modalities of MuData are accepted; other objects raise errors."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ QUIET = {"enable_progress_bar": False}
 pytestmark = [
     pytest.mark.filterwarnings("ignore:the scorer assigns only"),
     pytest.mark.filterwarnings("ignore:there are only .* pairs"),
-    # mudata announces a change of its defaults.
+    # mudata warns that its defaults will change.
     pytest.mark.filterwarnings("ignore:From 0.4"),
 ]
 
@@ -162,7 +162,7 @@ def _no_work(*_: Any, **__: Any) -> None:
 def zarr(_rna: AnnData, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("zarr") / "cells.zarr"
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of the version of zarr
+        warnings.simplefilter("ignore")  # about the version of Zarr
         _rna.write_zarr(path)
     return path
 
@@ -206,7 +206,7 @@ def assert_same(one: AnnData, other: AnnData) -> None:
 
 
 def mudata_of(rna: AnnData, where: str = "modality") -> MuData:
-    """MuData with a second modality that lacks cells; columns in the modality or the MuData."""
+    """MuData with a second modality of fewer cells; columns in the modality or the MuData."""
     rng = np.random.default_rng(0)
     protein = ad.AnnData(
         sparse.csr_matrix(rng.random((rna.n_obs // 2, 5), dtype=np.float32)),
@@ -277,7 +277,7 @@ def _paired(rna: AnnData) -> MuData:
         return MuData({"rna": rna.copy(), "protein": protein})
 
 
-def test_model_of_mudata_knows_its_modality(model: Any, rna: AnnData) -> None:
+def test_model_of_mudata_stores_its_modality(model: Any, rna: AnnData) -> None:
     mdata = _paired(rna)
     own = kratos(mdata)
     ace.tl.explain(mdata, "louvain", model=own, n_cells=30)
@@ -293,7 +293,7 @@ def assert_same_panels(one: AnnData, other: AnnData) -> None:
     np.testing.assert_array_equal(one.uns["ace"]["names"], other.uns["ace"]["names"])
 
 
-def test_labels_of_the_whole_are_matched_by_cell(rna: AnnData) -> None:
+def test_labels_of_the_mudata_are_matched_by_cell(rna: AnnData) -> None:
     mdata = _paired(rna)
     mdata.obs["cell_type"] = rna.obs["louvain"]
     ace.model.KRATOS.setup_mudata(mdata, "cell_type", modalities={"layer": "rna"})
@@ -304,7 +304,7 @@ def test_labels_of_the_whole_are_matched_by_cell(rna: AnnData) -> None:
     assert own.evaluate(query)["accuracy"] == own.evaluate(mdata)["accuracy"]
 
 
-def test_models_need_modalities_with_the_same_cells(rna: AnnData) -> None:
+def test_models_require_modalities_with_the_same_cells(rna: AnnData) -> None:
     mdata = mudata_of(rna)
     before = state(mdata.mod["rna"])
     with pytest.raises(ValueError, match=r"'rna' does not hold all cells.*in the same order"):

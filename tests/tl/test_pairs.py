@@ -45,7 +45,7 @@ def test_each_equals_all_references(method: str) -> None:
             assert top == {f"g{'ABC'.index(a)}": True, f"g{'ABC'.index(b)}": False}
 
 
-def test_names_with_the_word_between_them() -> None:
+def test_names_that_contain_the_separator() -> None:
     adata = cells(["A", "B vs C", "D vs", " vs "])
     ace.tl.explain(adata, "cluster", reference="each")
     pair = ace.get.explain_df(adata, "B vs C vs A")

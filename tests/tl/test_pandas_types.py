@@ -199,7 +199,7 @@ def test_scare_and_ace_with_columns_of_any_type(small: AnnData, dtype: str) -> N
         other = _as(other, key, dtype)
     other.obs["S_score"] = other.obs["S_score"].astype("Float64")
     other.var["flag"] = other.var["flag"].astype("boolean")
-    other.var.loc[other.var_names[1], "flag"] = pd.NA  # not marked before either
+    other.var.loc[other.var_names[1], "flag"] = pd.NA  # False before
     for one, two in zip(latent(small), latent(other), strict=True):
         np.testing.assert_array_equal(one, two)
 
@@ -253,7 +253,7 @@ def test_columns_that_are_not_groups(small: AnnData) -> None:
     for call in (ace.tl.explain, ace.tl.informative_genes, ace.model.KRATOS.setup_anndata):
         with pytest.raises(ValueError, match=r"3 columns named 'phase'.*duplicated"):
             call(small, "phase")
-    ace.tl.explain(small, "type", n_cells=20)  # others may be there twice
+    ace.tl.explain(small, "type", n_cells=20)  # other columns may be duplicated
 
 
 @pytest.mark.parametrize("name", [None, np.nan, pd.NA])
@@ -303,7 +303,7 @@ def test_labels_renamed_after_setup_are_an_error(small: AnnData) -> None:
 
 
 def test_unknown_labels_of_a_query_are_missing(small: AnnData) -> None:
-    """Labels of other cells are not taken for renamed ones."""
+    """Labels of other cells are not treated as renamed ones."""
     ace.model.SCNYM.setup_anndata(small, "type")
     model = ace.model.SCNYM(small, n_hidden=16, random_state=0)
     model.train(max_epochs=1, **QUIET)
@@ -315,7 +315,7 @@ def test_unknown_labels_of_a_query_are_missing(small: AnnData) -> None:
     np.testing.assert_array_equal(other.predict()[given], query.obs["type"][given])
 
 
-def test_messages_stay_short(small: AnnData) -> None:
+def test_messages_are_short(small: AnnData) -> None:
     small.obs["many"] = small.obs["type"].cat.add_categories([f"unused {i}" for i in range(800)])
     with pytest.warns(UserWarning, match=r"'unused 0'.*\.\.\.\] and 790 more") as caught:
         ace.tl.rank_specificity(small, "many")
@@ -361,7 +361,7 @@ def labelled(_small: AnnData) -> AnnData:
 
 
 @pytest.mark.parametrize("dtype", TYPES)
-def test_labels_turned_into_text_are_drawn(labelled: AnnData, dtype: str) -> None:
+def test_labels_converted_to_strings_are_plotted(labelled: AnnData, dtype: str) -> None:
     other = _as(labelled, "scnym", dtype)
     for flag in ("scnym_given", "scnym_novel"):
         other.obs[flag] = other.obs[flag].astype("boolean")
@@ -387,7 +387,7 @@ def test_labels_turned_into_text_are_drawn(labelled: AnnData, dtype: str) -> Non
         ([(255, 0, 0), (0, 255, 0), (0, 0, 255)], ["#ff0000ff", "#00ff00ff", "#0000ffff"]),
         (np.array(["red", "tab:blue", "#123456"]), ["red", "tab:blue", "#123456"]),
         ({"T0": "red", "T1": "blue", "T2": "k"}, ["red", "blue", "k"]),
-        (["red"], None),  # too few: scanpy's own
+        (["red"], None),  # scanpy's default colours
         (["red", "no colour", "blue"], None),
         (None, None),
         ("red", None),

@@ -146,7 +146,7 @@ def test_totals_that_differ_are_warned_about(two):
         pooled(query, atlas)
 
 
-def test_one_logged_and_one_of_counts(two):
+def test_log_normalised_query_and_reference_of_counts(two):
     query, atlas = two
     query.X = query.layers["counts"]
     with pytest.raises(ValueError, match=r"(?s)query.X holds counts.*log1p\(query\)"):

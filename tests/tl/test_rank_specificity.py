@@ -167,7 +167,7 @@ def _groups(names):
     return pd.DataFrame({"group": pd.Categorical(names)}, index=index)
 
 
-def test_exactly_the_fraction_is_enough_whatever_the_rounding():
+def test_minimum_fraction_is_inclusive_despite_rounding():
     for n_cells, n_with in ((70, 7), (10, 1), (90, 27)):
         x = np.zeros((2 * n_cells, 2), np.float32)
         x[:n_with, 0] = 1
@@ -180,7 +180,7 @@ def test_exactly_the_fraction_is_enough_whatever_the_rounding():
         assert adata.varm["rank_specificity_scores"]["a"].iloc[0] == 0
 
 
-def test_warnings_point_at_the_call():
+def test_warnings_have_the_location_of_the_call():
     counts = ad.AnnData(
         np.random.default_rng(0).poisson(2.0, (40, 5)).astype(np.float32),
         obs=_groups(["a", "b"] * 20),

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 GROUPBY = "cell group"
-#: Clusters with names that are hard on file formats and plots.
+#: Names of clusters that are difficult for file formats and plots.
 AWKWARD = {"0": "T/NK", "1": "γδ T", "2": "CD14+ Mono (1)", "3": "costs $5 or $6"}
 
 
@@ -45,7 +45,7 @@ def from_disk(explained: AnnData, tmp_path: Path) -> AnnData:
 
 @pytest.fixture(params=["explained", "from_disk"])
 def either(request: pytest.FixtureRequest) -> AnnData:
-    """Fresh, and from disk."""
+    """The explained cells in memory, and from disk."""
     return request.getfixturevalue(request.param)
 
 
@@ -149,10 +149,10 @@ def test_rank_genes_groups_df(either: AnnData) -> None:
     assert list(theirs["names"]) == list(ours["gene"])
     np.testing.assert_array_equal(theirs["scores"], ours["score"])
     np.testing.assert_array_equal(theirs["logfoldchanges"], ours["logfoldchange"])
-    assert theirs[["pvals", "pvals_adj"]].isna().all(axis=None)  # none are made up
+    assert theirs[["pvals", "pvals_adj"]].isna().all(axis=None)  # no p-values are made up
 
 
-def test_fractions_and_fold_changes_are_scanpys_own(explained: AnnData) -> None:
+def test_fractions_and_fold_changes_equal_those_of_scanpy(explained: AnnData) -> None:
     sc.tl.rank_genes_groups(
         explained, GROUPBY, method="t-test", use_raw=False, pts=True, key_added="t"
     )

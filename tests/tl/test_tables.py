@@ -13,7 +13,7 @@ from ace.tl._cell_layer import CellLayer
 from ace.tl._expression import Expression
 from ace.tl._tables import ExplanationTables
 
-#: Two groups of 1 and 3 cells, four genes; the scorer sees two of them.
+#: Two groups of 1 and 3 cells, four genes; the scorer uses two of the genes.
 MEAN = np.array([[1.0, 2.0, 0.0, 3.0], [2.0, 0.5, 0.0, 1.0]])
 SUMMARY = GroupSummary(MEAN, np.array([[1.0, 1, 0, 1], [0.5, 0.25, 0, 1]]), np.array([1, 3]))
 
@@ -27,7 +27,7 @@ def _tables(log_base: float | None) -> ExplanationTables:
 
 
 def test_genes_without_a_score_are_enriched_by_their_means() -> None:
-    """Scores of 0 have no sign; genes that the scorer does not take follow by their difference."""
+    """Genes with a score of 0 or none are enriched if their difference of means is positive."""
     records = {
         name: np.asarray(of["one"]).tolist() for name, of in _tables(None).records().items()
     }
@@ -41,7 +41,7 @@ def test_genes_without_a_score_are_enriched_by_their_means() -> None:
 
 @pytest.mark.parametrize("base", [np.e, 2.0, 10.0])
 def test_fold_changes_invert_the_logarithm(base: float) -> None:
-    """log2 of the ratio of the exponentials of the mean logarithms, less 1."""
+    """log2 of the ratio of exp(mean) - 1, where the mean is over log-normalised values."""
     found = _tables(base).records()["logfoldchanges"]["one"]
     up, down = base ** MEAN[0, [0, 3, 1]] - 1, base ** MEAN[1, [0, 3, 1]] - 1
     np.testing.assert_allclose(found[:3], np.log2(up / down), rtol=1e-6)

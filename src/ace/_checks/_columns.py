@@ -57,7 +57,7 @@ def labels_of(values: pd.Series, place: str) -> pd.Categorical:
     Raises
     ------
     ValueError
-        If values are lists, dicts or the like.
+        If a value is a list, dict or another container.
     """
     if isinstance(values.dtype, pd.SparseDtype):
         values = values.sparse.to_dense()

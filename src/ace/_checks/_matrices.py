@@ -66,7 +66,7 @@ def finite(means: np.ndarray, genes: pd.Index, layer: str | None) -> None:
     if bad.any():
         raise ValueError(
             f"{where} has values above {LARGEST:g} in {int(bad.sum())} genes, such as "
-            f"{list(genes[bad][:3])}, which is no expression. Leave these genes out, or normalise."
+            f"{list(genes[bad][:3])}, which cannot be expression. Remove or normalise these genes."
         )
 
 

@@ -134,8 +134,8 @@ def same_values(trained: Values, seen: Values, layer: str | None, model: str) ->
             return
         message = (
             f"the {model} was trained on {NAMES[trained.kind]}, but {where} "
-            f"{'holds' if certainty else 'seems to hold'} {NAMES[seen.kind]}. Give it values that "
-            "were computed in the same way as those it was trained on."
+            f"{'holds' if certainty else 'seems to hold'} {NAMES[seen.kind]}. Pass values "
+            "that were computed in the same way as the training data."
         )
         if certainty:
             raise ValueError(message)

@@ -67,7 +67,7 @@ def _contradict(cells: SampledCells, counted: np.ndarray, rest: Values) -> bool:
     """Whether cells with counts are inconsistent with the kind of the other cells."""
     counts = cells.of(counted)
     if rest.is_log and rest.base != 2.0:
-        return True  # logarithms of counts are whole in base 2 only, such as log2(1 + 3)
+        return True  # only logarithms to base 2 of counts can be whole, such as log2(1 + 3)
     if rest.is_log:
         # Some ratios are whole by chance: (e³ - 1) / (e² - 1) is 2.99.
         undone = counts.totals(power(2.0))
@@ -76,7 +76,7 @@ def _contradict(cells: SampledCells, counted: np.ndarray, rest: Values) -> bool:
         tried, found = counts.multiples(power(2.0))
         return bool(found.sum() < 0.5 * max(tried.sum(), 1))
     if rest.kind != "normalised" or counted.mean() < 0.03:
-        return False  # corrections leave some counts as they are
+        return False  # corrections leave some counts unchanged
     if rest.total is None:
         return rest.certain
     return bool(np.mean(np.abs(counts.totals(same) / rest.total - 1) > SAME_TOTAL) > 0.5)
@@ -114,7 +114,7 @@ def _judge_positive(cells: SampledCells, bases: list[float]) -> Values:
             kind = "log-normalised" if best[0] == "log" else "normalised"
             return mixed(cells, {kind: ~free, rest.kind: others}, certain=rest.certain)
         return _multiples(cells, best)
-    for way, (tried, found) in zip(ways, fits, strict=True):  # few values a cell: all together
+    for way, (tried, found) in zip(ways, fits, strict=True):  # few values per cell: pool the cells
         if tried.sum() >= FEWEST_POOLED and found.sum() >= 0.9 * tried.sum():
             return _multiples(cells, way)
     return judge_totals(cells, bases)

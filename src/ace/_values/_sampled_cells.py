@@ -1,4 +1,4 @@
-"""Sampled cells, and the statistics that their kind of values is judged by."""
+"""Sampled cells, and the statistics from which their kind of values is determined."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class SampledCells:
         return np.bincount(self.row[which], minlength=self.n)
 
     def multiples(self, undo: Undo) -> tuple[np.ndarray, np.ndarray]:
-        """Number of values per cell that could be multiples of its unit, and that are.
+        """Number of values per cell that can be multiples of its unit, and that are multiples.
 
         The unit is the lowest value, or a half or third of it, as a cell may lack single counts.
         """
@@ -78,7 +78,7 @@ class SampledCells:
     def _near(self, ratio: np.ndarray, parts: int) -> tuple[np.ndarray, np.ndarray]:
         # The unit itself is trivially a multiple.
         tried = (ratio > 1.05 * parts) & (ratio < LARGEST_MULTIPLE)
-        ratio = np.where(tried, ratio, 0)  # what overflowed is infinite
+        ratio = np.where(tried, ratio, 0)  # infinite after overflow
         near = tried & (np.abs(ratio - np.rint(ratio)) < TOLERANCE)
         return self.count(tried), self.count(near)
 

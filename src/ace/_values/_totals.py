@@ -124,7 +124,7 @@ def _has_unit_variance(cells: SampledCells) -> bool:
     """Whether every gene has a variance of 1, as ``sc.pp.scale(zero_center=False)`` leaves it."""
     part = cells.part.tocsc()
     seen = np.flatnonzero(np.diff(part.indptr) >= 30)
-    if len(seen) < 30:  # may be chance with few genes
+    if len(seen) < 30:  # with few genes, this may be due to chance
         return False
     part = part[:, seen]
     mean = np.asarray(part.mean(axis=0)).ravel()

@@ -1,4 +1,4 @@
-"""The engine: group scorers and explanation methods. It sees tensors, never an AnnData."""
+"""Group scorers and explanation methods, which work on tensors and do not depend on AnnData."""
 
 from ace.explain._adversarial import Adversarial
 from ace.explain._attribution import Attribution

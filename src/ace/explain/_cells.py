@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 class GroupedCells:
     """The cells that an explanation is computed from, by group.
 
-    Whatever is computed once for all comparisons and depends on the cells alone, or on the cells
-    and a scorer, is cached here.
+    Caches all results that several comparisons share and that depend only on the cells, or on the
+    cells and a scorer.
 
     Parameters
     ----------

@@ -31,7 +31,7 @@ def fit_centroids(embedding: nn.Module, x: Any, labels: Any) -> EmbeddingScorer:
     The inverse temperature :math:`\beta` maximises the likelihood of the labels,
     :math:`\max_\beta \sum_i \log p_{y_i}(z_i)`. It is at most :math:`1 / 2\sigma^2`, the value
     for independent dimensions, which is far too large if thousands of dimensions are redundant:
-    a margin of 1 in the log-odds would then be too small to see.
+    a margin of 1 in the log-odds would then be negligible.
 
     Parameters
     ----------

@@ -107,9 +107,9 @@ def choose_n_prototypes(z: np.ndarray, codes: np.ndarray, *, random_state: int =
     if len(judged) == 0:
         return N_PROTOTYPES[0]
     held_out = torch.tensor(z[judged], dtype=torch.float32)
-    # A large group is weighted by all its cells, not by the number that was drawn.
+    # Groups are weighted by their total number of cells, not by the number drawn.
     weights = (np.bincount(codes) / np.maximum([len(own) for own in judge], 1))[codes[judged]]
-    # Larger numbers than the largest group has cells for give the same prototypes again.
+    # Stop if the largest group has too few cells for more prototypes.
     most = max(len(own) for own in fit) // 10
     fidelity: dict[int, float] = {}
     for n in N_PROTOTYPES:

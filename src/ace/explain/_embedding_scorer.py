@@ -68,7 +68,7 @@ class EmbeddingScorer(GroupScorer):
         return self.clustering(self.embedding(x, *context))
 
     def score(self, cells: GroupedCells) -> list[np.ndarray]:
-        """Log-odds of all cells; of a linear embedding by one (sparse) product per group."""
+        """Log-odds of all cells; a linear embedding takes one (sparse) product per group."""
         linear = self._linear_embedding(cells)
         if linear is None:
             return super().score(cells)
@@ -77,7 +77,7 @@ class EmbeddingScorer(GroupScorer):
     def path_attributions(
         self, contrast: Contrast, cells: GroupedCells, paths: Paths
     ) -> np.ndarray:
-        """Summed path attributions; of a linear embedding without converting cells to dense."""
+        """Summed path attributions; a linear embedding does not convert cells to dense."""
         linear = self._linear_embedding(cells)
         if linear is None:
             return super().path_attributions(contrast, cells, paths)

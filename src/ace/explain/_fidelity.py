@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 def fidelity(scorer: GroupScorer, cells: GroupedCells) -> np.ndarray:
     """Share of the cells of each group that the scorer assigns to that group.
 
-    If it is low, the scorer does not reproduce the groups, and its explanation is not one of them.
+    If it is low, the scorer does not reproduce the groups, so its explanation does not apply to
+    them.
 
     Parameters
     ----------

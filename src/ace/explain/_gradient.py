@@ -60,7 +60,7 @@ class GradientMethod(Method):
             Source cells, shape ``(n_cells, n_features)``.
         context
             Their context, one tensor of shape ``(n_cells, n_context)``, if the scorer takes one.
-            Whatever replaces a cell is scored in the context of the cell.
+            Perturbed and baseline cells are scored in the context of the source cell.
         rng
             Random number generator, shared by the minibatches of a comparison.
 

@@ -55,7 +55,7 @@ def sum_through_linear_embedding(
         = \sum_k W_{ik} \Bigl[\sum_n (x_n - x'_n)_i\, g_{nk}\Bigr] .
 
     The bracket is a product of the (sparse) cells with a narrow matrix, so no cell is converted
-    to dense and no gradient has the length of a cell.
+    to dense, and gradients have the dimension of the embedding.
 
     Parameters
     ----------

@@ -53,7 +53,7 @@ class Method(ABC):
     """Base class of the explanation methods.
 
     A method is constructed once for a scorer and its cells and then called for each comparison,
-    so that whatever comparisons share is computed once. To add a method, subclass it in a file of
+    so that shared results are computed once. To add a method, subclass it in a file of
     its own, give it a :class:`MethodInfo`, and import it in ``ace.explain``.
 
     Parameters

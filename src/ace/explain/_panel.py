@@ -28,8 +28,8 @@ MAX_CARRIERS = 300
 class Panel(Method):
     r"""A small panel: the first genes are chosen jointly, the others are ranked stably.
 
-    Ranked by the scores of single genes, five markers of the same programme would come first.
-    Here the first ``n_joint`` genes enter one at a time. The next one maximises
+    In a ranking by the scores of single genes, the first genes may all be markers of the same
+    programme. Here the first ``n_joint`` genes enter one at a time. The next one maximises
 
     .. math::
         \underbrace{r_i}_{\text{relevance}} \cdot
@@ -37,10 +37,10 @@ class Panel(Method):
         \underbrace{\bigl(1 - \max_{j \in S} \lvert \rho(x_i, x_j) \rvert\bigr)^{1/2}}
         _{\text{not redundant}}
 
-    where :math:`S` are the genes already chosen. With every step, chance has more influence on
-    what is chosen: which of two near copies enters depends on a few cells, and so does all that
-    follows. The remaining candidates are therefore ranked by a quantity that does not depend on
-    :math:`S`, their relevance less what they share with all candidates:
+    where :math:`S` are the genes already chosen. Later choices are less stable: which of two near
+    copies enters depends on a few cells, and affects all further choices. The remaining
+    candidates are therefore ranked by a quantity that does not depend on :math:`S`, their
+    relevance minus what they share with all candidates:
 
     .. math::
         r_i \Bigl(1 - \frac{\sum_{j \ne i} r_j \lvert \rho(x_i, x_j) \rvert}
@@ -96,8 +96,8 @@ class Panel(Method):
 
     info = MethodInfo(
         name="panel",
-        computes="small panel, its first genes chosen jointly to tell the group apart",
-        paper="ours, on expected gradients (Erion et al. 2021)",
+        computes="small panel, whose first genes are chosen jointly to distinguish the group",
+        paper="this package, with expected gradients (Erion et al. 2021)",
         signed=True,
         needs_reference=True,
     )
@@ -133,7 +133,7 @@ class Panel(Method):
 
     def explain(self, source: int, reference: int | None) -> Attribution:
         """Choose the panel of one group."""
-        # One group against another is the same question in both directions, with other signs.
+        # The panel of a pair is the same in both directions, with opposite signs.
         pair = (source, reference)
         if reference is not None:
             pair = (min(source, reference), max(source, reference))

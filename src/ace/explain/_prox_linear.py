@@ -95,7 +95,7 @@ def prox_linear(
             rested = best_norm[active] > (1 - tol) * checked[active]
             resting[active[rested & torch.isfinite(best_norm[active])]] = True
             checked = best_norm.clone()
-        # If the hinge is still positive, the linearisation did not hold over so large a step.
+        # If the hinge is still positive, the step was too large for the linearisation.
         eta[active] *= torch.where(closed, 1.0, 0.9).unsqueeze(1)
         low = None if lower is None else lower.expand(shape)[active]
         high = None if upper is None else upper.expand(shape)[active]
@@ -139,7 +139,7 @@ def _close(
             free &= (moved > low) & (moved < high)
             moved = moved.clamp(low, high)
         left = torch.linalg.vecdot(gradient, moved) - start
-        # Zero; or zero without any force; or still positive at full force.
+        # The zero; or 0 if the hinge is zero there; or the penalty if it is still positive there.
         done = left.abs() <= close_enough
         done |= ((nu == 0) & (left <= 0)) | ((nu == penalty) & (left >= 0))
         if bool(done.all()):

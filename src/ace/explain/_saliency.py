@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class Saliency(GradientMethod):
     r"""Mean gradient of the log-odds of the group, :math:`\partial m_s / \partial x_i`.
 
-    The gradient measures what would change the score of a cell, not what the score is due to: a
+    The gradient measures how the score would change, not how much each gene contributes to it: a
     gene that no cell of the group expresses can have a large gradient
     (:cite:p:`simonyan2013saliency`).
     """

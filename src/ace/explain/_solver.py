@@ -121,7 +121,7 @@ def subgradient(
     tol: float,
     device: torch.device,
 ) -> Tensor:
-    """Published solver: fixed subgradient steps on every row, whether it has flipped or not.
+    """Published solver: fixed subgradient steps on every row, even after it has flipped.
 
     For arguments see :func:`~ace.explain._prox_linear.prox_linear`; ``tol`` is ignored.
     """

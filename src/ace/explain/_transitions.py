@@ -34,7 +34,7 @@ class Transitions:
     source
         Group that each image is assigned to.
     target
-        Group that each image was to be moved to.
+        Target group of each image.
     assigned
         Group that each changed image is assigned to. It may differ from the target, if a third
         group lies between source and target.

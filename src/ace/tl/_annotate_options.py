@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 def require_known_options(
     model: type[SCNYM], model_kwargs: dict[str, Any], train_options: dict[str, Any]
 ) -> None:
-    """Raise for options that neither the network, the training nor the trainer has."""
+    """Raise for options that are not arguments of the network, the training or the trainer."""
     from lightning.pytorch import Trainer as LightningTrainer
     from scvi.train import Trainer
 

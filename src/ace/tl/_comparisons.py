@@ -1,4 +1,4 @@
-"""The comparisons that a call asks for."""
+"""The comparisons between groups that are requested."""
 
 from __future__ import annotations
 

@@ -66,8 +66,8 @@ def explain(
 ) -> AnnData | MuData | None:
     """Explain groups of cells by signed panels of genes.
 
-    Works for any grouping (Leiden, k-means, annotated types), and ranks the genes of each group
-    such that the first few together distinguish it from the others. Without a model, groups are
+    Works for any grouping (Leiden, k-means, annotated types). Genes are ranked such that the
+    first few together distinguish the group from the others. Without a model, groups are
     represented by prototypes in the space of the principal components. scanpy's
     ``sc.pl.rank_genes_groups*`` draw the result with ``key="ace"``.
 

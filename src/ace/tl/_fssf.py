@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 
 
 def _model_by_name(function: Callable[P, R]) -> Callable[P, R]:
-    """Name the call to use if a model is passed in second place."""
+    """Suggest the correct call if a model is passed as second argument."""
 
     @functools.wraps(function)
     def checked(*args: P.args, **kwargs: P.kwargs) -> R:

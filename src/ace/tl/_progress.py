@@ -16,7 +16,7 @@ def tracked(
     pairs: Sequence[tuple[int, int | None]], progress: bool | None
 ) -> Iterator[tuple[int, int | None]]:
     """Yield the comparisons, with a progress bar on request or if the work takes long."""
-    # The first comparison includes work that all share; the second shows what each one takes.
+    # The first comparison includes shared work; the second shows the time per comparison.
     n_timed = 0 if progress else min(2, len(pairs))
     began = time.perf_counter()
     for pair in pairs[:n_timed]:

@@ -32,7 +32,7 @@ NOTABLE, NUMBER = 0.5, 100
 MIN_CELLS = 50
 
 _ENSEMBL = re.compile(r"ENS[A-Z]*G\d{6,}")
-#: Changes of names under which more genes may agree, and how to make them.
+#: Changes of gene names that may match more genes, and code that makes them.
 _SPELLINGS: list[tuple[Callable[[str], str], str]] = [
     (
         lambda gene: gene.split(".")[0],
@@ -82,7 +82,7 @@ def shared_genes(query: AnnData, reference: AnnData) -> pd.Index:
 
 
 def _how_to_match(query: AnnData, reference: AnnData, n_shared: int) -> str:
-    """How to make more names agree, for a message."""
+    """Suggest how to match more names, for a message."""
     objects = {"query": query, "reference": reference}
     for name, other in (("query", "reference"), ("reference", "query")):
         wanted = set(objects[other].var_names)

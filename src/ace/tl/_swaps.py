@@ -1,4 +1,4 @@
-"""Draw the swaps of a group of cells: which cells get genes of which others."""
+"""Draw pairs of cells between which the values of genes are swapped."""
 
 from __future__ import annotations
 

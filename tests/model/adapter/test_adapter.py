@@ -1,4 +1,4 @@
-"""Models of scvi-tools as functions of the genes."""
+"""Models of scvi-tools as differentiable functions of the genes."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def test_embedding_equals_that_of_the_model(cells, make):
     found = LatentSpaceAdapter(model, cells).embed(every_row(cells))
     torch.testing.assert_close(torch.random.get_rng_state(), state)
     np.testing.assert_allclose(found, model.get_latent_representation(), atol=1e-4)
-    # The comparison is not of numbers that are equal for all cells.
+    # The compared embeddings differ between cells.
     assert found.std(0).min() > 1e-2
 
 
@@ -213,9 +213,9 @@ def test_log_counts_of_empty_cells_and_duplicate_entries():
     assert split.nnz == 3
 
 
-def test_log_normalised_values_are_explained_as_they_are(cells):
+def test_log_normalised_values_are_not_transformed(cells):
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the warning that these are not counts
+        warnings.simplefilter("ignore")  # warns that these are not counts
         scvi.model.SCVI.setup_anndata(cells)
         model = trained(scvi.model.SCVI(cells, n_hidden=8, gene_likelihood="normal"))
     reader = LatentSpaceAdapter(model, cells)
@@ -340,7 +340,7 @@ def test_counts_with_and_without_decimals(cells):
     counts = cells.layers["counts"].astype(np.float32)
     cells.layers["counts"] = (counts * np.float32(0.9)).minimum(20).tocsr()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the warning that these are not counts
+        warnings.simplefilter("ignore")  # warns that these are not counts
         model = scvi_model(cells, {"layer": "counts"})
     assert isinstance(LatentSpaceAdapter(model, cells).matrix, LogCounts)
     rounded = cells.copy()
@@ -444,7 +444,7 @@ def test_labels_are_not_needed(cells):
 )
 def test_models_that_check_many_cells_read_few(cells, cls):
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the warning that these are not fragments
+        warnings.simplefilter("ignore")  # warns that these are not fragments
         cls.setup_anndata(cells, layer="counts", batch_key="batch")
         model = trained(cls(cells))
     few = cells[:40].copy()

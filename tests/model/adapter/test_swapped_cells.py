@@ -1,4 +1,4 @@
-"""Cells with the genes of other cells are embedded as by the model itself."""
+"""Embeddings of cells with swapped genes equal those of the model itself."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ MODELS = ["covariates", "no batch norm", "library encoder", "scare", "ACE", "KRA
 
 
 def swapped_by_hand(adata, layer, rows, cells, donors, genes):
-    """Create the cells as a user would; covariates are those of the cells."""
+    """Create the swapped cells as a user would, keeping the covariates."""
     new = adata[rows[cells]].copy()
     new.obs_names_make_unique()
     matrix = adata.X if layer is None else adata.layers[layer]
@@ -115,7 +115,7 @@ def test_embedding_equals_that_of_the_model(models, name):
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_fast_way_equals_the_full_encoder(models, name):
+def test_fast_path_equals_the_full_encoder(models, name):
     adapter = LatentSpaceAdapter(models[name], models[name].adata)
     swapped = SwappedCells(adapter, np.arange(N_CELLS))
     cells, genes = np.arange(N_CELLS), np.array([0, 50, 3])
@@ -126,7 +126,7 @@ def test_fast_way_equals_the_full_encoder(models, name):
     )
 
 
-def test_swap_of_no_gene_and_of_all(models):
+def test_swap_of_no_genes_and_of_all_genes(models):
     model = models["no batch norm"]
     adapter = LatentSpaceAdapter(model, model.adata)
     swapped, z = SwappedCells(adapter, np.arange(N_CELLS)), adapter.latent()

@@ -1,4 +1,4 @@
-"""Where k-means starts, how many clusters there are, and what becomes of small ones."""
+"""Initialisation of k-means, choice of the number of clusters, and small clusters."""
 
 import numpy as np
 import pytest
@@ -28,7 +28,7 @@ def test_a_small_cluster_is_found_beside_a_large_one():
     assert adjusted_rand_score(codes, found) == 1
 
 
-def test_start_of_many_cells_is_taken_from_a_sample():
+def test_initialisation_of_many_cells_uses_a_sample():
     z, codes = _blobs([5000, 3000])
     centroids, found = move_clusters(z, start_clusters(z, 2, np.random.default_rng(1)))
     assert adjusted_rand_score(codes, found) == 1
@@ -42,7 +42,7 @@ def test_number_of_clusters_by_silhouette(n):
     assert choose_n_clusters(z, np.random.default_rng(0)) == n
 
 
-def test_too_few_cells_are_named():
+def test_too_few_cells_are_an_error():
     z = np.zeros((3, 2), np.float32)
     with pytest.raises(ValueError, match="n_clusters=4 needs as many cells, got 3"):
         start_clusters(z, 4, np.random.default_rng(0))
@@ -55,7 +55,7 @@ def test_means_of_labels():
     np.testing.assert_allclose(label_means(z, np.array([1, 1, 2]), 3), [[4], [1], [10]])
 
 
-def test_clusters_are_numbered_by_size_with_the_stiffness_of_their_spread():
+def test_clusters_are_numbered_by_size_and_stiffness_is_from_their_variance():
     z = np.array([[0.0], [2.0], [10.0], [11.0], [12.0]], dtype=np.float32)
     codes = np.array([0, 0, 1, 1, 1])
     clusters = Clusters.by_size(z, label_means(z, codes, 2), codes)

@@ -1,4 +1,4 @@
-"""ACE on planted groups: clusters, batches, chosen genes, and bad arguments."""
+"""ACE on planted groups: clusters, batches, selected genes, and invalid arguments."""
 
 import warnings
 
@@ -20,7 +20,7 @@ SIZES = (120, 80, 15)
 
 @pytest.fixture
 def cells():
-    """Three groups, one of them small, with five genes each among 40; two batches."""
+    """Three groups, one of them small, with five marker genes each of 40; two batches."""
     rng = np.random.default_rng(0)
     codes = np.repeat([0, 1, 2], SIZES)
     x = rng.gamma(2, 0.2, size=(len(codes), 40))
@@ -93,7 +93,7 @@ def test_reconstruction_is_without_batches(cells):
     assert abs(frame["gene25"][batch].mean() - frame["gene25"][~batch].mean()) < 0.3
     own = cells.obs["type"] == "c"
     assert frame["gene0"][own].mean() > frame["gene0"][~own].mean() + 1
-    np.testing.assert_array_equal(frame["gene39"], 1)  # what it always was
+    np.testing.assert_array_equal(frame["gene39"], 1)  # the constant value
     assert model.get_reconstruction(indices=[3, 1]).shape == (2, 40)
     with pytest.raises(ValueError, match="nowhere"):
         model.get_reconstruction(gene_list=["nowhere"])
@@ -101,7 +101,7 @@ def test_reconstruction_is_without_batches(cells):
         model.get_reconstruction(gene_list="gene0")
 
 
-def test_any_number_of_batches_also_of_one_cell(cells):
+def test_any_number_of_batches_even_of_one_cell(cells):
     cells.obs["batch"] = pd.Categorical(
         np.r_[["lonely"], np.array(list("abcd"))[np.arange(214) % 4]]
     )
@@ -110,7 +110,7 @@ def test_any_number_of_batches_also_of_one_cell(cells):
     assert np.isfinite(model.history["train_batch"].to_numpy(dtype=float)).all()
 
 
-def test_labels_make_the_clusters(cells):
+def test_clusters_can_be_defined_by_labels(cells):
     model = _trained(cells, {"labels_key": "type"}, cluster_weight=0.1)
     assert model.cluster_names_ == ("a/b", "c", "β 2")
     assert (model.predict() == cells.obs["type"].to_numpy()).mean() > 0.98
@@ -119,16 +119,16 @@ def test_labels_make_the_clusters(cells):
     np.testing.assert_allclose(model.centroids_[1], z[own].mean(0), atol=1e-4)
 
 
-def test_number_of_clusters_is_found(cells):
+def test_number_of_clusters_is_estimated(cells):
     model = _trained(cells, {"batch_key": "batch"}, n_clusters="auto")
     assert len(model.centroids_) == 3
 
 
-def test_chosen_genes_are_those_of_the_groups(cells):
+def test_selected_genes_are_those_of_the_groups(cells):
     model = _trained(cells, n_selected=6, n_clusters=3)
     chosen = model.selected_genes()
     assert len(chosen) == 6
-    # 15 genes make the groups, ten more the batches; the other 15 are noise.
+    # 15 genes differ between groups and 10 between batches; the other 15 are noise.
     assert sum(int(gene[4:]) < 30 for gene in chosen) == 6
     other = [gene for gene in cells.var_names if gene not in set(chosen)]
     x = torch.from_numpy(cells.X.toarray()).requires_grad_()
@@ -138,7 +138,7 @@ def test_chosen_genes_are_those_of_the_groups(cells):
     assert not read.numpy()[cells.var_names.get_indexer(other)].any()
 
 
-def test_chosen_genes_survive_saving_and_further_training(cells, tmp_path):
+def test_selected_genes_are_kept_by_saving_and_further_training(cells, tmp_path):
     model = _trained(cells, n_selected=6, n_clusters=3)
     model.save(str(tmp_path / "model"))
     loaded = ACE.load(str(tmp_path / "model"), adata=cells)
@@ -148,7 +148,7 @@ def test_chosen_genes_survive_saving_and_further_training(cells, tmp_path):
     assert loaded.selected_genes().equals(model.selected_genes())
 
 
-def test_all_genes_are_read_by_default(cells):
+def test_all_genes_are_used_by_default(cells):
     model = _trained(cells, train={"max_epochs": 1})
     with pytest.raises(RuntimeError, match="n_selected=256"):
         model.selected_genes()
@@ -182,7 +182,7 @@ def test_modality_of_mudata(cells):
     other = cells[:, :3].copy()
     other.var_names = ["x", "y", "z"]
     with warnings.catch_warnings():
-        # What mudata says of itself and does with pandas differs between its versions.
+        # Warnings of mudata, also about pandas, differ between its versions.
         warnings.simplefilter("ignore")
         mdata = MuData({"rna": cells.copy(), "other": other})
     mdata.obs["donor"] = pd.Categorical(np.arange(mdata.n_obs) % 2)
@@ -212,13 +212,13 @@ def test_modality_of_mudata(cells):
         ({"n_clusters": 7.5}, "n_clusters must be a whole number from 2"),
         ({"n_clusters": "many"}, "from 2"),
         ({"n_selected": 10.0}, "n_selected must be a whole"),
-        ({"n_selected": 41}, "from 1 to 40, got 41"),
+        ({"n_selected": 41}, "of 40 features"),
         ({"batch_weight": -1.0}, "batch_weight must be a number from 0"),
         ({"cluster_weight": float("nan")}, "cluster_weight must be"),
         ({"dropout_rate": 1.0}, "dropout_rate"),
     ],
 )
-def test_bad_arguments_are_refused(cells, arguments, message):
+def test_invalid_arguments_are_errors(cells, arguments, message):
     ACE.setup_anndata(cells)
     with pytest.raises(ValueError, match=message):
         ACE(cells, **arguments)
@@ -230,12 +230,12 @@ def test_fewer_distinct_cells_than_clusters(cells):
         _trained(cells, n_clusters=3, train={"max_epochs": 1})
 
 
-def test_any_kind_of_whole_number_is_one(cells):
+def test_integers_of_any_type_are_accepted(cells):
     model = _trained(cells, n_clusters=np.int64(4), train={"max_epochs": 1})
     assert len(model.centroids_) == 4
 
 
-def test_no_label_is_without_training_cells(cells):
+def test_every_label_has_training_cells(cells):
     cells.obs["type"] = cells.obs["type"].cat.add_categories("rare")
     cells.obs.iloc[7, cells.obs.columns.get_loc("type")] = "rare"
     for seed in range(3):
@@ -246,14 +246,14 @@ def test_no_label_is_without_training_cells(cells):
         _trained(cells, {"labels_key": "type"}, {"external_indexing": [rest]})
 
 
-def test_labels_that_are_numbers_stay_numbers(cells):
+def test_numeric_labels_stay_numeric(cells):
     cells.obs["number"] = cells.obs["type"].cat.codes.astype(int) * 10
     model = _trained(cells, {"labels_key": "number"}, cluster_weight=0.1)
     assert (model.predict() == cells.obs["number"].to_numpy()).mean() > 0.98
     assert model.group_scorer().groups == ("0", "10", "20")
 
 
-def test_genes_are_chosen_however_short_the_training(cells):
+def test_genes_are_selected_in_short_trainings(cells):
     model = _trained(cells, n_selected=6, train={"max_epochs": 1, "batch_size": 500})
     assert len(model.selected_genes()) == 6
     ACE.setup_anndata(cells)
@@ -261,7 +261,7 @@ def test_genes_are_chosen_however_short_the_training(cells):
         ACE(cells, n_selected=6, n_hidden=(8,)).train(early_stopping=True, **QUIET)
 
 
-def test_failed_training_leaves_no_trace(cells):
+def test_failed_training_changes_nothing(cells):
     expected = _trained(cells, n_selected=6, train={"max_epochs": 3})
     again = ACE(cells, n_hidden=(32, 16), n_latent=4, random_state=0, n_selected=6)
     with pytest.raises(ValueError, match="not both"):
@@ -274,7 +274,7 @@ def test_failed_training_leaves_no_trace(cells):
 
 
 @pytest.mark.parametrize("part", [0, 1])
-def test_unknown_batches_are_refused(cells, tmp_path, part):
+def test_unknown_batches_are_an_error(cells, tmp_path, part):
     _trained(cells, {"batch_key": "batch"}, {"max_epochs": 1}).save(str(tmp_path / "model"))
     other = cells.copy()
     other.obs["batch"] = other.obs["batch"].cat.add_categories("9")
@@ -286,7 +286,7 @@ def test_unknown_batches_are_refused(cells, tmp_path, part):
         loaded.train(external_indexing=split, max_epochs=1, **QUIET)
 
 
-def test_history_of_a_second_training_is_whole(cells):
+def test_history_of_a_second_training_is_complete(cells):
     model = _trained(
         cells, n_clusters=3, cluster_weight=0.1, train={"max_epochs": 2, "warmup_epochs": 1}
     )
@@ -296,14 +296,14 @@ def test_history_of_a_second_training_is_whole(cells):
     assert history.isna().tolist() == [True, False, False, False, False]
 
 
-def test_missing_batches_are_named_with_what_helps(cells):
+def test_missing_batches_are_an_error_with_a_fix(cells):
     cells.obs["batch"] = cells.obs["batch"].where(np.arange(cells.n_obs) > 3)
     with pytest.raises(ValueError, match=r"missing for 4 cells\. Leave these cells out"):
         ACE.setup_anndata(cells, batch_key="batch")
 
 
 @pytest.mark.parametrize("setting", [{"batch_size": 4}, {"cluster_weight": 0.1}])
-def test_empty_cells_give_no_nan(cells, setting):
+def test_empty_cells_do_not_give_nan(cells, setting):
     empty = cells.copy()
     empty.X = sparse.csr_matrix(empty.X.multiply((np.arange(empty.n_obs) > 100)[:, None]))
     train = {k: v for k, v in setting.items() if k == "batch_size"} | {"max_epochs": 3}
@@ -313,7 +313,7 @@ def test_empty_cells_give_no_nan(cells, setting):
     assert model.history["train_loss"].to_numpy(dtype=float).max() < 100
 
 
-def test_too_few_cells_to_choose_a_number(cells):
+def test_too_few_cells_to_choose_a_number_of_clusters(cells):
     ACE.setup_anndata(cells)
     model = ACE(cells, n_clusters="auto", n_hidden=(8,))
     with pytest.raises(ValueError, match="at least 3 training cells, got 2"):

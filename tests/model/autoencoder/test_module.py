@@ -1,4 +1,4 @@
-"""The terms of the loss, by hand."""
+"""The terms of the loss, compared with values computed by hand."""
 
 import numpy as np
 import pytest
@@ -38,14 +38,14 @@ def test_embedding_scales_its_input(module, x):
     torch.testing.assert_close(module.embed(x), module.encoder(_scaled(x)))
 
 
-def test_reconstruction_is_a_share_of_the_variance(module, x):
+def test_reconstruction_loss_is_a_share_of_the_variance(module, x):
     terms = module.loss_terms(x)
     error = (module.decoder(module.embed(x)) - _scaled(x)).square().sum(1).mean()
     assert set(terms) == {"reconstruction"}
     torch.testing.assert_close(terms["reconstruction"], error / 7)
 
 
-def test_decoder_is_spared_the_means_of_batches(module, x):
+def test_decoder_does_not_reconstruct_batch_means(module, x):
     batch = torch.tensor([0, 1, 0, 1, 0, 1])
     terms = module.loss_terms(x, batch=batch)
     target = _scaled(x)
@@ -55,7 +55,7 @@ def test_decoder_is_spared_the_means_of_batches(module, x):
     torch.testing.assert_close(terms["batch"], batch_discrepancy(module.embed(x), batch))
 
 
-def test_cluster_term_is_the_share_within(module, x):
+def test_cluster_term_is_the_share_of_variance_within_clusters(module, x):
     z = module.embed(x)
     centroids = z[:2].detach() + 0.01
     cluster = torch.tensor([0, 1, 1, 0, -1, -1])
@@ -71,8 +71,8 @@ def test_cluster_term_is_the_share_within(module, x):
 
 
 @pytest.mark.parametrize("n_cells", [1, 2])
-def test_cells_alike_have_a_share_of_the_centroids_variance(module, x, n_cells):
-    """Two identical cells would else be infinitely far from their centroid."""
+def test_variance_of_identical_cells_has_a_lower_bound(module, x, n_cells):
+    """Without it, distances in a cluster of identical cells would be divided by 0."""
     same = x[:1].repeat(n_cells, 1)
     centroids = torch.tensor([[3.0, 0.0], [-1.0, 0.0]])
     term = module.loss_terms(same, centroids=centroids)["cluster"]
@@ -80,11 +80,11 @@ def test_cells_alike_have_a_share_of_the_centroids_variance(module, x, n_cells):
     torch.testing.assert_close(term, nearest / 2 / (0.1 * 2.0), rtol=1e-4, atol=1e-6)
 
 
-def test_reconstruction_comes_in_the_units_of_the_input(module, x):
+def test_reconstruction_has_the_units_of_the_input(module, x):
     scaled = module.decoder(module.embed(x))
     found = module.reconstruct(x)
     torch.testing.assert_close(found[:, 0], scaled[:, 0] / 2 + 1)
-    torch.testing.assert_close(found[:, 3], torch.zeros(6))  # what it always was
+    torch.testing.assert_close(found[:, 3], torch.zeros(6))  # the constant value
     torch.testing.assert_close(found[:, 4], scaled[:, 4] + 2)
 
 
@@ -111,11 +111,11 @@ def test_gradients_of_the_regularisers_are_finite(module, x):
     assert all(torch.isfinite(p.grad).all() for p in module.decoder.parameters())
 
 
-def test_hidden_genes_are_hidden_before_the_choice():
+def test_genes_are_masked_before_the_selection():
     module = AceModule(50, n_latent=2, n_hidden=(4,), n_selected=3, dropout_rate=0.5)
     with torch.no_grad():
         module.selector.logits.zero_()
-        module.selector.logits[:, 7] = 50  # all want gene 7
+        module.selector.logits[:, 7] = 50  # all select gene 7
     module.selector.progress = 1.0
     read = []
     module.encoder.register_forward_pre_hook(lambda _, args: read.append(args[0]))

@@ -29,7 +29,7 @@ def _adata(x: object) -> ad.AnnData:
     st.permutations(range(6)),
     st.sampled_from([np.asarray, sparse.csr_matrix, sparse.csc_array]),
 )
-def test_rows_and_genes_come_as_asked(
+def test_rows_and_genes_have_the_requested_order(
     order: list[int], n_genes: int, rows: list[int], kind: object
 ) -> None:
     columns = order[:n_genes]

@@ -48,21 +48,21 @@ def test_zscore(as_sparse: bool) -> None:
 
 @pytest.mark.parametrize("kind", ["minmax", "zscore"])
 @pytest.mark.parametrize("as_sparse", [False, True])
-def test_constant_gene_is_ignored_elsewhere(kind: str, as_sparse: bool) -> None:
+def test_gene_that_is_constant_in_training_is_ignored(kind: str, as_sparse: bool) -> None:
     _, factor = learn_scale(_reader(_matrix(0), as_sparse), np.arange(1500), kind)
     assert factor[5] == 0
     assert (factor[:5] > 0).all()
 
 
-def test_only_the_given_cells_count() -> None:
+def test_only_the_given_cells_are_used() -> None:
     x = np.array([[0.0], [2.0], [100.0]], dtype=np.float32)
     offset, factor = learn_scale(_reader(x, False), np.array([0, 1]), "minmax")
     assert (offset[0], factor[0]) == (0.0, 0.5)
 
 
-def test_none_leaves_values() -> None:
+def test_none_leaves_values_unchanged() -> None:
     offset, factor = learn_scale(_reader(_matrix(0), True), np.arange(10), None)
-    np.testing.assert_array_equal(offset, [0, 0, 0, 0, 0, 3])  # the last never varied
+    np.testing.assert_array_equal(offset, [0, 0, 0, 0, 0, 3])  # the last gene is constant
     varies = np.ptp(_matrix(0)[:10], axis=0) > 0
     np.testing.assert_array_equal(factor, varies)
 
@@ -70,7 +70,9 @@ def test_none_leaves_values() -> None:
 @pytest.mark.parametrize("as_sparse", [False, True])
 @pytest.mark.parametrize("kind", ["minmax", "zscore", None])
 @pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_no_numbers_are_refused(as_sparse: bool, kind: str | None, value: float) -> None:
+def test_values_that_are_not_finite_are_an_error(
+    as_sparse: bool, kind: str | None, value: float
+) -> None:
     x = _matrix(0)
     x[1200, [0, 2]] = value
     with pytest.raises(ValueError, match="NaN or infinite values in 2 genes"):

@@ -24,7 +24,7 @@ QUIET = {"enable_progress_bar": False}
 
 @pytest.fixture
 def cells() -> AnnData:
-    """Three groups, each with three genes of its own among twelve; gene 11 is constant."""
+    """Three groups with three marker genes each, of twelve genes; gene 11 is constant."""
     rng = np.random.default_rng(0)
     codes = np.repeat([0, 1, 2], [80, 60, 40])
     x = rng.gamma(2, 0.3, size=(180, 12))
@@ -49,7 +49,7 @@ def _trained(cells: AnnData, setup: dict[str, Any] | None = None, **train: Any) 
 
 
 def _classified(model: KRATOS, rows: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
-    """Logits of some cells, and the numbers of their labels."""
+    """Logits of some cells, and their encoded labels."""
     cells = model.adata[rows]
     labels = torch.from_numpy(pd.Index(model.labels).get_indexer(cells.obs["type"]))
     x = torch.from_numpy(cells.X)
@@ -77,7 +77,7 @@ def test_labels_need_not_be_categories(cells: AnnData, kind: str) -> None:
     assert model.group_scorer().groups == tuple(str(v) for v in np.unique(values))
 
 
-def test_unused_categories_are_no_classes(cells: AnnData) -> None:
+def test_unused_categories_are_not_classes(cells: AnnData) -> None:
     cells.obs["type"] = cells.obs["type"].cat.add_categories(["0 none", "z none"])
     model = _trained(cells)
     assert model.labels.tolist() == ["a/b", "c", "β 2"]
@@ -96,7 +96,7 @@ def test_unlabelled_cells_are_not_trained_on(cells: AnnData) -> None:
     np.testing.assert_array_equal(np.sort(used), np.flatnonzero(~hidden))
     assert (model.predict(indices=hidden) == truth[hidden]).mean() > 0.95
     assert model.evaluate(cells)["n_cells"] == (~hidden).sum()
-    # The middle of the alphabet: scvi-tools swaps this category with the last.
+    # In the middle of the alphabet, because scvi-tools swaps this category with the last.
     assert model.labels.tolist() == ["a/b", "c", "β 2"]
     assert model.group_scorer(groupby="type").groups == ("a/b", "c", "β 2")
 
@@ -107,7 +107,7 @@ def test_unlabelled_category_need_not_occur(cells: AnnData) -> None:
     assert model.summary_stats["n_labels"] == 4
 
 
-def test_missing_labels_are_refused(cells: AnnData) -> None:
+def test_missing_labels_are_an_error(cells: AnnData) -> None:
     cells.obs.loc["cell3", "type"] = np.nan
     before = cells.copy()
     with pytest.raises(ValueError, match=r"missing for 1 cells.*mark them as unlabelled"):
@@ -116,15 +116,15 @@ def test_missing_labels_are_refused(cells: AnnData) -> None:
     assert not cells.uns
 
 
-def test_mend_of_missing_labels_works(cells: AnnData) -> None:
-    """The call that the error names."""
+def test_suggested_fix_of_missing_labels_works(cells: AnnData) -> None:
+    """Run the call that the error message suggests."""
     cells.obs.loc["cell3", "type"] = np.nan
     cells.obs["type"] = cells.obs["type"].astype(object).fillna("Unknown")
     model = _trained(cells, {"unlabeled_category": "Unknown"}, max_epochs=1)
     assert 3 not in model.train_indices
 
 
-def test_one_class_is_refused(cells: AnnData) -> None:
+def test_one_class_is_an_error(cells: AnnData) -> None:
     cells.obs["type"] = "same"
     with pytest.raises(ValueError, match=r"two classes.*\['same'\]"):
         KRATOS.setup_anndata(cells, "type")
@@ -151,7 +151,7 @@ def test_group_of_one_cell_is_trained_on(cells: AnnData) -> None:
         ({"dropout_rate": 1.0}, "dropout_rate"),
     ],
 )
-def test_bad_arguments(cells: AnnData, arguments: dict[str, Any], message: str) -> None:
+def test_invalid_arguments(cells: AnnData, arguments: dict[str, Any], message: str) -> None:
     KRATOS.setup_anndata(cells, "type")
     with pytest.raises(ValueError, match=message):
         KRATOS(cells, **arguments)
@@ -201,7 +201,7 @@ def test_scorer_takes_unscaled_expression(cells: AnnData) -> None:
     np.testing.assert_array_equal(model.labels[scores.argmax(1).cpu().numpy()], model.predict())
     x = torch.from_numpy(cells.X).requires_grad_()
     model.group_scorer()(x).sum().backward()
-    assert (x.grad[:, 11] == 0).all()  # constant in training: must not matter
+    assert (x.grad[:, 11] == 0).all()  # constant in training, so it must have no effect
 
 
 # -- training ----------------------------------------------------------------------------------
@@ -221,11 +221,11 @@ def test_best_weights_are_restored(cells: AnnData, monitor: str) -> None:
     else:
         final, best = (logits.argmax(1) == labels).float().mean().item(), history.max()
     np.testing.assert_allclose(final, best, rtol=1e-4)
-    assert history[-1] != best  # otherwise the test would say nothing
+    assert history[-1] != best  # otherwise the test would be trivial
 
 
 def test_history_holds_epoch_means(cells: AnnData) -> None:
-    """With a learning rate of 0, the loss of the epoch is that of the network."""
+    """With a learning rate of 0, the loss of the epoch equals that of the initial network."""
     model = _trained(cells, max_epochs=1, lr=0.0, batch_size=50)
     rows = model.train_indices
     logits, labels = _classified(model, rows)
@@ -249,7 +249,7 @@ def test_optimizer_can_be_chosen(cells: AnnData) -> None:
 
 
 @pytest.mark.parametrize("dropout_rate", [0.0, 0.5])
-def test_dropout_is_on_in_each_training(cells: AnnData, dropout_rate: float) -> None:
+def test_dropout_is_active_in_each_training(cells: AnnData, dropout_rate: float) -> None:
     KRATOS.setup_anndata(cells, "type")
     model = KRATOS(cells, n_hidden=(16, 4), dropout_rate=dropout_rate)
     model.train(max_epochs=1, **QUIET)
@@ -302,11 +302,11 @@ def test_evaluate_on_other_cells(cells: AnnData, tmp_path: Path) -> None:
     model = _trained(cells)
     other = cells[::-1, ::-1].copy()
     assert model.evaluate(other)["n_cells"] == 180
-    with pytest.raises(ValueError, match="these are others"):
+    with pytest.raises(ValueError, match="other cells were passed"):
         model.evaluate(other, split="test")
     model.save(str(tmp_path / "model"))
     loaded = KRATOS.load(str(tmp_path / "model"), adata=other)
-    with pytest.raises(ValueError, match="these are others"):
+    with pytest.raises(ValueError, match="other cells were passed"):
         loaded.evaluate()
     other.obs["type"] = other.obs["type"].astype(str)
     other.obs.iloc[0, 0] = "new type"
@@ -317,7 +317,7 @@ def test_evaluate_on_other_cells(cells: AnnData, tmp_path: Path) -> None:
         model.evaluate(other)
 
 
-def test_training_on_other_cells_splits_anew(cells: AnnData, tmp_path: Path) -> None:
+def test_training_on_other_cells_makes_a_new_split(cells: AnnData, tmp_path: Path) -> None:
     model = _trained(cells)
     model.save(str(tmp_path / "model"))
     other = cells[:100].copy()
@@ -339,7 +339,7 @@ def mdata(cells: AnnData) -> MuData:
         var=pd.DataFrame(index=[f"protein{i}" for i in range(4)]),
     )
     with warnings.catch_warnings():
-        # What mudata says of itself and does with pandas differs between its versions.
+        # Warnings of mudata, also about pandas, differ between its versions.
         warnings.simplefilter("ignore")
         mdata = MuData({"protein": protein, "rna": cells.copy()})
     mdata.obs["annotation"] = cells.obs["type"].to_numpy()
@@ -377,7 +377,7 @@ def test_modality_must_be_named(mdata: MuData) -> None:
         KRATOS.setup_mudata(mdata, "annotation", modalities={"layer": "rna", "x": "rna"})
 
 
-def test_anndata_model_refuses_mudata(cells: AnnData, mdata: MuData) -> None:
+def test_anndata_model_does_not_accept_mudata(cells: AnnData, mdata: MuData) -> None:
     model = _trained(cells, max_epochs=1)
     with pytest.raises(ValueError, match=r"mdata\.mod"):
         model.predict(mdata)
@@ -406,7 +406,7 @@ def test_held_out_accuracy_on_pbmc3k(data_dir: Path) -> None:
     assert result["ece"] < 0.05
 
 
-def test_a_number_of_units_is_one_layer(pbmc: AnnData) -> None:
+def test_an_integer_of_units_is_one_layer(pbmc: AnnData) -> None:
     KRATOS.setup_anndata(pbmc, labels_key="bulk_labels")
     assert KRATOS(pbmc, n_hidden=7).module.n_latent == 7
     for bad in (("a",), "64", (), (8, 0), 8.5, None, True):

@@ -33,7 +33,7 @@ def test_bce_is_equation_11(module: KratosModule) -> None:
     np.testing.assert_allclose(module.classification_loss(logits, labels).item(), expected)
 
 
-def test_cross_entropy_is_an_option() -> None:
+def test_cross_entropy_option() -> None:
     module = KratosModule(n_input=5, n_labels=3, loss="cross_entropy")
     logits, labels = torch.tensor([[1.0, -0.5, 0.3]]), torch.tensor([2])
     expected = -torch.log_softmax(logits, dim=1)[0, 2]
@@ -42,8 +42,8 @@ def test_cross_entropy_is_an_option() -> None:
 
 @pytest.mark.parametrize("loss", ["bce", "cross_entropy"])
 @pytest.mark.parametrize("right", [True, False])
-def test_loss_is_finite_however_sure(loss: str, right: bool) -> None:
-    """In float32 the softmax is 1 from a difference of about 17 on: log(1 - a) would be -inf."""
+def test_loss_is_finite_for_saturated_probabilities(loss: str, right: bool) -> None:
+    """In float32, softmax is 1 for differences above about 17, so log(1 - a) would be -inf."""
     module = KratosModule(n_input=5, n_labels=3, loss=loss)
     logits = torch.tensor([[1e4, 0.0, -1e4]], requires_grad=True)
     value = module.classification_loss(logits, torch.tensor([0 if right else 1]))
@@ -54,7 +54,7 @@ def test_loss_is_finite_however_sure(loss: str, right: bool) -> None:
     assert (logits.grad == 0).all() if right else logits.grad[0, 0] > 0
 
 
-def test_scaling_is_inside(module: KratosModule) -> None:
+def test_scaling_is_part_of_the_module(module: KratosModule) -> None:
     x = torch.rand(7, 5) * 3
     offset = np.arange(5, dtype=np.float32)
     factor = np.array([1, 2, 0, 0.5, 4], dtype=np.float32)
@@ -67,14 +67,14 @@ def test_scaling_is_inside(module: KratosModule) -> None:
     torch.testing.assert_close(module.classify(other), module.classify(x))
 
 
-def test_one_cell_is_enough(module: KratosModule) -> None:
+def test_minibatch_of_one_cell(module: KratosModule) -> None:
     module.train()
     loss = module.classification_loss(module.classify(torch.rand(1, 5)), torch.tensor([1]))
     loss.backward()
     assert torch.isfinite(loss)
 
 
-def test_contract_of_scvi(module: KratosModule) -> None:
+def test_interface_of_scvi(module: KratosModule) -> None:
     tensors = {
         REGISTRY_KEYS.X_KEY: torch.rand(6, 5),
         REGISTRY_KEYS.LABELS_KEY: torch.tensor([[0], [1], [2], [0], [1], [2]]),

@@ -1,4 +1,4 @@
-"""Values that a saved model may hold come back as they were; everything else is refused."""
+"""Supported values are unchanged by encoding and decoding; others raise an error."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def round_trip(value: Any) -> Any:
 
 
 def same(one: Any, other: Any) -> bool:
-    """Whether two values are equal, and so are their types and those of what they hold."""
+    """Whether two values, and all values that they contain, are equal and of the same type."""
     if type(one) is not type(other):
         return False
     if isinstance(one, float):
@@ -77,7 +77,7 @@ def test_nested_values(value: Any) -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(
-    # Text of NumPy becomes text of Python in there.
+    # NumPy strings in object arrays become Python strings.
     st.lists(SCALARS.filter(lambda value: type(value) is not np.str_), max_size=6),
     st.sampled_from([(-1,), (1, -1), (-1, 1)]),
 )
@@ -186,7 +186,7 @@ class Anything:
         object(),
     ],
 )
-def test_other_values_are_refused_with_their_place(value: Any) -> None:
+def test_unsupported_values_are_an_error_with_their_location(value: Any) -> None:
     with pytest.raises(Unsavable, match=r"parts\.x\[1\] cannot be saved: it is of type"):
         encode({"x": [0, value]}, "parts", {})
 
@@ -211,7 +211,7 @@ def test_only_the_target_may_be_a_function() -> None:
          "indptr": {"$type": "array", "name": "i"}},
     ],
 )  # fmt: skip
-def test_documents_that_no_model_writes(document: dict[str, Any]) -> None:
+def test_invalid_documents_are_an_error(document: dict[str, Any]) -> None:
     arrays = {"x": np.ones(1), "i": np.array([9, 9])}
     with pytest.raises((ValueError, KeyError)):
         decode(document, arrays)

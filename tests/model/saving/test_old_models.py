@@ -1,4 +1,4 @@
-"""Models that earlier versions saved still load, and say what they said."""
+"""Models saved by earlier versions can be loaded, and their outputs are unchanged."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ assert _spec.loader is not None
 make_models = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(make_models)
 
-#: v0 are pickles, as scvi-tools saves them.
+#: Version 0 models are pickles, as saved by scvi-tools.
 SAVED = [
     pytest.param(version.name, name, id=f"{version.name}-{name}")
     for version in sorted(make_models.FOLDER.iterdir())
@@ -43,7 +43,7 @@ def test_there_is_a_model_of_each_class_and_version() -> None:
 
 @pytest.mark.filterwarnings("ignore:.*counts")
 @pytest.mark.parametrize(("version", "name"), SAVED)
-def test_old_model_answers_as_before(version: str, name: str, tmp_path: Path) -> None:
+def test_outputs_of_old_models_are_unchanged(version: str, name: str, tmp_path: Path) -> None:
     expected = json.loads((make_models.FOLDER / version / name / "answers.json").read_text())
     cells = make_models.cells(name)
     without, attached = _load(version, name, adata=False), _load(version, name, adata=cells)
@@ -63,7 +63,7 @@ def test_old_model_answers_as_before(version: str, name: str, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("name", make_models.MODELS)
-def test_pickles_are_refused_unless_allowed(name: str, tmp_path: Path) -> None:
+def test_pickles_are_an_error_unless_allowed(name: str, tmp_path: Path) -> None:
     folder = shutil.copytree(make_models.FOLDER / "v0" / name, tmp_path / "model")
     cells = make_models.cells(name)
     cls = getattr(ace.model, name)

@@ -1,4 +1,4 @@
-"""What a folder may hold, and what is left of it when saving is interrupted."""
+"""Files of a saved model, invalid files, and interrupted saving."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def _load(folder: Path, **kwargs: Any) -> KRATOS:
 
 
 def _rewrite(folder: Path, change: Any) -> None:
-    """Change what a saved model says, as another version might have written it."""
+    """Modify the document of a saved model, as if written by another version."""
     saved = model_file.from_file(folder / "model.safetensors")
     change(saved)
     (folder / "model.safetensors").write_bytes(model_file.to_file(saved))
@@ -110,7 +110,7 @@ def test_labels_keep_their_type(types: list[Any], tmp_path: Path) -> None:
     np.testing.assert_array_equal(loaded.predict(_cells()), model.predict(_cells()))
 
 
-def test_newer_format_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_newer_format_is_an_error(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(model_file, "FORMAT_VERSION", 3)
     _rewrite(folder, lambda saved: None)
     monkeypatch.undo()
@@ -119,7 +119,7 @@ def test_newer_format_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.mark.parametrize("share", [0.0, 0.001, 0.3, 0.99])
-def test_truncated_file_is_refused(folder: Path, share: float) -> None:
+def test_truncated_file_is_an_error(folder: Path, share: float) -> None:
     path = folder / "model.safetensors"
     content = path.read_bytes()
     path.write_bytes(content[: int(share * len(content))])
@@ -128,17 +128,17 @@ def test_truncated_file_is_refused(folder: Path, share: float) -> None:
 
 
 @pytest.mark.parametrize("share", [0.3, 0.5, 0.999])
-def test_changed_byte_is_noticed(folder: Path, share: float) -> None:
+def test_changed_byte_is_an_error(folder: Path, share: float) -> None:
     path = folder / "model.safetensors"
     content = bytearray(path.read_bytes())
     content[int(share * len(content))] ^= 1
     path.write_bytes(content)
-    # Near the beginning it may be the name under which the document stands.
+    # A byte near the beginning may belong to the key of the document.
     with pytest.raises(ValueError, match=r"damaged|not written by"):
         _load(folder)
 
 
-def test_file_of_others_is_refused(folder: Path) -> None:
+def test_other_safetensors_files_are_an_error(folder: Path) -> None:
     save_file({"x": torch.ones(2)}, folder / "model.safetensors")
     with pytest.raises(ValueError, match=r"not written by the save\(\)"):
         _load(folder)
@@ -157,7 +157,7 @@ def test_file_of_others_is_refused(folder: Path) -> None:
         (lambda s: s.attributes["registry_"].update(setup_method_name="train"), "was not written"),
     ],
 )
-def test_other_models_are_refused_and_cells_left_alone(
+def test_other_models_are_an_error_and_cells_are_unchanged(
     folder: Path, change: Any, message: str
 ) -> None:
     _rewrite(folder, change)
@@ -185,7 +185,9 @@ def test_weights_that_are_not_finite(
         _load(folder)
 
 
-def test_values_that_no_file_holds_leave_no_trace(model: KRATOS, tmp_path: Path) -> None:
+def test_unsupported_values_are_an_error_and_nothing_is_written(
+    model: KRATOS, tmp_path: Path
+) -> None:
     model.note_ = object()
     try:
         with pytest.raises(TypeError, match="note_ cannot be saved"):
@@ -199,7 +201,7 @@ def test_values_that_no_file_holds_leave_no_trace(model: KRATOS, tmp_path: Path)
 
 
 class Bomb:
-    """Creates a file when it is unpickled."""
+    """Create a file when unpickled."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -217,7 +219,7 @@ def test_pickle_is_not_executed(folder: Path, tmp_path: Path, with_safe_file: bo
     else:
         (folder / "model.safetensors").unlink()
         for load in (_load, KRATOS.load, KRATOS.load_registry, KRATOS.view_setup_args):
-            with pytest.raises(ValueError, match=r"can run any program.*allow_pickle=True"):
+            with pytest.raises(ValueError, match=r"can run any code.*allow_pickle=True"):
                 load(folder)
         with pytest.raises(ValueError, match="allow_pickle"):
             SCARE.load_query_data(_cells(), folder)
@@ -234,7 +236,7 @@ def test_pickle_is_not_executed(folder: Path, tmp_path: Path, with_safe_file: bo
 @pytest.mark.parametrize(
     "prefix", ["../x_", "a/b", "/tmp/x", "..", "a\\b", "c:x", "a\0", ".saving-", "a\nb", 3, b"x"]
 )
-def test_prefix_stays_in_the_folder(model: KRATOS, tmp_path: Path, prefix: Any) -> None:
+def test_prefix_with_a_folder_is_an_error(model: KRATOS, tmp_path: Path, prefix: Any) -> None:
     (tmp_path / "model").mkdir()
     for call in (
         lambda: model.save(tmp_path / "model", prefix=prefix, overwrite=True),
@@ -246,7 +248,7 @@ def test_prefix_stays_in_the_folder(model: KRATOS, tmp_path: Path, prefix: Any) 
     assert list(tmp_path.rglob("*")) == [tmp_path / "model"]
 
 
-def test_prefix_names_the_files(model: KRATOS, tmp_path: Path) -> None:
+def test_files_are_named_with_the_prefix(model: KRATOS, tmp_path: Path) -> None:
     model.save(tmp_path / "model", prefix="first_", save_anndata=True)
     names = {path.name for path in (tmp_path / "model").iterdir()}
     assert names == {"first_model.safetensors", "first_adata.h5ad"}
@@ -269,7 +271,9 @@ def test_folder_without_a_model(tmp_path: Path) -> None:
             _load(folder)
 
 
-def test_arguments_that_have_no_meaning(model: KRATOS, folder: Path, tmp_path: Path) -> None:
+def test_arguments_without_effect_are_an_error(
+    model: KRATOS, folder: Path, tmp_path: Path
+) -> None:
     for arguments in ({"save_kwargs": {"pickle_protocol": 4}}, {"datamodule": object()}):
         with pytest.raises(ValueError, match="must be left out"):
             model.save(tmp_path / "other", **arguments)
@@ -291,7 +295,7 @@ def test_arguments_that_have_no_meaning(model: KRATOS, folder: Path, tmp_path: P
 # -- interruptions -----------------------------------------------------------------------------
 
 
-def test_files_of_others_are_kept(model: KRATOS, folder: Path) -> None:
+def test_other_files_in_the_folder_are_kept(model: KRATOS, folder: Path) -> None:
     (folder / "notes.txt").write_text("mine")
     model.save(folder, overwrite=True, save_anndata=True, compression="gzip")
     names = {path.name for path in folder.iterdir()}
@@ -299,7 +303,7 @@ def test_files_of_others_are_kept(model: KRATOS, folder: Path) -> None:
     assert (folder / "notes.txt").read_text() == "mine"
 
 
-def test_cells_in_a_file_stay_there(tmp_path: Path) -> None:
+def test_backed_cells_stay_backed(tmp_path: Path) -> None:
     import anndata as ad
 
     _cells().write_h5ad(tmp_path / "cells.h5ad")
@@ -310,7 +314,7 @@ def test_cells_in_a_file_stay_there(tmp_path: Path) -> None:
     np.testing.assert_array_equal(KRATOS.load(tmp_path / "model").predict(), model.predict())
 
 
-def test_error_while_writing_leaves_the_earlier_model(
+def test_error_while_writing_keeps_the_earlier_model(
     model: KRATOS, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
@@ -340,7 +344,8 @@ def test_cells_that_cannot_be_written(tmp_path: Path) -> None:
     assert {p.name: p.read_bytes() for p in (tmp_path / "model").iterdir()} == before
 
 
-#: Saves a changed model over copies of a folder, each time in a process that comes to grief.
+#: Saves a changed model over copies of a folder, each in a process that is
+#: killed or exceeds a limit on file sizes.
 SAVES = """
 import os, resource, shutil, signal, sys
 from pathlib import Path
@@ -408,21 +413,21 @@ def interrupted(_trained: KRATOS, tmp_path_factory: pytest.TempPathFactory) -> t
 
 @pytest.mark.parametrize("moment", range(1, 7))
 def test_killed_while_saving(model: KRATOS, interrupted: tuple[Path, str], moment: int) -> None:
-    """At any moment there is a whole model: the earlier one, or the new one with its cells."""
+    """There is always a complete model: the earlier one, or the new one with its cells."""
     folder = interrupted[0] / f"killed-{moment}"
     loaded = KRATOS.load(folder)
-    is_new = moment >= 4  # the file of the model has been moved
+    is_new = moment >= 4  # the model file has been moved
     bias = model.module.classifier.bias + is_new
     torch.testing.assert_close(loaded.module.classifier.bias, bias, rtol=0, atol=0)
     assert ("version" in loaded.adata.obs) == is_new
-    loaded.save(folder, overwrite=True, save_anndata=True)  # the next one is not disturbed
+    loaded.save(folder, overwrite=True, save_anndata=True)  # saving again succeeds
     np.testing.assert_array_equal(KRATOS.load(folder).predict(), loaded.predict())
 
 
 @pytest.mark.parametrize("limit", [1000, 5000])
 def test_full_disk(interrupted: tuple[Path, str], limit: int) -> None:
     folder, said = interrupted
-    assert f"limited-{limit}" in said  # an error, and no silence
+    assert f"limited-{limit}" in said  # raises an error
     after, before = (
         {path.name: path.read_bytes() for path in (folder / name).iterdir()}
         for name in (f"limited-{limit}", "saved")

@@ -202,7 +202,7 @@ def test_cells_of_unknown_type_are_compared_with_their_neighbours(
     """Cells with an unknown label do not share a label."""
     monkeypatch.setattr(attribution, "N_NEIGHBORS", 1)
     x = torch.log1p(tensors[REGISTRY_KEYS.X_KEY])
-    x[1] = x[0] + 0.01  # 0 and 4 are of no known type; 1 is nearest to 0, and 3 to 4
+    x[1] = x[0] + 0.01  # 0 and 4 have unknown labels; 1 is nearest to 0, and 3 to 4
     x[3] = x[4] + 0.01
     labels = torch.tensor([[-1], [0], [0], [1], [-1]])
     tensors = tensors | {
@@ -211,7 +211,7 @@ def test_cells_of_unknown_type_are_compared_with_their_neighbours(
     }
     settings = _settings(kind="expected_gradients", reference="label")
     found = settings._references(network, x, tensors)
-    torch.testing.assert_close(found, x[[1, 2, 1, 3, 3]])  # 3 is alone of its type
+    torch.testing.assert_close(found, x[[1, 2, 1, 3, 3]])  # 3 is the only cell of its type
 
 
 def test_attribution_does_not_change_batch_normalisation(
@@ -258,7 +258,7 @@ def test_terms_are_weighted_and_combined(network: ScareModule, tensors: Tensors)
         torch.testing.assert_close(found["share_a"] + found["share_b"], torch.ones_like(a))
 
 
-def test_uncovered_cells_do_not_count(network: ScareModule, tensors: Tensors) -> None:
+def test_uncovered_cells_are_ignored(network: ScareModule, tensors: Tensors) -> None:
     settings = _settings(kind="integrated_gradients")
     by_label = Genes(TRUTH, np.array([0, -1])).double()  # label 1 is not covered
     found = _loss(settings, genes=by_label)(network, tensors, create_graph=False)
@@ -268,7 +268,7 @@ def test_uncovered_cells_do_not_count(network: ScareModule, tensors: Tensors) ->
     torch.testing.assert_close(found["attribution"], expected["attribution"])
 
 
-def test_cells_without_genes_or_attribution_do_not_count(
+def test_cells_without_genes_or_attribution_are_ignored(
     network: ScareModule, tensors: Tensors
 ) -> None:
     """The share is undefined for cells without genes, and for cells without attribution."""
@@ -280,7 +280,7 @@ def test_cells_without_genes_or_attribution_do_not_count(
     alone = _loss(settings, "share", genes=Genes(TRUTH, np.array([0, -1])).double())
     assert found["attribution_0"] == alone(network, tensors, create_graph=False)["attribution_0"]
     assert criterion.n_counted["attribution_0"] == 3
-    # Nothing is attributed to a cell that is alone in its type, as it is its own reference.
+    # The only cell of a type is its own reference, so its attributions are 0.
     tensors = tensors | {REGISTRY_KEYS.LABELS_KEY: torch.tensor([[0], [0], [0], [0], [1]])}
     criterion = _loss(_settings(reference="label"), "mse")
     found = criterion(network, tensors, create_graph=False)

@@ -1,4 +1,4 @@
-"""Every accepted form of a ground truth, and errors for others."""
+"""All accepted forms of a ground truth, and errors for others."""
 
 from __future__ import annotations
 
@@ -165,7 +165,7 @@ def test_invalid_choices(adata: AnnData, init: dict[str, Any], message: str, new
         new(adata, **init)
 
 
-def test_references_by_label_need_labels(adata: AnnData) -> None:
+def test_references_by_label_require_labels(adata: AnnData) -> None:
     SCARE.setup_anndata(adata)
     with pytest.raises(ValueError, match="pass labels_key"):
         SCARE(adata, reference="label")
@@ -206,13 +206,13 @@ def test_ground_truth_by_cell_belongs_to_its_cells(
     model.save(str(tmp_path / "model"))
     for others in (adata[:300].copy(), adata[::-1].copy()):
         loaded = SCARE.load(str(tmp_path / "model"), adata=others)
-        with pytest.raises(ValueError, match="is of other cells"):
+        with pytest.raises(ValueError, match="belongs to other cells"):
             loaded.train(max_epochs=1, **QUIET)
     loaded = SCARE.load(str(tmp_path / "model"), adata=adata.copy())
     loaded.train(max_epochs=1, **QUIET)
 
 
-def test_losses_of_different_scales_need_a_weight(adata: AnnData, new: Builder) -> None:
+def test_losses_of_different_scales_require_a_weight(adata: AnnData, new: Builder) -> None:
     truths = [GroundTruth(["LYZ"], loss="mse", weight=100.0), GroundTruth(["CD74"])]
     model = new(adata, ground_truth=truths)
     with pytest.raises(ValueError, match=r"\['mse', 'share'\].*different scales"):

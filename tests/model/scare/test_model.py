@@ -36,7 +36,7 @@ A, B = [f"gene{i}" for i in range(10)], [f"gene{i}" for i in range(10, 20)]
 
 @pytest.fixture
 def two_programs() -> AnnData:
-    """Counts with two programs of ten genes that vary independently, and 40 genes of noise."""
+    """Counts of two independent programs of ten genes each, and of 40 noise genes."""
     rng = np.random.default_rng(0)
     states = rng.integers(0, 2, (N_CELLS, 2))
     rates = np.full((N_CELLS, N_GENES), 2.0)
@@ -126,7 +126,7 @@ def test_weight_zero_gives_the_plain_model(adata: AnnData, new: Builder) -> None
 
 
 def test_elbo_of_the_history_equals_that_of_scvi(adata: AnnData, trained: Builder) -> None:
-    """As :func:`scvi.model.base.VAEMixin.get_elbo` has it, but for the noise of one sample."""
+    """Equal to :func:`scvi.model.base.VAEMixin.get_elbo` up to the noise of one sample."""
     model = trained(adata, max_epochs=10)
     own = model.history["validation_elbo"].to_numpy(dtype=float)[-1]
     theirs = -float(model.get_elbo(indices=model.validation_indices))
@@ -179,7 +179,7 @@ TARGETS = ["encoder_sum", "encoder_norm", "decoder_sum", "random_projection", fi
 
 @pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("attribution", ["expected_gradients", "integrated_gradients"])
-def test_every_target_is_trained_with(
+def test_training_with_every_target(
     adata: AnnData, target: Any, attribution: str, new: Builder
 ) -> None:
     model = new(adata, ground_truth=["LYZ"], target=target, attribution=attribution, loss="mae")
@@ -227,7 +227,7 @@ def test_covariates_and_size_factors(adata: AnnData) -> None:
     own = model.get_latent_representation()
     other = adata[::-1].copy()
     np.testing.assert_allclose(model.get_latent_representation(other)[::-1], own, atol=1e-5)
-    z, _ = model.get_latent_representation(other, return_dist=True)  # scvi-tools' own reading
+    z, _ = model.get_latent_representation(other, return_dist=True)  # as read by scvi-tools
     np.testing.assert_allclose(z[::-1], own, atol=1e-5)
     other.obs["half"] = "y"
     changed = model.get_latent_representation(other)[::-1]
@@ -284,7 +284,7 @@ def test_query_is_learned(adata: AnnData, trained: Builder) -> None:
     learned.train(max_epochs=2, **QUIET)
     assert learned.get_latent_representation().shape == (query.n_obs, 8)
     known = reference[:30].copy()
-    np.testing.assert_allclose(  # what belongs to the reference stays as it was
+    np.testing.assert_allclose(  # what belongs to the reference is unchanged
         learned.get_latent_representation(known), model.get_latent_representation(known), atol=1e-6
     )
     assert "train_attribution" in learned.history
@@ -398,7 +398,7 @@ def test_mudata_with_columns_elsewhere(adata: AnnData, tmp_path: Path) -> None:
 
 
 def test_set_up_for_another_model(adata: AnnData) -> None:
-    """scvi-tools writes the codes of all models into the same columns."""
+    """scvi-tools writes the codes of all models to the same columns."""
     SCARE.setup_anndata(adata)
     model = SCARE(adata, n_hidden=8, random_state=0)
     model.train(max_epochs=1, **QUIET)
@@ -408,7 +408,7 @@ def test_set_up_for_another_model(adata: AnnData) -> None:
     np.testing.assert_array_equal(model.get_latent_representation(adata.copy()), before)
 
 
-def test_other_cells_become_the_models_own(adata: AnnData, trained: Builder) -> None:
+def test_other_cells_are_copied_and_set_up(adata: AnnData, trained: Builder) -> None:
     model = trained(adata)
     other = adata[:400, ::-1].copy()
     expected = model.get_latent_representation(other)
@@ -434,7 +434,7 @@ def test_copies_of_other_cells_are_freed(adata: AnnData, trained: Builder, tmp_p
         for manager in store.values()
         if manager.adata is not None and manager.adata.n_obs == 20
     ]
-    assert len({id(one) for one in kept}) <= 2  # the last one of each model
+    assert len({id(one) for one in kept}) <= 2  # the last copy of each model
     assert loaded.adata is None
 
 

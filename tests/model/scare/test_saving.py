@@ -1,4 +1,4 @@
-"""What only SCARE saves, and query cells."""
+"""What is saved by SCARE only, and query cells."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     Builder = Callable[..., SCARE]
 
 
-def test_function_as_target_is_passed_again(
+def test_function_as_target_is_passed_to_load(
     adata: AnnData, trained: Builder, tmp_path: Path
 ) -> None:
     def first(z: torch.Tensor) -> torch.Tensor:
@@ -53,7 +53,7 @@ def test_target_passed_to_a_model_without_a_function(
     for column in [c for c in cells.obs if c.startswith("_scvi")]:
         del cells.obs[column]
     cells.uns.clear()
-    with pytest.raises(ValueError, match="made with target='distance': leave target out"):
+    with pytest.raises(ValueError, match="created with target='distance': leave target out"):
         SCARE.load(tmp_path / "model", adata=cells, target=lambda z: z[:, 0])
     with pytest.raises(TypeError, match="must be the function"):
         SCARE.load(tmp_path / "model", adata=cells, target="distance")

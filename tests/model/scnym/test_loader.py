@@ -1,4 +1,4 @@
-"""Minibatches of labelled and unlabelled cells: what is drawn, and how often."""
+"""Minibatches of labelled and unlabelled cells: composition and sampling frequency."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def _loader(
 
 def _drawn(data: LabelledAndUnlabelled) -> list[np.ndarray]:
     batches = list(data.train_dataloader())
-    for batch in batches:  # the matrix holds the number of each row
+    for batch in batches:  # the matrix contains the row numbers
         rows = batch[REGISTRY_KEYS.X_KEY][:, 0].numpy().astype(int) - 1
         np.testing.assert_array_equal(rows, batch[REGISTRY_KEYS.INDICES_KEY])
     return [batch[REGISTRY_KEYS.INDICES_KEY].numpy() for batch in batches]
@@ -48,13 +48,13 @@ def test_any_imbalance(n_labelled: int, n_unlabelled: int) -> None:
     data, classes = _loader([n_labelled - 10, 10], n_unlabelled)
     batches = _drawn(data)
     assert len(batches) == -(-max(n_labelled, n_unlabelled) // 10) == len(data.train_dataloader())
-    for rows in batches:  # labelled cells first, as many of either in every minibatch
+    for rows in batches:  # labelled cells first, and equally many unlabelled ones
         labelled = classes[rows] >= 0
         assert labelled.sum() == 10
         assert labelled[:10].all()
         assert len(rows) == 10 + min(10, n_unlabelled)
     drawn = np.bincount(np.concatenate(batches), minlength=len(classes))
-    assert drawn.min() >= 1  # an epoch shows every cell
+    assert drawn.min() >= 1  # an epoch contains every cell
     assert np.ptp(drawn[classes < 0]) <= 1
 
 
@@ -88,15 +88,15 @@ def test_balance(balance: float) -> None:
     np.testing.assert_allclose(class_shares(np.array(sizes), balance), expected)
 
 
-def test_no_cell_comes_twice_before_all_have_come_once() -> None:
+def test_no_cell_is_drawn_twice_before_all_are_drawn_once() -> None:
     drawn = cycle(np.arange(7), 17, np.random.default_rng(0))
     assert set(drawn[:7]) == set(drawn[7:14]) == set(range(7))
     assert len(set(drawn[14:])) == 3
     assert len(cycle(np.arange(0), 0, np.random.default_rng(0))) == 0
 
 
-def test_shares_are_exact_on_average() -> None:
-    """Balanced: ten of two classes that nothing divides evenly, over many epochs."""
+def test_balanced_shares_are_exact_on_average() -> None:
+    """Also if minibatches cannot be divided evenly among classes."""
     data, classes = _loader([3, 3, 1], 0, balance=1.0)
     drawn = [np.bincount(classes[np.concatenate(_drawn(data))], minlength=3) for _ in range(200)]
     np.testing.assert_allclose(np.mean(drawn, axis=0), np.full(3, 7 / 3), atol=0.12)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 QUIET = {"enable_progress_bar": False}
 
 
-#: These cells are small and made of no counts: what their values are cannot be told.
+#: The simulated values are not made from counts, so their kind cannot be determined.
 pytestmark = [
     pytest.mark.filterwarnings("ignore:the SCNYM was trained on"),
     pytest.mark.filterwarnings("ignore:the cells of adata.X were not normalised in the same way"),
@@ -28,7 +28,7 @@ pytestmark = [
 
 
 def _cells(seed: int = 0, shift: float = 0.0) -> ad.AnnData:
-    """Three types of 60, 40 and 20 cells with four genes each; six genes may be shifted."""
+    """Three types of 60, 40 and 20 cells with four markers each; six genes may be shifted."""
     rng = np.random.default_rng(seed)
     codes = np.repeat([0, 1, 2], [60, 40, 20])
     x = rng.gamma(2, 0.3, size=(120, 20))
@@ -47,7 +47,7 @@ def _cells(seed: int = 0, shift: float = 0.0) -> ad.AnnData:
 
 @pytest.fixture
 def cells() -> ad.AnnData:
-    """A reference with labels, and an experiment with other genes shifted, without."""
+    """A labelled reference, and an unlabelled experiment in which other genes are shifted."""
     both = ad.concat([_cells(0), _cells(1, shift=1.0)])
     both.obs["known"] = both.obs["truth"].astype(str)
     both.obs.loc[both.obs_names[120:], "known"] = "Unknown"
@@ -65,19 +65,19 @@ def _trained(cells: ad.AnnData, setup: dict[str, Any] | None = None, **train: An
 
 @pytest.fixture(scope="module")
 def model() -> SCNYM:
-    """Shared by the tests that only ask it."""
+    """A trained model, shared by the tests that do not change it."""
     return _trained(cells.__wrapped__())  # type: ignore[attr-defined]
 
 
 # -- labels --------------------------------------------------------------------------------------
 
 
-def test_labels_come_over(model: SCNYM) -> None:
+def test_labels_are_transferred(model: SCNYM) -> None:
     cells = model.adata
     assert model.labels.tolist() == ["B", "T", "a/b"]
     predicted = model.predict(indices=np.arange(120, 240))
     assert (predicted == cells.obs["truth"].iloc[120:]).mean() > 0.95
-    # every cell without a label was trained on, none of them was validated on
+    # all unlabelled cells are used for training, and none for validation
     used = np.concatenate([model.train_indices, model.validation_indices])
     np.testing.assert_array_equal(np.sort(used), np.arange(120))
 
@@ -91,13 +91,13 @@ def test_given_labels_are_kept(cells: ad.AnnData) -> None:
     free = model.predict(keep_labels=False)
     np.testing.assert_array_equal(free[120:], predicted[120:])
     assert (free[:5] == "T").all()
-    # Probabilities are the network's, and labels of other cells are never looked at.
+    # Probabilities are those of the network, and labels of other cells are not read.
     soft = model.predict(soft=True)
     np.testing.assert_array_equal(soft.columns[soft.to_numpy().argmax(1)], free)
     np.testing.assert_array_equal(model.predict(cells.copy()), free)
 
 
-def test_every_cell_labelled_is_supervised(cells: ad.AnnData) -> None:
+def test_training_is_supervised_if_all_cells_are_labelled(cells: ad.AnnData) -> None:
     reference = cells[:120].copy()
     model = _trained(reference)
     assert {"train_unsupervised", "train_adversary"}.isdisjoint(model.history)
@@ -106,7 +106,7 @@ def test_every_cell_labelled_is_supervised(cells: ad.AnnData) -> None:
 
 
 def test_rare_label_is_learned(cells: ad.AnnData) -> None:
-    """Of one type a single cell has a label."""
+    """A single cell of one type is labelled."""
     rows = np.flatnonzero(cells.obs["known"] == "a/b")
     cells.obs.loc[cells.obs_names[rows[1:]], "known"] = "Unknown"
     model = _trained(cells)
@@ -145,12 +145,12 @@ def test_several_columns_of_domains(cells: ad.AnnData) -> None:
     with pytest.raises(ValueError, match=r"one of .*got 'batch'"):
         model.predict_domain(domain_key="batch")
     other = cells[:10].copy()
-    del other.obs["donor"], other.obs["chip"]  # domains are not needed to predict
+    del other.obs["donor"], other.obs["chip"]  # prediction does not need domains
     assert model.predict(other).shape == (10,)
 
 
 def test_adversary_hides_the_domain(cells: ad.AnnData) -> None:
-    """A logistic regression tells the domains apart in the embedding, less so against it."""
+    """Domains are harder to classify in the embedding if the adversary is used."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import cross_val_score
 
@@ -172,7 +172,7 @@ def test_adversary_hides_the_domain(cells: ad.AnnData) -> None:
         ({"domain_key": ["donor", "donor"]}, ValueError, "names a column twice"),
     ],
 )
-def test_bad_domains_are_refused(
+def test_invalid_domains_are_an_error(
     cells: ad.AnnData, setup: dict[str, Any], error: type[Exception], message: str
 ) -> None:
     with pytest.raises(error, match=message):
@@ -180,25 +180,25 @@ def test_bad_domains_are_refused(
     assert not [column for column in cells.obs if column.startswith("_scvi")]
 
 
-# -- how sure -------------------------------------------------------------------------------------
+# -- calibration and novelty ----------------------------------------------------------------------
 
 
-def test_temperature_is_the_likeliest() -> None:
+def test_temperature_maximises_the_likelihood() -> None:
     from ace.model.scnym._calibration import fit_temperature
 
     rng = np.random.default_rng(0)
     logits = rng.normal(size=(4000, 4)) * 2
     p = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
     labels = torch.from_numpy(np.array([rng.choice(4, p=row) for row in p]))
-    for factor in (0.4, 1.0, 3.0):  # the logits are too small or too large by it
+    for factor in (0.4, 1.0, 3.0):  # the logits are scaled by this factor
         found = fit_temperature(torch.from_numpy(logits * factor).float(), labels)
         assert found == pytest.approx(factor, rel=0.1)
     assert fit_temperature(torch.empty(0, 4), torch.empty(0, dtype=torch.long)) == 1.0
 
 
 @pytest.mark.parametrize("n_labels", [2, 10])
-def test_temperature_of_faultless_predictions_is_no_certainty(n_labels: int) -> None:
-    """Nine of nine cells are right: by Platt's targets that is 10/11, whatever the others are."""
+def test_temperature_of_correct_predictions_uses_platts_targets(n_labels: int) -> None:
+    """If nine of nine cells are correct, Platt's target is 10/11."""
     from ace.model.scnym._calibration import fit_temperature
 
     logits = torch.linspace(-20, 0, n_labels).repeat(9, 1)
@@ -208,7 +208,7 @@ def test_temperature_of_faultless_predictions_is_no_certainty(n_labels: int) -> 
     np.testing.assert_allclose(confidence, 10 / 11, rtol=1e-3)
 
 
-def test_temperature_is_in_the_probabilities(model: SCNYM) -> None:
+def test_probabilities_are_scaled_by_the_temperature(model: SCNYM) -> None:
     x = torch.from_numpy(model.adata.X[:7].toarray()).to(model.device)
     with torch.no_grad():
         raw = model.module.classifier(model.module.embed(x))
@@ -237,15 +237,15 @@ def test_novelty_by_hand(model: SCNYM) -> None:
     np.testing.assert_allclose(model.novelty(), energy + 2 * distance, rtol=1e-3, atol=1e-3)
 
 
-def test_novelty_of_a_cell_is_its_own(model: SCNYM) -> None:
-    """Whatever is beside it, and in whatever minibatch."""
+def test_novelty_of_a_cell_does_not_depend_on_other_cells(model: SCNYM) -> None:
+    """Nor on the size of minibatches."""
     scores = model.novelty()
     rows = np.random.default_rng(0).permutation(240)[:50]
     np.testing.assert_allclose(model.novelty(indices=rows, batch_size=7), scores[rows], atol=1e-4)
     assert model.novelty(indices=[]).shape == (0,)
 
 
-def test_threshold_keeps_the_known(model: SCNYM) -> None:
+def test_most_known_cells_are_below_the_threshold(model: SCNYM) -> None:
     scores = model.novelty(indices=model.validation_indices)
     assert (scores <= model.novelty_threshold_).mean() >= 0.95
     assert (scores < model.novelty_threshold_).mean() < 0.95
@@ -284,17 +284,19 @@ def test_calibration_by_hand(model: SCNYM) -> None:
     assert result["ece"] == pytest.approx(expected, abs=1e-5)
 
 
-# -- training on ----
+# -- continued training ----
 
 
 def test_early_stopping_shortens_a_training(cells: ad.AnnData) -> None:
     stop = {"early_stopping": True, "early_stopping_patience": 3, "max_epochs": 60}
     assert 33 <= len(_trained(cells, **stop).history["train_loss"]) < 60  # after the ramps
     reference = cells[:120].copy()
-    assert len(_trained(reference, **stop).history["train_loss"]) < 33  # there are none
+    assert (
+        len(_trained(reference, **stop).history["train_loss"]) < 33
+    )  # supervised training has no ramps
 
 
-def test_other_labels_are_split_anew(cells: ad.AnnData) -> None:
+def test_changed_labels_give_a_new_split(cells: ad.AnnData) -> None:
     model = _trained(cells, max_epochs=2)
     split = model.train_indices.copy()
     model.train(max_epochs=2, **QUIET)
@@ -307,8 +309,8 @@ def test_other_labels_are_split_anew(cells: ad.AnnData) -> None:
     np.testing.assert_array_equal(np.sort(used), labelled)
 
 
-def test_a_training_that_fails_leaves_the_split(cells: ad.AnnData) -> None:
-    """Labels change, a first attempt is refused, and the second one still sees the change."""
+def test_failed_training_does_not_change_the_split(cells: ad.AnnData) -> None:
+    """If training with changed labels fails, the next training still detects the change."""
     model = _trained(cells, max_epochs=2)
     gone = model.train_indices[:30]
     cells.obs.loc[cells.obs_names[gone], "known"] = "Unknown"
@@ -318,7 +320,7 @@ def test_a_training_that_fails_leaves_the_split(cells: ad.AnnData) -> None:
     assert not np.isin(model.train_indices, gone).any()
 
 
-def test_few_cells_do_not_calibrate_anew(model: SCNYM) -> None:
+def test_few_cells_do_not_replace_the_calibration(model: SCNYM) -> None:
     query = _cells(2, shift=-0.5)
     query.obs["known"] = query.obs["truth"].astype(str)
     query.obs.loc[query.obs_names[30:], "known"] = "Unknown"
@@ -330,7 +332,7 @@ def test_few_cells_do_not_calibrate_anew(model: SCNYM) -> None:
     torch.testing.assert_close(tuned.module.novelty.means, model.module.novelty.means)
 
 
-def test_what_a_later_training_logs_first_is_kept(cells: ad.AnnData) -> None:
+def test_new_metrics_of_a_later_training_are_kept(cells: ad.AnnData) -> None:
     model = _trained(cells[:120].copy(), max_epochs=4)
     tuned = SCNYM.load_query_data(_cells(2, shift=-0.5), model)
     tuned.train(max_epochs=3, **QUIET)
@@ -338,14 +340,14 @@ def test_what_a_later_training_logs_first_is_kept(cells: ad.AnnData) -> None:
     assert tuned.history["train_confident"].index.tolist() == [4, 5, 6]
 
 
-def test_nothing_to_learn_is_refused(model: SCNYM) -> None:
+def test_training_without_labels_is_an_error(model: SCNYM) -> None:
     tuned = SCNYM.load_query_data(_cells(2), model)
     for preset in ("supervised", "no_mixmatch", "new_identity"):
         with pytest.raises(ValueError, match=r'no cell has a label.*preset="default"'):
             tuned.train(preset=preset, **QUIET)
 
 
-def test_infinite_values_are_refused_at_any_training(cells: ad.AnnData, model: SCNYM) -> None:
+def test_infinite_values_are_an_error_in_every_training(cells: ad.AnnData, model: SCNYM) -> None:
     query = _cells(2)
     query.X[5, 3] = np.nan
     tuned = SCNYM.load_query_data(query, model)
@@ -357,12 +359,12 @@ def test_infinite_values_are_refused_at_any_training(cells: ad.AnnData, model: S
     SCNYM.setup_anndata(untrained, "known")
     fresh = SCNYM(untrained)
     rest = np.setdiff1d(np.arange(120), np.arange(5, 10))
-    with pytest.raises(ValueError, match="NaN or infinite"):  # in a cell only validated on
+    with pytest.raises(ValueError, match="NaN or infinite"):  # in a validation cell
         fresh.train(external_indexing=[rest, np.arange(5, 10)], **QUIET)
     assert not fresh.is_trained
 
 
-def test_supervised_does_not_look_at_the_others(cells: ad.AnnData) -> None:
+def test_supervised_training_ignores_unlabelled_cells(cells: ad.AnnData) -> None:
     other = cells.copy()
     other.X = sparse.csr_matrix(np.vstack([other.X[:120].toarray(), np.ones((120, 20))]))
     models = [_trained(c, preset="supervised", max_epochs=3) for c in (cells, other)]
@@ -372,7 +374,7 @@ def test_supervised_does_not_look_at_the_others(cells: ad.AnnData) -> None:
 
 
 @pytest.mark.parametrize("path", [str, lambda folder: folder])
-def test_what_was_calibrated_is_saved(model: SCNYM, tmp_path: Path, path: Any) -> None:
+def test_calibration_is_saved(model: SCNYM, tmp_path: Path, path: Any) -> None:
     model.save(str(tmp_path / "model"))
     loaded = SCNYM.load_query_data(_cells(2), path(tmp_path / "model"))
     np.testing.assert_array_equal(loaded.novelty(), model.novelty(_cells(2)))
@@ -387,7 +389,7 @@ def test_same_seed_same_bits_with_pseudolabels(cells: ad.AnnData) -> None:
     pd.testing.assert_frame_equal(first.predict(soft=True), second.predict(soft=True))
 
 
-# -- a new target ---------------------------------------------------------------------------------
+# -- fine-tuning ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("saved", [False, True])
@@ -407,7 +409,7 @@ def test_fine_tuning_without_the_reference(model: SCNYM, saved: bool, tmp_path: 
     assert np.abs(after.to_numpy() - before.to_numpy()).max() > 1e-3
     assert (tuned.predict() == query.obs["truth"]).mean() > 0.95
     assert len(tuned.history["train_loss"]) == len(model.history["train_loss"]) + 5
-    # what was calibrated on labelled cells stays, and so does the reference
+    # the calibration is kept, and the reference is unchanged
     assert tuned.temperature_ == model.temperature_
     assert tuned.novelty_threshold_ == model.novelty_threshold_
     pd.testing.assert_frame_equal(model.predict(query, soft=True), before)
@@ -425,7 +427,7 @@ def test_fine_tuning_with_some_labels(model: SCNYM) -> None:
     assert tuned.evaluate(split="validation")["accuracy"] > 0.9
 
 
-# -- the rest -------------------------------------------------------------------------------------
+# -- other ----------------------------------------------------------------------------------------
 
 
 def test_predictions_are_explained_by_the_classifier(model: SCNYM) -> None:
@@ -434,13 +436,13 @@ def test_predictions_are_explained_by_the_classifier(model: SCNYM) -> None:
     x = torch.from_numpy(query.X.toarray())
     own = model.group_scorer(query, "scnym")
     torch.testing.assert_close(own(x), model.group_scorer()(x))
-    # two of the three types: the classifier's odds between these
+    # for two of the three types, log-odds are those between them
     part = query[query.obs["scnym"] != "a/b"].copy()
     scorer = model.group_scorer(part, "scnym")
     assert scorer.groups == ("B", "T")
     logits = model.module.classify(x).detach()
     torch.testing.assert_close(scorer(x)[:, 0], logits[:, 0] - logits[:, 1])
-    # the same names for something else are another grouping
+    # another grouping with the same names
     query.obs["other"] = np.random.default_rng(0).permutation(query.obs["scnym"])
     assert type(model.group_scorer(query, "other", n_prototypes=1)).__name__ == "EmbeddingScorer"
 
@@ -454,7 +456,7 @@ def test_backed_file(cells: ad.AnnData, tmp_path: Path) -> None:
 
 def test_mudata(cells: ad.AnnData) -> None:
     expected = _trained(cells.copy(), {"domain_key": "chip"}, max_epochs=3).predict(soft=True)
-    # mudata announces a change of what it copies to the whole; both ways the columns are found.
+    # mudata warns that it will copy other columns to the MuData; both cases work.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         mdata = MuData({"rna": cells})
@@ -487,7 +489,7 @@ def test_other_networks(cells: ad.AnnData, options: dict[str, Any]) -> None:
         ({"normalization": "none"}, "normalization"),
     ],
 )
-def test_bad_networks_are_refused(
+def test_invalid_networks_are_an_error(
     cells: ad.AnnData, options: dict[str, Any], message: str
 ) -> None:
     SCNYM.setup_anndata(cells, "known")
@@ -495,7 +497,7 @@ def test_bad_networks_are_refused(
         SCNYM(cells, **options)
 
 
-def test_training_without_a_cell_of_a_label_is_refused(cells: ad.AnnData) -> None:
+def test_training_without_cells_of_a_label_is_an_error(cells: ad.AnnData) -> None:
     SCNYM.setup_anndata(cells, "known")
     model = SCNYM(cells)
     rows = np.flatnonzero(cells.obs["known"].isin(["T", "B"]))
@@ -505,7 +507,7 @@ def test_training_without_a_cell_of_a_label_is_refused(cells: ad.AnnData) -> Non
 
 
 @pytest.mark.parametrize("preset", ["default", "supervised", "published"])
-def test_minibatch_of_one_cell_cannot_be_normalised(pbmc: ad.AnnData, preset: str) -> None:
+def test_minibatch_of_one_cell_is_an_error(pbmc: ad.AnnData, preset: str) -> None:
     SCNYM.setup_anndata(pbmc, "bulk_labels", unlabeled_category="Dendritic")
     model = SCNYM(pbmc, n_hidden=8)
     with pytest.raises(ValueError, match=r"one labelled cell .*use batch_size=2 or more"):
@@ -516,13 +518,13 @@ def test_minibatch_of_one_cell_cannot_be_normalised(pbmc: ad.AnnData, preset: st
     assert np.isfinite(model.get_latent_representation()).all()
 
 
-def test_single_unlabelled_cell_that_the_network_itself_is_asked_about(pbmc: ad.AnnData) -> None:
+def test_single_unlabelled_cell(pbmc: ad.AnnData) -> None:
     labels = pbmc.obs["bulk_labels"].astype(str).to_numpy()
     labels[3] = "Unknown"
     pbmc.obs["mine"] = pd.Categorical(labels)
     SCNYM.setup_anndata(pbmc, "mine", unlabeled_category="Unknown")
     with pytest.raises(ValueError, match=r"one unlabelled cell .*add unlabelled cells"):
         SCNYM(pbmc, n_hidden=8).train(max_epochs=1, preset="published", enable_progress_bar=False)
-    model = SCNYM(pbmc, n_hidden=8)  # a teacher is not in training
+    model = SCNYM(pbmc, n_hidden=8)  # the teacher is in evaluation mode
     model.train(max_epochs=1, enable_progress_bar=False)
     assert model.is_trained_

@@ -1,4 +1,4 @@
-"""The arithmetic of MixMatch, the ramps and the teacher, by hand on a tiny network."""
+"""MixMatch, ramps and the teacher, compared with computations by hand on a tiny network."""
 
 from __future__ import annotations
 
@@ -43,9 +43,11 @@ def test_mixtures_keep_the_dominant_cell() -> None:
     mixed, targets = mix_up(x, y, alpha=0.3)
     own = mixed.diagonal()
     assert (own >= 0.5 - 1e-6).all()
-    assert own.min() < 0.6  # some are hardly dominant
+    assert own.min() < 0.6  # in some, the weights are almost equal
     torch.testing.assert_close(mixed.sum(1), torch.ones(200))
-    torch.testing.assert_close(targets, mixed @ y)  # cells and targets are mixed alike
+    torch.testing.assert_close(
+        targets, mixed @ y
+    )  # cells and targets are mixed with the same weights
     # λ' = max(λ, 1 - λ), λ ~ Beta(0.3, 0.3): the mean is about 0.85
     reference = np.random.default_rng(0).beta(0.3, 0.3, 100_000)
     share = np.maximum(reference, 1 - reference).mean()
@@ -59,14 +61,14 @@ def test_ramp() -> None:
 
 
 @pytest.mark.parametrize(("epochs", "expected"), [(4, 0.5), (None, 0.2), (0, None), (1, None)])
-def test_ramp_goes_by_epochs(epochs: int | None, expected: float | None) -> None:
+def test_ramp_depends_on_the_epoch(epochs: int | None, expected: float | None) -> None:
     plan = _plan(_network(), ssl_ramp_epochs=epochs)
     plan._steps_done = 10  # two epochs of ten
     assert plan._ramp(epochs) == (1.0 if expected is None else sigmoid_ramp(expected))
 
 
-def test_loss_is_the_papers() -> None:
-    """Equal to Algorithm 1 written out, with the same random numbers."""
+def test_loss_is_that_of_the_paper() -> None:
+    """Equal to a direct implementation of Algorithm 1 with the same random numbers."""
     network = _network(normalization="layer")
     plan = _plan(
         network,
@@ -96,7 +98,7 @@ def test_loss_is_the_papers() -> None:
     torch.testing.assert_close(terms["unsupervised"], error)
     torch.testing.assert_close(terms["adversary"], adversary)
     torch.testing.assert_close(terms["loss"], supervised + error + adversary)
-    # and the adversary's part reaches the encoder with the weight -0.1
+    # the encoder gets the adversary's gradient with the weight -0.1
     weight = network.encoder[0].body[0].weight
     (got,) = torch.autograd.grad(terms["adversary"], [weight], retain_graph=True)
     (plain,) = torch.autograd.grad(adversary, [weight])
@@ -104,7 +106,7 @@ def test_loss_is_the_papers() -> None:
 
 
 def test_weights_of_a_step_rise_with_the_ramps() -> None:
-    """The ramps enter the loss: each of its own part, and of no other."""
+    """Each ramp changes the weight of its own term of the loss only."""
     batch = _batch()
 
     def terms(steps_done: int, **ramps: int) -> dict[str, torch.Tensor]:
@@ -135,32 +137,32 @@ def test_weights_of_a_step_rise_with_the_ramps() -> None:
     torch.testing.assert_close(rising["pull"], half * full["pull"])
 
 
-def test_unsure_pseudolabels_are_left_out() -> None:
+def test_pseudolabels_of_low_confidence_are_left_out() -> None:
     network = _network(normalization="layer")
     batch = _batch()
     with torch.no_grad():
         p = torch.softmax(network.classify(batch[REGISTRY_KEYS.X_KEY][6:]), 1).amax(1)
-    threshold = float(p.sort().values[3:5].mean())  # half of the eight are above
+    threshold = float(p.sort().values[3:5].mean())  # half of the eight are above the threshold
     seen: list[int] = []
     network.adversaries[0].register_forward_pre_hook(lambda _, z: seen.append(len(z[0])))
     for only in (False, True):
         plan = _plan(network, confidence_threshold=threshold, adversary_confident_only=only)
         _, terms = plan.step(batch)
         assert float(terms["confident"]) == 0.5
-    assert seen == [14, 10]  # the adversary sees all cells, or the labelled and the sure ones
+    assert seen == [14, 10]  # the adversary gets all cells, or the labelled and the confident ones
     _, terms = _plan(network, confidence_threshold=0.9999).step(batch)
     assert "unsupervised" not in terms
     assert torch.isfinite(terms["loss"])
 
 
-def test_adversary_is_told_the_domains_of_the_cells_that_it_sees(
+def test_domains_of_the_adversary_match_its_cells(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     network, batch = _network(normalization="layer"), _batch()
     batch[DOMAINS_KEY] = torch.arange(14)[:, None]
     with torch.no_grad():
         p = torch.softmax(network.classify(batch[REGISTRY_KEYS.X_KEY][6:]), 1).amax(1)
-    threshold = float(p.sort().values[4:6].mean())  # three of the eight are above
+    threshold = float(p.sort().values[4:6].mean())  # three of the eight are above the threshold
     told: list[torch.Tensor] = []
 
     def loss(z: torch.Tensor, domains: torch.Tensor, weight: float) -> torch.Tensor:
@@ -175,29 +177,29 @@ def test_adversary_is_told_the_domains_of_the_cells_that_it_sees(
     assert told[0].tolist() == [*range(6), *sure.tolist()]
 
 
-def test_nothing_to_learn_from_is_no_error() -> None:
-    """Cells without labels of which the network is sure of none."""
+def test_minibatch_without_confident_pseudolabels() -> None:
+    """A minibatch of unlabelled cells that are all below the threshold is not an error."""
     plan = _plan(_network(), confidence_threshold=0.9999, adversary_weight=0.0)
     _, terms = plan.step(_batch(n=0))
     assert float(terms["loss"].detach()) == 0.0
     terms["loss"].backward()
 
 
-def test_one_sure_cell_is_no_minibatch() -> None:
-    """Of cells without labels: neither loss takes one cell alone through a normalisation."""
+def test_one_confident_cell_is_left_out() -> None:
+    """Batch normalisation cannot be applied to a single unlabelled cell."""
     network = _network()
     batch = _batch(n=0)
     with torch.no_grad():
         p = torch.softmax(network.eval().classify(batch[REGISTRY_KEYS.X_KEY]), 1).amax(1)
-    threshold = float(p.sort().values[-2:].mean())  # only the surest is above
+    threshold = float(p.sort().values[-2:].mean())  # only one cell is above the threshold
     plan = _plan(network, confidence_threshold=threshold, adversary_confident_only=True)
     _, terms = plan.step(batch)
     assert float(terms["confident"]) == 1 / 8
     assert float(terms["loss"].detach()) == 0.0
 
 
-def test_unsureness_is_judged_after_calibration() -> None:
-    """A network trained before has a temperature; its pseudolabels are as sure as it says."""
+def test_threshold_applies_to_calibrated_probabilities() -> None:
+    """The confidence of pseudolabels uses the temperature of an earlier training."""
     network = _network(normalization="layer")
     batch = _batch()
     sure = []
@@ -225,7 +227,7 @@ def test_unsureness_is_judged_after_calibration() -> None:
         ("published", True, {}, 100),
     ],
 )
-def test_ramps_that_are_in_use(
+def test_active_ramps(
     preset: str, unlabelled: bool, changes: dict[str, object], expected: int
 ) -> None:
     recipe = recipe_of(preset, changes)
@@ -235,7 +237,7 @@ def test_ramps_that_are_in_use(
     )
 
 
-def test_unknown_domains_are_not_judged() -> None:
+def test_unknown_domains_are_ignored() -> None:
     network = _network(normalization="layer")
     z = torch.randn(6, 5)
     domains = torch.tensor([[0], [1], [-1], [0], [-1], [1]])
@@ -250,7 +252,9 @@ def test_teacher_is_a_running_mean() -> None:
     network = _network()
     plan = _plan(network, teacher_decay=0.6)
     expected = {k: v.clone() for k, v in plan.teacher.state_dict().items()}
-    for step, decay in enumerate([0.5, 0.6, 0.6]):  # 1 - 1/2, then 1 - 1/3 and 1 - 1/4 capped
+    for step, decay in enumerate(
+        [0.5, 0.6, 0.6]
+    ):  # 1 - 1/2, then 1 - 1/3 and 1 - 1/4, which are capped
         with torch.no_grad():
             for value in network.parameters():
                 value.add_(torch.randn_like(value))
@@ -264,7 +268,7 @@ def test_teacher_is_a_running_mean() -> None:
     assert not any(p.requires_grad for p in plan.teacher.parameters())
 
 
-def test_presets_differ_by_what_they_say() -> None:
+def test_presets_differ_in_the_documented_settings() -> None:
     default = PRESETS["default"]
     differences = {
         name: {
@@ -309,7 +313,7 @@ def test_presets_differ_by_what_they_say() -> None:
         ({"ssl_ramp_epochs": -1}, ValueError, "ssl_ramp_epochs must be a whole number from 0"),
     ],
 )
-def test_bad_settings_are_refused(
+def test_invalid_settings_are_an_error(
     changes: dict[str, object], error: type[Exception], message: str
 ) -> None:
     with pytest.raises(error, match=message):

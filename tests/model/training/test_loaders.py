@@ -28,7 +28,7 @@ def cells() -> SplitCells:
     )
 
 
-def test_minibatches_bring_each_cell_with_its_label(cells: SplitCells) -> None:
+def test_minibatches_contain_cells_with_their_labels(cells: SplitCells) -> None:
     batches = list(cells.train_dataloader())
     assert [len(b["X"]) for b in batches] == [64, 1]
     seen = np.concatenate([b["X"][:, 0].numpy() for b in batches]).astype(int)
@@ -69,7 +69,7 @@ def test_split_is_stratified(
         assert n_validation <= size * validation_size + 1
 
 
-def test_split_by_default_is_the_published_one() -> None:
+def test_default_split_is_the_published_one() -> None:
     codes = np.repeat([0, 1], 1000)
     parts = split_cells(codes, 0.63, 0.07, np.random.default_rng(0))
     for part, size in zip(parts, (0.63, 0.07, 0.30), strict=True):

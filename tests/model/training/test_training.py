@@ -18,11 +18,11 @@ def _flushed() -> bool:
 
 
 @pytest.mark.parametrize("before", [False, True])
-def test_denormals_are_flushed_inside_only(before: bool) -> None:
+def test_denormals_are_flushed_only_in_the_block(before: bool) -> None:
     torch.set_flush_denormal(before)
     try:
         with pytest.raises(ZeroDivisionError), flushed_denormals():
-            1 / (not _flushed())  # fails inside, as it should be flushed
+            1 / (not _flushed())  # fails in the block, where denormals are flushed
         assert _flushed() is before
     finally:
         torch.set_flush_denormal(False)
@@ -38,7 +38,7 @@ def test_seeded_is_scoped_and_reproducible() -> None:
     assert torch.equal(torch.get_rng_state(), state)
 
 
-def test_seed_of_an_argument_of_scvi_or_zero(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_seed_is_the_argument_or_that_of_scvi_or_zero(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scvi.settings, "_seed", None)
     assert resolve_seed(None) == 0
     monkeypatch.setattr(scvi.settings, "_seed", 5)
@@ -47,12 +47,14 @@ def test_seed_of_an_argument_of_scvi_or_zero(monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.mark.parametrize("fused", [False, True])
-def test_dead_gradients_leave_no_denormals_and_the_weights_alone(fused: bool) -> None:
+def test_dropping_denormal_moments_does_not_change_the_weights(fused: bool) -> None:
     def train(clean: bool) -> tuple[torch.Tensor, torch.Tensor]:
         weights = torch.linspace(-1, 1, 50).requires_grad_()
         optimizer = torch.optim.Adam([weights], fused=fused)
         for step in range(1500):
-            alive = torch.arange(50) < (50 if step < 20 else 10)  # most die after 20 steps
+            alive = torch.arange(50) < (
+                50 if step < 20 else 10
+            )  # most gradients are 0 after 20 steps
             weights.grad = torch.where(alive, torch.sin(weights.detach() + step), 0.0)
             optimizer.step()
             if clean and step % 100 == 0:

@@ -114,7 +114,7 @@ class LatentSpaceAdapter:
     # -- in the space that is explained --------------------------------------------------------
 
     def expression(self, rows: np.ndarray) -> torch.Tensor:
-        """Return the values to explain of cells, ``(len(rows), n_genes)``.
+        """Return the values of cells to explain, shape ``(len(rows), n_genes)``.
 
         Parameters
         ----------
@@ -126,7 +126,7 @@ class LatentSpaceAdapter:
         return dense(x)
 
     def context(self, rows: np.ndarray) -> np.ndarray:
-        """Return everything besides the genes that :attr:`embedding` depends on.
+        """Return the context of cells, an argument of :attr:`embedding`.
 
         Parameters
         ----------
@@ -169,7 +169,7 @@ class LatentSpaceAdapter:
     # -- in the values that the model reads ----------------------------------------------------
 
     def values(self, rows: np.ndarray) -> sp.csr_matrix | np.ndarray:
-        """Return the values that the model reads of cells, genes in the model's order.
+        """Return the values of cells that the model reads, with genes in its order.
 
         Parameters
         ----------
@@ -181,7 +181,7 @@ class LatentSpaceAdapter:
         return sp.csr_matrix(part) if sp.issparse(part) else np.asarray(part)
 
     def covariates(self, rows: np.ndarray) -> np.ndarray:
-        """Return everything besides the genes that :attr:`encoder` depends on.
+        """Return the covariates of cells, an argument of :attr:`encoder`.
 
         Parameters
         ----------
@@ -198,7 +198,7 @@ class LatentSpaceAdapter:
     def latent(self) -> np.ndarray:
         """Embed all cells through :attr:`encoder`: ``(n_cells, n_latent)``, float32."""
         parts = []
-        # Encoders also draw a sample: not from the random state of the caller.
+        # Encoders also draw a sample, which must not change the global random state.
         with torch.no_grad(), seeded(0, self.device):
             for start in range(0, self._cells.n_obs, BATCH_SIZE_VALUES):
                 rows = np.arange(start, min(start + BATCH_SIZE_VALUES, self._cells.n_obs))
@@ -212,7 +212,7 @@ class LatentSpaceAdapter:
         covariates: torch.Tensor,
         network: torch.nn.Module | None = None,
     ) -> torch.Tensor:
-        """Embed values that are not those of the cells.
+        """Embed given values, such as those of perturbed cells.
 
         Parameters
         ----------

@@ -1,4 +1,4 @@
-"""The encoder of a model as a function of two tensors: the genes, and everything else it reads."""
+"""The encoder of a model as a function of two tensors, genes and covariates."""
 
 from __future__ import annotations
 

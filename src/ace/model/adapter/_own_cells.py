@@ -1,4 +1,4 @@
-"""Cells as a model of this package reads them."""
+"""Genes and covariates of cells for models of this package."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class OwnCells:
         self.matrix = reader.matrix
         self.is_counts = False
         self._covariates: dict[str, np.ndarray] = {}
-        if not isinstance(model.module, EmbeddingModule):  # it embeds more than the genes
+        if not isinstance(model.module, EmbeddingModule):  # it also reads covariates
             trained = model._x_field["state_registry"].get(VALUES_KEY)
             values = reader.values() if trained is None else Values(**trained)
             self.is_counts = values.is_linear

@@ -1,4 +1,4 @@
-"""Cells as any model of scvi-tools reads them."""
+"""Genes and covariates of cells for other models of scvi-tools."""
 
 from __future__ import annotations
 

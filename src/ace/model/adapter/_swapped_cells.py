@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
     from ace.model.adapter import LatentSpaceAdapter
 
-#: Whole cells that are dense at once.
+#: Number of complete cells that are converted to dense at once.
 BATCH_SIZE = 512
-#: Swapped cells on which the fast way is compared with the full encoder.
+#: Number of swapped cells on which the fast path is compared with the full encoder.
 N_CELLS_COMPARED = 64
 
 
@@ -114,7 +114,7 @@ class SwappedCells:
         return _FirstLayer(self._adapter, called[0]) if called else None
 
     def _is_linear_in_the_swap(self) -> bool:
-        """Record the layer for all cells, and compare both ways on some swapped cells."""
+        """Record the layer for all cells, and compare both paths on some swapped cells."""
         assert self._first_layer is not None
         n_cells = self._values.shape[0]
         with self._first_layer.recording():
@@ -184,7 +184,7 @@ class _Given(torch.nn.Module):
 
 @contextmanager
 def _computing(adapter: LatentSpaceAdapter) -> Iterator[None]:
-    # Encoders also draw a sample: not from the random state of the caller.
+    # Encoders also draw a sample, which must not change the global random state.
     with torch.no_grad(), seeded(0, adapter.device):
         yield
 

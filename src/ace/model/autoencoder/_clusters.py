@@ -189,12 +189,12 @@ def clusters_of(model: ACE) -> Clusters:
     model._require_trained()
     if model._is_unfinished_:
         raise RuntimeError(
-            "this ACE was saved in the middle of its training, before its clusters were "
+            "this ACE was saved during training, before its clusters were "
             "fitted: load it with the cells that it was trained on, adata=..., to fit them."
         )
     if model.centroids_ is None or model.cluster_names_ is None or model.beta_ is None:
         raise RuntimeError(
-            "this ACE has no clusters: make it with ACE(adata, n_clusters=8) or "
+            "this ACE has no clusters: create it with ACE(adata, n_clusters=8) or "
             "n_clusters='auto', or set up labels_key. To explain other groups, pass groupby."
         )
     return Clusters(model.centroids_, model.cluster_names_, model.beta_)

@@ -304,7 +304,7 @@ class ACE(GeneModel):
             If genes are missing, or the matrix holds NaN or infinite values.
         """
         clusters = clusters_of(self)
-        names = pd.Index(clusters.names).to_numpy()  # labels that are numbers stay numbers
+        names = pd.Index(clusters.names).to_numpy()  # numeric labels stay numeric
         cells = self._cells(adata)
         rows = row_numbers(indices, cells.n_obs)
         logits = clusters.logits(self._embed(self._reader(adata), rows, batch_size))
@@ -375,7 +375,7 @@ class ACE(GeneModel):
         self._require_trained()
         if self.module.selector is None:
             raise RuntimeError(
-                "this ACE reads all genes: make it with ACE(adata, n_selected=256)."
+                "this ACE reads all genes: create it with ACE(adata, n_selected=256)."
             )
         return pd.Index(self.var_names[np.unique(self.module.selector.selected.cpu().numpy())])
 

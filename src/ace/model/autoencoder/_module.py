@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 #: Minimum variance of the cells of a minibatch, as a fraction of that of the centroids.
 LOWEST_VARIANCE = 0.1
-#: Slope of the leaky ReLU for negative values, as SAUCIE has it.
+#: Slope of the leaky ReLU for negative values, as in SAUCIE.
 NEGATIVE_SLOPE = 0.2
 
 
@@ -58,7 +58,7 @@ class AceModule(EmbeddingModule):
     ) -> None:
         super().__init__(n_input, n_latent)
         self.noise = nn.Dropout(dropout_rate)
-        #: Mean of each batch less that of all cells, in scaled units.
+        #: Mean of each batch minus that of all cells, in scaled units.
         self.register_buffer("batch_offset", torch.zeros(n_batches, n_input))
         #: Sum of the variances of the scaled genes, the unit of the reconstruction loss.
         self.register_buffer("total_variance", torch.tensor(float(n_input)))
@@ -106,7 +106,7 @@ class AceModule(EmbeddingModule):
         return self.selector is not None and not self.selector.is_settled
 
     def _encode(self, scaled: Tensor) -> Tensor:
-        # Dropout comes before the selection: else several selectors would choose the same gene.
+        # Dropout is applied before the selection, or several selectors would choose the same gene.
         read = self.noise(scaled)
         return self.encoder(read if self.selector is None else self.selector(read))
 

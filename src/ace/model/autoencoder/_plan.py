@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ace.model.autoencoder._clusters import Recluster
     from ace.model.autoencoder._module import AceModule
 
-#: Factor of the learning rate of gene selectors, which must converge in half of the steps.
+#: Learning rate of gene selectors relative to other weights; they must converge in half the steps.
 SELECTOR_SPEED = 10.0
 #: Fraction of the steps in which genes are selected; then the selection is fixed.
 SELECTING = 0.5
@@ -80,7 +80,7 @@ class AceTrainingPlan(EpochPlan):
             regularise=bool(self.weights["id"] or self.weights["distance"]),
         )
         loss = torch.stack([self.weights.get(k, 1.0) * term for k, term in terms.items()]).sum()
-        # Terms that come later are NaN in the history until then.
+        # Terms that are added later are NaN in the history until then.
         expected = {"cluster"} if self.recluster is not None else set()
         expected |= {"crowding"} if self.module.selector is not None else set()
         absent = {name: torch.full_like(loss, torch.nan) for name in expected - terms.keys()}

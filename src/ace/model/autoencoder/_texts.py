@@ -16,15 +16,15 @@ n_selected
     Number of genes that the encoder reads (256 in the published runs), chosen in the first
     half of training by :class:`ace.nn.ConcreteSelector`; ``None`` for all.
 dropout_rate
-    Fraction of the input that is hidden from the encoder in training. Without dropout, as in
-    SAUCIE, the reconstruction of other cells soon gets worse.
+    Dropout rate of the encoder's input. Without dropout, as in SAUCIE, the reconstruction of
+    held-out cells soon deteriorates.
 batch_weight
     Weight of the batch correction, if ``batch_key`` was set up; 0 for no correction. Large
     weights also mix types that differ between batches.
 cluster_weight
     Weight of the distance of cells to the centroid of their cluster or label, used after
-    ``warmup_epochs``; 0.1 is a good first value. With 0, the finished embedding is clustered,
-    which agreed at least as well with known types in the benchmarks.
+    ``warmup_epochs``; 0.1 is a good first value. With 0, the embedding is clustered only after
+    training, which agreed at least as well with known types in the benchmarks.
 id_weight
     Weight of SAUCIE's information dimension, the normalised entropy of the units of the
     decoder's first layer.
@@ -45,7 +45,7 @@ SETUP = (
 batch_key
     Column of ``obs`` with the batch of each cell, to correct the embedding for.
 labels_key
-    Column of ``obs`` with known groups, which take the place of clusters.
+    Column of ``obs`` with known groups, which are used instead of clusters.
 """
 )
 
@@ -71,7 +71,7 @@ warmup_epochs
     Epochs before ``cluster_weight`` is used; ``None`` for half of the epochs.
 early_stopping
     Stop when the validation loss no longer improves. Off by default, because the loss
-    changes when ``cluster_weight`` comes in.
+    changes when ``cluster_weight`` takes effect.
 """
     + texts.PATIENCE
     + """

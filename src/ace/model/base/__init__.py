@@ -1,1 +1,1 @@
-"""What at least two of the models share: genes, latent space, classification and data fields."""
+"""Code shared by several models: genes, latent space, classification and data fields."""

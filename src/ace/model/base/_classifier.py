@@ -39,7 +39,7 @@ else:
 Split = Literal["train", "validation", "test"]
 SPLITS = ("train", "validation", "test")
 
-#: A column is a prediction of the model if it agrees with the model on this share of some cells.
+#: Share of sampled cells on which a column must agree with the model to be its prediction.
 OWN_AGREEMENT = 0.9
 N_CELLS_COMPARED = 2000
 
@@ -95,7 +95,7 @@ class ClassifierMixin(Base):
         mapping = self._labels_state["categorical_mapping"].tolist()
         classes = mapping if self.unlabeled_category is None else mapping[:-1]
         plain = pd.Index(classes)
-        # Numbers stay numbers; all other labels are objects.
+        # Numeric labels stay numeric; all others have dtype object.
         return plain.to_numpy(dtype=None if plain.dtype.kind in "iufb" else object)
 
     def _label_codes(self, adata: AnnData | MuData | None) -> np.ndarray:
@@ -279,8 +279,8 @@ class ClassifierMixin(Base):
             own = adata is None or adata is self.adata
             if not own or not is_split_of(self, self.adata):
                 raise ValueError(
-                    "split selects from the cells that the model was trained with, and these are "
-                    "others. Leave it out to use all labelled cells of adata=..."
+                    "split selects from the cells that the model was trained on, but other cells "
+                    "were passed. Leave it out to use all labelled cells of adata=..."
                 )
             codes = self._given_labels()
             indices = {
@@ -319,11 +319,11 @@ class ClassifierMixin(Base):
     def _outputs_of_grouping(
         self, adata: AnnData | MuData | None, groupby: str, batch_size: int | None
     ) -> np.ndarray | None:
-        """Return the outputs of the network that score a grouping, ``None`` if none do.
+        """Return the outputs of the network that score a grouping; ``None`` if there are none.
 
-        They do for the labels that the model learned and for a column of its predictions. Names
-        alone do not identify these, because all clusterings use "0", "1", …: the column must
-        contain no other classes, and agree with the predictions for nearly every cell.
+        The labels that the model learned, and a column of its predictions, are scored. Names alone
+        do not identify these, because all clusterings use "0", "1", …: the column must contain no
+        other classes, and agree with the predictions for nearly every cell.
         """
         values, place = grouping_of(self, adata, groupby), f"adata.obs[{groupby!r}]"
         codes = _columns.codes_of(values, self.labels, place)

@@ -109,7 +109,7 @@ class LabelsField(LabelsWithUnlabeledObsField):
         values = _columns.labels_of(_checks.column_of(adata, key), f"adata.obs[{key!r}]")
         values = values.remove_unused_categories()
         if (values.codes < 0).any():
-            fix = "give them a category of their own"
+            fix = "assign them to a separate category"
             if unlabeled is not None:
                 fix = f"mark them as unlabelled, `adata.obs[{key!r}] = adata.obs[{key!r}]"
                 fix += f".astype(object).fillna({unlabeled!r})`"

@@ -53,7 +53,7 @@ class GeneModel(BaseModelClass):
         Seed; ``None`` for ``scvi.settings.seed``, or 0 if that is not set.
     """
 
-    #: Raised when the numbers that a model gives for the same data and seed change.
+    #: Increased whenever results for the same data and seed change.
     revision: ClassVar[int]
     #: Whether the model reads counts; other models warn about counts.
     _expects_counts: ClassVar[bool] = False

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 class MatrixReader:
     """Read cells of an AnnData in the gene order of a model.
 
-    The matrix stays as it is (CSR, dense, on disk, dask); only the rows of one minibatch become
+    The matrix is not converted (CSR, dense, on disk, dask); only the rows of one minibatch become
     dense. An in-memory CSC matrix is the exception: slicing its rows needs a pass over the whole
     matrix, so it is read through a CSR copy.
 

@@ -1,4 +1,4 @@
-"""Read the cells that a method of a model gets, and check their values."""
+"""Read the cells passed to a method of a model, and check their values."""
 
 from __future__ import annotations
 

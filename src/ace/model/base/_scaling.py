@@ -30,7 +30,7 @@ def learn_scale(
         Rows to learn from.
     scale
         ``"minmax"`` maps the observed range of a gene to [0, 1], ``"zscore"`` gives mean 0 and
-        standard deviation 1, ``None`` leaves the genes that vary as they are.
+        standard deviation 1, ``None`` does not scale genes that vary.
 
     Returns
     -------
@@ -110,7 +110,7 @@ def scaled_moments(
 
     Returns
     -------
-    Mean of each batch less that of all cells, float32, shape ``(n_batches, n_genes)`` (0 for a
+    Mean of each batch minus that of all cells, float32, shape ``(n_batches, n_genes)`` (0 for a
     batch without cells); and the variance of each gene around the means of the batches.
     """
     total, squares = np.zeros((n_batches, reader.n_genes)), np.zeros(reader.n_genes)

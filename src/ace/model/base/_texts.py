@@ -43,7 +43,7 @@ unlabeled_category
 
 SETUP_KWARGS = """
 **kwargs
-    Used when a saved model is loaded.
+    Used internally when a saved model is loaded.
 """
 
 SETUP_ERRORS = """
@@ -56,7 +56,7 @@ ValueError
 
 LOG_WARNINGS = """
 UserWarning
-    If the values are counts (with or without decimals) or have no logarithm, or if cells
+    If the values are counts (with or without decimals) or are not logarithms, or if cells
     were normalised differently.
 """
 
@@ -90,7 +90,7 @@ random_state
 
 HARDWARE = """
 accelerator
-    Lightning's name of the hardware.
+    Hardware to train on, by Lightning's name: ``"cpu"``, ``"gpu"``, ``"auto"``, …
 devices
     Devices to train on, as in Lightning. With several (``devices=2, strategy="ddp"``),
     each minibatch is split between them; see :ref:`several-processes`.
@@ -136,7 +136,7 @@ RuntimeError
 # -- methods that are the same for all models --------------------------------------------------
 
 GROUP_SCORER = """
-The scorer takes expression as it is in the matrix (scaling is part of the scorer). It has
+The scorer takes unscaled expression, as in the matrix (scaling is part of the scorer). It has
 its own copy of the weights and is in evaluation mode, on the model's device.
 
 Parameters
@@ -145,16 +145,16 @@ adata
     Cells with the grouping; ``None`` for those of the model.
 groupby
     Column of ``obs``. ``None`` for the model's own groups: the clusters of an autoencoder,
-    the labels of a classifier. A classifier is also used as it is for the labels that it
-    learned and for a column of its predictions; any other grouping is described by
-    prototypes in the latent space.
+    the labels of a classifier. A classifier also scores the labels that it learned,
+    and a column of its predictions, directly; any other grouping is described by prototypes
+    in the latent space.
 n_prototypes
     Prototypes per group (1: the mean of its cells); ``None`` chooses the number by
     fidelity, see :func:`ace.explain.choose_n_prototypes`.
 batch_size
     Cells in a minibatch; ``None`` for ``scvi.settings.batch_size``.
 random_state
-    Seed of that choice.
+    Seed of the choice of ``n_prototypes``.
 
 Returns
 -------
@@ -211,7 +211,7 @@ dir_path
 adata
     AnnData to attach to the model: it needs the model's genes, in any order; labels are
     optional. ``None`` takes the one saved with the model; ``False`` attaches none. If
-    loading fails, it is left as it was.
+    loading fails, it is unchanged.
 accelerator, device
     Hardware to put the model on, as in scvi-tools.
 prefix

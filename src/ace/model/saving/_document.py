@@ -1,4 +1,4 @@
-"""Convert Python values of a fixed list of types, none of them code, to JSON and arrays."""
+"""Convert Python values of supported types, none of which contain code, to JSON and arrays."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _RECORDS: dict[str, type] = {}
 
 
 class Unsavable(TypeError):
-    """The type of a value cannot be saved."""
+    """Raised if a value has a type that cannot be saved."""
 
 
 class MissingFunction:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 FILE_NAME = "model.safetensors"
-#: Increase it if the last release cannot read the files that this code writes.
+#: Increase this if the latest release cannot read the files that this code writes.
 FORMAT_VERSION = 2
 #: Key of the JSON document in the metadata.
 _KEY = "ace"
@@ -89,7 +89,7 @@ def from_file(path: Path) -> SavedModel:
     except SafetensorError as error:
         raise ValueError(f"{path} is truncated or damaged ({error}).") from error
     if document.pop("sha256", None) != _digest(document, tensors):
-        raise ValueError(f"{path} is damaged: its checksum does not fit its content.")
+        raise ValueError(f"{path} is damaged: its checksum does not match its content.")
     try:
         arrays = {k: v.numpy() for k, v in _part(tensors, _ARRAYS).items()}
         return SavedModel(
@@ -109,18 +109,12 @@ def saved_weights(folder: str | Path) -> dict[str, torch.Tensor] | None:
 
 
 def require_finite(weights: Mapping[str, torch.Tensor]) -> None:
-    """Raise unless all weights are finite.
-
-    Raises
-    ------
-    ValueError
-        If one is not.
-    """
+    """Raise a ``ValueError`` if a weight is NaN or infinite."""
     bad = [k for k, v in weights.items() if v.is_floating_point() and not v.isfinite().all()]
     if bad:
         raise ValueError(
-            f"the weights {bad[0]!r} of the model are NaN or infinite, so that it cannot answer "
-            "anything: train a new one."
+            f"the weights {bad[0]!r} of the model are NaN or infinite, so it cannot be used: "
+            "train a new one."
         )
 
 

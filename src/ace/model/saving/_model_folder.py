@@ -41,7 +41,7 @@ def as_prefix(prefix: Any) -> str:
     if re.search(r"[/\\:\x00-\x1f]", prefix) or prefix.startswith("."):
         raise ValueError(
             f"prefix must be the beginning of a file name, such as 'first_', got {prefix!r}. To "
-            "save to another folder, give it as dir_path."
+            "save to another folder, pass that folder as dir_path."
         )
     return prefix
 
@@ -57,8 +57,8 @@ def require_model(name: str, folder: Path, prefix: str, allow_pickle: bool) -> b
     if not allow_pickle:
         raise ValueError(
             f"{folder} holds {name} as a pickle only, {prefix + PICKLE}, as earlier versions and "
-            "scvi-tools save it. A pickle can run any program when it is loaded. If you trust who "
-            f"made it, pass allow_pickle=True to load(), and save the model again."
+            "scvi-tools save it. Loading a pickle can run any code. If you trust its "
+            f"author, pass allow_pickle=True to load(), and save the model again."
         )
     return False
 

@@ -194,7 +194,7 @@ def _finish(model: GeneModel) -> None:
     if model._final_fits is not None:
         if not is_split_of(model, model.adata):
             warn(
-                f"this {type(model).__name__} was saved in the middle of its training, before its "
+                f"this {type(model).__name__} was saved during training, before its "
                 f"{model._final_fits} were fitted. Load it with the cells that it was trained "
                 "on, adata=..., to fit them."
             )

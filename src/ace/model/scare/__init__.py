@@ -1,4 +1,4 @@
-"""scARE: a variational autoencoder with a loss on what its latent space depends on."""
+"""scARE: a variational autoencoder whose latent space depends on chosen genes."""
 
 from ace.model.scare._ground_truth import GroundTruth
 from ace.model.scare._model import SCARE

@@ -30,7 +30,7 @@ ATTRIBUTIONS, TARGETS, TRANSFORMS, LOSSES, REFERENCES, COMBINES = (
 N_STEPS = 20
 #: Number of nearest cells of a minibatch from which a reference is drawn.
 N_NEIGHBORS = 15
-#: Avoids 0 / 0 in cells in which nothing is attributed to any gene.
+#: Avoids 0 / 0 in cells without any attribution.
 TINY = 1e-12
 
 

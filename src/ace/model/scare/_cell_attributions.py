@@ -1,4 +1,4 @@
-"""Attributions of a trained model: for every cell, averaged over what is drawn at random."""
+"""Attributions of a trained model for every cell, averaged over random draws."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def attribute_cells(
         _checks.whole(dimension, "dimension", 0, model.module.n_latent - 1)
         settings = settings.of_dimension(int(dimension))
     if settings.kind == "integrated_gradients" and settings.target != "random_projection":
-        n_samples = 1  # nothing is random
+        n_samples = 1  # deterministic
     reader, covariates = model._reader(adata), model._covariates(adata)
     rows = row_numbers(indices, len(reader))
     labels = covariates[REGISTRY_KEYS.LABELS_KEY][:, 0]

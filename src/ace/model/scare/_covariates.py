@@ -1,4 +1,4 @@
-"""What SCARE reads of cells: its fields, their checks, and covariates read by name."""
+"""Data fields of SCARE: registration, checks, and reading of covariates by name."""
 
 from __future__ import annotations
 

@@ -197,7 +197,7 @@ def check_terms(
     Raises
     ------
     ValueError
-        With the argument to choose instead.
+        If they cannot be combined; the message suggests another argument.
     """
     for term in terms:
         own = loss if term.loss is None else term.loss

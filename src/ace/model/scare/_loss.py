@@ -58,7 +58,7 @@ def settings_of(
     losses: Sequence[attribution.Loss],
     has_labels: bool,
 ) -> AttributionSettings:
-    """Return the settings of a model, with its defaults for what is ``None``.
+    """Return the settings of a model, with defaults for arguments that are ``None``.
 
     Parameters
     ----------
@@ -228,12 +228,12 @@ def loss_of(model: SCARE) -> AttributionLoss | None:
     Raises
     ------
     ValueError
-        If a ground truth by cell is of other cells than those of the model.
+        If a ground truth by cell belongs to other cells than those of the model.
     """
     truths = model._ground_truth
     if has_truth_by_cell(truths) and fingerprint(model.adata) != model.ground_truth_cells_:
         raise ValueError(
-            "the ground truth by cell is of other cells: create a model for these cells, "
+            "the ground truth by cell belongs to other cells: create a model for these cells, "
             f"{type(model).__name__}(adata, ground_truth=...)."
         )
     if not truths:
@@ -307,7 +307,7 @@ class AttributionLoss(torch.nn.Module):
         """Return loss, share of absolute attribution on the genes, and number of cells of each.
 
         Both are means over the cells that the ground truth covers. The share leaves out cells
-        without any attribution, which are alone in their type.
+        without any attribution, which are the only ones of their type.
         """
         truth, counts = term.genes.of(
             tensors[REGISTRY_KEYS.INDICES_KEY], tensors[REGISTRY_KEYS.LABELS_KEY].reshape(-1)

@@ -146,7 +146,7 @@ class SCARE(RNASeqMixin, VAEMixin, ArchesMixin, GeneModel, BaseMinifiedModeModel
             ground_truth = named(ground_truth, cells, self.var_names, has_labels=has_labels)
         self._ground_truth: list[GroundTruth] = ground_truth or []
         self._disjoint, self._combine = disjoint, combine
-        #: Loss of ground truths that have none of their own, and all losses in use.
+        #: Loss of ground truths without a loss of their own, and all losses in use.
         self.loss_ = loss
         self.losses_ = sorted({truth.loss or loss for truth in self._ground_truth} or {loss})
         self._settings = settings_of(
@@ -158,7 +158,7 @@ class SCARE(RNASeqMixin, VAEMixin, ArchesMixin, GeneModel, BaseMinifiedModeModel
             losses=self.losses_,
             has_labels=self.labels_key is not None,
         )
-        # The model is saved with the choices, not with ``None``.
+        # The model is saved with the resolved choices, not with ``None``.
         transform, reference = self._settings.transform, self._settings.reference
         check_terms(
             self._ground_truth,
@@ -300,7 +300,7 @@ class SCARE(RNASeqMixin, VAEMixin, ArchesMixin, GeneModel, BaseMinifiedModeModel
         return in_gene_order(self, adata, validate)
 
     def _require_genes(self, adata: AnnData | MuData | None) -> None:
-        """Raise if the model's own cells are meant, and these are minified."""
+        """Raise if the model's own cells are used, and these are minified."""
         if self.minified_data_type is not None and (adata is None or adata is self.adata):
             raise ValueError(
                 "the model's AnnData is minified and holds no counts: pass the full AnnData, "
@@ -605,7 +605,8 @@ class SCARE(RNASeqMixin, VAEMixin, ArchesMixin, GeneModel, BaseMinifiedModeModel
                 return model
             if not callable(model._settings.target):
                 raise ValueError(
-                    f"the model was made with target={model._settings.target!r}: leave target out."
+                    f"the model was created with target={model._settings.target!r}: leave "
+                    "target out."
                 )
             model._settings = replace(model._settings, target=target)
             model.init_params_["non_kwargs"]["target"] = target

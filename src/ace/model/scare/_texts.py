@@ -11,7 +11,7 @@ ground_truth
     ``(n_cells, n_genes)``; or one or several :class:`~ace.model.GroundTruth`. ``None`` for a plain
     scVI model.
 disjoint
-    Give each of several ground truths latent dimensions of its own, see :attr:`latent_blocks`.
+    Give each of several ground truths its own latent dimensions, see :attr:`latent_blocks`.
 attribution
     ``"expected_gradients"`` (Eq. 6), or ``"integrated_gradients"`` from the zero cell (Eq. 5),
     which is many times slower.
@@ -102,7 +102,7 @@ ValueError
 ATTRIBUTED = """
 adata
     Cells; ``None`` for those of the model. References are drawn from all of them: by label, or
-    among neighbours if a label is unknown. Nothing is attributed to a cell that is the only one
+    among neighbours if a label is unknown. Attributions are 0 in a cell that is the only one
     with its label.
 indices
     Rows (or a Boolean mask); ``None`` for all. Neighbours are drawn from these rows.

@@ -1,4 +1,4 @@
-"""scNym: labels learned from some cells and given to others."""
+"""scNym: semi-supervised label transfer."""
 
 from ace.model.scnym._model import SCNYM
 from ace.model.scnym._module import ScnymModule

@@ -1,4 +1,4 @@
-"""Domains of cells that scNym mixes: columns of ``obs``, or labelled and unlabelled cells."""
+"""Domains of the adversary of scNym: columns of ``obs``, or labelled and unlabelled cells."""
 
 from __future__ import annotations
 

@@ -102,7 +102,7 @@ class LabelledAndUnlabelled(SplitCells):
     unlabelled
         Row numbers of the unlabelled cells to train with, if any.
     balance
-        Class balance, from 0 (as they are) to 1 (equal numbers of cells).
+        Class balance, from 0 (unchanged) to 1 (equal numbers of cells).
     batch_size
         Number of labelled cells in a minibatch, and of unlabelled ones.
     rng
@@ -127,7 +127,7 @@ class LabelledAndUnlabelled(SplitCells):
         self._balance = balance
 
     def train_dataloader(self) -> DataLoader:
-        """Return an epoch, drawn anew each time."""
+        """Return a newly drawn epoch."""
         sampler = _Epoch(
             self._classes,
             self._unlabelled,

@@ -388,7 +388,7 @@ class SCNYM(ClassifierMixin, GeneModel):
         self._require_trained()
         if self._is_unfinished_:
             raise RuntimeError(
-                "this SCNYM was saved in the middle of its training, before the novelty was "
+                "this SCNYM was saved during training, before the novelty was "
                 "fitted: load it with the cells that it was trained on, adata=..., to fit it."
             )
         reader = self._reader(adata)

@@ -65,8 +65,8 @@ CHUNK = 10_000
 class Novelty(nn.Module):
     """Energy of the logits and Mahalanobis distance of the embedding.
 
-    See :meth:`ace.model.SCNYM.novelty` for the formula. Each part misses types that the other one
-    finds: a classifier is overconfident on a new type that expresses the markers of a class.
+    See :meth:`ace.model.SCNYM.novelty` for the formula. Each part detects types that the other one
+    misses: a classifier is overconfident on a new type that expresses the markers of a class.
 
     Parameters
     ----------

@@ -41,7 +41,7 @@ def mix_up(x: Tensor, y: Tensor, alpha: float) -> tuple[Tensor, Tensor]:
 
 
 class ScnymTrainingPlan(EpochPlan):
-    r"""Algorithm 1 of the paper, logged once an epoch.
+    r"""Algorithm 1 of the paper, logged once per epoch.
 
     .. math::
         L = L_{sup} + \lambda(t) L_{SSL} + L_{adv}

@@ -1,4 +1,4 @@
-"""A trained scNym for new cells."""
+"""Copy a trained scNym model for new cells."""
 
 from __future__ import annotations
 

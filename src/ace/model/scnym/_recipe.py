@@ -42,8 +42,8 @@ class Recipe:
     Parameters
     ----------
     mixmatch
-        Use pseudolabels and MixUp :cite:p:`berthelot2019mixmatch`. Without, the classifier learns
-        from unmixed labelled cells, and unlabelled cells are seen by the adversary only.
+        Use pseudolabels and MixUp :cite:p:`berthelot2019mixmatch`. Otherwise, the classifier
+        learns from unmixed labelled cells, and only the adversary uses unlabelled cells.
     ssl_weight
         Final weight of the error on pseudolabels.
     ssl_ramp_epochs
@@ -60,13 +60,13 @@ class Recipe:
     adversary_ramp_epochs
         Epochs over which this weight is ramped up; ``None`` for all epochs.
     adversary_confident_only
-        Show the adversary only unlabelled cells above the threshold, so that cells of unknown
+        Pass to the adversary only unlabelled cells above the threshold, so that cells of unknown
         types are not moved towards known types.
     teacher_decay
         Decay of the mean teacher :cite:p:`tarvainen2017mean`, a running mean of the weights that
         provides the pseudolabels and the final network; ``None`` for no teacher.
     balance
-        Class balance of the labelled cells drawn, from 0 (as they are) to 1 (equal).
+        Class balance of the labelled cells drawn, from 0 (unchanged) to 1 (equal).
     optimizer
         ``"adadelta"`` or ``"adamw"``.
     lr
@@ -123,7 +123,7 @@ class Recipe:
         n_steps
             Minibatches in an epoch.
         has_labels
-            Whether there are labelled cells; without them, training drifts and is kept short.
+            Whether there are labelled cells; without them, training is short, because it drifts.
         """
         if self.max_epochs is not None:
             return self.max_epochs
@@ -181,7 +181,7 @@ def recipe_of(
     lr: float | None = None,
     weight_decay: float | None = None,
 ) -> Recipe:
-    """Return the settings of a preset, some of them replaced.
+    """Return the settings of a preset, with some of them replaced.
 
     Parameters
     ----------

@@ -46,13 +46,13 @@ preset
     - ``"supervised"``: unlabelled cells are not used;
     - ``"published"``: settings of the paper (pass ``n_layers=4`` and
       ``early_stopping=True`` too);
-    - ``"no_adversary"``, ``"no_mixmatch"``, ``"no_teacher"``: the default without a part.
+    - ``"no_adversary"``, ``"no_mixmatch"``, ``"no_teacher"``: the default without this part.
 """
 
 TRAIN = texts.joined(
     """
 max_epochs
-    Passes over the labelled or the unlabelled cells, whichever are more. ``None``: that of
+    Passes over the larger of the labelled and the unlabelled set. ``None``: that of
     the preset, else 400 minibatches, but 10 to 100 epochs; 10 epochs without labelled
     cells (see :meth:`load_query_data`).
 """

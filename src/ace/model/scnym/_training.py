@@ -36,7 +36,7 @@ def prepare_training(model: SCNYM, training: Training, recipe: Recipe) -> Prepar
     if not any(len(np.unique(c[c >= 0])) > 1 for c in domains[trained_on].T):
         recipe = replace(recipe, adversary_weight=0.0)  # there is one domain only
     if not (recipe.mixmatch or recipe.adversary_weight):
-        unlabelled = unlabelled[:0]  # they would not change the network
+        unlabelled = unlabelled[:0]  # unlabelled cells would not change the network
     check_cells(model, labels, split, unlabelled)
     check_minibatches(model.module, recipe, split, unlabelled, training.batch_size)
     reader.require_finite(np.concatenate([*split, unlabelled]))

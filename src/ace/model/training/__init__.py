@@ -1,1 +1,1 @@
-"""Training of every model: loaders, training plan, trainer, and what an interrupted run leaves."""
+"""Training of all models: loaders, training plan, trainer, and recovery from interruptions."""

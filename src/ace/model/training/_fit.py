@@ -74,8 +74,8 @@ def fit(
     """
     if early_stopping and not data.n_val:
         raise ValueError(
-            "early stopping needs validation cells: pass early_stopping=False, or leave room "
-            "for them (validation_size=0.1)."
+            "early stopping needs validation cells: pass early_stopping=False, or reserve some "
+            "(validation_size=0.1)."
         )
     _known(trainer_kwargs)
     callbacks = _user_callbacks(trainer_kwargs.pop("callbacks", None))
@@ -85,7 +85,7 @@ def fit(
             callbacks.insert(0, best)  # before scvi-tools' checkpoint, so that it runs last
         trainer_kwargs.setdefault("check_val_every_n_epoch", 1)
     if early_stopping:
-        # scvi-tools disables it with several processes, but ours all have the same metrics.
+        # scvi-tools disables it with several processes, but ace gives all the same metrics.
         callbacks.append(LoudEarlyStopping(monitor=monitor, mode=mode, **stopping))
     # scvi-tools' trainer accepts only its own checkpoint callbacks.
     checkpoints = [c for c in callbacks if _is_checkpoint_of_lightning(c)]
@@ -101,7 +101,7 @@ def fit(
     model.test_indices = data.test_idx
     model.history_, model.is_trained_ = None, False
     plan.history_before = _as_lists(earlier)
-    model.module.train()  # a trained module is in evaluation mode and would stay in it
+    model.module.train()  # a trained module would stay in evaluation mode
     with (
         seeded(seed),
         flushed_denormals(),

@@ -30,7 +30,7 @@ class _Minibatches(Sampler[np.ndarray]):
     ) -> None:
         self._cells = cells
         self._batch_size = batch_size
-        self._rng = rng  # None: in order
+        self._rng = rng  # None for sequential order
         self._share = share
 
     def __len__(self) -> int:
@@ -100,7 +100,7 @@ class SplitCells(LightningDataModule):
 
     def _loader(self, cells: np.ndarray, rng: np.random.Generator | None) -> DataLoader:
         sampler = _Minibatches(cells, self._batch_size, rng, self._share)
-        # batch_size=None hands each array of rows to the dataset as one item.
+        # With batch_size=None, each array of rows is passed to the dataset as one item.
         return DataLoader(self._dataset, sampler=sampler, batch_size=None)
 
     def train_dataloader(self) -> DataLoader:

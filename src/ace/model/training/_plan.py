@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 #: Training diverged if the watched loss grew by this factor (relative to 1, if it began lower).
 MOST_GROWTH = 1e3
-#: Above this loss, the contribution of a cell is lost in single precision.
+#: Above this loss, single precision cannot represent the contribution of one cell.
 LARGEST = 1e12
 CHECKPOINT_KEY = "ace"
 
@@ -120,7 +120,7 @@ class EpochPlan(LightningModule):
         """Return the number of cells in a minibatch, and its ``"loss"`` and other mean metrics."""
 
     def n_counted(self) -> dict[str, Tensor]:
-        """Number of cells in the last minibatch per metric, for metrics not over all cells."""
+        """Number of cells in the last minibatch for each metric that is not over all cells."""
         return {}
 
     def on_fit_start(self) -> None:
@@ -212,7 +212,7 @@ class EpochPlan(LightningModule):
     # -- checkpoints ---------------------------------------------------------------------------
 
     def progress(self) -> dict[str, Any]:
-        """Return further state for a checkpoint: numbers, tensors, and containers of them."""
+        """Return additional state for a checkpoint: numbers, tensors, or containers of these."""
         return {}
 
     def go_on_from(self, progress: dict[str, Any]) -> None:
@@ -259,8 +259,8 @@ class EpochPlan(LightningModule):
         batches = checkpoint["loops"]["fit_loop"]["epoch_loop.batch_progress"]
         if not batches["is_last_batch"]:
             raise ValueError(
-                "the checkpoint was written in the middle of an epoch, and the order of the cells "
-                "cannot be taken up there. Write checkpoints at the end of epochs "
+                "the checkpoint was written in the middle of an epoch, from which training "
+                "cannot be resumed. Write checkpoints at the end of epochs "
                 "(every_n_epochs=...), not every_n_train_steps."
             )
         self._resumed = checkpoint[CHECKPOINT_KEY]
@@ -317,5 +317,5 @@ def diverged(what: str) -> RuntimeError:
     """Return the error for training that diverged."""
     return RuntimeError(
         f"training diverged: {what}. Lower the learning rate (lr=...), and "
-        "check that the matrix holds the values that the model expects, none of them extreme."
+        "check that the matrix holds the values that the model expects, without extreme ones."
     )

@@ -163,7 +163,7 @@ def given_split(parts: Any, codes: np.ndarray) -> Split:
     labelled = [a[codes[a] >= 0] for a in arrays]
     if len(labelled[0]) == 0:
         raise ValueError(
-            "external_indexing gives no cell to train on (cells without a label do not count)."
+            "external_indexing has no cell to train on (cells without a label are not used)."
         )
     none = np.empty(0, dtype=np.int64)
     train, validation, test = (*labelled, none, none)[:3]

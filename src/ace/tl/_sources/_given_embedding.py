@@ -1,4 +1,4 @@
-"""An embedding of the user's own."""
+"""Embeddings provided by the user."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class GivenEmbedding:
         Layer to read; ``None`` for ``adata.X``.
     """
 
-    expects_logarithms = False  # only its author knows what values it takes
+    expects_logarithms = False  # custom modules may expect any values
 
     def __init__(self, module: torch.nn.Module, adata: AnnData, layer: str | None) -> None:
         self.name = type(module).__name__

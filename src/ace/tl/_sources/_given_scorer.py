@@ -1,4 +1,4 @@
-"""A group scorer of the user's own."""
+"""Group scorers provided by the user."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class GivenScorer:
         Layer to read; ``None`` for ``adata.X``.
     """
 
-    expects_logarithms = False  # only its author knows what values it takes
+    expects_logarithms = False  # custom scorers may expect any values
 
     def __init__(self, scorer: GroupScorer, adata: AnnData, layer: str | None) -> None:
         self.name = type(scorer).__name__

@@ -1,4 +1,4 @@
-"""Latent spaces of models of scvi-tools, and of ours that read counts."""
+"""Latent spaces of scvi-tools models and of models of this package that read counts."""
 
 from __future__ import annotations
 

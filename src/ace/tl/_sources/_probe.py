@@ -1,4 +1,4 @@
-"""Whether a function of the user's own can be explained, found out on a few cells."""
+"""Check on a few cells whether a function provided by the user can be explained."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from ace.tl._comparisons import Groups
 
-#: Number of cells that a function is tried on.
+#: Number of cells on which a function is tested.
 N_CELLS_TRIED = 64
 #: Largest difference, relative to the largest value, between results that should be equal.
 TOLERANCE = 1e-3
@@ -46,7 +46,7 @@ def probe(
     columns
         Columns of the matrix that are its input.
     output
-        What its columns are, for messages: ``"groups"`` or ``"dimensions"``.
+        What the columns of its output are, for messages: ``"groups"`` or ``"dimensions"``.
 
     Returns
     -------
@@ -67,7 +67,7 @@ def probe(
         _require_matrix(y, len(x), name, output)
         _require_gradient(x, y, name)
     with torch.no_grad(), frozen(function):
-        # A few of the same cells, with another seed: neither chance nor other cells may matter.
+        # The output for some of the cells must not depend on the seed or on the other cells.
         few = slice(0, max(1, len(x) // 4))
         again = _call(function, x[few].detach(), name, seed=1)
     largest = float(y.detach().abs().max())
@@ -123,7 +123,7 @@ def _require_matrix(y: Any, n_cells: int, name: str, output: str) -> None:
 
 
 def _require_gradient(x: Tensor, y: Tensor, name: str) -> None:
-    # Weights that differ, because log-odds of two groups cancel in a plain sum.
+    # Use different weights, because log-odds of two groups cancel in a plain sum.
     weights = torch.linspace(1, 2, y.numel(), dtype=y.dtype, device=y.device).view_as(y)
     gradient = None
     if y.requires_grad:
@@ -131,7 +131,7 @@ def _require_gradient(x: Tensor, y: Tensor, name: str) -> None:
     if gradient is None:
         raise ValueError(
             f"{name} is not differentiable: PyTorch has no gradient of its output with respect to "
-            "the genes. It must be made of differentiable operations of PyTorch, without "
+            "the genes. It must consist of differentiable operations of PyTorch, without "
             "torch.no_grad, detach or NumPy."
         )
     if not torch.isfinite(gradient).all():

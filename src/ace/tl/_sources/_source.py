@@ -1,4 +1,4 @@
-"""What an explanation needs to know of the function that it explains."""
+"""The interface between an explanation and the function that it explains."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def layer_of_model(model_layer: str | None, layer: str | None) -> str | None:
     if layer is not None and layer != model_layer:
         own = "adata.X" if model_layer is None else f"layer {model_layer!r}"
         raise ValueError(
-            f"layer={layer!r}, but the model was trained on {own}, and is explained on the same: "
+            f"layer={layer!r}, but the model was trained on {own}, which is read here too: "
             "leave layer out."
         )
     return model_layer
