@@ -10,7 +10,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from benchmarks.core.store import Results
-from benchmarks.report import choices, claims, figures, figures_models, tables
+from benchmarks.report import choices, claims, figures, tables
 from benchmarks.report.markdown import data, where
 
 #: Experiments by what the names of their tables begin with, longer names first.
@@ -46,9 +46,9 @@ DRAW: dict[str, Callable[[Results], Figure]] = {
     "embeddings": figures.draw_embeddings,
     "mnist_convolutional": partial(figures.draw_mnist, network="convolutional"),
     "mnist_vector": partial(figures.draw_mnist, network="vector"),
-    "reliability": figures_models.draw_reliability,
-    "scare_fssf": figures_models.draw_scare_fssf,
-    "scare_weights": figures_models.draw_scare_weights,
+    "reliability": figures.draw_reliability,
+    "scare_fssf": figures.draw_scare_fssf,
+    "scare_weights": figures.draw_scare_weights,
 }
 
 

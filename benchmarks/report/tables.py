@@ -86,9 +86,9 @@ def sets(rows: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
 # -- rankings -------------------------------------------------------------------------------------
 
 
-def sizes_of(rows: pd.DataFrame) -> list[int]:
+def sizes_of(rows: pd.DataFrame, metric: str = "auroc") -> list[int]:
     """Numbers of genes that panels were judged with."""
-    return sorted(int(name.removeprefix("auroc@")) for name in rows if name.startswith("auroc@"))
+    return sorted(int(c.removeprefix(f"{metric}@")) for c in rows if c.startswith(f"{metric}@"))
 
 
 def _leaders(results: Results) -> list[str]:
