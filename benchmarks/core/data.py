@@ -13,6 +13,7 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 import scanpy as sc
+from pandas.api.types import is_numeric_dtype
 from scipy import sparse
 
 import ace
@@ -69,6 +70,22 @@ def log_normalise(adata: ad.AnnData) -> ad.AnnData:
     return adata
 
 
+def pca(adata: ad.AnnData, seed: int = 0) -> ad.AnnData:
+    """Up to 50 principal components of all genes, in place."""
+    sc.pp.pca(adata, n_comps=min(50, min(adata.shape) - 1), random_state=seed)
+    return adata
+
+
+def read(file: str, **columns: str) -> ad.AnnData:
+    """Values of a file of ACE_DATA_DIR, and columns of its ``obs``: numbers, others as strings."""
+    source = ad.read_h5ad(path(file))
+    obs = pd.DataFrame(index=source.obs_names.astype(str))
+    for ours, theirs in columns.items():
+        column = source.obs[theirs]
+        obs[ours] = (column if is_numeric_dtype(column) else column.astype(str)).to_numpy()
+    return ad.AnnData(source.X, obs=obs, var=pd.DataFrame(index=source.var_names.astype(str)))
+
+
 def blood_cells() -> ad.AnnData:
     """The 700 blood cells that are bundled with scanpy."""
     return ace.datasets.pbmc68k_reduced()
@@ -108,17 +125,17 @@ def _variable_genes(
     """The most variable genes (all without a number) of groups of at least `min_cells`."""
 
     def make(_: int) -> ad.AnnData:
-        adata = ad.read_h5ad(path(file))
-        size = adata.obs[groupby].map(adata.obs[groupby].value_counts()).astype(int)
+        adata = read(file, **({GROUP: groupby} | ({BATCH: batch_key} if batch_key else {})))
+        size = adata.obs[GROUP].map(adata.obs[GROUP].value_counts())
         adata = log_normalise(adata[(size >= min_cells).to_numpy()].copy())
         chosen = np.ones(adata.n_vars, dtype=bool)
         if n_genes is not None:
             sc.pp.highly_variable_genes(adata, n_top_genes=n_genes)
             chosen = adata.var["highly_variable"].to_numpy()
-        result = bare(adata.X[:, chosen], adata.var_names[chosen], group=adata.obs[groupby])
+        result = bare(adata.X[:, chosen], adata.var_names[chosen], **adata.obs)
         result.layers["counts"] = adata.layers["counts"][:, chosen]
         if batch_key is not None:
-            result.obs[BATCH] = pd.Categorical(adata.obs[batch_key])
+            result.obs[BATCH] = pd.Categorical(result.obs[BATCH])
         return result
 
     return Source(make, file, published="baron" in file, counts=True, batches=bool(batch_key))

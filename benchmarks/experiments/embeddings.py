@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -98,9 +97,7 @@ def drawing(adata: AnnData, z: np.ndarray, clusters: np.ndarray, seed: int) -> V
     """Cells in the plane, in hundredths, and what colours them."""
     import umap
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        plane = umap.UMAP(random_state=seed).fit_transform(z)
+    plane = umap.UMAP(random_state=seed).fit_transform(z)
     names, codes = np.unique(clusters.astype(str), return_inverse=True)
     types = adata.obs[GROUP].cat
     return {

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-import scanpy as sc
 from anndata import AnnData
 from scipy.sparse import issparse
 from sklearn.model_selection import StratifiedShuffleSplit, train_test_split
 
 from ace.metrics import causal_recovery, knn_jaccard, panel_auroc, panel_redundancy, stability
-from benchmarks.core.data import GROUP, SOURCES, files, load
+from benchmarks.core.data import GROUP, SOURCES, files, load, pca
 from benchmarks.core.experiment import experiment
 from benchmarks.core.measure import Cost, measure
 from benchmarks.core.store import Task, Values
@@ -68,8 +67,7 @@ def prepare(task: Task) -> tuple[Cells, AnnData]:
             random_state=task.seed,
         )
         chosen, judged = adata[first].copy(), adata[second].copy()
-    sc.pp.pca(chosen, n_comps=min(50, min(chosen.shape) - 1), random_state=task.seed)
-    return Cells(chosen, task.seed), judged
+    return Cells(pca(chosen, task.seed), task.seed), judged
 
 
 # -- discrimination and truth ---------------------------------------------------------------------
@@ -230,25 +228,12 @@ def _two_sets(task: Task) -> tuple[Cells, Cells]:
     adata = load(task.data)
     adata.uns["n_cells"] = adata.obs[GROUP].value_counts().to_dict()
     if task.protocol == "seeds":
-        cells = _with_pca(adata)
-        return Cells(cells, task.seed), Cells(cells, task.seed + 1)
-    first, second = random_halves(adata.obs[GROUP], task.seed + 1)[task.seed]
-    return Cells(_with_pca(adata[first]), task.seed), Cells(_with_pca(adata[second]), task.seed)
-
-
-def random_halves(
-    groups: pd.Series, n_repeats: int, seed: int = 0
-) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Halves of the cells with half of every group; the first are the same for any number."""
-    split = StratifiedShuffleSplit(n_repeats, test_size=0.5, random_state=seed)
-    parts = split.split(np.zeros(len(groups)), groups.astype(str))
-    return [(np.sort(first), np.sort(second)) for first, second in parts]
-
-
-def _with_pca(adata: AnnData) -> AnnData:
-    own = adata.copy()
-    sc.pp.pca(own, n_comps=min(50, min(own.shape) - 1), random_state=0)
-    return own
+        return Cells(pca(adata), task.seed), Cells(adata, task.seed + 1)
+    # The first halves are the same for any number of them.
+    split = StratifiedShuffleSplit(task.seed + 1, test_size=0.5, random_state=0)
+    halves = [*split.split(adata.obs_names, adata.obs[GROUP].astype(str))][-1]
+    first, second = (Cells(pca(adata[np.sort(half)].copy()), task.seed) for half in halves)
+    return first, second
 
 
 def _stability(task: Task, method: Ranking, prepared: tuple[Cells, Cells], quick: bool) -> Values:

@@ -18,6 +18,7 @@ from ace import _compat
 from ace.model import SCARE
 from ace.model.scare import _model as defaults
 from benchmarks.core.data import blood_cells, log_normalise, path, quiet_scvi
+from benchmarks.core.data import read as from_file
 from benchmarks.core.experiment import revision
 from benchmarks.core.store import Task
 
@@ -46,17 +47,15 @@ def read(name: str) -> ad.AnnData:
     """Counts, with types, and batches and time points where there are some."""
     file, columns = FILES[name]
     if file:
-        source = ad.read_h5ad(path(file))
-        obs = {ours: source.obs[theirs].astype(str) for ours, theirs in columns.items()}
-        counts = source.X
+        adata = from_file(file, **columns)
     else:  # phases of the cell cycle stand in for time points, halves of the cells for batches
         source = blood_cells()
-        counts, odd = source.layers["counts"], np.arange(source.n_obs) % 2
-        obs = {TYPE: source.obs["bulk_labels"].astype(str), BATCH: np.where(odd, "odd", "even")}
-        obs[TIME] = np.where(source.obs["phase"] == "G1", "G1", "S or G2M")
-    frame = pd.DataFrame(obs, index=source.obs_names.astype(str)).astype("category")
-    genes = pd.DataFrame(index=source.var_names.astype(str))
-    return ad.AnnData(counts, obs=frame, var=genes)
+        adata = ad.AnnData(source.layers["counts"], source.obs[[]], source.var[[]])
+        adata.obs[TYPE] = source.obs["bulk_labels"]
+        adata.obs[BATCH] = np.where(np.arange(source.n_obs) % 2, "odd", "even")
+        adata.obs[TIME] = np.where(source.obs["phase"] == "G1", "G1", "S or G2M")
+    adata.obs = adata.obs.astype(str).astype("category")
+    return adata
 
 
 @lru_cache(maxsize=2)

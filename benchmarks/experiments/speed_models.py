@@ -37,7 +37,7 @@ from benchmarks.core.store import Task, Values
 from benchmarks.experiments import scare, scare_models, transfer, transfer_cells
 from benchmarks.experiments.transfer_cells import GIVEN, UNKNOWN
 from benchmarks.methods.models import new
-from benchmarks.methods.rankings import KEY, to_panels
+from benchmarks.methods.rankings import explained
 
 LABELS = {"labels_key": GIVEN, "unlabeled_category": UNKNOWN}
 #: The attribution loss of SCARE from the first epoch on.
@@ -296,7 +296,7 @@ def compared(data: str, name: str, seed: int, quick: bool) -> dict[str, Values]:
         panels: list[Any] = []
         for hardware, accelerator in devices().items():
             model.to_device("cpu" if accelerator == "cpu" else "cuda:0")
-            call = partial(_explained, adata, method=method, model=model, random_state=seed)
+            call = partial(explained, adata, method=method, model=model, random_state=seed)
             call()
             found, cost = measure(call)
             panels.append(found)
@@ -305,8 +305,3 @@ def compared(data: str, name: str, seed: int, quick: bool) -> dict[str, Values]:
                 agreement = stability([panels[0], found], 18)["jaccard"].mean()
                 rows[hardware][f"jaccard_{method}"] = agreement
     return rows
-
-
-def _explained(adata: ad.AnnData, **options: Any) -> Any:
-    ace.tl.explain(adata, GROUP, key_added=KEY, progress=False, **options)
-    return to_panels(adata, adata.uns[KEY]["names"])

@@ -11,7 +11,8 @@ import pandas as pd
 import scanpy as sc
 from scipy import sparse
 
-from benchmarks.core.data import blood_cells, log_normalise, path
+from benchmarks.core.data import blood_cells, log_normalise
+from benchmarks.core.data import read as from_file
 from benchmarks.core.store import Task
 
 #: Columns of ``obs``: the truth, where cells come from, and the labels that methods are given.
@@ -91,15 +92,11 @@ def read(name: str, seed: int = 0) -> ad.AnnData:
         adata.obs[TYPE] = source.obs["bulk_labels"].astype(str)
         adata.obs[DOMAIN] = np.array(domains)[halves]
         return adata
-    source = ad.read_h5ad(path(file))
-    adata = ad.AnnData(sparse.csr_matrix(source.X, dtype=np.float32))
-    adata.obs_names, adata.var_names = (
-        n.astype(str) for n in (source.obs_names, source.var_names)
-    )
-    for ours, theirs in ((TYPE, "cell_type"), (DOMAIN, column)):
-        adata.obs[ours] = source.obs[theirs].astype(str).to_numpy()
-    if name == "pbmc_symphony":  # log-normalised; each cell's counts follow from its total
-        per_cell = sparse.diags_array(source.obs["nUMI"].to_numpy().astype(float) / 1e4)
+    total = {"total": "nUMI"} if name == "pbmc_symphony" else {}
+    adata = from_file(file, **({TYPE: "cell_type", DOMAIN: column} | total))
+    adata.X = sparse.csr_matrix(adata.X, dtype=np.float32)
+    if total:  # log-normalised; each cell's counts follow from its total
+        per_cell = sparse.diags_array(adata.obs.pop("total").to_numpy().astype(float) / 1e4)
         counts = sparse.csr_matrix(per_cell @ adata.X.astype(float).expm1())
         apart = np.abs(counts.data - np.rint(counts.data)).max()
         if apart > 0.01:

@@ -38,7 +38,8 @@ def _planted(n_cells=120):
     return adata
 
 
-# GRS finds what changes within groups.
+# GRS finds what changes within groups. The runner ignores warnings of other packages, too.
+@pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize(
     "name", [n for n, r in all_rankings().items() if r.baseline and n != "GRS"]
 )
