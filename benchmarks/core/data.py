@@ -1,7 +1,5 @@
 """The data sets of the rankings and embeddings; real ones are read from ACE_DATA_DIR."""
 
-from __future__ import annotations
-
 import logging
 import os
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """Experiments on latent spaces: clusters against types, and Kratos' Table 2 and Figure 3."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -111,7 +109,6 @@ def drawing(adata: AnnData, z: np.ndarray, clusters: np.ndarray, seed: int) -> V
 
 def _clusters(task: Task, method: Entry, adata: AnnData, quick: bool) -> Values:
     """Clusters and the latent space against the types, and mixing of batches."""
-    assert method.run is not None
     told = BATCH if BATCH in adata.obs and not task.method.endswith(IGNORED) else None
     space, cost = measure(lambda: method.run(adata, task.seed, told))
     z = space.latent

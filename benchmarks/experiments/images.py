@@ -5,8 +5,6 @@ attack gets the log-odds of source and target as its two logits, so that it answ
 question, and keeps its smallest L1.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -178,7 +176,6 @@ def _pair(of: Prepared, task: Task) -> Values:
 
 def _compared(of: Prepared, task: Task, method: Entry, quick: bool) -> Values:
     """One image of each pair; judged alike, whoever found them."""
-    assert method.run is not None
     pairs = pairs_of(task.protocol)
     rows = np.array([rows[int(task.setting.removeprefix("part "))] for rows in of.chosen])
     images = of.digits.test[rows].numpy()

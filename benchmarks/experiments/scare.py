@@ -5,8 +5,6 @@ one; all are trained for as many epochs with as many latent dimensions. scib-met
 environment of its own: name its interpreter in ACE_BENCH_SCIB (``pip install scib-metrics``).
 """
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

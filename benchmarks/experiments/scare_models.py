@@ -1,12 +1,8 @@
 """Cells, gene sets and models of the experiment on SCARE."""
 
-from __future__ import annotations
-
 import time
-import tomllib
 from dataclasses import dataclass, field
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import anndata as ad
@@ -19,7 +15,7 @@ from ace.model import SCARE
 from ace.model.scare import _model as defaults
 from benchmarks.core.data import blood_cells, log_normalise, path, quiet_scvi
 from benchmarks.core.data import read as from_file
-from benchmarks.core.experiment import revision
+from benchmarks.core.experiment import revision, settings
 from benchmarks.core.store import Task
 
 #: Columns of ``obs``.
@@ -119,12 +115,7 @@ class Method:
 
 OURS, PLAIN, SCVI, UNINTEGRATED = "SCARE", "SCARE, weight 0", "SCVI", "PCA, unintegrated"
 BY_TYPE, OF_ALL = f"{OURS}, genes by type", f"{OURS}, genes of all"
-METHODS = {
-    name: Method(**fields)
-    for name, fields in tomllib.loads(
-        Path(__file__).with_name("scare_methods.toml").read_text(encoding="utf-8")
-    ).items()
-}
+METHODS = {name: Method(**fields) for name, fields in settings("scare_methods").items()}
 
 
 def epochs_of(n_cells: int, quick: bool, batch_size: int = 128) -> int:

@@ -1,7 +1,5 @@
 """Costs of models: epochs of training in turns, a task, a score, memory, and a GPU."""
 
-from __future__ import annotations
-
 import tempfile
 import time
 import warnings
@@ -164,7 +162,7 @@ def scare_epochs(task: Task, method: Any, quick: bool) -> Values:
 # -- a task, a score, memory ----------------------------------------------------------------------
 
 
-def task(task: Task, method: transfer.Method, quick: bool) -> Values:
+def task(task: Task, method: Entry, quick: bool) -> Values:
     cells = transfer_cells.load(task._replace(protocol=transfer_cells.AS_THEY_ARE))
     answer, seconds = transfer.timed(method, cells)
     found = (answer.labels == cells.truth)[cells.scored].mean()

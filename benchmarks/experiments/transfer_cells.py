@@ -1,7 +1,5 @@
 """Cells with labels and cells without, for label transfer."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 

@@ -5,8 +5,6 @@ where it says so) and a seed, and gives the column numbers of all genes, best fi
 group. Where a method leaves genes unordered, they follow by :func:`univariate`, never by column.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout

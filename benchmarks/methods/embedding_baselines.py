@@ -3,8 +3,6 @@
 As in ``baselines``: cells and a seed to the column numbers of all genes, best first, by group.
 """
 
-from __future__ import annotations
-
 import anndata as ad
 import numpy as np
 import scanpy as sc

@@ -1,7 +1,5 @@
 """Ways to rank genes for each group, ours and the baselines, behind one call."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -16,7 +14,7 @@ import scanpy as sc
 
 import ace
 from benchmarks.core.data import BATCH, GROUP, quiet_scvi
-from benchmarks.core.experiment import revision
+from benchmarks.core.experiment import Entry, revision
 from benchmarks.core.measure import Cost, measure
 from benchmarks.methods import baselines, embedding_baselines, models
 from benchmarks.methods.baselines import Panels
@@ -52,20 +50,8 @@ class Cells:
         return self.models[name]
 
 
-@dataclass(frozen=True)
-class Ranking:
-    """A way to rank genes: called with cells, returns column numbers, best first, by group."""
-
-    rank: Callable[[Cells], Panels]
-    revision: str = "1"
-    model: str | None = None  # trained before, which is not counted as ranking
-    slow: bool = False
-    counts: bool = False  # reads layers["counts"]
-    baseline: bool = False
-
-
-def rankings() -> dict[str, Ranking]:
-    """All rankings that can be run here, by name."""
+def rankings() -> dict[str, Entry]:
+    """All rankings that can be run here: of cells, the column numbers of genes by group."""
     found = _baselines()
     for method in ace.explain.methods().index:
         slow = method in SLOW
@@ -80,14 +66,12 @@ def rankings() -> dict[str, Ranking]:
     return found
 
 
-def _ours(method: str, model: str | None = None, **options: bool) -> Ranking:
+def _ours(method: str, model: str | None = None, **options: bool) -> Entry:
     subjects = (method,) if model is None else (model.removeprefix("selecting "), method)
-    return Ranking(
-        partial(_ace, method=method, model=model), revision(*subjects), model, **options
-    )
+    return Entry(partial(_ace, method=method, model=model), revision(*subjects), model, **options)
 
 
-def _baselines() -> dict[str, Ranking]:
+def _baselines() -> dict[str, Entry]:
     """What the papers and users compare with; of those in packages, the installed ones."""
     found = {
         "Wilcoxon, abs": partial(_scanpy, method="wilcoxon", rankby_abs=True),
@@ -108,7 +92,7 @@ def _baselines() -> dict[str, Ranking]:
     if find_spec("pydeseq2"):
         found["DESeq2"] = _plain(baselines.deseq2)
     return {
-        name: Ranking(rank, counts=name == "DESeq2", baseline=True) for name, rank in found.items()
+        name: Entry(rank, counts=name == "DESeq2", baseline=True) for name, rank in found.items()
     }
 
 

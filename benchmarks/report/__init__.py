@@ -1,7 +1,5 @@
 """Reports: tables, claims and figures of the documentation from the stored results."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Numbers that follow from stored ones and that claims and tables need as columns."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Collection
 from typing import Any
 

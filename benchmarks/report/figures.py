@@ -1,7 +1,5 @@
 """The figures of the documentation, drawn from the stored results; nothing is computed anew."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from itertools import product
 from typing import Any

@@ -1,7 +1,5 @@
 """Markdown tables: mean ± standard deviation over seeds, ours first, the best in bold."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path

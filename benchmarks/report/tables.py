@@ -4,8 +4,6 @@ A row of the CSV is a table for each title: where its rows come from, which of t
 in which they are given), its title and its lines as formats of a row, and its columns.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import pandas as pd

@@ -45,7 +45,7 @@ def _planted(n_cells=120):
 )
 def test_planted_genes_come_first(name):
     adata = _planted()
-    panels = all_rankings()[name].rank(Cells(adata, 0))
+    panels = all_rankings()[name].run(Cells(adata, 0))
     assert list(panels) == ["a", "b", "c"]
     for number, panel in enumerate(panels.values()):
         assert sorted(panel) == list(range(N_GENES))  # every gene once
