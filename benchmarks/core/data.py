@@ -84,11 +84,6 @@ def read(file: str, **columns: str) -> ad.AnnData:
     return ad.AnnData(source.X, obs=obs, var=pd.DataFrame(index=source.var_names.astype(str)))
 
 
-def blood_cells() -> ad.AnnData:
-    """The 700 blood cells that are bundled with scanpy."""
-    return ace.datasets.pbmc68k_reduced()
-
-
 def quiet_scvi(seed: int) -> Any:
     """scvi-tools with a seed, and without a line on the hardware for each training."""
     import scvi
@@ -175,13 +170,14 @@ def _symsim(file: str, batches: bool = False) -> Source:
 
 
 def _pbmc68k(_: int) -> ad.AnnData:
-    adata = blood_cells()
+    adata = ace.datasets.pbmc68k_reduced()
     return bare(adata.X, adata.var_names, group=adata.obs["bulk_labels"])
 
 
 def _simulated(seed: int) -> ad.AnnData:
     """As large as the sets of the ACE paper, noisier, with two batches; new data for each seed."""
-    adata = simulated_panels(seed, n_dependent=100, mean_counts=5.0, dropout=0.2, n_batches=2)
+    options = {"n_dependent": 100, "mean_counts": 5.0, "dropout": 0.2, "n_batches": 2}
+    adata = ace.datasets.simulated_panels(random_state=seed, **options)
     sc.pp.normalize_total(adata, target_sum=1e4)
     sc.pp.log1p(adata)
     result = bare(adata.X, adata.var_names, group=adata.obs["group"])
@@ -189,14 +185,10 @@ def _simulated(seed: int) -> ad.AnnData:
     return result
 
 
-def simulated_panels(seed: int, *args: Any, **options: Any) -> ad.AnnData:
-    """The simulator with a seed."""
-    return ace.datasets.simulated_panels(*args, random_state=seed, **options)
-
-
 def simulated_counts(n_cells: int, n_genes: int = 2000) -> ad.AnnData:
     """Counts of 10 groups, about 8 % of them not 0."""
-    adata = simulated_panels(0, n_cells, 10, 100, 100, n_genes - 200, mean_counts=0.075)
+    shape = (n_cells, 10, 100, 100, n_genes - 200)
+    adata = ace.datasets.simulated_panels(*shape, mean_counts=0.075, random_state=0)
     adata.obs[GROUP] = adata.obs["group"]
     return adata
 

@@ -34,7 +34,7 @@ class Entry:
     revision: str = "1"
     model: str | None = None  # trained before, which is not counted
     counts: bool = False  # reads layers["counts"]
-    slow: bool = False
+    slow: bool = False  # run by name only, or with fewer seeds
     random: bool = True  # depends on the seed, the cells being the same
     baseline: bool = False  # not of this package
 

@@ -1,6 +1,7 @@
 """Experiments on rankings of genes: discrimination, truth, neighbourhoods, overlap, stability."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -161,14 +162,14 @@ def ranked(method: Entry, cells: Cells) -> Panels:
     return method.run(cells)
 
 
-CURVES_OF_PANELS = experiment(
+#: An experiment whose methods are rankings, on the same cells unless something else is said.
+of_rankings = partial(
+    experiment, methods=rankings, meant=_compared, prepare=prepare, applies=_readable, files=files
+)
+CURVES_OF_PANELS = of_rankings(
     "curves",
     _curves,
-    rankings,
-    meant=_compared,
-    prepare=prepare,
     applies=lambda t, method: _readable(t, method) and (t.protocol != "in-sample" or t.seed == 0),
-    files=files,
 )
 
 
@@ -197,9 +198,7 @@ def _overlap(task: Task, method: Entry, prepared: tuple[Cells, AnnData], quick: 
     return values
 
 
-OVERLAP_OF_PANELS = experiment(
-    "overlap", _overlap, rankings, meant=_compared, prepare=prepare, applies=_readable, files=files
-)
+OVERLAP_OF_PANELS = of_rankings("overlap", _overlap)
 
 
 def _two_sets(task: Task) -> tuple[Cells, Cells]:
@@ -228,15 +227,7 @@ def _stability(task: Task, method: Entry, prepared: tuple[Cells, Cells], quick: 
     }
 
 
-STABILITY = experiment(
-    "stability",
-    _stability,
-    rankings,
-    meant=_compared,
-    prepare=_two_sets,
-    applies=_readable,
-    files=files,
-)
+STABILITY = of_rankings("stability", _stability, prepare=_two_sets)
 
 
 def _structure(task: Task, method: Entry, prepared: tuple[Cells, AnnData], quick: bool) -> Values:
@@ -251,16 +242,9 @@ def _structure(task: Task, method: Entry, prepared: tuple[Cells, AnnData], quick
     return values | {"seconds": cost.seconds} | curve
 
 
-def _with_causal() -> dict[str, Entry]:
-    return rankings() | {CAUSAL: Entry(causal)}
-
-
-STRUCTURE = experiment(
+STRUCTURE = of_rankings(
     "structure",
     _structure,
-    _with_causal,
+    methods=lambda: rankings() | {CAUSAL: Entry(causal)},
     meant=lambda name, method: name in (*METHODS["structure"], CAUSAL) or method.baseline,
-    prepare=prepare,
-    applies=_readable,
-    files=files,
 )

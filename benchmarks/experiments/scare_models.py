@@ -10,10 +10,11 @@ import numpy as np
 import pandas as pd
 import scanpy as sc
 
+import ace
 from ace import _compat
 from ace.model import SCARE
 from ace.model.scare import _model as defaults
-from benchmarks.core.data import blood_cells, log_normalise, path, quiet_scvi
+from benchmarks.core.data import log_normalise, path, quiet_scvi
 from benchmarks.core.data import read as from_file
 from benchmarks.core.experiment import revision, settings
 from benchmarks.core.store import Task
@@ -45,7 +46,7 @@ def read(name: str) -> ad.AnnData:
     if file:
         adata = from_file(file, **columns)
     else:  # phases of the cell cycle stand in for time points, halves of the cells for batches
-        source = blood_cells()
+        source = ace.datasets.pbmc68k_reduced()
         adata = ad.AnnData(source.layers["counts"], source.obs[[]], source.var[[]])
         adata.obs[TYPE] = source.obs["bulk_labels"]
         adata.obs[BATCH] = np.where(np.arange(source.n_obs) % 2, "odd", "even")
@@ -143,11 +144,8 @@ def train(adata: ad.AnnData, method: Method, truth: Any, seed: int, quick: bool)
 
 
 def _scare(adata: ad.AnnData, method: Method, truth: Any, seed: int, quick: bool) -> SCARE:
-    quiet_scvi(seed)
-    batch = BATCH if BATCH in adata.obs else None
-    SCARE.setup_anndata(adata, batch_key=batch, labels_key=TYPE if method.labels else None)
     truth = {"nothing": None, "zero": []}.get(method.truth, truth)
-    model = SCARE(adata, ground_truth=truth, random_state=seed, **method.settings)
+    model = new_scare(adata, seed, method.labels, ground_truth=truth, **method.settings)
     weighted = method.weight is not None and truth is not None
     model.train(
         max_epochs=QUICK_EPOCHS if quick else None,
@@ -156,6 +154,14 @@ def _scare(adata: ad.AnnData, method: Method, truth: Any, seed: int, quick: bool
         plan_kwargs={"attribution_weight": method.weight} if weighted else {},
     )
     return model
+
+
+def new_scare(adata: ad.AnnData, seed: int, labels: bool = True, **options: Any) -> SCARE:
+    """SCARE with the batch where there is one, and with types unless told otherwise."""
+    quiet_scvi(seed)
+    batch = BATCH if BATCH in adata.obs else None
+    SCARE.setup_anndata(adata, batch_key=batch, labels_key=TYPE if labels else None)
+    return SCARE(adata, random_state=seed, **options)
 
 
 def _scvi(adata: ad.AnnData, method: Method, truth: Any, seed: int, quick: bool) -> Any:

@@ -174,17 +174,14 @@ TRAIN_SPEED = _experiment(
 TIMED = (transfer_cells.OURS, transfer_cells.LOGISTIC, "SCANVI")
 
 
-def _has_transfer_speed(task: Task, method: Entry) -> bool:
-    if task.protocol == "memory":
-        return task.method == transfer_cells.OURS and task.seed == 0
-    return task.method in TIMED
-
-
 TRANSFER_SPEED = _experiment(
     "transfer_speed",
     {"task": models.task, "memory": models.memory},
     transfer.methods,
-    applies=_has_transfer_speed,
+    applies=lambda task, method: (
+        task.method in TIMED
+        and (task.protocol == "task" or (task.method == transfer_cells.OURS and task.seed == 0))
+    ),
 )
 SCARE_SPEED = _experiment(
     "scare_speed",

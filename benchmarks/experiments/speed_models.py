@@ -20,15 +20,7 @@ from torch import nn
 
 import ace
 from ace.metrics import stability
-from benchmarks.core.data import (
-    GROUP,
-    SOURCES,
-    blood_cells,
-    load,
-    log_normalise,
-    quiet_scvi,
-    simulated_counts,
-)
+from benchmarks.core.data import GROUP, SOURCES, load, log_normalise, simulated_counts
 from benchmarks.core.experiment import Entry
 from benchmarks.core.measure import epochs, epochs_in_turns, in_fresh_process, measure, ratios
 from benchmarks.core.store import Task, Values
@@ -134,16 +126,9 @@ def scare_epochs(task: Task, method: Any, quick: bool) -> Values:
 
     def call(is_scare: bool, labels: bool, options: dict[str, Any]) -> list[float]:
         # A model of its own in each turn: one that was trained longer may cost less.
-        own = cells.copy()
-        quiet_scvi(task.seed)
+        own, truth = cells.copy(), genes[scare_models.BOTH]
         if is_scare:
-            given = {
-                "batch_key": scare_models.BATCH,
-                "labels_key": scare_models.TYPE if labels else None,
-            }
-            ace.model.SCARE.setup_anndata(own, **given)
-            truth = genes[scare_models.BOTH]
-            model = ace.model.SCARE(own, ground_truth=truth, random_state=task.seed)
+            model = scare_models.new_scare(own, task.seed, labels, ground_truth=truth)
         else:
             model = scare_models.new_scvi(own, task.seed)
         return epochs(model, 3 if quick else 5, **options)
@@ -266,7 +251,7 @@ def _on_gpu_cells(data: str) -> ad.AnnData:
     """Log-normalised cells with counts in a layer; of half of them the labels are given."""
     adata = load(data) if data in SOURCES else log_normalise(simulated_counts(100_000))
     if data == "pbmc68k":
-        adata.layers["counts"] = blood_cells().layers["counts"]
+        adata.layers["counts"] = ace.datasets.pbmc68k_reduced().layers["counts"]
     given = adata.obs[GROUP].to_numpy().astype(object)
     given[np.random.default_rng(0).permutation(adata.n_obs)[::2]] = UNKNOWN
     adata.obs[GIVEN] = pd.Categorical(given)

@@ -15,8 +15,7 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import log_loss
-from sklearn.model_selection import StratifiedKFold
+from sklearn.model_selection import StratifiedKFold, cross_val_score
 from sklearn.preprocessing import StandardScaler
 
 import ace
@@ -91,7 +90,9 @@ def l1_logistic_regression(adata: ad.AnnData, seed: int) -> Panels:
         parts = list(folds.split(np.zeros(len(inside)), inside))
         losses: list[float] = []
         for C in strengths:
-            losses.append(sum(_l1_loss(scaled, inside, part, C, seed) for part in parts))
+            model = _l1(C, seed)
+            found = cross_val_score(model, scaled, inside, cv=parts, scoring="neg_log_loss")
+            losses.append(-found.sum())
             best = int(np.argmin(losses))
             if len(losses) > best + 2:
                 break
@@ -101,25 +102,10 @@ def l1_logistic_regression(adata: ad.AnnData, seed: int) -> Panels:
     return panels
 
 
-def _l1_loss(
-    scaled: Any, inside: np.ndarray, part: tuple[np.ndarray, np.ndarray], C: float, seed: int
-) -> float:
-    train, test = part
-    model = _l1(C, seed).fit(scaled[train], inside[train])
-    return float(log_loss(inside[test], model.predict_proba(scaled[test])[:, 1]))
-
-
 def _l1(C: float, seed: int) -> LogisticRegression:
     # liblinear shrinks the intercept like a coefficient unless it is scaled up.
-    return LogisticRegression(
-        C=C,
-        l1_ratio=1,
-        solver="liblinear",
-        intercept_scaling=100,
-        max_iter=200,
-        tol=1e-3,
-        random_state=seed,
-    )
+    solver = {"solver": "liblinear", "intercept_scaling": 100, "max_iter": 200, "tol": 1e-3}
+    return LogisticRegression(C=C, l1_ratio=1, random_state=seed, **solver)
 
 
 def deseq2(adata: ad.AnnData, seed: int) -> Panels:

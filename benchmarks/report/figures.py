@@ -15,7 +15,7 @@ import ace
 from benchmarks.core.store import Results
 from benchmarks.report.derived import CD4, PLAIN, SCARE, weights
 from benchmarks.report.evidence import CAUSAL, DEFAULT, is_baseline
-from benchmarks.report.markdown import SHORT, TITLES, data, ordered
+from benchmarks.report.markdown import SHORT, TITLES, ordered, styles
 from benchmarks.report.tables import sizes_of
 
 # Okabe & Ito's palette: distinct with every common kind of colour vision.
@@ -23,20 +23,6 @@ BLUE, GREY = "#0072B2", "#666666"
 LEVEL: dict[str, Any] = {"color": GREY, "linestyle": (0, (4, 3))}
 #: Where text stands beside a mark.
 BESIDE: dict[str, Any] = {"xytext": (4, 4), "textcoords": "offset points", "fontsize": 7}
-LINES = {"dashed": (0, (4, 1.5)), "dotted": (0, (1, 1)), "dashdot": (0, (5, 1, 1, 1))}
-
-
-def styles(figure: str) -> dict[str, dict[str, Any]]:
-    """How methods are drawn, see ``data/styles.csv``."""
-    found = {}
-    for row in data("styles").query("figure == @figure").to_dict("records"):
-        style = {k: v for k, v in row.items() if v and k not in ("figure", "name")}
-        style |= {k: float(style[k]) for k in ("linewidth", "zorder") if k in style}
-        style |= {"linestyle": LINES[style["linestyle"]]} if "linestyle" in style else {}
-        found[row["name"]] = style
-    return found
-
-
 #: Ours are coloured: without a model warm, through ACE blue, through Kratos green.
 STYLES = styles("rankings")
 #: Baselines are grey, with different marks.
