@@ -1,7 +1,5 @@
 """The command line: ``python -m benchmarks {list,run,render}``."""
 
-from __future__ import annotations
-
 import argparse
 import sys
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The data sets of the rankings and embeddings; real ones are read from ACE_DATA_DIR."""
 
-from __future__ import annotations
-
 import logging
 import os
 from collections.abc import Callable
@@ -13,6 +11,7 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 import scanpy as sc
+from pandas.api.types import is_numeric_dtype
 from scipy import sparse
 
 import ace
@@ -69,9 +68,20 @@ def log_normalise(adata: ad.AnnData) -> ad.AnnData:
     return adata
 
 
-def blood_cells() -> ad.AnnData:
-    """The 700 blood cells that are bundled with scanpy."""
-    return ace.datasets.pbmc68k_reduced()
+def pca(adata: ad.AnnData, seed: int = 0) -> ad.AnnData:
+    """Up to 50 principal components of all genes, in place."""
+    sc.pp.pca(adata, n_comps=min(50, min(adata.shape) - 1), random_state=seed)
+    return adata
+
+
+def read(file: str, **columns: str) -> ad.AnnData:
+    """Values of a file of ACE_DATA_DIR, and columns of its ``obs``: numbers, others as strings."""
+    source = ad.read_h5ad(path(file))
+    obs = pd.DataFrame(index=source.obs_names.astype(str))
+    for ours, theirs in columns.items():
+        column = source.obs[theirs]
+        obs[ours] = (column if is_numeric_dtype(column) else column.astype(str)).to_numpy()
+    return ad.AnnData(source.X, obs=obs, var=pd.DataFrame(index=source.var_names.astype(str)))
 
 
 def quiet_scvi(seed: int) -> Any:
@@ -108,17 +118,17 @@ def _variable_genes(
     """The most variable genes (all without a number) of groups of at least `min_cells`."""
 
     def make(_: int) -> ad.AnnData:
-        adata = ad.read_h5ad(path(file))
-        size = adata.obs[groupby].map(adata.obs[groupby].value_counts()).astype(int)
+        adata = read(file, **({GROUP: groupby} | ({BATCH: batch_key} if batch_key else {})))
+        size = adata.obs[GROUP].map(adata.obs[GROUP].value_counts())
         adata = log_normalise(adata[(size >= min_cells).to_numpy()].copy())
         chosen = np.ones(adata.n_vars, dtype=bool)
         if n_genes is not None:
             sc.pp.highly_variable_genes(adata, n_top_genes=n_genes)
             chosen = adata.var["highly_variable"].to_numpy()
-        result = bare(adata.X[:, chosen], adata.var_names[chosen], group=adata.obs[groupby])
+        result = bare(adata.X[:, chosen], adata.var_names[chosen], **adata.obs)
         result.layers["counts"] = adata.layers["counts"][:, chosen]
         if batch_key is not None:
-            result.obs[BATCH] = pd.Categorical(adata.obs[batch_key])
+            result.obs[BATCH] = pd.Categorical(result.obs[BATCH])
         return result
 
     return Source(make, file, published="baron" in file, counts=True, batches=bool(batch_key))
@@ -160,13 +170,14 @@ def _symsim(file: str, batches: bool = False) -> Source:
 
 
 def _pbmc68k(_: int) -> ad.AnnData:
-    adata = blood_cells()
+    adata = ace.datasets.pbmc68k_reduced()
     return bare(adata.X, adata.var_names, group=adata.obs["bulk_labels"])
 
 
 def _simulated(seed: int) -> ad.AnnData:
     """As large as the sets of the ACE paper, noisier, with two batches; new data for each seed."""
-    adata = simulated_panels(seed, n_dependent=100, mean_counts=5.0, dropout=0.2, n_batches=2)
+    options = {"n_dependent": 100, "mean_counts": 5.0, "dropout": 0.2, "n_batches": 2}
+    adata = ace.datasets.simulated_panels(random_state=seed, **options)
     sc.pp.normalize_total(adata, target_sum=1e4)
     sc.pp.log1p(adata)
     result = bare(adata.X, adata.var_names, group=adata.obs["group"])
@@ -174,14 +185,10 @@ def _simulated(seed: int) -> ad.AnnData:
     return result
 
 
-def simulated_panels(seed: int, *args: Any, **options: Any) -> ad.AnnData:
-    """The simulator with a seed."""
-    return ace.datasets.simulated_panels(*args, random_state=seed, **options)
-
-
 def simulated_counts(n_cells: int, n_genes: int = 2000) -> ad.AnnData:
     """Counts of 10 groups, about 8 % of them not 0."""
-    adata = simulated_panels(0, n_cells, 10, 100, 100, n_genes - 200, mean_counts=0.075)
+    shape = (n_cells, 10, 100, 100, n_genes - 200)
+    adata = ace.datasets.simulated_panels(*shape, mean_counts=0.075, random_state=0)
     adata.obs[GROUP] = adata.obs["group"]
     return adata
 

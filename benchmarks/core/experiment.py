@@ -1,7 +1,5 @@
 """An experiment is a grid of data sets, protocols, settings, methods and seeds, and a function."""
 
-from __future__ import annotations
-
 import sys
 import time
 import tomllib
@@ -9,17 +7,23 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import ace
 from benchmarks.core.data import available
 from benchmarks.core.store import Table, Task, Values
 
+FOLDER = Path(__file__).parents[1] / "experiments"
 #: The values of a dimension, or what gives those of a data set.
 Choices = Iterable[str] | Mapping[str, Iterable[str]] | Callable[[str], Iterable[str]]
-GRIDS = tomllib.loads(
-    (Path(__file__).parents[1] / "experiments" / "grids.toml").read_text("utf-8")
-)
+
+
+def settings(name: str) -> dict[str, Any]:
+    """A file of ``experiments``."""
+    return tomllib.loads((FOLDER / f"{name}.toml").read_text("utf-8"))
+
+
+GRIDS = settings("grids")
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,11 @@ class Entry:
 
     run: Callable[..., Any] | None = None
     revision: str = "1"
+    model: str | None = None  # trained before, which is not counted
+    counts: bool = False  # reads layers["counts"]
+    slow: bool = False  # run by name only, or with fewer seeds
+    random: bool = True  # depends on the seed, the cells being the same
+    baseline: bool = False  # not of this package
 
 
 @dataclass(frozen=True)
@@ -49,7 +58,7 @@ class Experiment:
     files: Callable[[str], tuple[str, ...]] = lambda data: ()  # in ACE_DATA_DIR
     revision: int = 1  # raised when the protocol or its data change such that numbers do
 
-    def chosen(self, quick: bool, **given: Any) -> tuple[Experiment, list[str] | None]:
+    def chosen(self, quick: bool, **given: Any) -> tuple[Self, list[str] | None]:
         """The experiment of a form with what the command line names, and the methods' names."""
         changes = dict(self.quick) if quick else {}
         changes |= {name: tuple(values) for name, values in given.items() if values}

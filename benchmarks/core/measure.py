@@ -1,7 +1,5 @@
 """Seconds and peak memory of a call, and times of epochs of training in turns."""
 
-from __future__ import annotations
-
 import ctypes
 import gc
 import multiprocessing

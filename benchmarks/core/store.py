@@ -6,8 +6,6 @@ cells and ``at`` a number of genes, a gene or an index, where a value belongs to
 are only drawn (coordinates of cells, images) are stored beside the table in an NPZ file.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import platform

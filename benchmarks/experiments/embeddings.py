@@ -1,8 +1,5 @@
 """Experiments on latent spaces: clusters against types, and Kratos' Table 2 and Figure 3."""
 
-from __future__ import annotations
-
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -98,9 +95,7 @@ def drawing(adata: AnnData, z: np.ndarray, clusters: np.ndarray, seed: int) -> V
     """Cells in the plane, in hundredths, and what colours them."""
     import umap
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        plane = umap.UMAP(random_state=seed).fit_transform(z)
+    plane = umap.UMAP(random_state=seed).fit_transform(z)
     names, codes = np.unique(clusters.astype(str), return_inverse=True)
     types = adata.obs[GROUP].cat
     return {
@@ -114,7 +109,6 @@ def drawing(adata: AnnData, z: np.ndarray, clusters: np.ndarray, seed: int) -> V
 
 def _clusters(task: Task, method: Entry, adata: AnnData, quick: bool) -> Values:
     """Clusters and the latent space against the types, and mixing of batches."""
-    assert method.run is not None
     told = BATCH if BATCH in adata.obs and not task.method.endswith(IGNORED) else None
     space, cost = measure(lambda: method.run(adata, task.seed, told))
     z = space.latent

@@ -5,8 +5,6 @@ attack gets the log-odds of source and target as its two logits, so that it answ
 question, and keeps its smallest L1.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,6 +15,8 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
+from sklearn import datasets
+from sklearn.model_selection import train_test_split
 from torch import Tensor, nn
 
 import ace
@@ -47,8 +47,8 @@ class Digits:
     """Images as float32 in [0, 1], flat, and their labels."""
 
     train: Tensor
-    train_labels: Tensor
     test: Tensor
+    train_labels: Tensor
     test_labels: Tensor
     side: int
 
@@ -57,20 +57,14 @@ def load_digits(name: str) -> Digits:
     """Full MNIST, or the 8 × 8 digits that come with scikit-learn."""
     if name == "mnist":
         with np.load(path("mnist.npz")) as file:
-            parts = [file[k] for k in ("x_train", "y_train", "x_test", "y_test")]
+            parts = [file[k] for k in ("x_train", "x_test", "y_train", "y_test")]
     else:
-        from sklearn.datasets import load_digits as bundled
-        from sklearn.model_selection import train_test_split
-
-        images, labels = bundled(return_X_y=True)
-        split = train_test_split(images, labels, test_size=0.3, stratify=labels, random_state=0)
-        parts = [split[i] for i in (0, 2, 1, 3)]
+        both = datasets.load_digits(return_X_y=True)
+        parts = train_test_split(*both, test_size=0.3, stratify=both[1], random_state=0)
     highest = 255 if name == "mnist" else 16
-    x, y = (
-        [torch.from_numpy(p.reshape(len(p), -1).astype(np.float32)) / highest for p in parts[::2]],
-        [torch.from_numpy(p.astype(np.int64)) for p in parts[1::2]],
-    )
-    return Digits(x[0], y[0], x[1], y[1], round(x[0].shape[1] ** 0.5))
+    x = [torch.from_numpy(p.reshape(len(p), -1).astype(np.float32)) / highest for p in parts[:2]]
+    y = [torch.from_numpy(p.astype(np.int64)) for p in parts[2:]]
+    return Digits(*x, *y, side=round(x[0].shape[1] ** 0.5))
 
 
 def _network(name: str, side: int) -> nn.Module:
@@ -178,7 +172,6 @@ def _pair(of: Prepared, task: Task) -> Values:
 
 def _compared(of: Prepared, task: Task, method: Entry, quick: bool) -> Values:
     """One image of each pair; judged alike, whoever found them."""
-    assert method.run is not None
     pairs = pairs_of(task.protocol)
     rows = np.array([rows[int(task.setting.removeprefix("part "))] for rows in of.chosen])
     images = of.digits.test[rows].numpy()

@@ -1,45 +1,24 @@
 """Experiments on rankings of genes: discrimination, truth, neighbourhoods, overlap, stability."""
 
-from __future__ import annotations
+from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import pandas as pd
-import scanpy as sc
 from anndata import AnnData
 from scipy.sparse import issparse
 from sklearn.model_selection import StratifiedShuffleSplit, train_test_split
 
 from ace.metrics import causal_recovery, knn_jaccard, panel_auroc, panel_redundancy, stability
-from benchmarks.core.data import GROUP, SOURCES, files, load
-from benchmarks.core.experiment import experiment
+from benchmarks.core.data import GROUP, SOURCES, files, load, pca
+from benchmarks.core.experiment import Entry, experiment, settings
 from benchmarks.core.measure import Cost, measure
 from benchmarks.core.store import Task, Values
-from benchmarks.methods.rankings import KEY, Cells, Panels, Ranking, causal, rankings
+from benchmarks.methods.rankings import KEY, Cells, Panels, causal, rankings
 
 #: Numbers of genes that panels are judged with.
 TOP, TOP_STRUCTURE = (3, 5, 10, 18), (5, 10, 20)
-#: For each set and protocol of the curves: numbers of genes (3, 5 and shares of all genes), and
-#: cells that a group needs.
-CURVES: dict[str, dict[str, tuple[tuple[int, ...], int]]] = {
-    "pbmc3k_processed": {"in-sample": ((3, 5, 18, 37, 92), 50), "held-out": ((3, 5, 18), 25)},
-    "pbmc3k": {"in-sample": ((3, 5, 18, 92), 50), "held-out": ((3, 5, 18), 25)},
-    "baron_mouse_whole": {"in-sample": ((3, 5, 15, 149), 10), "held-out": ((3, 15, 149), 10)},
-    "pbmc68k": {"in-sample": ((3, 5, 8, 15, 38), 50), "held-out": ((3, 5, 8), 25)},
-}
-#: Beside the default and every baseline: what the papers compare, and what it is made of here.
-OURS = (
-    *("ace panel", "ace expected_gradients", "ace adversarial", "ACE + panel"),
-    *("ACE + adversarial", "ACE + smoothgrad", "ACE + integrated_gradients", "KRATOS + panel"),
-    *("KRATOS + adversarial", "KRATOS + smoothgrad", "KRATOS + integrated_gradients"),
-    "KRATOS + expected_gradients",
-)
-WITH_ACE = ("ACE + panel", "ACE + expected_gradients", "ACE + adversarial", "ACE + smoothgrad")
-#: Cell type of the overlap, and genes of its panels: 1 % of the 1838 genes of PBMC3k as published.
-OVERLAP = {
-    "pbmc3k_processed": "CD4 T cells",
-    "pbmc3k": "CD4 T cells",
-    "pbmc68k": "CD4+/CD25 T Reg",
-}
+CURVES, OVERLAP, METHODS = settings("rankings").values()
 N_TOP = 18
 SIZES = tuple(range(5, 101, 5))
 CAUSAL = "20 causal genes"
@@ -47,12 +26,12 @@ CAUSAL = "20 causal genes"
 LARGE = 50
 
 
-def _compared(name: str, method: Ranking) -> bool:
+def _compared(name: str, method: Entry) -> bool:
     """The default, what the papers compare, and all baselines."""
-    return name in OURS or method.baseline
+    return name in METHODS["compared"] or method.baseline
 
 
-def _readable(task: Task, method: Ranking) -> bool:
+def _readable(task: Task, method: Entry) -> bool:
     return SOURCES[task.data].counts or not method.counts
 
 
@@ -68,14 +47,13 @@ def prepare(task: Task) -> tuple[Cells, AnnData]:
             random_state=task.seed,
         )
         chosen, judged = adata[first].copy(), adata[second].copy()
-    sc.pp.pca(chosen, n_comps=min(50, min(chosen.shape) - 1), random_state=task.seed)
-    return Cells(chosen, task.seed), judged
+    return Cells(pca(chosen, task.seed), task.seed), judged
 
 
 # -- discrimination and truth ---------------------------------------------------------------------
 
 
-def _panels(task: Task, method: Ranking, prepared: tuple[Cells, AnnData], quick: bool) -> Values:
+def _panels(task: Task, method: Entry, prepared: tuple[Cells, AnnData], quick: bool) -> Values:
     """Rank, measure and judge."""
     cells, judged = prepared
     values: Values = {}
@@ -102,19 +80,19 @@ def _panels(task: Task, method: Ranking, prepared: tuple[Cells, AnnData], quick:
 _warm: set[tuple[str, bool]] = set()
 
 
-def _timed(name: str, method: Ranking, cells: Cells) -> tuple[Panels, Cost]:
+def _timed(name: str, method: Entry, cells: Cells) -> tuple[Panels, Cost]:
     """Rank, twice the first time: what is compiled or loaded once is not the method's cost."""
     kind = (name, issparse(cells.adata.X))
     if kind not in _warm:
-        method.rank(cells)
+        method.run(cells)
         _warm.add(kind)
-    return measure(lambda: method.rank(cells))
+    return measure(lambda: method.run(cells))
 
 
 def judge(
     judged: AnnData,
     panels: Panels,
-    sizes: tuple[int, ...],
+    sizes: Sequence[int],
     min_cells: int,
     seed: int,
     *,
@@ -169,36 +147,36 @@ PANELS = experiment(
 )
 
 
-def _curves(task: Task, method: Ranking, prepared: tuple[Cells, AnnData], quick: bool) -> Values:
+def _curves(task: Task, method: Entry, prepared: tuple[Cells, AnnData], quick: bool) -> Values:
     """Nested cross-validation over C with the first k genes, for each k that every panel has."""
     cells, judged = prepared
-    sizes, min_cells = CURVES[task.data][task.protocol]
+    sizes, min_cells = CURVES[task.data][task.protocol].values()
     panels = ranked(method, cells)
     return judge(judged, panels, sizes, min_cells, task.seed, nested=True, every_size=True)
 
 
-def ranked(method: Ranking, cells: Cells) -> Panels:
+def ranked(method: Entry, cells: Cells) -> Panels:
     """Panels of a method, its model trained before."""
     if method.model:
         cells.trained(method.model)
-    return method.rank(cells)
+    return method.run(cells)
 
 
-CURVES_OF_PANELS = experiment(
+#: An experiment whose methods are rankings, on the same cells unless something else is said.
+of_rankings = partial(
+    experiment, methods=rankings, meant=_compared, prepare=prepare, applies=_readable, files=files
+)
+CURVES_OF_PANELS = of_rankings(
     "curves",
     _curves,
-    rankings,
-    meant=_compared,
-    prepare=prepare,
     applies=lambda t, method: _readable(t, method) and (t.protocol != "in-sample" or t.seed == 0),
-    files=files,
 )
 
 
 # -- overlap, stability, neighbourhoods -----------------------------------------------------------
 
 
-def _overlap(task: Task, method: Ranking, prepared: tuple[Cells, AnnData], quick: bool) -> Values:
+def _overlap(task: Task, method: Entry, prepared: tuple[Cells, AnnData], quick: bool) -> Values:
     """The first genes of each type, and which of them have a lower mean in it than elsewhere."""
     cells, adata = prepared
     panels = ranked(method, cells)
@@ -220,9 +198,7 @@ def _overlap(task: Task, method: Ranking, prepared: tuple[Cells, AnnData], quick
     return values
 
 
-OVERLAP_OF_PANELS = experiment(
-    "overlap", _overlap, rankings, meant=_compared, prepare=prepare, applies=_readable, files=files
-)
+OVERLAP_OF_PANELS = of_rankings("overlap", _overlap)
 
 
 def _two_sets(task: Task) -> tuple[Cells, Cells]:
@@ -230,28 +206,15 @@ def _two_sets(task: Task) -> tuple[Cells, Cells]:
     adata = load(task.data)
     adata.uns["n_cells"] = adata.obs[GROUP].value_counts().to_dict()
     if task.protocol == "seeds":
-        cells = _with_pca(adata)
-        return Cells(cells, task.seed), Cells(cells, task.seed + 1)
-    first, second = random_halves(adata.obs[GROUP], task.seed + 1)[task.seed]
-    return Cells(_with_pca(adata[first]), task.seed), Cells(_with_pca(adata[second]), task.seed)
+        return Cells(pca(adata), task.seed), Cells(adata, task.seed + 1)
+    # The first halves are the same for any number of them.
+    split = StratifiedShuffleSplit(task.seed + 1, test_size=0.5, random_state=0)
+    halves = [*split.split(adata.obs_names, adata.obs[GROUP].astype(str))][-1]
+    first, second = (Cells(pca(adata[np.sort(half)].copy()), task.seed) for half in halves)
+    return first, second
 
 
-def random_halves(
-    groups: pd.Series, n_repeats: int, seed: int = 0
-) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Halves of the cells with half of every group; the first are the same for any number."""
-    split = StratifiedShuffleSplit(n_repeats, test_size=0.5, random_state=seed)
-    parts = split.split(np.zeros(len(groups)), groups.astype(str))
-    return [(np.sort(first), np.sort(second)) for first, second in parts]
-
-
-def _with_pca(adata: AnnData) -> AnnData:
-    own = adata.copy()
-    sc.pp.pca(own, n_comps=min(50, min(own.shape) - 1), random_state=0)
-    return own
-
-
-def _stability(task: Task, method: Ranking, prepared: tuple[Cells, Cells], quick: bool) -> Values:
+def _stability(task: Task, method: Entry, prepared: tuple[Cells, Cells], quick: bool) -> Values:
     """Jaccard index and rank-biased overlap of two runs, means over groups."""
     found = stability([ranked(method, cells) for cells in prepared], N_TOP).set_index("group")
     sizes = prepared[0].adata.uns["n_cells"]
@@ -264,24 +227,14 @@ def _stability(task: Task, method: Ranking, prepared: tuple[Cells, Cells], quick
     }
 
 
-STABILITY = experiment(
-    "stability",
-    _stability,
-    rankings,
-    meant=_compared,
-    prepare=_two_sets,
-    applies=_readable,
-    files=files,
-)
+STABILITY = of_rankings("stability", _stability, prepare=_two_sets)
 
 
-def _structure(
-    task: Task, method: Ranking, prepared: tuple[Cells, AnnData], quick: bool
-) -> Values:
+def _structure(task: Task, method: Entry, prepared: tuple[Cells, AnnData], quick: bool) -> Values:
     """Mean Jaccard distance of each cell's 30 neighbours with its panel and with all genes."""
     cells, _ = prepared
     values = {"train_seconds": cells.trained(method.model)[1].seconds} if method.model else {}
-    panels, cost = measure(lambda: method.rank(cells))
+    panels, cost = measure(lambda: method.run(cells))
     sizes = SIZES if task.method != CAUSAL else (min(map(len, panels.values())),)
     groups = cells.adata.obs[GROUP].to_numpy().astype(str)
     distance = knn_jaccard(cells.adata.X, groups, panels, sizes, n_jobs=1)
@@ -289,18 +242,9 @@ def _structure(
     return values | {"seconds": cost.seconds} | curve
 
 
-def _with_causal() -> dict[str, Ranking]:
-    return rankings() | {CAUSAL: Ranking(causal)}
-
-
-STRUCTURE = experiment(
+STRUCTURE = of_rankings(
     "structure",
     _structure,
-    _with_causal,
-    meant=lambda name, method: (
-        name in (*OURS[:3], *WITH_ACE, "ACE + shap", CAUSAL) or method.baseline
-    ),
-    prepare=prepare,
-    applies=_readable,
-    files=files,
+    methods=lambda: rankings() | {CAUSAL: Entry(causal)},
+    meant=lambda name, method: name in (*METHODS["structure"], CAUSAL) or method.baseline,
 )

@@ -5,8 +5,6 @@ one; all are trained for as many epochs with as many latent dimensions. scib-met
 environment of its own: name its interpreter in ACE_BENCH_SCIB (``pip install scib-metrics``).
 """
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess
@@ -28,8 +26,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import ace
-from ace.model import SCARE, GroundTruth
-from benchmarks.core.data import quiet_scvi
+from ace.model import GroundTruth
 from benchmarks.core.experiment import experiment
 from benchmarks.core.store import Task, Values
 from benchmarks.experiments import scare_models as m
@@ -78,10 +75,7 @@ def founders(adata: ad.AnnData, model: Any, genes: Any, **options: Any) -> pd.Da
 
 def attributions(adata: ad.AnnData, model: Any) -> np.ndarray:
     """Attributions by one measure for all models: the default target, references by type."""
-    quiet_scvi(0)
-    own = adata.copy()
-    SCARE.setup_anndata(own, batch_key=m.BATCH if m.BATCH in own.obs else None, labels_key=m.TYPE)
-    probe = SCARE(own, random_state=0)
+    probe = m.new_scare(adata.copy(), 0)
     probe.module.load_state_dict(model.module.state_dict())
     probe.is_trained_ = True
     return probe.get_attributions(n_samples=5).to_numpy()
@@ -115,9 +109,8 @@ def _pathway(task: Task, quick: bool) -> Values:
     if m.METHODS[task.method].alone:
         return values
     values["share"] = share(attributions(adata, model), adata.var_names.isin(genes))
-    claimed = (
-        task.protocol == "pathway" and task.method in (m.OURS, m.PLAIN) and task.setting == m.BOTH
-    )
+    main = task.method in (m.OURS, m.PLAIN) and task.setting == m.BOTH
+    claimed = task.protocol == "pathway" and main
     n_random = m.N_QUICK if quick else m.N_RANDOM if claimed else m.N_FEW
     start = time.perf_counter()
     pairs = founders(adata, model, genes, n_random=n_random)
@@ -126,11 +119,9 @@ def _pathway(task: Task, quick: bool) -> Values:
     values |= {"fssf_random": pairs["random_mean"].mean(), "n_pairs": len(pairs)}
     values |= {("fssf", k): v for k, v in pairs.groupby("group")["fssf"].mean().items()}
     if task.protocol == "pathway" and m.METHODS[task.method].everywhere:
-        for i, (group, own, random) in enumerate(
-            pairs[["group", "fssf", "random_mean"]].itertuples(index=False)
-        ):
-            values |= {(f"fssf_pair@{i}", group): round(own, 3)}
-            values |= {(f"random_pair@{i}", group): round(random, 3)}
+        for i, pair in enumerate(pairs.itertuples()):
+            values[f"fssf_pair@{i}", pair.group] = round(pair.fssf, 3)
+            values[f"random_pair@{i}", pair.group] = round(pair.random_mean, 3)
     return values
 
 
@@ -155,10 +146,8 @@ def _time(task: Task, quick: bool) -> Values:
     """Each way of telling a model about time, and two of telling it nothing."""
     adata, truth = m.load(task.data), None
     if task.method in (m.BY_TYPE, m.OF_ALL):
-        options = {
-            "n_genes": m.N_TIME_GENES,
-            "within": m.TYPE if task.method == m.BY_TYPE else None,
-        }
+        within = m.TYPE if task.method == m.BY_TYPE else None
+        options = {"n_genes": m.N_TIME_GENES, "within": within}
         truth = ace.tl.informative_genes(adata.copy(), m.TIME, layer="log", **options)
     own, model, seconds = m.train(adata, m.METHODS[task.method], truth, task.seed, quick)
     z = model.get_latent_representation()

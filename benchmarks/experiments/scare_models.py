@@ -1,12 +1,8 @@
 """Cells, gene sets and models of the experiment on SCARE."""
 
-from __future__ import annotations
-
 import time
-import tomllib
 from dataclasses import dataclass, field
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import anndata as ad
@@ -14,11 +10,13 @@ import numpy as np
 import pandas as pd
 import scanpy as sc
 
+import ace
 from ace import _compat
 from ace.model import SCARE
 from ace.model.scare import _model as defaults
-from benchmarks.core.data import blood_cells, log_normalise, path, quiet_scvi
-from benchmarks.core.experiment import revision
+from benchmarks.core.data import log_normalise, path, quiet_scvi
+from benchmarks.core.data import read as from_file
+from benchmarks.core.experiment import revision, settings
 from benchmarks.core.store import Task
 
 #: Columns of ``obs``.
@@ -46,17 +44,15 @@ def read(name: str) -> ad.AnnData:
     """Counts, with types, and batches and time points where there are some."""
     file, columns = FILES[name]
     if file:
-        source = ad.read_h5ad(path(file))
-        obs = {ours: source.obs[theirs].astype(str) for ours, theirs in columns.items()}
-        counts = source.X
+        adata = from_file(file, **columns)
     else:  # phases of the cell cycle stand in for time points, halves of the cells for batches
-        source = blood_cells()
-        counts, odd = source.layers["counts"], np.arange(source.n_obs) % 2
-        obs = {TYPE: source.obs["bulk_labels"].astype(str), BATCH: np.where(odd, "odd", "even")}
-        obs[TIME] = np.where(source.obs["phase"] == "G1", "G1", "S or G2M")
-    frame = pd.DataFrame(obs, index=source.obs_names.astype(str)).astype("category")
-    genes = pd.DataFrame(index=source.var_names.astype(str))
-    return ad.AnnData(counts, obs=frame, var=genes)
+        source = ace.datasets.pbmc68k_reduced()
+        adata = ad.AnnData(source.layers["counts"], source.obs[[]], source.var[[]])
+        adata.obs[TYPE] = source.obs["bulk_labels"]
+        adata.obs[BATCH] = np.where(np.arange(source.n_obs) % 2, "odd", "even")
+        adata.obs[TIME] = np.where(source.obs["phase"] == "G1", "G1", "S or G2M")
+    adata.obs = adata.obs.astype(str).astype("category")
+    return adata
 
 
 @lru_cache(maxsize=2)
@@ -120,12 +116,7 @@ class Method:
 
 OURS, PLAIN, SCVI, UNINTEGRATED = "SCARE", "SCARE, weight 0", "SCVI", "PCA, unintegrated"
 BY_TYPE, OF_ALL = f"{OURS}, genes by type", f"{OURS}, genes of all"
-METHODS = {
-    name: Method(**fields)
-    for name, fields in tomllib.loads(
-        Path(__file__).with_name("scare_methods.toml").read_text(encoding="utf-8")
-    ).items()
-}
+METHODS = {name: Method(**fields) for name, fields in settings("scare_methods").items()}
 
 
 def epochs_of(n_cells: int, quick: bool, batch_size: int = 128) -> int:
@@ -153,11 +144,8 @@ def train(adata: ad.AnnData, method: Method, truth: Any, seed: int, quick: bool)
 
 
 def _scare(adata: ad.AnnData, method: Method, truth: Any, seed: int, quick: bool) -> SCARE:
-    quiet_scvi(seed)
-    batch = BATCH if BATCH in adata.obs else None
-    SCARE.setup_anndata(adata, batch_key=batch, labels_key=TYPE if method.labels else None)
     truth = {"nothing": None, "zero": []}.get(method.truth, truth)
-    model = SCARE(adata, ground_truth=truth, random_state=seed, **method.settings)
+    model = new_scare(adata, seed, method.labels, ground_truth=truth, **method.settings)
     weighted = method.weight is not None and truth is not None
     model.train(
         max_epochs=QUICK_EPOCHS if quick else None,
@@ -166,6 +154,14 @@ def _scare(adata: ad.AnnData, method: Method, truth: Any, seed: int, quick: bool
         plan_kwargs={"attribution_weight": method.weight} if weighted else {},
     )
     return model
+
+
+def new_scare(adata: ad.AnnData, seed: int, labels: bool = True, **options: Any) -> SCARE:
+    """SCARE with the batch where there is one, and with types unless told otherwise."""
+    quiet_scvi(seed)
+    batch = BATCH if BATCH in adata.obs else None
+    SCARE.setup_anndata(adata, batch_key=batch, labels_key=TYPE if labels else None)
+    return SCARE(adata, random_state=seed, **options)
 
 
 def _scvi(adata: ad.AnnData, method: Method, truth: Any, seed: int, quick: bool) -> Any:

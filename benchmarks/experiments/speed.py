@@ -6,8 +6,6 @@ table of its experiment at the end, by protocol; it is called with the task, its
 whether the form is quick.
 """
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Callable
 from functools import lru_cache, partial
@@ -26,7 +24,7 @@ from benchmarks.core.store import Task, Values
 from benchmarks.experiments import scare_models, transfer, transfer_cells
 from benchmarks.experiments import speed_models as models
 from benchmarks.experiments.rankings import judge, prepare
-from benchmarks.methods.rankings import DEFAULT, Ranking, rankings, to_panels
+from benchmarks.methods.rankings import DEFAULT, rankings, to_panels
 
 SIMULATED = "simulated counts"
 #: Calls after the first, and seconds of a first call from which one more is enough.
@@ -68,9 +66,9 @@ def _costs(protocol: str, data: str, quick: bool) -> dict[str, list[Cost]]:
     else:
         cells, _ = prepare(Task(data))
         calls = {
-            name: partial(method.rank, cells)
+            name: partial(method.run, cells)
             for name, method in _explanations().items()
-            if isinstance(method, Ranking) and (SOURCES[data].counts or not method.counts)
+            if method.run and (SOURCES[data].counts or not method.counts)
         }
     costs: dict[str, list[Cost]] = {name: [] for name in calls}
     for number in range((2 if quick else REPEATS) + 1):
@@ -139,7 +137,7 @@ def _has_speed(task: Task, method: Any) -> bool:
     if task.protocol == "adversarial":
         return task.method in ("proximal", "subgradient")
     if task.protocol == "baselines":
-        fits = isinstance(method, Ranking) and (SOURCES[task.data].counts or not method.counts)
+        fits = bool(method.run) and (SOURCES[task.data].counts or not method.counts)
         return fits and task.seed == 0
     return task.method in CALLS and task.seed == 0
 
@@ -176,17 +174,14 @@ TRAIN_SPEED = _experiment(
 TIMED = (transfer_cells.OURS, transfer_cells.LOGISTIC, "SCANVI")
 
 
-def _has_transfer_speed(task: Task, method: transfer.Method) -> bool:
-    if task.protocol == "memory":
-        return task.method == transfer_cells.OURS and task.seed == 0
-    return task.method in TIMED
-
-
 TRANSFER_SPEED = _experiment(
     "transfer_speed",
     {"task": models.task, "memory": models.memory},
     transfer.methods,
-    applies=_has_transfer_speed,
+    applies=lambda task, method: (
+        task.method in TIMED
+        and (task.protocol == "task" or (task.method == transfer_cells.OURS and task.seed == 0))
+    ),
 )
 SCARE_SPEED = _experiment(
     "scare_speed",

@@ -1,7 +1,5 @@
 """Costs of models: epochs of training in turns, a task, a score, memory, and a GPU."""
 
-from __future__ import annotations
-
 import tempfile
 import time
 import warnings
@@ -22,22 +20,14 @@ from torch import nn
 
 import ace
 from ace.metrics import stability
-from benchmarks.core.data import (
-    GROUP,
-    SOURCES,
-    blood_cells,
-    load,
-    log_normalise,
-    quiet_scvi,
-    simulated_counts,
-)
+from benchmarks.core.data import GROUP, SOURCES, load, log_normalise, simulated_counts
 from benchmarks.core.experiment import Entry
 from benchmarks.core.measure import epochs, epochs_in_turns, in_fresh_process, measure, ratios
 from benchmarks.core.store import Task, Values
 from benchmarks.experiments import scare, scare_models, transfer, transfer_cells
 from benchmarks.experiments.transfer_cells import GIVEN, UNKNOWN
 from benchmarks.methods.models import new
-from benchmarks.methods.rankings import KEY, to_panels
+from benchmarks.methods.rankings import explained
 
 LABELS = {"labels_key": GIVEN, "unlabeled_category": UNKNOWN}
 #: The attribution loss of SCARE from the first epoch on.
@@ -136,16 +126,9 @@ def scare_epochs(task: Task, method: Any, quick: bool) -> Values:
 
     def call(is_scare: bool, labels: bool, options: dict[str, Any]) -> list[float]:
         # A model of its own in each turn: one that was trained longer may cost less.
-        own = cells.copy()
-        quiet_scvi(task.seed)
+        own, truth = cells.copy(), genes[scare_models.BOTH]
         if is_scare:
-            given = {
-                "batch_key": scare_models.BATCH,
-                "labels_key": scare_models.TYPE if labels else None,
-            }
-            ace.model.SCARE.setup_anndata(own, **given)
-            truth = genes[scare_models.BOTH]
-            model = ace.model.SCARE(own, ground_truth=truth, random_state=task.seed)
+            model = scare_models.new_scare(own, task.seed, labels, ground_truth=truth)
         else:
             model = scare_models.new_scvi(own, task.seed)
         return epochs(model, 3 if quick else 5, **options)
@@ -164,7 +147,7 @@ def scare_epochs(task: Task, method: Any, quick: bool) -> Values:
 # -- a task, a score, memory ----------------------------------------------------------------------
 
 
-def task(task: Task, method: transfer.Method, quick: bool) -> Values:
+def task(task: Task, method: Entry, quick: bool) -> Values:
     cells = transfer_cells.load(task._replace(protocol=transfer_cells.AS_THEY_ARE))
     answer, seconds = transfer.timed(method, cells)
     found = (answer.labels == cells.truth)[cells.scored].mean()
@@ -268,7 +251,7 @@ def _on_gpu_cells(data: str) -> ad.AnnData:
     """Log-normalised cells with counts in a layer; of half of them the labels are given."""
     adata = load(data) if data in SOURCES else log_normalise(simulated_counts(100_000))
     if data == "pbmc68k":
-        adata.layers["counts"] = blood_cells().layers["counts"]
+        adata.layers["counts"] = ace.datasets.pbmc68k_reduced().layers["counts"]
     given = adata.obs[GROUP].to_numpy().astype(object)
     given[np.random.default_rng(0).permutation(adata.n_obs)[::2]] = UNKNOWN
     adata.obs[GIVEN] = pd.Categorical(given)
@@ -296,7 +279,7 @@ def compared(data: str, name: str, seed: int, quick: bool) -> dict[str, Values]:
         panels: list[Any] = []
         for hardware, accelerator in devices().items():
             model.to_device("cpu" if accelerator == "cpu" else "cuda:0")
-            call = partial(_explained, adata, method=method, model=model, random_state=seed)
+            call = partial(explained, adata, method=method, model=model, random_state=seed)
             call()
             found, cost = measure(call)
             panels.append(found)
@@ -305,8 +288,3 @@ def compared(data: str, name: str, seed: int, quick: bool) -> dict[str, Values]:
                 agreement = stability([panels[0], found], 18)["jaccard"].mean()
                 rows[hardware][f"jaccard_{method}"] = agreement
     return rows
-
-
-def _explained(adata: ad.AnnData, **options: Any) -> Any:
-    ace.tl.explain(adata, GROUP, key_added=KEY, progress=False, **options)
-    return to_panels(adata, adata.uns[KEY]["names"])

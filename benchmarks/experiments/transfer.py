@@ -9,8 +9,6 @@ Rows of scNym's own code (0.3.2) and celltypist (1.7.1) are stored; both were ru
 of their own, on the counts of all genes, with their default settings.
 """
 
-from __future__ import annotations
-
 import time
 from dataclasses import dataclass, field
 from functools import partial
@@ -25,7 +23,7 @@ from sklearn.svm import LinearSVC
 
 from ace.model import SCNYM
 from benchmarks.core.data import quiet_scvi
-from benchmarks.core.experiment import experiment, revision
+from benchmarks.core.experiment import Entry, experiment, revision
 from benchmarks.core.store import Task, Values
 from benchmarks.experiments import transfer_cells as t
 
@@ -91,17 +89,6 @@ def judge_novelty(found: Answer, cells: t.Cells, hidden: str) -> Values:
 # -- methods --------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Method:
-    """How to run a method, and what it needs."""
-
-    run: Any
-    revision: str = "1"
-    counts: bool = False
-    random: bool = True  # depends on the seed, the cells being the same
-    slow: bool = False  # once for each hidden type, not for all seeds
-
-
 def scnym(
     cells: t.Cells, preset: str = "default", *, confident: bool = False, **options: Any
 ) -> Answer:
@@ -162,25 +149,25 @@ def scanvi(cells: t.Cells) -> Answer:
     return answer(model.predict(indices=np.flatnonzero(cells.target), soft=True))
 
 
-def methods() -> dict[str, Method]:
+def methods() -> dict[str, Entry]:
     """All methods by name."""
     of_ours = revision(t.OURS)
-    found = {t.OURS: Method(scnym, of_ours)}
+    found = {t.OURS: Entry(scnym, of_ours)}
     found |= {
-        f"{t.OURS}, {name}": Method(partial(scnym, preset=name), of_ours) for name in t.PRESETS
+        f"{t.OURS}, {name}": Entry(partial(scnym, preset=name), of_ours) for name in t.PRESETS
     }
     # How the published code looks for new types.
     plan = {"confidence_threshold": 0.9, "adversary_confident_only": True}
     published = partial(scnym, preset="published", confident=True, plan_kwargs=plan)
-    found[t.OUR_NOVELTY] = Method(published, of_ours, slow=True)
+    found[t.OUR_NOVELTY] = Entry(published, of_ours, slow=True)
     for name, call in ((t.LOGISTIC, logistic), (t.SVM, svm)):
-        found[name] = Method(partial(call, all_genes=True), random=False)
-        found[f"{name}, variable genes"] = Method(call, random=False)
-    found["SCANVI"] = Method(scanvi, counts=True)
+        found[name] = Entry(partial(call, all_genes=True), random=False)
+        found[f"{name}, variable genes"] = Entry(call, random=False)
+    found["SCANVI"] = Entry(scanvi, counts=True)
     return found
 
 
-def timed(method: Method, cells: t.Cells) -> tuple[Answer, float]:
+def timed(method: Entry, cells: t.Cells) -> tuple[Answer, float]:
     """An answer and the seconds of its labels; variable genes are chosen before."""
     _ = cells.adata
     start = time.perf_counter()
@@ -188,7 +175,7 @@ def timed(method: Method, cells: t.Cells) -> tuple[Answer, float]:
     return found, found.told.get("seconds", time.perf_counter() - start)
 
 
-def _run(task: Task, method: Method, cells: t.Cells, quick: bool) -> Values:
+def _run(task: Task, method: Entry, cells: t.Cells, quick: bool) -> Values:
     found, seconds = timed(method, cells)
     values = found.told | {"seconds": seconds} | judge(found, cells)
     if task.protocol.endswith("hidden") and found.novelty is not None:
@@ -196,7 +183,7 @@ def _run(task: Task, method: Method, cells: t.Cells, quick: bool) -> Values:
     return values
 
 
-def _applies(task: Task, method: Method) -> bool | str:
+def _applies(task: Task, method: Entry) -> bool | str:
     """Which methods take part where, and what would only repeat another run."""
     if task.protocol == t.AS_THEY_ARE:
         on_first = [f"{t.OURS}, {preset}" for preset in t.PRESETS]

@@ -1,7 +1,5 @@
 """Cells with labels and cells without, for label transfer."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
@@ -11,7 +9,10 @@ import pandas as pd
 import scanpy as sc
 from scipy import sparse
 
-from benchmarks.core.data import blood_cells, log_normalise, path
+import ace
+from benchmarks.core.data import log_normalise
+from benchmarks.core.data import read as from_file
+from benchmarks.core.experiment import settings
 from benchmarks.core.store import Task
 
 #: Columns of ``obs``: the truth, where cells come from, and the labels that methods are given.
@@ -23,23 +24,10 @@ N_BINS = 10
 #: Share of known cells that a threshold of novelty keeps.
 KEPT = 0.95
 SCVI_EPOCHS, SCANVI_EPOCHS = 100, 20
-PRESETS = ("no_adversary", "no_mixmatch", "no_teacher", "supervised", "published", "new_identity")
 OURS, LOGISTIC, SVM = "SCNYM", "logistic regression", "linear SVM"
 OUR_NOVELTY = f"{OURS}, published, for new types"
-LINEAR = (LOGISTIC, f"{LOGISTIC}, variable genes", SVM, f"{SVM}, variable genes")
-NOVELTY = (
-    *(f"{OURS}, new_identity", OURS, f"{OURS}, supervised", OUR_NOVELTY),
-    *(LOGISTIC, f"{LOGISTIC}, variable genes"),
-)
-#: File, domains, and column of the domain. Of the last three, all genes are variable genes.
-FILES = {
-    "kang": ("kang_ifnb_merged.h5ad", ("CTRL", "STIM"), "condition"),
-    "pbmc_symphony": ("pbmc_symphony_3chem_1200.h5ad", ("3pv1", "3pv2", "5p"), "tech"),
-    "cellmix": (
-        "cellmix_3tech_10x_celseq2_dropseq.h5ad", ("10x", "CEL-seq2", "Drop-seq"), "tech"
-    ),
-    "pbmc68k": ("", ("first", "second"), ""),
-}  # fmt: skip
+#: Which methods take part where; file, domains, and column of the domain of each set.
+PRESETS, LINEAR, NOVELTY, FILES = settings("transfer").values()
 
 
 @dataclass(frozen=True)
@@ -85,21 +73,17 @@ def read(name: str, seed: int = 0) -> ad.AnnData:
     """Cells with types and domains."""
     file, domains, column = FILES[name]
     if not file:  # halves of one experiment, drawn at random
-        source = blood_cells()
+        source = ace.datasets.pbmc68k_reduced()
         halves = np.random.default_rng(seed).permutation(source.n_obs) % 2
         adata = ad.AnnData(source.X, source.obs[[]], source.var[[]])
         adata.obs[TYPE] = source.obs["bulk_labels"].astype(str)
         adata.obs[DOMAIN] = np.array(domains)[halves]
         return adata
-    source = ad.read_h5ad(path(file))
-    adata = ad.AnnData(sparse.csr_matrix(source.X, dtype=np.float32))
-    adata.obs_names, adata.var_names = (
-        n.astype(str) for n in (source.obs_names, source.var_names)
-    )
-    for ours, theirs in ((TYPE, "cell_type"), (DOMAIN, column)):
-        adata.obs[ours] = source.obs[theirs].astype(str).to_numpy()
-    if name == "pbmc_symphony":  # log-normalised; each cell's counts follow from its total
-        per_cell = sparse.diags_array(source.obs["nUMI"].to_numpy().astype(float) / 1e4)
+    total = {"total": "nUMI"} if name == "pbmc_symphony" else {}
+    adata = from_file(file, **({TYPE: "cell_type", DOMAIN: column} | total))
+    adata.X = sparse.csr_matrix(adata.X, dtype=np.float32)
+    if total:  # log-normalised; each cell's counts follow from its total
+        per_cell = sparse.diags_array(adata.obs.pop("total").to_numpy().astype(float) / 1e4)
         counts = sparse.csr_matrix(per_cell @ adata.X.astype(float).expm1())
         apart = np.abs(counts.data - np.rint(counts.data)).max()
         if apart > 0.01:

@@ -5,27 +5,21 @@ where it says so) and a seed, and gives the column numbers of all genes, best fi
 group. Where a method leaves genes unordered, they follow by :func:`univariate`, never by column.
 """
 
-from __future__ import annotations
-
-import contextlib
-import io
 import os
-import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from typing import Any
 
 import anndata as ad
 import numpy as np
 import pandas as pd
-import scanpy as sc
 import scipy.sparse as sp
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import log_loss
-from sklearn.model_selection import StratifiedKFold
+from sklearn.model_selection import StratifiedKFold, cross_val_score
 from sklearn.preprocessing import StandardScaler
 
 import ace
-from benchmarks.core.data import GROUP
+from benchmarks.core.data import GROUP, log_normalise
 
 Panels = dict[str, np.ndarray]
 
@@ -59,10 +53,7 @@ def log_expression(adata: ad.AnnData) -> Any:
     """Values as they are, or if some are negative (scaled), log1p(CP10k) of the counts."""
     if adata.X.min() >= 0 or "counts" not in adata.layers:
         return not_negative(adata.X)
-    own = ad.AnnData(sp.csr_matrix(adata.layers["counts"], dtype=np.float32))
-    sc.pp.normalize_total(own, target_sum=1e4)
-    sc.pp.log1p(own)
-    return own.X
+    return log_normalise(ad.AnnData(adata.layers["counts"])).X
 
 
 def univariate(X: np.ndarray, inside: np.ndarray) -> np.ndarray:
@@ -99,7 +90,9 @@ def l1_logistic_regression(adata: ad.AnnData, seed: int) -> Panels:
         parts = list(folds.split(np.zeros(len(inside)), inside))
         losses: list[float] = []
         for C in strengths:
-            losses.append(sum(_l1_loss(scaled, inside, part, C, seed) for part in parts))
+            model = _l1(C, seed)
+            found = cross_val_score(model, scaled, inside, cv=parts, scoring="neg_log_loss")
+            losses.append(-found.sum())
             best = int(np.argmin(losses))
             if len(losses) > best + 2:
                 break
@@ -109,25 +102,10 @@ def l1_logistic_regression(adata: ad.AnnData, seed: int) -> Panels:
     return panels
 
 
-def _l1_loss(
-    scaled: Any, inside: np.ndarray, part: tuple[np.ndarray, np.ndarray], C: float, seed: int
-) -> float:
-    train, test = part
-    model = _l1(C, seed).fit(scaled[train], inside[train])
-    return float(log_loss(inside[test], model.predict_proba(scaled[test])[:, 1]))
-
-
 def _l1(C: float, seed: int) -> LogisticRegression:
     # liblinear shrinks the intercept like a coefficient unless it is scaled up.
-    return LogisticRegression(
-        C=C,
-        l1_ratio=1,
-        solver="liblinear",
-        intercept_scaling=100,
-        max_iter=200,
-        tol=1e-3,
-        random_state=seed,
-    )
+    solver = {"solver": "liblinear", "intercept_scaling": 100, "max_iter": 200, "tol": 1e-3}
+    return LogisticRegression(C=C, l1_ratio=1, random_state=seed, **solver)
 
 
 def deseq2(adata: ad.AnnData, seed: int) -> Panels:
@@ -148,27 +126,18 @@ def deseq2(adata: ad.AnnData, seed: int) -> Panels:
         replicates = [f"replicate{i}" for i in range(len(parts))]
         n_own = min(N_REPLICATES, inside.sum())
         condition = ["group"] * n_own + ["rest"] * (len(parts) - n_own)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of dispersions that do not fit a trend
-            data = DeseqDataSet(
-                counts=pd.DataFrame(
-                    bulk[:, tested].astype(int), replicates, adata.var_names[tested]
-                ),
-                metadata=pd.DataFrame({"condition": condition}, replicates),
-                design="~condition",
-                size_factors_fit_type="poscounts",
-                refit_cooks=False,
-                **shared,
-            )
-            data.deseq2()
-            test = DeseqStats(
-                data,
-                contrast=["condition", "group", "rest"],
-                cooks_filter=False,
-                independent_filter=False,
-                **shared,
-            )
-            test.run_wald_test()
+        data = DeseqDataSet(
+            counts=pd.DataFrame(bulk[:, tested].astype(int), replicates, adata.var_names[tested]),
+            metadata=pd.DataFrame({"condition": condition}, replicates),
+            design="~condition",
+            size_factors_fit_type="poscounts",
+            refit_cooks=False,
+            **shared,
+        )
+        data.deseq2()
+        unfiltered = {"cooks_filter": False, "independent_filter": False}
+        test = DeseqStats(data, contrast=["condition", "group", "rest"], **unfiltered, **shared)
+        test.run_wald_test()
         statistic = np.full(adata.n_vars, -1.0)
         statistic[tested] = np.nan_to_num(np.abs(test.statistics.to_numpy()), nan=-1.0)
         panels[name] = ordered(statistic, univariate(X, inside))
@@ -215,14 +184,8 @@ def _binary_scores(values: np.ndarray) -> np.ndarray:
     return scores / max(len(values) - 1, 1)
 
 
-@contextlib.contextmanager
+@contextmanager
 def _silence() -> Iterator[None]:
     """Keep from the terminal what others print; progress is shown by the benchmark."""
-    with (
-        warnings.catch_warnings(),
-        contextlib.redirect_stdout(io.StringIO()),
-        open(os.devnull, "w") as nowhere,
-        contextlib.redirect_stderr(nowhere),
-    ):
-        warnings.simplefilter("ignore")
+    with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):
         yield

@@ -1,15 +1,14 @@
 """Rankings of genes that explain a given embedding: translations in it, and its derivatives.
 
-As in ``_baselines``: cells and a seed to the column numbers of all genes, best first, by group.
+As in ``baselines``: cells and a seed to the column numbers of all genes, best first, by group.
 """
-
-from __future__ import annotations
 
 import anndata as ad
 import numpy as np
 import scanpy as sc
 import scipy.sparse as sp
 
+from benchmarks.core.data import pca
 from benchmarks.methods.baselines import Panels, dense, groups_of, ordered, univariate
 
 #: GCE: penalties as shares of the smallest one under which nothing is translated, and the share of
@@ -169,7 +168,6 @@ def _diffusion_map(adata: ad.AnnData, seed: int) -> tuple[np.ndarray, np.ndarray
 def _principal_components(adata: ad.AnnData) -> tuple[np.ndarray, np.ndarray]:
     """Weights of the genes and coordinates of the cells; computed where there are none."""
     if "X_pca" not in adata.obsm or "PCs" not in adata.varm:
-        adata = ad.AnnData(adata.X, var=adata.var[[]])
-        sc.pp.pca(adata, n_comps=min(50, min(adata.shape) - 1), random_state=0)
+        adata = pca(ad.AnnData(adata.X, var=adata.var[[]]))
     weights = np.asarray(adata.varm["PCs"], dtype=np.float64)
     return weights, np.asarray(adata.obsm["X_pca"], dtype=np.float64)

@@ -1,7 +1,5 @@
 """Training of models by name."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from anndata import AnnData

@@ -1,8 +1,5 @@
 """Ways to rank genes for each group, ours and the baselines, behind one call."""
 
-from __future__ import annotations
-
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -17,7 +14,7 @@ import scanpy as sc
 
 import ace
 from benchmarks.core.data import BATCH, GROUP, quiet_scvi
-from benchmarks.core.experiment import revision
+from benchmarks.core.experiment import Entry, revision
 from benchmarks.core.measure import Cost, measure
 from benchmarks.methods import baselines, embedding_baselines, models
 from benchmarks.methods.baselines import Panels
@@ -53,20 +50,8 @@ class Cells:
         return self.models[name]
 
 
-@dataclass(frozen=True)
-class Ranking:
-    """A way to rank genes: called with cells, returns column numbers, best first, by group."""
-
-    rank: Callable[[Cells], Panels]
-    revision: str = "1"
-    model: str | None = None  # trained before, which is not counted as ranking
-    slow: bool = False
-    counts: bool = False  # reads layers["counts"]
-    baseline: bool = False
-
-
-def rankings() -> dict[str, Ranking]:
-    """All rankings that can be run here, by name."""
+def rankings() -> dict[str, Entry]:
+    """All rankings that can be run here: of cells, the column numbers of genes by group."""
     found = _baselines()
     for method in ace.explain.methods().index:
         slow = method in SLOW
@@ -81,14 +66,12 @@ def rankings() -> dict[str, Ranking]:
     return found
 
 
-def _ours(method: str, model: str | None = None, **options: bool) -> Ranking:
+def _ours(method: str, model: str | None = None, **options: bool) -> Entry:
     subjects = (method,) if model is None else (model.removeprefix("selecting "), method)
-    return Ranking(
-        partial(_ace, method=method, model=model), revision(*subjects), model, **options
-    )
+    return Entry(partial(_ace, method=method, model=model), revision(*subjects), model, **options)
 
 
-def _baselines() -> dict[str, Ranking]:
+def _baselines() -> dict[str, Entry]:
     """What the papers and users compare with; of those in packages, the installed ones."""
     found = {
         "Wilcoxon, abs": partial(_scanpy, method="wilcoxon", rankby_abs=True),
@@ -109,7 +92,7 @@ def _baselines() -> dict[str, Ranking]:
     if find_spec("pydeseq2"):
         found["DESeq2"] = _plain(baselines.deseq2)
     return {
-        name: Ranking(rank, counts=name == "DESeq2", baseline=True) for name, rank in found.items()
+        name: Entry(rank, counts=name == "DESeq2", baseline=True) for name, rank in found.items()
     }
 
 
@@ -118,25 +101,19 @@ def _plain(call: Callable[[ad.AnnData, int], Panels]) -> Callable[[Cells], Panel
 
 
 def _ace(cells: Cells, method: str, model: str | None = None) -> Panels:
-    ace.tl.explain(
-        cells.adata,
-        GROUP,
-        model=None if model is None else cells.trained(model)[0],
-        method=method,
-        key_added=KEY,
-        random_state=cells.seed,
-        progress=False,
-    )
-    return to_panels(cells.adata, cells.adata.uns[KEY]["names"])
+    trained = None if model is None else cells.trained(model)[0]
+    return explained(cells.adata, model=trained, method=method, random_state=cells.seed)
+
+
+def explained(adata: ad.AnnData, **options: Any) -> Panels:
+    """The rankings of ``ace.tl.explain``."""
+    ace.tl.explain(adata, GROUP, key_added=KEY, progress=False, **options)
+    return to_panels(adata, adata.uns[KEY]["names"])
 
 
 def _scanpy(cells: Cells, method: str, **options: Any) -> Panels:
-    with warnings.catch_warnings():
-        # Fold changes of scaled values, fragmented frames: without effect on the ranking.
-        warnings.simplefilter("ignore")
-        sc.tl.rank_genes_groups(
-            cells.adata, GROUP, method=method, use_raw=False, key_added=KEY, **options
-        )
+    options |= {"method": method, "use_raw": False, "key_added": KEY}
+    sc.tl.rank_genes_groups(cells.adata, GROUP, **options)
     return to_panels(cells.adata, cells.adata.uns[KEY]["names"])
 
 
@@ -146,10 +123,7 @@ def _cosg(cells: Cells) -> Panels:
     # It compares angles, for which values must not be negative.
     x = baselines.log_expression(cells.adata)
     own = ad.AnnData(x, obs=cells.adata.obs[[GROUP]], var=cells.adata.var[[]])
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        n_genes = min(N_RANKED, own.n_vars)
-        cosg.cosg(own, groupby=GROUP, key_added=KEY, n_genes_user=n_genes)
+    cosg.cosg(own, groupby=GROUP, key_added=KEY, n_genes_user=min(N_RANKED, own.n_vars))
     return to_panels(cells.adata, own.uns[KEY]["names"])
 
 
@@ -168,22 +142,10 @@ def causal(cells: Cells) -> Panels:
     return dict.fromkeys(map(str, cells.adata.obs[GROUP].cat.categories), genes)
 
 
-def _kratos(cells: Cells) -> Any:
-    # A tenth of the cells for validation, none for a test: those are outside.
-    train = {"train_size": 0.9}
-    return models.trained("KRATOS", cells.adata, cells.seed, {"labels_key": GROUP}, train)[0]
-
-
-def _autoencoder(cells: Cells, **options: Any) -> Any:
-    """Labels are given, as in the paper, and batches where the set has some."""
-    given = {"batch_key": BATCH if BATCH in cells.adata.obs else None, "labels_key": GROUP}
-    return models.trained("ACE", cells.adata, cells.seed, given, **options)[0]
-
-
-def _scvi(cells: Cells) -> Any:
-    """Counts without groups; default settings."""
-    train = {"max_epochs": SCVI_EPOCHS}
-    return models.trained("SCVI", cells.adata, cells.seed, {"layer": "counts"}, train)[0]
+def _trained(cells: Cells, name: str, given: dict[str, str], **options: Any) -> Any:
+    """A model; batches are given to ACE where the set has some."""
+    batch = {"batch_key": BATCH} if name == "ACE" and BATCH in cells.adata.obs else {}
+    return models.trained(name, cells.adata, cells.seed, given | batch, **options)[0]
 
 
 def _scanvi(cells: Cells) -> Any:
@@ -197,10 +159,14 @@ def _scanvi(cells: Cells) -> Any:
     return model
 
 
+GROUPS = {"labels_key": GROUP}
 TRAINERS = {
-    "KRATOS": _kratos,
-    "ACE": _autoencoder,
-    "selecting ACE": partial(_autoencoder, n_selected=N_SELECTED),
-    "SCVI": _scvi,
+    # A tenth of the cells for validation, none for a test: those are outside.
+    "KRATOS": partial(_trained, name="KRATOS", given=GROUPS, train={"train_size": 0.9}),
+    "ACE": partial(_trained, name="ACE", given=GROUPS),
+    "selecting ACE": partial(_trained, name="ACE", given=GROUPS, n_selected=N_SELECTED),
+    "SCVI": partial(
+        _trained, name="SCVI", given={"layer": "counts"}, train={"max_epochs": SCVI_EPOCHS}
+    ),
     "SCANVI": _scanvi,
 }

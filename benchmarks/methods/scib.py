@@ -7,8 +7,6 @@ the latent space ``z``. Printed, as the last line, is every measure, the means o
 and of batches, and the total (.6 and .4 of them). Nothing of ``ace`` is imported.
 """
 
-from __future__ import annotations
-
 import json
 import sys
 import warnings

@@ -1,7 +1,5 @@
 """Reports: tables, claims and figures of the documentation from the stored results."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -9,16 +7,10 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from benchmarks.core.experiment import GRIDS
 from benchmarks.core.store import Results
-from benchmarks.report import choices, claims, figures, figures_models, tables
+from benchmarks.report import choices, claims, figures, tables
 from benchmarks.report.markdown import data, where
-
-#: Experiments by what the names of their tables begin with, longer names first.
-EXPERIMENTS = (
-    *("panels", "train_speed", "transfer_speed", "scare_speed", "speed", "gpu", "clusters"),
-    *("structure", "mnist", "curves", "overlap", "representations", "stability"),
-    *("transfer", "scare"),
-)
 
 
 def render(results_dir: Path, out_dir: Path) -> list[Path]:
@@ -27,7 +19,7 @@ def render(results_dir: Path, out_dir: Path) -> list[Path]:
     out_dir.mkdir(parents=True, exist_ok=True)
     written = tables.tables(results)
     for name, text in written.items():
-        experiment = next(e for e in EXPERIMENTS if name.startswith(e))
+        experiment = max((e for e in GRIDS if name.startswith(e)), key=len)
         missing = f"*Not measured yet: `python -m benchmarks run {experiment}`.*\n"
         written[name] = text or missing
     written |= choices.tables(results) | claims.tables(results)
@@ -46,9 +38,9 @@ DRAW: dict[str, Callable[[Results], Figure]] = {
     "embeddings": figures.draw_embeddings,
     "mnist_convolutional": partial(figures.draw_mnist, network="convolutional"),
     "mnist_vector": partial(figures.draw_mnist, network="vector"),
-    "reliability": figures_models.draw_reliability,
-    "scare_fssf": figures_models.draw_scare_fssf,
-    "scare_weights": figures_models.draw_scare_weights,
+    "reliability": figures.draw_reliability,
+    "scare_fssf": figures.draw_scare_fssf,
+    "scare_weights": figures.draw_scare_weights,
 }
 
 

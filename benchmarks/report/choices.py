@@ -1,10 +1,9 @@
 """Which method when: situations, the call for each, and what was measured of it.
 
 Situations are in ``data/choices.csv``, a row per line of what was measured: a metric of some
-methods, and of the best of others. Ways to rank genes are in ``data/rankings.csv``.
+methods, and of the best of others. Ways to rank genes are in ``data/rankings.csv``, columns of
+their table in ``data/rankings_columns.csv``.
 """
-
-from __future__ import annotations
 
 import numpy as np
 
@@ -15,16 +14,6 @@ from benchmarks.report.markdown import classed, data, markdown, number, plural, 
 
 #: Behind the mean of a method that has fewer seeds than others of its column.
 FEWER = " †"
-#: Columns of the table of rankings: title, experiment, data and protocol, metric, decimals.
-FIELDS = (
-    ("PBMC3k: AUROC @3", "panels", "pbmc3k", "held-out", "auroc@3", 3),
-    ("@18", "panels", "pbmc3k", "held-out", "auroc@18", 3),
-    ("redundancy", "panels", "pbmc3k", "held-out", "redundancy", 2),
-    ("pancreas: AUROC @3", "panels", "baron_mouse", "held-out", "auroc@3", 3),
-    ("simulated: noise of 20", "panels", "symsim_140_clean", "truth", "noise", 1),
-    ("found again in other half", "stability", "pbmc3k", "halves", "jaccard", 2),
-    ("seconds", "panels", "pbmc3k", "held-out", "seconds", 2),
-)
 
 
 def tables(results: Results) -> dict[str, str]:
@@ -58,17 +47,15 @@ def _line(row: dict[str, str], results: Results) -> str:
 def _rankings(results: Results) -> str:
     """A line for each ranking, its figures on held-out cells and against the truth."""
     columns, head, purposes = [], ["ranking", "for"], data("rankings")
-    for title, name, cells, protocol, metric, decimals in FIELDS:
-        rows = results.rows(name, data=cells, protocol=protocol)
+    shown = data("rankings_columns").itertuples(index=False)
+    for title, name, wanted, metric, decimals in shown:
+        rows = results.rows(name, **where(wanted))
         found = [e.values(rows, metric, method) for method in purposes["ranking"]]
         if most := max(map(len, found)):
             head.append(title)
-            columns.append(
-                [
-                    number(own.mean(), np.nan, decimals) + (FEWER if 0 < len(own) < most else "")
-                    for own in found
-                ]
-            )
+            notes = [FEWER if 0 < len(own) < most else "" for own in found]
+            means = [number(own.mean(), np.nan, int(decimals)) for own in found]
+            columns.append([mean + note for mean, note in zip(means, notes, strict=True)])
     names = purposes.to_numpy().T
     lines = [line for line in zip(*names, *columns, strict=True) if any(line[2:])]
     missing = "*Not measured yet: `python -m benchmarks run panels`.*\n"

@@ -6,8 +6,6 @@ rivals or a level. Two methods are compared by their means over common seeds as 
 level by the mean itself. A claim holds if all inequalities do, partly if some do.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from typing import Any
 

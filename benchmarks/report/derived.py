@@ -1,7 +1,5 @@
 """Numbers that follow from stored ones and that claims and tables need as columns."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Collection
 from typing import Any
 
@@ -54,35 +52,24 @@ def gains(results: Results, rival: str) -> pd.DataFrame:
 
 def alone(genes: pd.DataFrame, others: Collection[str]) -> pd.DataFrame:
     """Genes of panels (rows of the overlap) that none of some methods has, itself left out."""
-    theirs = genes[genes["method"].isin(others)].groupby(["group", "at"])["method"].nunique()
-    n = genes.join(theirs.rename("n"), on=["group", "at"])["n"].fillna(0)
+    keys = ["seed", "group", "at"]
+    theirs = genes[genes["method"].isin(others)].groupby(keys)["method"].nunique()
+    n = genes.join(theirs.rename("n"), on=keys)["n"].fillna(0)
     return genes[n == genes["method"].isin(others)]
 
 
-def overlap(results: Results, data: str, others: Collection[str] | None = None) -> pd.DataFrame:
-    """How many genes of each method's panel no other one of some methods (baselines) has."""
-    rows = results.rows("overlap", data=data)
+def overlap(results: Results, data: str) -> pd.DataFrame:
+    """How many genes of each method's panel no other baseline has."""
+    rows, keys = results.rows("overlap", data=data), ["method", "seed"]
     genes = results.values("overlap", data=data, metric="depleted")
-    if others is None:
-        others = [name for name in rows["method"].unique() if e.is_baseline(name)]
-    n_groups, found = genes["group"].nunique(), []
-    for seed, of_seed in genes.groupby("seed") if len(others) else []:
-        only = alone(of_seed, others)
-        for method, own in only.groupby("method"):
-            mine = own[own["group"] == CD4] if (own["group"] == CD4).any() else own.iloc[:0]
-            found.append(
-                {
-                    "method": method,
-                    "seed": seed,
-                    "n_only": len(mine),
-                    "n_only_depleted": mine["value"].sum(),
-                    "n_only_all_types": len(own) / n_groups,
-                    "only": ", ".join(mine["at"]),
-                }
-            )
-    told = pd.DataFrame(found, columns=["method", "seed", "n_only", "n_only_depleted",
-                                        "n_only_all_types", "only"])  # fmt: skip
-    return rows.merge(told, how="left", on=["method", "seed"])
+    baselines = [name for name in rows["method"].unique() if e.is_baseline(name)]
+    only = alone(genes, baselines) if baselines else genes.iloc[:0]
+    told = pd.DataFrame({"n_only_all_types": only.groupby(keys).size()})
+    own = only[only["group"] == CD4].groupby(keys)
+    told["n_only"], told["n_only_depleted"] = own.size(), own["value"].sum()
+    told["only"] = own["at"].agg(", ".join)
+    told["n_only_all_types"] /= genes["group"].nunique()
+    return rows.join(told.fillna({"n_only": 0, "n_only_depleted": 0, "only": ""}), on=keys)
 
 
 def figure_3d(results: Results) -> pd.DataFrame:
@@ -123,48 +110,36 @@ def digits(results: Results) -> pd.DataFrame:
 
 
 def solvers(results: Results) -> pd.DataFrame:
-    """Other solvers beside ours on the same images of each network, each with its margin."""
-    found = [_solvers(results, name) for name in ("convolutional", "vector")]
-    return pd.concat([part for part in found if len(part)] or found)
+    """Other solvers beside ours of the same margin, for each network.
 
-
-def _solvers(results: Results, network: str) -> pd.DataFrame:
-    """Compared on the images that both were given, seconds on those on which both were timed."""
-    rows = results.rows("mnist", data="mnist", protocol=network).set_index("setting")
-    l1 = results.values("mnist", metric="l1", protocol=network).set_index(["setting", "at"])
+    Compared on the images that both were given, seconds on those on which both were timed.
+    """
+    rows, l1 = results.rows("mnist", data="mnist"), results.values("mnist", metric="l1")
     found = []
-    for name in rows["method"].unique():
-        ours = f"proximal, margin {name[-1]}"
-        theirs, own = (rows[rows["method"] == m] for m in (name, ours))
-        shared = theirs.index.intersection(own.index)
-        if name.startswith(("proximal", "network")) or not len(shared):
+    for (network, name), own in rows.groupby(["protocol", "method"]):
+        beside = (["protocol", "setting"], f"proximal, margin {name[-1]}")
+        both = _beside(own, rows, *beside)
+        if name.startswith(("proximal", "network")) or both.empty:
             continue
-        theirs, own = theirs.loc[shared], own.loc[shared]
-        changes, our_changes = (
-            l1[(l1["method"] == m) & l1.index.isin(shared, level=0)]["value"] for m in (name, ours)
-        )
-        timed = theirs["seconds"].notna() & own["seconds"].notna()
-        seconds, our_seconds = (
-            p.loc[timed, "seconds"].sum() / p.loc[timed, "n_images"].sum() for p in (theirs, own)
-        )
-        found.append(
-            {
-                "method": name.replace("subgradient", "published solver"),
-                "protocol": network,
-                "seed": 0,
-                "n_images": len(changes),
-                "flipped": 100 * theirs["flipped"].mean(),
-                "l1": changes.median(),
-                "our_l1": our_changes.median(),
-                "no_larger": (our_changes <= changes.reindex(our_changes.index)).mean(),
-                "n_pixels": theirs["n_pixels"].median(),
-                "our_pixels": own["n_pixels"].median(),
-                "seconds": seconds,
-                "our_seconds": our_seconds,
-                "ratio": seconds / our_seconds,
-            }
-        )
+        of_images = l1[(l1["protocol"] == network) & (l1["method"] == name)]
+        changes = _beside(of_images, l1, [*beside[0], "at"], beside[1])
+        timed = both.dropna(subset=["seconds", "seconds_ours"]).sum()
+        numbers = {"n_images": len(changes), "flipped": 100 * both["flipped"].mean()}
+        numbers |= {"l1": changes["value"].median(), "our_l1": changes["value_ours"].median()}
+        numbers |= {"no_larger": (changes["value_ours"] <= changes["value"]).mean()}
+        numbers |= {"n_pixels": both["n_pixels"].median()}
+        numbers |= {"our_pixels": both["n_pixels_ours"].median()}
+        numbers |= {"seconds": timed["seconds"] / timed["n_images"]}
+        numbers |= {"our_seconds": timed["seconds_ours"] / timed["n_images_ours"]}
+        numbers |= {"ratio": numbers["seconds"] / numbers["our_seconds"]}
+        name = name.replace("subgradient", "published solver")
+        found.append({"method": name, "protocol": network, "seed": 0} | numbers)
     return pd.DataFrame(found)
+
+
+def _beside(own: pd.DataFrame, rows: pd.DataFrame, keys: list[str], method: str) -> pd.DataFrame:
+    """Rows of another method beside rows with the same keys."""
+    return own.merge(rows[rows["method"] == method], on=keys, suffixes=("", "_ours"))
 
 
 def predicted(results: Results) -> pd.DataFrame:

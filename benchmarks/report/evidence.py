@@ -1,7 +1,5 @@
 """Methods compared by their means over the seeds that both have, as they are shown."""
 
-from __future__ import annotations
-
 from collections.abc import Collection
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Markdown tables: mean ± standard deviation over seeds, ours first, the best in bold."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
@@ -34,6 +32,20 @@ def data(name: str, filled: int = 0) -> pd.DataFrame:
 
 #: Titles of the data sets, in the order of tables and figures, and short forms.
 TITLES, SHORT = (data("sets").set_index("data")[form].to_dict() for form in ("title", "short"))
+
+
+LINES = {"dashed": (0, (4, 1.5)), "dotted": (0, (1, 1)), "dashdot": (0, (5, 1, 1, 1))}
+
+
+def styles(figure: str) -> dict[str, dict[str, Any]]:
+    """How methods are drawn, see ``data/styles.csv``."""
+    found = {}
+    for row in data("styles").query("figure == @figure").to_dict("records"):
+        style = {k: v for k, v in row.items() if v and k not in ("figure", "name")}
+        style |= {k: float(style[k]) for k in ("linewidth", "zorder") if k in style}
+        style |= {"linestyle": LINES[style["linestyle"]]} if "linestyle" in style else {}
+        found[row["name"]] = style
+    return found
 
 
 @cache

@@ -4,8 +4,6 @@ A row of the CSV is a table for each title: where its rows come from, which of t
 in which they are given), its title and its lines as formats of a row, and its columns.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import pandas as pd
@@ -86,9 +84,9 @@ def sets(rows: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
 # -- rankings -------------------------------------------------------------------------------------
 
 
-def sizes_of(rows: pd.DataFrame) -> list[int]:
+def sizes_of(rows: pd.DataFrame, metric: str = "auroc") -> list[int]:
     """Numbers of genes that panels were judged with."""
-    return sorted(int(name.removeprefix("auroc@")) for name in rows if name.startswith("auroc@"))
+    return sorted(int(c.removeprefix(f"{metric}@")) for c in rows if c.startswith(f"{metric}@"))
 
 
 def _leaders(results: Results) -> list[str]:
