@@ -69,7 +69,7 @@ def cells(name: str, n_cells: int = N_CELLS) -> AnnData:
 
 
 def answers(model: Any) -> dict[str, list[Any]]:
-    """What a model says of other cells."""
+    """Outputs of a model for other cells."""
     other = cells(type(model).__name__, 12)
     found = {"latent": model.get_latent_representation(other).tolist()}
     if hasattr(model, "predict"):
