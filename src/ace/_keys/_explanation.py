@@ -49,7 +49,7 @@ def pairs_of(fields: Sequence[str]) -> dict[str, tuple[str, str]] | None:
     """Return the two groups of each field written by ``reference="each"``; ``None`` for others.
 
     A name may hold " vs " itself. The fields are those of every ordered pair, source after source,
-    so the first one turned round is the first one of the second source: that tells where to split.
+    so the first pair reversed is the first pair of the second source, which shows where to split.
     """
     n = round((1 + (1 + 4 * len(fields)) ** 0.5) / 2)
     if n < 2 or n * (n - 1) != len(fields):
