@@ -33,8 +33,7 @@ TOLERANCE = 2e-3
 
 def _cells() -> AnnData:
     """40 cells of each of three types with the 60 genes of the largest variance."""
-    load = getattr(ace.datasets, "pbmc68k_reduced", None) or ace.datasets.pbmc68k_reduced
-    adata = load()
+    adata = ace.datasets.pbmc68k_reduced()
     types = adata.obs["bulk_labels"].astype(str).to_numpy()
     rows = np.concatenate([np.flatnonzero(types == name)[:N_CELLS] for name in TYPES])
     genes = np.argsort(-adata.X.toarray().var(axis=0), kind="stable")[:N_GENES]
@@ -107,8 +106,8 @@ def _subjects() -> dict[str, tuple[Any, str]]:
 def _revision(subject: str) -> int:
     kind, name = subject.split()
     if kind == "model":
-        return getattr(getattr(ace.model, name), "revision", 1)
-    return int(ace.explain.methods().get("revision", {}).get(name, 1))
+        return getattr(ace.model, name).revision
+    return int(ace.explain.methods().loc[name, "revision"])
 
 
 def _measured(subject: str) -> list[float]:
