@@ -140,9 +140,7 @@ def revision(*subjects: str) -> str:
     """Revisions of models (``"ACE"``) and methods (``"panel"``) of the package, joined by dots."""
     of_methods = ace.explain.methods().get("revision", {})
     found = [
-        getattr(getattr(ace.model, name), "revision", 1)
-        if name in ace.model.__all__
-        else of_methods.get(name, 1)
+        getattr(ace.model, name).revision if name in ace.model.__all__ else of_methods.get(name, 1)
         for name in subjects
     ]
     return ".".join(map(str, found))
