@@ -45,7 +45,7 @@ def values(rows: pd.DataFrame, metric: str, method: str) -> pd.Series:
     """A number for each seed; empty if it was not measured."""
     if metric not in rows:
         return pd.Series(dtype=float)
-    own = rows[rows["method"] == method]
+    own = rows[rows["method"] == method].astype({metric: float})  # no rows have no number type
     return own.groupby("seed")[metric].mean().dropna()
 
 
