@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ace._threads import seeded
-from ace.explain._frozen import frozen
+from ace.explain._frozen import device_of, frozen
+from ace.explain._linear_embedding import LinearEmbedding
 from ace.explain._rows import Rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ace.explain._linear_embedding import LinearEmbedding
     from ace.explain._scorer import GroupScorer
 
 
@@ -67,7 +67,7 @@ class GroupedCells:
         self.sizes = np.asarray(sizes if sizes is not None else [len(g) for g in self.groups])
         # The last argument of each of these methods, and the result.
         self._log_odds: tuple[GroupScorer, list[np.ndarray]] | None = None
-        self._coordinates: tuple[LinearEmbedding, list[np.ndarray]] | None = None
+        self._coordinates: tuple[nn.Module, list[np.ndarray]] | None = None
         self._columns: tuple[np.ndarray, dict[int, np.ndarray]] | None = None
 
     def __len__(self) -> int:
@@ -81,17 +81,52 @@ class GroupedCells:
     def log_odds(self, scorer: GroupScorer) -> list[np.ndarray]:
         """Log-odds of the cells of each group, a list of arrays ``(n_cells, n_groups)``."""
         if self._log_odds is None or self._log_odds[0] is not scorer:
-            with frozen(scorer), seeded(0, scorer.device), torch.no_grad():
-                self._log_odds = (scorer, scorer.score(self))
+            self._log_odds = (scorer, self._scored(scorer))
         return self._log_odds[1]
 
-    def coordinates(self, embedding: LinearEmbedding) -> list[np.ndarray]:
-        """Coordinates of the cells of each group in a linear embedding, float32."""
+    def _scored(self, scorer: GroupScorer) -> list[np.ndarray]:
+        with frozen(scorer), seeded(0, scorer.device), torch.no_grad():
+            return scorer.score(self)
+
+    def coordinates(self, embedding: nn.Module) -> list[np.ndarray]:
+        """Coordinates of the cells of each group in an embedding, float32."""
         if self._coordinates is None or self._coordinates[0] is not embedding:
-            loadings, offset = embedding.loadings.numpy(), embedding.offset.numpy()
-            found = [(rows.times(loadings) + offset).astype(np.float32) for rows in self.groups]
+            if self.is_linear(embedding):
+                loadings, offset = embedding.loadings.numpy(), embedding.offset.numpy()
+                found = [
+                    (rows.times(loadings) + offset).astype(np.float32) for rows in self.groups
+                ]
+            else:
+                found = [_embedded(embedding, rows) for rows in self.groups]
             self._coordinates = (embedding, found)
         return self._coordinates[1]
+
+    def is_linear(self, embedding: nn.Module) -> TypeGuard[LinearEmbedding]:
+        """Whether coordinates are products with these cells; subclasses may compute others."""
+        return (
+            type(embedding) is LinearEmbedding
+            and embedding.loadings.device.type == "cpu"
+            and all(rows.is_bare_array for rows in self.groups)
+        )
+
+    def subset(self, rows: Sequence[np.ndarray]) -> GroupedCells:
+        """Some cells of each group; their coordinates are not computed again."""
+        part = GroupedCells(
+            [g.subset(r) for g, r in zip(self.groups, rows, strict=True)], self.sizes
+        )
+        if self._coordinates is not None:
+            embedding, z = self._coordinates
+            part._coordinates = (embedding, [own[r] for own, r in zip(z, rows, strict=True)])
+        return part
+
+    def log_odds_of_part(
+        self, scorer: GroupScorer, part: GroupedCells, rows: Sequence[np.ndarray]
+    ) -> list[np.ndarray]:
+        """Log-odds of all cells; ``part``, the subset of these rows, keeps its own."""
+        known = self._log_odds is not None and self._log_odds[0] is scorer
+        found = self.log_odds(scorer) if known else self._scored(scorer)
+        part._log_odds = (scorer, [m[r] for m, r in zip(found, rows, strict=True)])
+        return found
 
     def columns(self, group: int, index: np.ndarray) -> np.ndarray:
         """Some features of all cells of a group, dense; kept until other features are read."""
@@ -129,6 +164,16 @@ class GroupedCells:
         if reference is not None:
             return [reference]
         return [g for g in range(len(self)) if g != source]
+
+    def balanced_weights(self, source: int, reference: int | None) -> np.ndarray:
+        """Weights of source and reference cells, source first; each side sums to one half.
+
+        Groups of the rest are weighted by their number of cells in the data.
+        """
+        others = self.others(source, reference)
+        share = 0.5 * self.sizes[others] / self.sizes[others].sum()
+        counts = np.array([len(self[g]) for g in (source, *others)])
+        return np.repeat(np.array([0.5, *share]) / counts, counts)
 
     def draw_reference(
         self,
@@ -197,6 +242,16 @@ class GroupedCells:
         gap[np.abs(gap) <= 1e-9 * size] = 0  # rounding errors
         # If a feature is constant in both, the ratio is large but finite.
         return gap / np.maximum(np.sqrt((var[source] + other_var) / 2), 1e-6 * size)
+
+
+def _embedded(embedding: nn.Module, rows: Rows) -> np.ndarray:
+    """Coordinates of cells, computed in minibatches."""
+    device, parts, start = device_of(embedding), [], 0
+    with frozen(embedding), seeded(0, device), torch.no_grad():
+        for x in rows.batches():
+            here = slice(start, start := start + len(x))
+            parts.append(embedding(x.to(device), *rows.context(here, device)).cpu().numpy())
+    return np.concatenate(parts).astype(np.float32)
 
 
 def draw(n_available: int, n: int, rng: np.random.Generator) -> np.ndarray:

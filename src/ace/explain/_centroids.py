@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from ace._listed import listed
 from ace.explain._embedding_scorer import EmbeddingScorer
-from ace.explain._frozen import frozen
+from ace.explain._frozen import device_of, frozen
 from ace.explain._rows import BATCH_SIZE, Rows
 from ace.nn import NeuralizedClustering
 
@@ -95,12 +95,6 @@ def fit_centroids(embedding: nn.Module, x: Any, labels: Any) -> EmbeddingScorer:
     clustering = NeuralizedClustering(centroids.float(), torch.arange(len(names)), beta)
     clustering.to(device_of(embedding))
     return EmbeddingScorer(embedding, clustering, [str(name) for name in names])
-
-
-def device_of(module: nn.Module) -> torch.device:
-    """Device of the first parameter or buffer of a module; the CPU if there is none."""
-    tensors = (*module.parameters(), *module.buffers())
-    return tensors[0].device if tensors else torch.device("cpu")
 
 
 def _embed(embedding: nn.Module, rows: Rows) -> Iterator[Tensor]:

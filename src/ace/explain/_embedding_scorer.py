@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from ace.explain._linear_embedding import LinearEmbedding, sum_through_linear_embedding
+from ace.explain._clustering import refit_clustering
+from ace.explain._frozen import device_of
+from ace.explain._linear_embedding import sum_through_linear_embedding
 from ace.explain._scorer import GroupScorer
 
 if TYPE_CHECKING:
@@ -68,32 +70,37 @@ class EmbeddingScorer(GroupScorer):
         return self.clustering(self.embedding(x, *context))
 
     def score(self, cells: GroupedCells) -> list[np.ndarray]:
-        """Log-odds of all cells; a linear embedding takes one (sparse) product per group."""
-        linear = self._linear_embedding(cells)
-        if linear is None:
+        """Log-odds of all cells; their coordinates are computed once for several clusterings."""
+        if not self._is_plain:
             return super().score(cells)
-        return [self.clustering(torch.from_numpy(z)).numpy() for z in cells.coordinates(linear)]
+        device = device_of(self.clustering)
+        return [
+            self.clustering(torch.from_numpy(z).to(device)).cpu().numpy()
+            for z in cells.coordinates(self.embedding)
+        ]
+
+    def refitted(self, cells: GroupedCells) -> GroupScorer:
+        """The same embedding, with prototypes of these cells.
+
+        Each prototype is the mean of the cells of its group that are nearest to it: one step of
+        k-means from the present prototypes.
+        """
+        if not self._is_plain:
+            return self
+        clustering = refit_clustering(self.clustering, cells.coordinates(self.embedding))
+        return EmbeddingScorer(self.embedding, clustering, self.groups, self.feature_names)
 
     def path_attributions(
         self, contrast: Contrast, cells: GroupedCells, paths: Paths
     ) -> np.ndarray:
         """Summed path attributions; a linear embedding does not convert cells to dense."""
-        linear = self._linear_embedding(cells)
-        if linear is None:
+        if not self._is_plain or not cells.is_linear(self.embedding):
             return super().path_attributions(contrast, cells, paths)
-        return sum_through_linear_embedding(linear, self.clustering, contrast, cells, paths)
+        return sum_through_linear_embedding(
+            self.embedding, self.clustering, contrast, cells, paths
+        )
 
-    def _linear_embedding(self, cells: GroupedCells) -> LinearEmbedding | None:
-        """The embedding if it is linear and products with these cells can be taken directly.
-
-        Subclasses of either class may compute something else, and context is not linear.
-        """
-        embedding = self.embedding
-        if (
-            type(self).forward is EmbeddingScorer.forward
-            and type(embedding) is LinearEmbedding
-            and self.device.type == "cpu"
-            and all(rows.is_bare_array for rows in cells.groups)
-        ):
-            return embedding
-        return None
+    @property
+    def _is_plain(self) -> bool:
+        """Whether log-odds are those of the clustering; subclasses may compute others."""
+        return type(self).forward is EmbeddingScorer.forward

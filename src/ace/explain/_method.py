@@ -6,12 +6,12 @@ import inspect
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
 import numpy as np
 import torch
 
-from ace._checks._arguments import number, whole
+from ace._checks._arguments import number, one_of, whole
 from ace._threads import seeded
 from ace.explain._attribution import Attribution, rank
 from ace.explain._frozen import frozen
@@ -19,6 +19,9 @@ from ace.explain._frozen import frozen
 if TYPE_CHECKING:
     from ace.explain._cells import GroupedCells
     from ace.explain._scorer import GroupScorer
+
+#: Which features are ranked.
+Direction = Literal["both", "enriched", "depleted"]
 
 
 @dataclass(frozen=True)
@@ -66,11 +69,18 @@ class Method(ABC):
         Seed. The result of a comparison does not depend on which others are computed.
     per_cell
         Also return the attributions of individual cells.
+    eligible
+        Which features may be ranked, Boolean, shape ``(n_features,)``; ``None`` for all. The
+        others get the score NaN and rank last.
+    direction
+        Rank only features whose mean in the source is higher than in the reference
+        (``"enriched"``) or lower (``"depleted"``), or ``"both"``.
 
     Raises
     ------
     ValueError
-        If the number of groups of ``cells`` and ``scorer`` differs, or an option is out of range.
+        If the number of groups of ``cells`` and ``scorer`` differs, no feature is eligible, or an
+        option is out of range.
     """
 
     info: ClassVar[MethodInfo]
@@ -88,6 +98,8 @@ class Method(ABC):
         *,
         random_state: int = 0,
         per_cell: bool = False,
+        eligible: np.ndarray | None = None,
+        direction: Direction = "both",
     ) -> None:
         if len(cells) != len(scorer.groups):
             raise ValueError(
@@ -97,6 +109,15 @@ class Method(ABC):
         self.cells = cells
         self.random_state = random_state
         self.per_cell = per_cell
+        one_of(direction, "direction", list(get_args(Direction)))
+        self.direction = direction
+        everything = np.ones(cells.n_features, dtype=bool)
+        self.eligible = everything if eligible is None else np.asarray(eligible, dtype=bool)
+        if self.eligible.shape != everything.shape or not self.eligible.any():
+            raise ValueError(
+                f"eligible must be True for some of {cells.n_features} features, got "
+                f"{int(self.eligible.sum())} of {self.eligible.size}."
+            )
 
     def __call__(self, source: int, reference: int | None = None) -> Attribution:
         """Explain one group.
@@ -139,12 +160,20 @@ class Method(ABC):
     ) -> Attribution:
         """Build the result from magnitudes and directions; ties are broken by the data."""
         tie_break = np.abs(self.cells.difference(source, reference))
-        sign = np.where(direction < 0, -1.0, 1.0)
+        allowed = self.eligible_for(source, reference)
+        scores = np.where(allowed, magnitude * np.where(direction < 0, -1.0, 1.0), np.nan)
         return Attribution(
-            scores=(magnitude * sign).astype(np.float32),
-            ranking=rank(magnitude, tie_break, self.scorer.feature_names),
+            scores=scores.astype(np.float32),
+            ranking=rank(np.where(allowed, magnitude, -1), tie_break, self.scorer.feature_names),
             **rest,
         )
+
+    def eligible_for(self, source: int, reference: int | None) -> np.ndarray:
+        """Which features may be ranked in one comparison, shape ``(n_features,)``."""
+        if self.direction == "both":
+            return self.eligible
+        difference = self.cells.difference(source, reference)
+        return self.eligible & (difference > 0 if self.direction == "enriched" else difference < 0)
 
 
 def at_least_one(**numbers: Any) -> None:

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ace._checks._arguments import number
+from ace._listed import listed
+from ace.explain._additive import enter, follow, moments, near_copies
 from ace.explain._attribution import Attribution, name_order
 from ace.explain._cells import draw
 from ace.explain._contrast import Contrast
 from ace.explain._expected_gradients import ExpectedGradients
-from ace.explain._method import Method, MethodInfo, at_least_one
+from ace.explain._method import Direction, Method, MethodInfo, at_least_one
 from ace.explain._paths import Paths
-from ace.explain._pursuit import panel_size, pursue
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ace.explain._cells import GroupedCells
     from ace.explain._scorer import GroupScorer
 
@@ -23,45 +27,55 @@ if TYPE_CHECKING:
 MIN_PAIRS = 16
 #: Largest number of candidates of all groups together: their values are dense at the same time.
 MAX_CARRIERS = 300
+#: Relevance, relative to the average gene, below which a gene does not enter jointly.
+LEAST_RELEVANCE = 4.0
 
 
 class Panel(Method):
     r"""A small panel: the first genes are chosen jointly, the others are ranked stably.
 
     In a ranking by the scores of single genes, the first genes may all be markers of the same
-    programme. Here the first ``n_joint`` genes enter one at a time. The next one maximises
+    programme. Here genes enter a sparse additive surrogate of the group one at a time. With the
+    genes :math:`S`, the error of the surrogate is
+
+    .. math::
+        E(S) = \min_{a, b} \sum_n w_n \Bigl(t_n - \sum_{i \in S} \bigl(a_i x_{ni}
+        + b_i \mathbb{1}[x_{ni} > 0]\bigr)\Bigr)^2 + \lambda \lVert (a, b) \rVert^2 ,
+
+    with a value and a detection term for each gene, standardised, and :math:`\lambda = 0.01`. The
+    next gene maximises
 
     .. math::
         \underbrace{r_i}_{\text{relevance}} \cdot
-        \underbrace{\lvert \rho(t, x_i \mid x_S) \rvert}_{\text{information added}} \cdot
-        \underbrace{\bigl(1 - \max_{j \in S} \lvert \rho(x_i, x_j) \rvert\bigr)^{1/2}}
-        _{\text{not redundant}}
+        \underbrace{\bigl(E(S) - E(S \cup i)\bigr)}_{\text{gain}} \cdot
+        \underbrace{\bigl(1 - \max_{j \in S} \lvert \rho_{ij} \rvert\bigr)}
+        _{\text{not redundant}} .
 
-    where :math:`S` are the genes already chosen. Later choices are less stable: which of two near
-    copies enters depends on a few cells, and affects all further choices. The remaining
-    candidates are therefore ranked by a quantity that does not depend on :math:`S`, their
-    relevance minus what they share with all candidates:
+    Later choices are less stable: which of two near copies enters depends on a few cells, and
+    affects all further choices. After ``n_joint`` genes, the other candidates are therefore ranked
+    by a quantity that does not depend on :math:`S`, their relevance minus what they share with
+    all candidates,
 
     .. math::
-        r_i \Bigl(1 - \frac{\sum_{j \ne i} r_j \lvert \rho(x_i, x_j) \rvert}
-        {\sum_j r_j}\Bigr)^{\sigma} ,
+        r_i \Bigl(1 - \frac{\sum_{j \ne i} r_j \lvert \rho_{ij} \rvert}{\sum_j r_j}\Bigr) ,
 
     and near copies of a higher-ranked gene (a correlation above 0.99) come last. In these formulas
 
-    - :math:`r_i` is a mean over the other groups. For each of them it is the gene's share of the
-      absolute expected gradients of the log-odds of the group, with baselines from that other
-      group. A gene that is up against one neighbour and down against another therefore does not
-      cancel, and a distant neighbour counts no more than a close one. Groups are weighted by the
-      square root of their number of cells, because few cells give a noisy estimate. For one group
-      against another it is the share in the difference of their log-odds, which is the same in
-      both directions;
-    - :math:`\rho(t, x_i \mid x_S)` is the semi-partial correlation of the gene with the target,
-      given the chosen genes (orthogonal least squares for a sparse linear surrogate);
+    - :math:`r_i` is the relevance of the gene, a mean over the other groups. For each of them it
+      is the gene's share of the absolute expected gradients of the log-odds of the group, with
+      baselines from that other group. A gene that is up against one neighbour and down against
+      another therefore does not cancel, and a distant neighbour counts no more than a close one.
+      Groups are weighted by the square root of their number of cells, because few cells give a
+      noisy estimate. For one group against another it is the share in the difference of their
+      log-odds, which is the same in both directions. A gene that is less relevant than four
+      average genes does not enter jointly;
     - the target is the mean of the saturated score and the given label,
-      :math:`t = \tfrac{1}{2} \bigl[\tanh(m_s / \mathrm{median} \lvert m_s \rvert) + y\bigr]`
-      with :math:`y = 1` in the source and :math:`-1` elsewhere. Distance beyond the decision
-      boundary does not count, and the target is near 0 where score and label disagree;
-    - all correlations are weighted such that source and reference count equally.
+      :math:`t = \tfrac{1}{2} \bigl[\tanh(m_s / c) + y\bigr]` with :math:`y = 1` in the source
+      and :math:`-1` elsewhere, and :math:`c` the median of :math:`\lvert m_s \rvert` in the
+      source or elsewhere. Distance beyond the decision boundary does not count, and the target is
+      near 0 where score and label disagree;
+    - weights :math:`w_n` and correlations :math:`\rho` are such that source and reference count
+      equally.
 
     Candidates are the smallest set of genes that carries a share ``mass`` of the attribution of
     all groups together (of the two groups, if one is compared with another): at most 300, and none
@@ -71,27 +85,26 @@ class Panel(Method):
     relevance. The score of a jointly chosen gene is the cube root of the criterion at its entry,
     relative to that of the first gene. The sign is the direction of the gene in the source.
 
-    The diagnostic ``panel_size`` is the smallest number of genes, of the first ``max_panel``, for
-    which the cross-validated error of the surrogate is within one standard error of the best.
-
     Parameters
     ----------
-    scorer, cells, random_state, per_cell
+    scorer, cells, random_state, per_cell, eligible, direction
         See :class:`~ace.explain.Method`; individual cells get their expected gradients.
     n_pairs
         Number of pairs of source and reference cells to estimate the relevance from, per group.
     mass
-        Share of the attribution that the candidates carry, in (0, 1]. They may carry less if
-        attributions are nearly uniform, or if there are very many genes.
+        Share of the attribution that the candidates carry, in (0, 1], unless there would be more
+        than 300 or some would carry less than the average gene.
     max_candidates
         Largest number of candidates per group.
     n_joint
         Largest number of genes that are chosen jointly.
-    max_panel
-        Largest size of a panel.
-    sparing
-        Exponent :math:`\sigma`, not negative: larger values give less redundant panels, smaller
-        values panels that are more stable between samples of cells.
+    include
+        Names of genes that enter first, in this order; the others complement them.
+
+    Raises
+    ------
+    ValueError
+        If a gene in ``include`` is not a feature of the scorer, or is not eligible.
     """
 
     info = MethodInfo(
@@ -100,6 +113,7 @@ class Panel(Method):
         paper="this package, with expected gradients (Erion et al. 2021)",
         signed=True,
         needs_reference=True,
+        revision=2,
     )
 
     def __init__(
@@ -109,27 +123,43 @@ class Panel(Method):
         *,
         random_state: int = 0,
         per_cell: bool = False,
+        eligible: np.ndarray | None = None,
+        direction: Direction = "both",
         n_pairs: int = 1000,
         mass: float = 0.75,
         max_candidates: int = 100,
-        n_joint: int = 5,
-        max_panel: int = 40,
-        sparing: float = 1.0,
+        n_joint: int = 8,
+        include: Sequence[str] = (),
     ) -> None:
-        super().__init__(scorer, cells, random_state=random_state, per_cell=per_cell)
-        number(mass, "mass", 0, 1, above=True)
-        number(sparing, "sparing")
-        at_least_one(
-            n_pairs=n_pairs, max_candidates=max_candidates, n_joint=n_joint, max_panel=max_panel
+        super().__init__(
+            scorer,
+            cells,
+            random_state=random_state,
+            per_cell=per_cell,
+            eligible=eligible,
+            direction=direction,
         )
+        number(mass, "mass", 0, 1, above=True)
+        at_least_one(n_pairs=n_pairs, max_candidates=max_candidates, n_joint=n_joint)
         self.n_pairs = n_pairs
         self.mass = mass
         self.max_candidates = max_candidates
         self.n_joint = n_joint
-        self.max_panel = max_panel
-        self.sparing = sparing
+        self._include = self._positions(include)
         self._relevance: dict[tuple[int, int | None], np.ndarray] = {}
         self._rest_candidates: np.ndarray | None = None
+
+    def _positions(self, include: Sequence[str]) -> list[int]:
+        names = [include] if isinstance(include, str) else list(dict.fromkeys(include))
+        known = {name: i for i, name in enumerate(self.scorer.feature_names or ())}
+        missing = [name for name in names if name not in known]
+        if missing:
+            raise ValueError(f"include has genes that are not scored: {listed(missing)}.")
+        found = [known[name] for name in names]
+        excluded = [n for n, i in zip(names, found, strict=True) if not self.eligible[i]]
+        if excluded:
+            raise ValueError(f"include has genes that are not eligible: {listed(excluded)}.")
+        return found
 
     def explain(self, source: int, reference: int | None) -> Attribution:
         """Choose the panel of one group."""
@@ -139,19 +169,12 @@ class Panel(Method):
             pair = (min(source, reference), max(source, reference))
         relevance = self.relevance(*pair)
         carriers = self.candidates(*pair)
-        mine = np.argsort(-relevance[carriers], kind="stable")[: self.max_candidates]
-        candidates = carriers[mine]
-        x, weights, target = self.design(*pair, carriers, mine)
-        order, score = pursue(
-            x,
-            weights,
-            target,
-            relevance[candidates],
-            n_joint=self.n_joint,
-            sparing=self.sparing,
-        )
-        ranked = candidates[order]
-        size = panel_size(x[:, order[: self.max_panel]], weights, target, self.rng_of(*pair))
+        allowed = self.eligible_for(source, reference)
+        mine = np.argsort(-(relevance * allowed)[carriers], kind="stable")[: self.max_candidates]
+        mine = mine[allowed[carriers[mine]]]
+        forced = np.array(self._include, dtype=np.int64)
+        added = np.setdiff1d(forced, carriers[mine])
+        ranked, score = self._ranked(pair, carriers, mine, added)
         per_cell = self._per_cell(source, reference) if self.per_cell else None
         result = self.attribution(
             _below_candidates(relevance, ranked, score),
@@ -159,13 +182,43 @@ class Panel(Method):
             source,
             reference,
             per_cell=per_cell,
-            diagnostics={"panel_size": float(size)},
         )
         # Candidates whose scores are equal in float32 keep their order.
         followers = result.ranking[~np.isin(result.ranking, ranked)]
-        return Attribution(
-            result.scores, np.concatenate([ranked, followers]), per_cell, result.diagnostics
-        )
+        return replace(result, ranking=np.concatenate([ranked, followers]))
+
+    def _ranked(
+        self,
+        pair: tuple[int, int | None],
+        carriers: np.ndarray,
+        mine: np.ndarray,
+        added: np.ndarray,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Candidates in order, and their scores: those that enter jointly, then the others."""
+        candidates = np.concatenate([carriers[mine], added])
+        if len(candidates) == 0:
+            return candidates, np.empty(0)
+        x, weights, target = self.design(*pair, carriers, mine, added)
+        everyone = self.relevance(*pair)
+        relevance = everyone[candidates]
+        enough = relevance >= LEAST_RELEVANCE * everyone.mean()
+        prior = np.where(enough, relevance, 0) if enough.any() else relevance
+        first = [int(np.flatnonzero(candidates == gene)[0]) for gene in self._include]
+        found = moments(x, weights, target)
+        n_joint = max(self.n_joint, len(first))
+        chosen, entry = enter(found, prior, n_joint, first=first)
+        # Partial gains may increase when a suppressor enters, but scores must not.
+        entry[: len(first)] = entry.max(initial=1e-30)
+        score = np.minimum.accumulate(np.cbrt(entry / entry[0])) if len(entry) else np.ones(0)
+        alone = follow(found, relevance, chosen)
+        followers = np.argsort(-alone, kind="stable")[: len(alone) - len(chosen)]
+        top = 0.99 * (score[-1] if len(score) else 1.0)
+        behind = top * alone[followers] / max(alone.max(), 1e-30)
+        copies = near_copies(found, np.concatenate([chosen, followers]))[len(chosen) :]
+        last = np.lexsort((-behind, copies))
+        behind = np.minimum.accumulate(behind[last])  # copies get the score of the last other one
+        order = np.concatenate([chosen, followers[last]])
+        return candidates[order], np.concatenate([score, behind])
 
     def relevance(self, source: int, reference: int | None) -> np.ndarray:
         """Share of the absolute expected gradients, shape ``(n_features,)``, summing to 1."""
@@ -189,7 +242,7 @@ class Panel(Method):
         return total / np.unique(group, return_counts=True)[1][:, None]
 
     def candidates(self, source: int, reference: int | None) -> np.ndarray:
-        """Features that carry the share ``mass`` of the attribution, largest share first."""
+        """Eligible features that carry the share ``mass`` of the attribution, largest first."""
         if reference is not None:
             return self._carriers([self.relevance(source, reference)])
         if self._rest_candidates is None:
@@ -198,37 +251,43 @@ class Panel(Method):
         return self._rest_candidates
 
     def _carriers(self, relevances: list[np.ndarray]) -> np.ndarray:
-        shares = np.sum([r / max(r.sum(), 1e-30) for r in relevances], axis=0)
+        shares = np.sum([r / max(r.sum(), 1e-30) for r in relevances], axis=0) * self.eligible
         last = name_order(self.scorer.feature_names, len(shares))
         order = np.lexsort((last, -np.max(relevances, axis=0), -shares))
         carried = np.cumsum(shares[order]) / max(shares.sum(), 1e-30)
         n = int(np.searchsorted(carried, self.mass)) + 1
         # Genes of equal shares must not fall below the average by rounding.
-        above = int((shares >= (1 - 1e-6) * shares.mean()).sum())
+        average = shares.sum() / max(int(self.eligible.sum()), 1)
+        above = int((shares[self.eligible] >= (1 - 1e-6) * average).sum())
         return order[: min(n, above, MAX_CARRIERS)]
 
     def design(
-        self, source: int, reference: int | None, carriers: np.ndarray, mine: np.ndarray
+        self,
+        source: int,
+        reference: int | None,
+        carriers: np.ndarray,
+        mine: np.ndarray,
+        added: np.ndarray | tuple[int, ...] = (),
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Values of ``carriers[mine]``, weights of the cells, and target; source cells first.
+        """Values of ``carriers[mine]`` and ``added``, weights of the cells, and target.
 
-        All carriers are read, because comparisons with the rest share them.
+        Source cells come first. All carriers are read, because comparisons with the rest share
+        them.
         """
-        others = self.cells.others(source, reference)
-        groups = [source, *others]
+        groups = [source, *self.cells.others(source, reference)]
         x = np.concatenate([self.cells.columns(g, carriers)[:, mine] for g in groups])
-        sizes = self.cells.sizes[others]
-        share = np.array([0.5, *(0.5 * (sizes / sizes.sum()))])
-        counts = np.array([len(self.cells[g]) for g in groups])
+        if len(added):
+            more = np.concatenate([self.cells[g].columns(np.asarray(added)) for g in groups])
+            x = np.concatenate([x, more], axis=1)
         log_odds = self.cells.log_odds(self.scorer)
-        m = [log_odds[g] for g in groups]
-        contrast = np.concatenate(
-            [s[:, source] - (0 if reference is None else s[:, reference]) for s in m]
-        ).astype(float)
-        scale = max(float(np.median(np.abs(contrast))), 1e-12)
-        label = np.repeat(np.where(np.arange(len(groups)) == 0, 1.0, -1.0), counts)
-        target = (np.tanh(contrast / scale) + label) / 2
-        return x, np.repeat(share / counts, counts), target
+        contrast = [
+            m[:, source] - (0 if reference is None else m[:, reference])
+            for m in (log_odds[g].astype(float) for g in groups)
+        ]
+        sides = (contrast[0], np.concatenate(contrast[1:]))
+        saturated = [np.tanh(m / max(float(np.median(np.abs(m))), 1e-12)) for m in sides]
+        target = np.concatenate([saturated[0] + 1, saturated[1] - 1]) / 2
+        return x, self.cells.balanced_weights(source, reference), target
 
     def _per_cell(self, source: int, reference: int | None) -> np.ndarray | None:
         method = ExpectedGradients(
@@ -241,6 +300,6 @@ def _below_candidates(relevance: np.ndarray, ranked: np.ndarray, score: np.ndarr
     """Scores of all features: those of the candidates, and smaller ones of all others."""
     magnitude = relevance.copy()
     magnitude[ranked] = 0
-    magnitude *= 0.99 * score[-1] / max(magnitude.max(), 1e-30)
+    magnitude *= 0.99 * (score[-1] if len(score) else 1.0) / max(magnitude.max(), 1e-30)
     magnitude[ranked] = score
     return magnitude

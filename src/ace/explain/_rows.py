@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -44,6 +45,8 @@ class Rows:
     def __init__(self, matrix: Any, context: np.ndarray | Tensor | None = None) -> None:
         self._matrix = matrix.tocsr() if sp.issparse(matrix) else matrix
         self._context = None if context is None else torch.as_tensor(context).float()
+        # Columns of a subset are read from the whole matrix, which is stored by columns once.
+        self._whole: tuple[Rows, np.ndarray] | None = None
         if self._context is not None and len(self._context) != len(self):
             raise ValueError(
                 f"the context must have one row per cell: {len(self)} cells, but "
@@ -65,6 +68,18 @@ class Rows:
         dense = rows.toarray() if sp.issparse(rows) else np.asarray(rows)
         return torch.from_numpy(np.ascontiguousarray(dense, dtype=np.float32))
 
+    def subset(self, index: np.ndarray) -> Rows:
+        """Some of the rows, with their context."""
+        context = None if self._context is None else self._context[index]
+        part = Rows(self._matrix[index], context)
+        part._whole = (self, index)
+        return part
+
+    @cached_property
+    def _by_column(self) -> Any:
+        """The matrix, stored by columns if it is sparse."""
+        return self._matrix.tocsc() if sp.issparse(self._matrix) else self._matrix
+
     def context(
         self, index: np.ndarray | slice, device: torch.device | None = None
     ) -> tuple[Tensor, ...]:
@@ -75,7 +90,10 @@ class Rows:
 
     def columns(self, index: np.ndarray) -> np.ndarray:
         """Some columns of all rows, dense, shape ``(n_cells, len(index))``, float32."""
-        part = self._matrix[:, index]
+        if self._whole is not None:
+            rows, of_whole = self._whole
+            return rows.columns(index)[of_whole]
+        part = self._by_column[:, index]
         if isinstance(part, Tensor):
             part = part.float().cpu().numpy()
         return np.asarray(part.toarray() if sp.issparse(part) else part, dtype=np.float32)

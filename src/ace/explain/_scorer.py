@@ -96,6 +96,14 @@ class GroupScorer(nn.Module):
             scored.append(log_odds.cpu().numpy())
         return np.concatenate(scored)
 
+    def refitted(self, cells: GroupedCells) -> GroupScorer:
+        """The scorer, fitted to these cells only, for cross-fitting.
+
+        Override it, as :class:`EmbeddingScorer` does, if fitting is quick. The default returns the
+        scorer as it is.
+        """
+        return self
+
     def path_attributions(
         self, contrast: Contrast, cells: GroupedCells, paths: Paths
     ) -> np.ndarray:

@@ -10,8 +10,7 @@ import torch
 from ace import _checks
 from ace._threads import seeded
 from ace.explain import EmbeddingScorer, fit_clustering
-from ace.explain._centroids import device_of
-from ace.explain._frozen import frozen
+from ace.explain._frozen import device_of, frozen
 from ace.explain._rows import BATCH_SIZE
 from ace.tl._sources._given_scorer import columns_of
 from ace.tl._sources._probe import dense_rows, probe

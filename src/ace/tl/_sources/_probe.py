@@ -9,8 +9,7 @@ import torch
 
 from ace._matrix import read_rows
 from ace._threads import seeded
-from ace.explain._centroids import device_of
-from ace.explain._frozen import frozen
+from ace.explain._frozen import device_of, frozen
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
