@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from ace.explain import GroupedCells, GroupScorer, Method, fidelity, methods
+from ace.explain import GroupedCells, GroupScorer, LinearEmbedding, Method, fidelity, methods
 from explain.conftest import N_FEATURES, embedding_scorer
 
 every_method = pytest.mark.parametrize("name", list(Method.registry))
@@ -137,7 +137,8 @@ def test_permuted_features_permute_the_ranking(name, values):
     scorer, cells = embedding_scorer(values), GroupedCells(values)
     permuted = [v[:, order] for v in values]
     shuffled = embedding_scorer(values)
-    shuffled.embedding.loadings = shuffled.embedding.loadings[order]
+    plain = shuffled.embedding
+    shuffled.embedding = LinearEmbedding(plain.loadings.numpy()[order], plain.offset.numpy())
     original = explain(name, scorer, cells)
     moved = explain(name, shuffled, GroupedCells(permuted))
     np.testing.assert_array_equal(order[moved.ranking], original.ranking)

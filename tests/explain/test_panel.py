@@ -6,94 +6,118 @@ import scipy.sparse as sp
 import torch
 
 from ace.explain import EmbeddingScorer, GroupedCells, LinearEmbedding, Panel
+from ace.explain._additive import (
+    RIDGE,
+    enter,
+    follow,
+    moments,
+    near_copies,
+    nested_predictions,
+)
 from ace.explain._attribution import rank
-from ace.explain._pursuit import panel_size, pursue
 from ace.explain._rows import Rows
 from explain.conftest import embedding_scorer
 
 
-def test_first_step_is_the_best_single_feature_and_later_ones_are_swept():
-    """Orthogonal least squares, by regressing chosen features out of target and candidates."""
-    rng = np.random.default_rng(0)
-    x = rng.normal(size=(400, 6)).astype(np.float32)
-    x[:, 1] = x[:, 0] + 0.6 * x[:, 1]
-    target = x[:, 0] + 0.7 * x[:, 1] + 0.5 * x[:, 2] + 0.1 * rng.normal(size=400)
-    weights = rng.uniform(0.5, 1.5, 400)
-    weights /= weights.sum()
-    order, score = pursue(x, weights, target, np.ones(6), n_joint=3, sparing=1.0)
+def _cells(seed=0, n=400, p=6):
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(n, p)).astype(np.float32)
+    weights = rng.uniform(0.5, 1.5, n)
+    return rng, x, weights / weights.sum()
 
+
+def _error(x, weights, target):
+    """Penalised error of the additive surrogate, by solving the normal equations."""
+    columns = np.column_stack([x, x > 0]).astype(float)
     root = np.sqrt(weights)[:, None]
-    centered = (x - weights @ x) * root
-    residual = (target - weights @ target) * root[:, 0]
-    residual /= np.linalg.norm(residual)
+    z = (columns - weights @ columns) * root
+    z /= np.linalg.norm(z, axis=0)
+    t = (target - weights @ target) * root[:, 0]
+    t /= np.linalg.norm(t)
+    solved = np.linalg.solve(z.T @ z + RIDGE * np.eye(z.shape[1]), z.T @ t)
+    return 1 - t @ z @ solved
+
+
+def test_the_gain_is_the_decrease_of_the_penalised_error():
+    rng, x, weights = _cells()
+    x[:, 1] = x[:, 0] + 0.6 * x[:, 1]
+    target = x[:, 0] + 0.7 * x[:, 1] + 0.5 * (x[:, 2] > 0) + 0.1 * rng.normal(size=400)
+    order, entry = enter(moments(x, weights, target), np.ones(6), 3)
+    correlation = np.abs(moments(x, weights, target).gram[:6, :6])
     chosen: list[int] = []
-    entry = []
+    before = 1.0
     for step in range(3):
-        basis = np.linalg.qr(centered[:, chosen])[0] if chosen else np.zeros((400, 0))
-        left = centered - basis @ (basis.T @ centered)
-        r = residual - basis @ (basis.T @ residual)
-        norm = np.linalg.norm(centered, axis=0)
-        adds = np.abs(left.T @ r) / np.linalg.norm(left, axis=0).clip(1e-9)
-        together = np.abs((centered / norm).T @ (centered / norm))
-        redundancy = together[:, chosen].max(1) if chosen else np.zeros(6)
-        criterion = adds * np.sqrt(1 - redundancy.clip(0, 1))
-        criterion[chosen] = -1
+        criterion = np.full(6, -1.0)
+        for i in set(range(6)) - set(chosen):
+            redundancy = correlation[i, chosen].max() if chosen else 0.0
+            criterion[i] = (before - _error(x[:, [*chosen, i]], weights, target)) * (
+                1 - redundancy
+            )
         assert order[step] == criterion.argmax()
-        entry.append(criterion.max())
+        assert entry[step] == pytest.approx(criterion.max(), rel=0.02)
         chosen.append(int(order[step]))
-    falling = np.minimum.accumulate(np.cbrt(np.array(entry) / entry[0]))
-    np.testing.assert_allclose(score[:3], falling, rtol=1e-3)
+        before = _error(x[:, chosen], weights, target)
+
+
+def test_a_gene_that_is_only_detected_more_often_enters():
+    """Its value and its mean are the same where it is detected."""
+    rng, x, weights = _cells(seed=1)
+    target = np.repeat([1.0, -1.0], 200)
+    x[:, 0] = (rng.random(400) < np.where(target > 0, 0.8, 0.2)) * rng.choice([0.1, 10.0], 400)
+    order, _ = enter(moments(x, weights, target), np.ones(6), 1)
+    assert order.tolist() == [0]
+
+
+def test_features_enter_by_prior_first_and_sign():
+    _, x, weights = _cells(seed=2)
+    target = x[:, 0] - 0.9 * x[:, 1] + 0.5 * x[:, 2]
+    found = moments(x, weights, target)
+    assert enter(found, np.ones(6), 3)[0].tolist() == [0, 1, 2]
+    assert enter(found, np.array([1, 1, 9.0, 0, 0, 0]), 9)[0].tolist() == [2, 0, 1]
+    assert enter(found, np.ones(6), 2, first=[4])[0].tolist() == [4, 0]
+    assert 1 not in enter(found, np.ones(6), 6, sign=1)[0]
+    assert enter(found, np.ones(6), 1, sign=-1)[0].tolist() == [1]
 
 
 def test_a_copy_of_a_chosen_feature_never_enters():
-    rng = np.random.default_rng(1)
-    x = rng.normal(size=(300, 4)).astype(np.float32)
+    _, x, weights = _cells(seed=1, p=4)
     x[:, 3] = x[:, 0]
-    target = 2 * x[:, 0] + x[:, 1] + 0.5 * x[:, 2]
-    order, score = pursue(x, np.full(300, 1 / 300), target, np.ones(4), n_joint=4, sparing=1.0)
-    assert len(set(order[:3]) & {0, 3}) == 1
-    # It adds nothing, so it comes after the three that entered.
-    assert order[3] in (0, 3)
-    assert score[3] < score[2]
+    order, _ = enter(moments(x, weights, 2 * x[:, 0] + x[:, 1] + 0.5 * x[:, 2]), np.ones(4), 4)
+    assert len(order) == 3
+    assert len({0, 3} & set(order)) == 1
 
 
 def test_followers_are_ranked_by_unshared_relevance():
-    """Relevance minus its share that is correlated with the features that entered."""
-    rng = np.random.default_rng(5)
-    x = rng.normal(size=(500, 6)).astype(np.float32)
+    """Relevance minus its share that is correlated with other features."""
+    _, x, _ = _cells(seed=5, n=500)
     x[:, 2] += 2 * x[:, 1]
     x[:, 3] += 2 * x[:, 1]
     relevance = np.array([0.3, 0.2, 0.15, 0.15, 0.12, 0.08])
-    weights = np.full(500, 1 / 500)
-    order, score = pursue(x, weights, x[:, 0], relevance, n_joint=1, sparing=2.0)
+    found = moments(x, np.full(500, 1 / 500), x[:, 0])
     correlation = np.abs(np.corrcoef(x.T))
     np.fill_diagonal(correlation, 0)
-    alone = relevance * (1 - correlation @ relevance) ** 2
-    expected = [f for f in np.argsort(-alone) if f != 0]
-    assert order.tolist() == [0, *expected]
-    assert expected != [f for f in np.argsort(-relevance) if f != 0]
-    np.testing.assert_allclose(score[1:], 0.99 * alone[expected] / alone[expected[0]], rtol=1e-4)
-    plain, _ = pursue(x, weights, x[:, 0], relevance, n_joint=1, sparing=0.0)
-    assert plain.tolist() == [0, 1, 2, 3, 4, 5]
+    expected = relevance * (1 - correlation @ relevance)
+    expected[0] = -1
+    np.testing.assert_allclose(follow(found, relevance, np.array([0])), expected, rtol=1e-4)
+    assert np.argsort(-expected).tolist() != [1, 2, 3, 4, 5, 0]
 
 
-def test_panel_size_is_the_number_of_relevant_features():
-    rng = np.random.default_rng(2)
-    x = rng.normal(size=(600, 10))
-    target = x[:, :3] @ [1.0, 0.8, 0.6] + 0.3 * rng.normal(size=600)
-    size = panel_size(x, np.full(600, 1 / 600), target, np.random.default_rng(0))
-    assert size == 3
+def test_near_copies_are_those_of_higher_ranked_features():
+    _, x, weights = _cells(seed=7)
+    x[:, 4] = x[:, 1] + 0.01 * x[:, 4]
+    found = moments(x, weights, x[:, 0])
+    ranked = np.array([3, 4, 0, 1])
+    assert near_copies(found, ranked).tolist() == [False, False, False, True]
 
 
-def test_panel_size_follows_the_one_standard_error_rule():
-    """Noise features may reduce the error slightly by chance."""
-    sizes = []
-    for seed in range(20):
-        rng = np.random.default_rng(seed)
-        x = rng.normal(size=(60, 6))
-        target = x[:, 0] + rng.normal(size=60)
-        sizes.append(panel_size(x, np.full(60, 1 / 60), target, np.random.default_rng(seed)))
-    assert np.mean(np.array(sizes) == 1) >= 0.9
+def test_nested_surrogates_are_those_of_the_leading_features():
+    rng, x, weights = _cells(seed=3)
+    target = x[:, 0] + (x[:, 1] > 0) + 0.5 * rng.normal(size=400)
+    new = rng.normal(size=(30, 6)).astype(np.float32)
+    _, together = nested_predictions(x, weights, target, new, np.array([1, 2, 6]))
+    for column, n in enumerate((1, 2, 6)):
+        _, alone = nested_predictions(x[:, :n], weights, target, new[:, :n], np.array([n]))
+        np.testing.assert_allclose(together[:, column], alone[:, 0], rtol=1e-4, atol=1e-4)
 
 
 def test_redundant_markers_do_not_enter_together():
@@ -112,22 +136,6 @@ def test_redundant_markers_do_not_enter_together():
     attributed = np.argsort(-panel.relevance(0, None))
     assert set(attributed[:3]) == {0, 5, 6}
     assert len(set(panel(0).ranking[:2]) & {0, 5, 6}) == 1
-
-
-def test_copies_of_higher_ranked_features_come_last():
-    """Copies of a feature that entered, and of a follower."""
-    rng = np.random.default_rng(7)
-    x = rng.normal(size=(400, 8)).astype(np.float32)
-    x[:, 6] = x[:, 0] + 0.01 * x[:, 6]
-    x[:, 7] = x[:, 3] + 0.01 * x[:, 7]
-    relevance = np.array([0.3, 0.2, 0.1, 0.08, 0.05, 0.02, 0.29, 0.079])
-    order, score = pursue(
-        x, np.full(400, 1 / 400), x[:, 0] + x[:, 1], relevance, n_joint=2, sparing=2.0
-    )
-    assert set(order[:2]) <= {0, 1, 6}
-    assert set(order[6:]) == {0, 7} or set(order[6:]) == {6, 7}
-    assert (np.diff(score) <= 0).all()
-    assert score[-1] > 0
 
 
 def test_a_copy_of_the_first_gene_comes_last(values):
@@ -175,7 +183,7 @@ def test_fast_path_equals_the_general_path(cells, sparse_cells, scorer, pair, mo
     short = Panel(scorer, cells)._against(pair[0], others, pair[1])
     sparse = Panel(scorer, sparse_cells)._against(pair[0], others, pair[1])
     fast = sparse_cells.log_odds(scorer)[0]
-    monkeypatch.setattr(EmbeddingScorer, "_linear_embedding", lambda self, cells: None)
+    monkeypatch.setattr(GroupedCells, "is_linear", lambda self, embedding: False)
     cells = GroupedCells(cells.groups)
     full = Panel(scorer, cells)._against(pair[0], others, pair[1])
     scale = np.abs(full).max()
@@ -194,7 +202,6 @@ def test_scores_decrease_from_one(scorer, cells):
     ranked = np.abs(found.scores[found.ranking])
     assert ranked[0] == 1
     assert (np.diff(ranked) <= 0).all()
-    assert 1 <= found.diagnostics["panel_size"] <= 12
 
 
 def test_a_feature_against_two_neighbours_does_not_cancel():
@@ -219,18 +226,13 @@ def test_panels_of_a_pair_are_the_same_in_both_directions(scorer, cells):
 def test_candidates_carry_more_than_an_equal_share(scorer, cells):
     panel = Panel(scorer, cells, mass=0.75)
     # Of a total of 20, two features carry 12, and the mean is 2; three more would carry 15.
-    few = np.array([1.0, 8, 1, 4, 1, 1, 1, 1, 1, 1])
+    few = np.array([1.0, 8, 1, 4, 1, 1, 1, 1, 1, 1, 0, 0])
     assert panel._carriers([few]).tolist() == [1, 3]
     assert len(Panel(scorer, cells, mass=0.5)._carriers([few])) == 2
     assert len(Panel(scorer, cells, mass=0.3)._carriers([few])) == 1
     # If all carry the same, only the share matters.
-    assert len(panel._carriers([np.full(8, 0.1), np.full(8, 0.7)])) == 6
-    assert len(panel._carriers([np.zeros(8)])) >= 1
-
-
-def test_sparing_is_not_negative(scorer, cells):
-    with pytest.raises(ValueError, match="sparing must be a number from 0, got -1"):
-        Panel(scorer, cells, sparing=-1)
+    assert len(panel._carriers([np.full(12, 0.1), np.full(12, 0.7)])) == 9
+    assert len(panel._carriers([np.zeros(12)])) >= 1
 
 
 @pytest.mark.parametrize("mass", [0, 1.5])
@@ -254,14 +256,15 @@ def test_ties_are_broken_by_data_then_by_name():
     np.testing.assert_array_equal(order, [0, 2, 3, 1])
 
 
-def test_target_is_the_mean_of_score_and_label(scorer, cells):
+def test_target_is_the_mean_of_label_and_score_saturated_on_each_side(scorer, cells):
     panel = Panel(scorer, cells)
     x, weights, target = panel.design(1, None, np.array([3, 0, 5]), np.array([2, 0]))
     groups = [1, 0, 2]
     np.testing.assert_array_equal(x, np.concatenate([cells[g][:][:, [5, 3]] for g in groups]))
     m = np.concatenate([cells.log_odds(scorer)[g][:, 1] for g in groups]).astype(float)
     given = np.repeat([1, -1, -1], [len(cells[g]) for g in groups])
-    expected = (np.tanh(m / np.median(np.abs(m))) + given) / 2
+    scale = np.where(given > 0, np.median(np.abs(m[given > 0])), np.median(np.abs(m[given < 0])))
+    expected = (np.tanh(m / scale) + given) / 2
     np.testing.assert_allclose(target, expected, rtol=1e-6)
     assert weights[given > 0].sum() == pytest.approx(0.5)
 

@@ -11,14 +11,18 @@ fitted by weighted least squares with a small ridge penalty on standardised func
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from scipy.linalg import cholesky, solve_triangular
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 #: Ridge penalty, in units of the variance of a standardised function.
 RIDGE = 1e-2
-#: A function adds nothing if less than this share of its variance is unexplained.
+#: A function is not swept out if less than this share of its variance is left.
 NEGLIGIBLE = 1e-4
 #: Absolute correlation above which a feature is a near copy of another.
 TWINS = 0.99
@@ -72,7 +76,12 @@ def moments(x: np.ndarray, weights: np.ndarray, target: np.ndarray) -> Moments:
 
 
 def enter(
-    found: Moments, prior: np.ndarray, n: int, *, first: np.ndarray | tuple[int, ...] = ()
+    found: Moments,
+    prior: np.ndarray,
+    n: int,
+    *,
+    first: Sequence[int] = (),
+    sign: int = 0,
 ) -> tuple[np.ndarray, np.ndarray]:
     r"""Choose features one at a time, as :class:`~ace.explain.Panel` describes.
 
@@ -89,6 +98,9 @@ def enter(
         Largest number of features that enter, with those in ``first``.
     first
         Features that enter first, in this order.
+    sign
+        If 1 or -1, features enter only if their values are correlated with the target in this
+        direction, given those chosen before.
 
     Returns
     -------
@@ -101,6 +113,9 @@ def enter(
     forced = list(first)
     for step in range(min(n, len(prior))):
         criterion = prior * _gain(gram, cross) * np.maximum(1 - redundancy, 0)
+        criterion[redundancy > TWINS] = 0
+        if sign:
+            criterion[sign * cross[: len(prior)] <= 0] = 0
         criterion[order] = -1
         best = int(forced[step]) if step < len(forced) else int(np.argmax(criterion))
         if criterion[best] <= 0 and step >= len(forced):
@@ -120,10 +135,7 @@ def _gain(gram: np.ndarray, cross: np.ndarray) -> np.ndarray:
     both = gram[at, at + n]
     a, b = cross[:n], cross[n:]
     quadratic = detected * a**2 - 2 * both * a * b + value * b**2
-    gain = np.maximum(quadratic, 0) / np.maximum(value * detected - both**2, 1e-9)
-    # Rounding must not let a copy of a chosen feature enter.
-    left = np.maximum(gram[at, at], gram[at + n, at + n])
-    return np.where(left > NEGLIGIBLE, gain, 0.0)
+    return np.maximum(quadratic, 0) / np.maximum(value * detected - both**2, 1e-9)
 
 
 def _swept(gram: np.ndarray, cross: np.ndarray, feature: int) -> tuple[np.ndarray, np.ndarray]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ace.explain._additive import nested_predictions
-from ace.explain._folds import folds
+from ace.explain._folds import N_FOLDS, folds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -25,6 +25,10 @@ MIN_CELLS = 5
 CHANCE = 3.0
 #: Precision counts more than recall, as for NS-Forest.
 BETA = 0.5
+
+#: Factor of standard errors: parts share the cells that they are fitted to, so the results of
+#: different parts are not independent (Nadeau and Bengio 2003).
+DEPENDENCE = float(np.sqrt(1 + N_FOLDS / (N_FOLDS - 1)))
 
 #: A comparison: source and reference; ``None`` for the rest.
 Pair = tuple[int, int | None]
@@ -239,7 +243,7 @@ def _summarised(found: _HeldOut, sizes: np.ndarray, against: int) -> Quality:
         measures[name] = by_fold[:, i].mean(0)
         n = len(by_fold)
         spread = by_fold[:, i].std(0, ddof=1) if n > 1 else np.full(len(sizes), np.nan)
-        measures[f"{name}_se"] = spread / np.sqrt(n)
+        measures[f"{name}_se"] = DEPENDENCE * spread / np.sqrt(n)
     near = np.full((2, len(sizes)), np.nan)
     if found.near:
         n_near = sum(len(part) for part in found.near_inverse)
@@ -251,7 +255,7 @@ def _summarised(found: _HeldOut, sizes: np.ndarray, against: int) -> Quality:
 def _area(
     placements: list[np.ndarray], inverse: list[np.ndarray], weights: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Area under the ROC curve and its standard error (DeLong et al. 1988), over all folds.
+    """Area under the ROC curve over all folds, and its standard error (DeLong et al. 1988).
 
     Cells are compared with cells of the same fold only.
     """
@@ -260,7 +264,7 @@ def _area(
     area = own.mean(0)
     of_own = own.var(0, ddof=1) / len(own) if len(own) > 1 else np.full(area.shape, np.nan)
     of_rest = share**2 @ (rest - share @ rest) ** 2
-    return area, np.sqrt(of_own + of_rest)
+    return area, DEPENDENCE * np.sqrt(of_own + of_rest)
 
 
 def _panel_size(sizes: np.ndarray, auroc: np.ndarray, error: np.ndarray) -> int:

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import torch
 from scipy.linalg import eigh
 from sklearn.cluster import KMeans
 
 from ace.nn import NeuralizedClustering
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 #: Numbers of prototypes per group that are tried, in this order.
 N_PROTOTYPES = (3, 5, 8, 12, 20)
@@ -61,51 +56,13 @@ def fit_clustering(
         group_of += [group] * len(starts)
         inertia += fitted.inertia_
     prototypes = np.concatenate(centroids)
-    beta = _inverse_temperature(inertia, prototypes, z)
-    return NeuralizedClustering(
-        torch.tensor(prototypes, dtype=torch.float32), torch.tensor(group_of), beta
-    )
-
-
-def refit_clustering(
-    clustering: NeuralizedClustering, z: Sequence[np.ndarray]
-) -> NeuralizedClustering:
-    """Move prototypes to the means of the cells that are nearest to them: one step of k-means.
-
-    Parameters
-    ----------
-    clustering
-        Prototypes of the groups.
-    z
-        Latent representation of the cells of each group, shapes ``(n_cells, n_latent)``.
-
-    Returns
-    -------
-    A clustering of these cells; prototypes without cells are left out.
-    """
-    prototypes, group_of = clustering.prototypes.cpu().numpy(), clustering.group_of.cpu().numpy()
-    centroids, codes, inertia = [], [], 0.0
-    for group, own in enumerate(z):
-        near = prototypes[group_of == group]
-        distance = (near**2).sum(1) - 2 * own @ near.T
-        nearest = distance.argmin(1)
-        for prototype in np.unique(nearest):
-            members = own[nearest == prototype].astype(np.float64)
-            centroids.append(members.mean(0))
-            codes.append(group)
-            inertia += float(((members - centroids[-1]) ** 2).sum())
-    beta = _inverse_temperature(inertia, np.stack(centroids), np.concatenate(z))
-    return NeuralizedClustering(
-        torch.tensor(np.stack(centroids), dtype=torch.float32), torch.tensor(codes), beta
-    ).to(clustering.prototypes.device)
-
-
-def _inverse_temperature(inertia: float, prototypes: np.ndarray, z: np.ndarray) -> float:
     variance = inertia / z.size
     # If all cells lie on a prototype, up to rounding, any inverse temperature separates them.
     if variance <= 1e-10 * float(z.var(axis=0).mean()):
         variance = max(float(prototypes.var()), 1.0)
-    return 0.5 / variance
+    return NeuralizedClustering(
+        torch.tensor(prototypes, dtype=torch.float32), torch.tensor(group_of), 0.5 / variance
+    )
 
 
 def _starts(z: np.ndarray, k: int) -> np.ndarray:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 
-from ace.explain._clustering import refit_clustering
+from ace.explain._clustering import fit_clustering
 from ace.explain._frozen import device_of
 from ace.explain._linear_embedding import sum_through_linear_embedding
 from ace.explain._scorer import GroupScorer
@@ -14,7 +15,6 @@ from ace.explain._scorer import GroupScorer
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import numpy as np
     from torch import Tensor, nn
 
     from ace.explain._cells import GroupedCells
@@ -80,15 +80,15 @@ class EmbeddingScorer(GroupScorer):
         ]
 
     def refitted(self, cells: GroupedCells) -> GroupScorer:
-        """The same embedding, with prototypes of these cells.
-
-        Each prototype is the mean of the cells of its group that are nearest to it: one step of
-        k-means from the present prototypes.
-        """
+        """The same embedding, with as many prototypes of these cells."""
         if not self._is_plain:
             return self
-        clustering = refit_clustering(self.clustering, cells.coordinates(self.embedding))
-        return EmbeddingScorer(self.embedding, clustering, self.groups, self.feature_names)
+        z = cells.coordinates(self.embedding)
+        codes = np.repeat(np.arange(len(z)), [len(own) for own in z])
+        clustering = fit_clustering(np.concatenate(z), codes, n_prototypes=self.n_prototypes)
+        return EmbeddingScorer(
+            self.embedding, clustering.to(self.device), self.groups, self.feature_names
+        )
 
     def path_attributions(
         self, contrast: Contrast, cells: GroupedCells, paths: Paths

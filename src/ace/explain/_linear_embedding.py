@@ -24,15 +24,23 @@ class LinearEmbedding(nn.Module):
     offset
         Array :math:`b` of shape ``(n_latent,)``: for centred data, minus the projection of the
         mean.
+    attributed
+        Loadings that path attributions are computed with, by default :math:`W`. They may differ
+        from 0 for features that do not contribute to the embedding but vary with it.
     """
 
     loadings: Tensor
     offset: Tensor
+    attributed: Tensor
 
-    def __init__(self, loadings: np.ndarray, offset: np.ndarray) -> None:
+    def __init__(
+        self, loadings: np.ndarray, offset: np.ndarray, attributed: np.ndarray | None = None
+    ) -> None:
         super().__init__()
         self.register_buffer("loadings", torch.tensor(loadings, dtype=torch.float32))
         self.register_buffer("offset", torch.tensor(offset, dtype=torch.float32))
+        same = self.loadings if attributed is None else torch.tensor(attributed)
+        self.register_buffer("attributed", same.float())
 
     def forward(self, x: Tensor) -> Tensor:
         """Shape ``(n_cells, n_features)`` → ``(n_cells, n_latent)``."""
@@ -55,7 +63,8 @@ def sum_through_linear_embedding(
         = \sum_k W_{ik} \Bigl[\sum_n (x_n - x'_n)_i\, g_{nk}\Bigr] .
 
     The bracket is a product of the (sparse) cells with a narrow matrix, so no cell is converted
-    to dense, and gradients have the dimension of the embedding.
+    to dense, and gradients have the dimension of the embedding. :math:`W` in front of it are the
+    loadings ``attributed``.
 
     Parameters
     ----------
@@ -74,7 +83,7 @@ def sum_through_linear_embedding(
     -------
     Array of shape ``(n_reference_groups, n_features)``, groups in increasing order.
     """
-    z, loadings = cells.coordinates(embedding), embedding.loadings.numpy()
+    z, loadings = cells.coordinates(embedding), embedding.attributed.numpy()
     source = contrast.source
     baseline = np.empty((len(paths.source_row), z[0].shape[1]), np.float32)
     groups = np.unique(paths.group)

@@ -6,7 +6,7 @@ import inspect
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, get_args
 
 import numpy as np
 import torch
@@ -40,6 +40,8 @@ class MethodInfo:
         Whether the sign of a score is meaningful.
     needs_reference
         Whether reference cells are used.
+    ranks_unseen
+        Whether it can rank genes that are not part of a linear embedding but vary with it.
     revision
         Increased whenever the numbers change, so that stored results are known to be outdated.
     """
@@ -49,6 +51,7 @@ class MethodInfo:
     paper: str
     signed: bool
     needs_reference: bool
+    ranks_unseen: bool = False
     revision: int = 1
 
 
@@ -69,18 +72,11 @@ class Method(ABC):
         Seed. The result of a comparison does not depend on which others are computed.
     per_cell
         Also return the attributions of individual cells.
-    eligible
-        Which features may be ranked, Boolean, shape ``(n_features,)``; ``None`` for all. The
-        others get the score NaN and rank last.
-    direction
-        Rank only features whose mean in the source is higher than in the reference
-        (``"enriched"``) or lower (``"depleted"``), or ``"both"``.
 
     Raises
     ------
     ValueError
-        If the number of groups of ``cells`` and ``scorer`` differs, no feature is eligible, or an
-        option is out of range.
+        If the number of groups of ``cells`` and ``scorer`` differs, or an option is out of range.
     """
 
     info: ClassVar[MethodInfo]
@@ -98,8 +94,6 @@ class Method(ABC):
         *,
         random_state: int = 0,
         per_cell: bool = False,
-        eligible: np.ndarray | None = None,
-        direction: Direction = "both",
     ) -> None:
         if len(cells) != len(scorer.groups):
             raise ValueError(
@@ -109,15 +103,41 @@ class Method(ABC):
         self.cells = cells
         self.random_state = random_state
         self.per_cell = per_cell
+        self.direction: Direction = "both"
+        self.eligible = np.ones(cells.n_features, dtype=bool)
+
+    def restrict(
+        self, *, eligible: np.ndarray | None = None, direction: Direction = "both"
+    ) -> Self:
+        """Rank only some features; the others get the score NaN and rank last.
+
+        Parameters
+        ----------
+        eligible
+            Which features may be ranked, Boolean, shape ``(n_features,)``; ``None`` for all.
+        direction
+            Rank only features whose mean in the source is higher than in the reference
+            (``"enriched"``) or lower (``"depleted"``), or ``"both"``.
+
+        Returns
+        -------
+        The method itself.
+
+        Raises
+        ------
+        ValueError
+            If no feature is eligible, or there is no such direction.
+        """
         one_of(direction, "direction", list(get_args(Direction)))
         self.direction = direction
-        everything = np.ones(cells.n_features, dtype=bool)
-        self.eligible = everything if eligible is None else np.asarray(eligible, dtype=bool)
-        if self.eligible.shape != everything.shape or not self.eligible.any():
+        if eligible is not None:
+            self.eligible = np.asarray(eligible, dtype=bool)
+        if self.eligible.shape != (self.cells.n_features,) or not self.eligible.any():
             raise ValueError(
-                f"eligible must be True for some of {cells.n_features} features, got "
+                f"eligible must be True for some of {self.cells.n_features} features, got "
                 f"{int(self.eligible.sum())} of {self.eligible.size}."
             )
+        return self
 
     def __call__(self, source: int, reference: int | None = None) -> Attribution:
         """Explain one group.
@@ -171,7 +191,7 @@ class Method(ABC):
     def eligible_for(self, source: int, reference: int | None) -> np.ndarray:
         """Which features may be ranked in one comparison, shape ``(n_features,)``."""
         if self.direction == "both":
-            return self.eligible
+            return self.eligible.copy()
         difference = self.cells.difference(source, reference)
         return self.eligible & (difference > 0 if self.direction == "enriched" else difference < 0)
 

@@ -14,7 +14,7 @@ from ace.explain._attribution import Attribution, name_order
 from ace.explain._cells import draw
 from ace.explain._contrast import Contrast
 from ace.explain._expected_gradients import ExpectedGradients
-from ace.explain._method import Direction, Method, MethodInfo, at_least_one
+from ace.explain._method import Method, MethodInfo, at_least_one
 from ace.explain._paths import Paths
 
 if TYPE_CHECKING:
@@ -29,6 +29,8 @@ MIN_PAIRS = 16
 MAX_CARRIERS = 300
 #: Relevance, relative to the average gene, below which a gene does not enter jointly.
 LEAST_RELEVANCE = 4.0
+#: Sign of the partial correlation with which features enter.
+SIGNS = {"both": 0, "enriched": 1, "depleted": -1}
 
 
 class Panel(Method):
@@ -82,12 +84,14 @@ class Panel(Method):
     that carries less than the average gene. A gene that is irrelevant to every group is therefore
     no candidate, even if it differs by chance or because of normalisation. Each group uses the
     ``max_candidates`` most relevant candidates; all other genes are ranked after them by their
-    relevance. The score of a jointly chosen gene is the cube root of the criterion at its entry,
-    relative to that of the first gene. The sign is the direction of the gene in the source.
+    relevance. With a direction (:meth:`~ace.explain.Method.restrict`), genes enter only if their
+    correlation with the target, given the genes before them, has that sign. The score of a jointly
+    chosen gene is the cube root of the criterion at its entry, relative to that of the first gene.
+    The sign is the direction of the gene in the source.
 
     Parameters
     ----------
-    scorer, cells, random_state, per_cell, eligible, direction
+    scorer, cells, random_state, per_cell
         See :class:`~ace.explain.Method`; individual cells get their expected gradients.
     n_pairs
         Number of pairs of source and reference cells to estimate the relevance from, per group.
@@ -104,7 +108,7 @@ class Panel(Method):
     Raises
     ------
     ValueError
-        If a gene in ``include`` is not a feature of the scorer, or is not eligible.
+        If a gene in ``include`` is not a feature of the scorer.
     """
 
     info = MethodInfo(
@@ -113,6 +117,7 @@ class Panel(Method):
         paper="this package, with expected gradients (Erion et al. 2021)",
         signed=True,
         needs_reference=True,
+        ranks_unseen=True,
         revision=2,
     )
 
@@ -123,22 +128,13 @@ class Panel(Method):
         *,
         random_state: int = 0,
         per_cell: bool = False,
-        eligible: np.ndarray | None = None,
-        direction: Direction = "both",
         n_pairs: int = 1000,
         mass: float = 0.75,
         max_candidates: int = 100,
         n_joint: int = 8,
         include: Sequence[str] = (),
     ) -> None:
-        super().__init__(
-            scorer,
-            cells,
-            random_state=random_state,
-            per_cell=per_cell,
-            eligible=eligible,
-            direction=direction,
-        )
+        super().__init__(scorer, cells, random_state=random_state, per_cell=per_cell)
         number(mass, "mass", 0, 1, above=True)
         at_least_one(n_pairs=n_pairs, max_candidates=max_candidates, n_joint=n_joint)
         self.n_pairs = n_pairs
@@ -149,17 +145,15 @@ class Panel(Method):
         self._relevance: dict[tuple[int, int | None], np.ndarray] = {}
         self._rest_candidates: np.ndarray | None = None
 
-    def _positions(self, include: Sequence[str]) -> list[int]:
+    def _positions(self, include: Sequence[str]) -> np.ndarray:
         names = [include] if isinstance(include, str) else list(dict.fromkeys(include))
         known = {name: i for i, name in enumerate(self.scorer.feature_names or ())}
         missing = [name for name in names if name not in known]
         if missing:
-            raise ValueError(f"include has genes that are not scored: {listed(missing)}.")
-        found = [known[name] for name in names]
-        excluded = [n for n, i in zip(names, found, strict=True) if not self.eligible[i]]
-        if excluded:
-            raise ValueError(f"include has genes that are not eligible: {listed(excluded)}.")
-        return found
+            raise ValueError(
+                f"include has genes that are not part of the explanation: {listed(missing)}."
+            )
+        return np.array([known[name] for name in names], dtype=np.int64)
 
     def explain(self, source: int, reference: int | None) -> Attribution:
         """Choose the panel of one group."""
@@ -172,9 +166,9 @@ class Panel(Method):
         allowed = self.eligible_for(source, reference)
         mine = np.argsort(-(relevance * allowed)[carriers], kind="stable")[: self.max_candidates]
         mine = mine[allowed[carriers[mine]]]
-        forced = np.array(self._include, dtype=np.int64)
-        added = np.setdiff1d(forced, carriers[mine])
-        ranked, score = self._ranked(pair, carriers, mine, added)
+        added = np.setdiff1d(self._include, carriers[mine])
+        sign = SIGNS[self.direction] * (1 if pair[0] == source else -1)
+        ranked, score = self._ranked(pair, carriers, mine, added, sign)
         per_cell = self._per_cell(source, reference) if self.per_cell else None
         result = self.attribution(
             _below_candidates(relevance, ranked, score),
@@ -187,12 +181,19 @@ class Panel(Method):
         followers = result.ranking[~np.isin(result.ranking, ranked)]
         return replace(result, ranking=np.concatenate([ranked, followers]))
 
+    def eligible_for(self, source: int, reference: int | None) -> np.ndarray:
+        """Which features may be ranked in one comparison; those of ``include`` always."""
+        allowed = super().eligible_for(source, reference)
+        allowed[self._include] = True
+        return allowed
+
     def _ranked(
         self,
         pair: tuple[int, int | None],
         carriers: np.ndarray,
         mine: np.ndarray,
         added: np.ndarray,
+        sign: int,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Candidates in order, and their scores: those that enter jointly, then the others."""
         candidates = np.concatenate([carriers[mine], added])
@@ -206,7 +207,7 @@ class Panel(Method):
         first = [int(np.flatnonzero(candidates == gene)[0]) for gene in self._include]
         found = moments(x, weights, target)
         n_joint = max(self.n_joint, len(first))
-        chosen, entry = enter(found, prior, n_joint, first=first)
+        chosen, entry = enter(found, prior, n_joint, first=first, sign=sign)
         # Partial gains may increase when a suppressor enters, but scores must not.
         entry[: len(first)] = entry.max(initial=1e-30)
         score = np.minimum.accumulate(np.cbrt(entry / entry[0])) if len(entry) else np.ones(0)

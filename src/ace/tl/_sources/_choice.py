@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ace.tl._sources._source import Source
 
 
-def source_of(model: Any, adata: AnnData, layer: str | None) -> Source:
+def source_of(model: Any, adata: AnnData, layer: str | None, *, unseen: bool = False) -> Source:
     """Return the source of the scorer.
 
     Parameters
@@ -31,6 +31,8 @@ def source_of(model: Any, adata: AnnData, layer: str | None) -> Source:
         The cells.
     layer
         Layer to read, as the user gave it.
+    unseen
+        Also attribute to genes that principal components were not computed from.
 
     Raises
     ------
@@ -38,7 +40,7 @@ def source_of(model: Any, adata: AnnData, layer: str | None) -> Source:
         If ``model`` cannot be explained.
     """
     if model is None:
-        return PrincipalComponents(adata, layer)
+        return PrincipalComponents(adata, layer, unseen=unseen)
     if isinstance(model, GroupScorer):
         return GivenScorer(model, adata, layer)
     if isinstance(model, nn.Module):

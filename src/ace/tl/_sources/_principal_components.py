@@ -42,14 +42,19 @@ class PrincipalComponents:
         The cells.
     layer
         Layer to read; ``None`` for ``adata.X``.
+    unseen
+        Also attribute to genes that the components were not computed from, such as those that are
+        not highly variable. For principal components, the loading of a gene is the coefficient of
+        its regression on the coordinates; these genes get the same coefficient.
     """
 
     name = "pca"
     expects_logarithms = True
 
-    def __init__(self, adata: AnnData, layer: str | None) -> None:
+    def __init__(self, adata: AnnData, layer: str | None, *, unseen: bool = False) -> None:
         self.layer = layer
         self._adata = adata
+        self._unseen = unseen
 
     @property
     def matrix(self) -> Any:
@@ -74,7 +79,10 @@ class PrincipalComponents:
         clustering = fit_clustering(
             z, groups.codes[fit], n_prototypes=n_prototypes, random_state=random_state
         )
-        embedding = LinearEmbedding(loadings, offset)
+        attributed = loadings
+        if self._unseen and len(columns) < adata.n_vars:
+            loadings, attributed, columns = _with_unseen(matrix, fit, z, loadings, columns)
+        embedding = LinearEmbedding(loadings, offset, attributed)
         scorer = EmbeddingScorer(embedding, clustering, groups.names, adata.var_names[columns])
         return Scored(scorer, columns, used_prototypes(scorer, n_prototypes))
 
@@ -140,6 +148,26 @@ def _new_components(
     loadings = np.ascontiguousarray(components.T, dtype=np.float64)
     mean = np.asarray(part.mean(0), dtype=np.float64).ravel()
     return loadings, columns, -mean @ loadings
+
+
+def _with_unseen(
+    matrix: Any, cells: np.ndarray, z: np.ndarray, loadings: np.ndarray, columns: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Loadings of all expressed genes: in the embedding, and for attributions; their columns."""
+    n_genes = matrix.shape[1]
+    unseen = np.setdiff1d(np.arange(n_genes), columns)
+    centered = np.asarray(z, dtype=np.float64) - np.mean(z, axis=0)
+    # Coordinates of a subset of the cells are correlated.
+    solved = centered @ np.linalg.pinv(centered.T @ centered)
+    part = read_rows(matrix, cells, unseen)
+    coefficients = np.asarray(part.T @ solved)
+    expressed = np.asarray(abs(part).sum(0)).ravel() > 0
+    attributed = np.zeros((n_genes, loadings.shape[1]))
+    attributed[columns], attributed[unseen[expressed]] = loadings, coefficients[expressed]
+    seen = np.zeros_like(attributed)
+    seen[columns] = loadings
+    every = np.union1d(columns, unseen[expressed])
+    return seen[every], attributed[every], every
 
 
 def _project(part: Any, loadings: np.ndarray) -> np.ndarray:
