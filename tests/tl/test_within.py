@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import anndata as ad
 import numpy as np
 import pandas as pd
@@ -89,6 +91,7 @@ def test_a_warning_of_several_categories_is_given_once():
         ace.tl.explain(adata, "condition", within="type")
 
 
+@pytest.mark.filterwarnings("ignore:the scorer assigns only:UserWarning")
 def test_pairs_and_sets_within_categories(survives_files):
     adata = two_conditions()
     third = np.arange(adata.n_obs) % 3 == 0
@@ -160,23 +163,46 @@ def test_a_file_is_read_in_place(tmp_path):
     on_disk.file.close()
 
 
-def test_through_models_that_read_the_cells(pbmc):
-    adata = pbmc[pbmc.obs["bulk_labels"].isin(["CD14+ Monocyte", "Dendritic"])].copy()
-    rng = np.random.default_rng(0)
-    adata.obs["condition"] = rng.choice(["ctrl", "stim"], adata.n_obs)
-    adata.X[(adata.obs["condition"] == "stim").to_numpy(), adata.var_names.get_loc("LYZ")] = 0
+def classifier(adata: ad.AnnData):
     ace.model.KRATOS.setup_anndata(adata, labels_key="condition")
-    classifier = ace.model.KRATOS(adata)
-    classifier.train(max_epochs=30, enable_progress_bar=False)
+    model = ace.model.KRATOS(adata)
+    model.train(max_epochs=2, enable_progress_bar=False)
+    return model
+
+
+def autoencoder(adata: ad.AnnData):
     ace.model.ACE.setup_anndata(adata)
-    autoencoder = ace.model.ACE(adata)
-    autoencoder.train(max_epochs=20, enable_progress_bar=False)
-    for model in (classifier, autoencoder):
-        with np.testing.suppress_warnings() as ignored:
-            ignored.filter(UserWarning, "the scorer assigns only")
-            ace.tl.explain(adata, "condition", model=model, within="bulk_labels")
-        for field in adata.uns["ace"]["names"].dtype.names:
-            assert "LYZ" in adata.uns["ace"]["names"][field][:10]
+    model = ace.model.ACE(adata)
+    model.train(max_epochs=2, enable_progress_bar=False)
+    return model
+
+
+def model_of_counts(adata: ad.AnnData):
+    import scvi
+
+    scvi.model.SCVI.setup_anndata(adata, layer="counts", batch_key="phase")
+    model = scvi.model.SCVI(adata)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model.train(max_epochs=2, enable_progress_bar=False)
+    return model
+
+
+@pytest.mark.filterwarnings("ignore:the scorer assigns only:UserWarning")
+@pytest.mark.parametrize("trained", [classifier, autoencoder, model_of_counts])
+def test_each_category_through_a_model(pbmc, trained):
+    adata = pbmc[pbmc.obs["bulk_labels"].isin(["CD14+ Monocyte", "Dendritic"])].copy()
+    adata.obs["condition"] = np.random.default_rng(0).choice(["ctrl", "stim"], adata.n_obs)
+    model = trained(adata)
+    ace.tl.explain(adata, "condition", model=model, within="bulk_labels")
+    for name in ("CD14+ Monocyte", "Dendritic"):
+        part = adata[adata.obs["bulk_labels"] == name].copy()
+        ace.tl.explain(part, "condition", model=model)
+        for group in ("ctrl", "stim"):
+            pd.testing.assert_frame_equal(
+                ace.get.explain_df(adata, f"{group} in {name}").drop(columns="group"),
+                ace.get.explain_df(part, group).drop(columns="group"),
+            )
 
 
 @pytest.mark.parametrize(
