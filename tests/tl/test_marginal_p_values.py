@@ -46,7 +46,7 @@ def test_within_categories_and_of_small_groups():
     assert set(names["stim in B"][pvals["stim in B"] < 1e-3]) == {"g0", "g1"}
 
     adata.obs["few"] = np.where(np.arange(adata.n_obs) == 0, "single", adata.obs["type"])
-    with pytest.warns(UserWarning, match="groups of a single cell"):
+    with pytest.warns(UserWarning, match="groups of "):
         ace.tl.explain(adata, "few", pvals="t-test")
     assert np.isnan(adata.uns["ace"]["pvals"]["single"]).all()
     assert np.isfinite(adata.uns["ace"]["pvals"]["B"]).all()
