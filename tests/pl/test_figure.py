@@ -113,6 +113,30 @@ def test_save_writes_the_given_file(
     assert len(np.unique(image.reshape(-1, image.shape[2]), axis=0)) > 10  # not blank
 
 
+@every_plot
+def test_save_as_in_scanpy(
+    plot: Callable[..., Any],
+    make: Callable[..., AnnData],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    adata, name = make(2, plot), plot.__name__
+    before = sc.settings.figdir, sc.settings.file_format_figs, sc.settings.autosave
+    try:
+        sc.settings.figdir, sc.settings.file_format_figs = tmp_path / "new" / "figures", "png"
+        for save in (True, "_1", "_2.png", ".pdf", False, None):
+            plot(adata, show=False, save=save)
+        sc.settings.autosave, sc.settings.file_format_figs = True, "svg"
+        plot(adata, show=False)
+    finally:
+        sc.settings.figdir, sc.settings.file_format_figs, sc.settings.autosave = before
+    saved = sorted(path.name for path in (tmp_path / "new" / "figures").iterdir())
+    ends = [".pdf", ".png", ".svg", "_1.png", "_2.png"]
+    assert saved == sorted(f"{name}{end}" for end in ends)
+    assert [path.name for path in tmp_path.iterdir()] == ["new"]
+
+
 def snapshot(value: Any) -> Any:
     """Deep copy, to detect any change of the data."""
     if isinstance(value, dict):

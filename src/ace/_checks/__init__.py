@@ -5,6 +5,8 @@ it needs, is checked by that function. Each module checks one kind of input:
 
 ``_arguments``
     Numbers in a range, choices, seeds, names of columns.
+``_aliases``
+    Names that users of other packages type for an argument.
 ``_objects``
     AnnData and MuData.
 ``_columns``
@@ -28,6 +30,7 @@ what is wrong, in lower case, and say what was expected and how to fix it. ``ace
 ``_arrays`` and ``_panels`` directly.
 """
 
+from ace._checks._aliases import no_aliases
 from ace._checks._arguments import (
     LARGEST_SEED,
     category,
@@ -48,6 +51,8 @@ from ace._checks._groups import (
     column_of,
     distinct,
     groups_of,
+    reference_groups,
+    sets_of_groups,
     warn_of_low_fidelity,
     warn_of_reserved_name,
     warn_of_single_cells,
@@ -81,13 +86,16 @@ __all__ = [
     "layers",
     "matrix_of",
     "n_jobs",
+    "no_aliases",
     "not_a_function_of_genes",
     "not_a_model",
     "not_raw",
     "number",
     "one_of",
     "positive",
+    "reference_groups",
     "seed",
+    "sets_of_groups",
     "share",
     "unique_genes",
     "varied",

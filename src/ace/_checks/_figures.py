@@ -83,6 +83,12 @@ def compares_pairs(
     params, key
         Stored parameters and name of the explanation, for the message.
     """
+    if pairs is None and params["reference"] == "each":
+        raise ValueError(
+            f"adata.uns[{key!r}] compares pairs of groups within each category of "
+            f"{params['within']!r}. Run ace.tl.explain for the cells of one category, without "
+            "within, or pass the names of its comparisons to the other functions."
+        )
     if pairs is None:
         raise ValueError(
             f"adata.uns[{key!r}] compares groups with {params['reference']!r}, not in pairs. Run "

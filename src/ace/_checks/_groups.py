@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -112,18 +112,69 @@ def chosen_groups(groups: Any, names: Sequence[str]) -> list[int]:
     Raises
     ------
     ValueError
-        If ``groups`` is not ``"all"`` or a list, is empty, or has an unknown group.
+        If ``groups`` is not ``"all"``, a group or several, is empty, or has an unknown group.
     """
     if isinstance(groups, str) and groups == "all":
         return list(range(len(names)))
-    if isinstance(groups, str) or not isinstance(groups, Iterable):
-        raise ValueError(f"groups must be 'all' or a list, such as [{groups!r}], got {groups!r}.")
-    wanted = [str(g) for g in groups]
-    if not wanted:
-        raise ValueError("groups is empty; pass at least one group, or 'all'.")
-    for group in wanted:
-        one_of(group, "groups", names)
+    if isinstance(groups, str):
+        one_of(groups, "groups", ["all", *names])
+        return [list(names).index(groups)]
+    if not isinstance(groups, Iterable):
+        raise ValueError(
+            f"groups must be 'all', the name of a group or a list of names, got {groups!r}."
+        )
+    wanted = _known(groups, "groups", names)
     return [code for code, name in enumerate(names) if name in set(wanted)]
+
+
+def sets_of_groups(groups: Any, names: Sequence[str]) -> dict[str, list[int]] | None:
+    """Return the codes of the groups of each set; ``None`` if ``groups`` is not a dictionary.
+
+    Raises
+    ------
+    ValueError
+        If there is no set, a set is empty or has an unknown group, or a group is in two sets.
+    """
+    if not isinstance(groups, Mapping):
+        return None
+    if not groups:
+        raise ValueError("groups is empty; pass at least one set, such as {'T': ['CD4', 'CD8']}.")
+    sets: dict[str, list[int]] = {}
+    for name, members in groups.items():
+        several = isinstance(members, Iterable) and not isinstance(members, str)
+        known = _known(members if several else [members], f"groups[{name!r}]", names)
+        sets[str(name)] = sorted({list(names).index(member) for member in known})
+    codes = [code for members in sets.values() for code in members]
+    repeated = sorted({code for code in codes if codes.count(code) > 1})
+    if repeated:
+        raise ValueError(
+            f"groups has {listed(names[code] for code in repeated)} in more than one set. Explain "
+            "overlapping sets in separate calls, with other values of key_added."
+        )
+    return sets
+
+
+def reference_groups(reference: Any, names: Sequence[str]) -> list[int] | None:
+    """Return the codes of a list of reference groups; ``None`` if it is not a list.
+
+    Raises
+    ------
+    ValueError
+        If the list is empty or has an unknown group.
+    """
+    if isinstance(reference, str) or not isinstance(reference, Iterable):
+        return None
+    return sorted({list(names).index(name) for name in _known(reference, "reference", names)})
+
+
+def _known(groups: Iterable[Any], argument: str, names: Sequence[str]) -> list[str]:
+    """Return groups as text; raise if there is none, or one is unknown."""
+    wanted = [str(group) for group in groups]
+    if not wanted:
+        raise ValueError(f"{argument} is empty; pass at least one of {listed(names)}.")
+    for group in wanted:
+        one_of(group, argument, names)
+    return wanted
 
 
 def warn_of_reserved_name(reference: str, names: Sequence[str], groupby: str) -> None:

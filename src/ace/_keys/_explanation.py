@@ -26,6 +26,9 @@ DEFAULT_KEY = "ace"
 #: Separator of the two groups in the name of a pair.
 VERSUS = " vs "
 
+#: Separator of a group and the category in which it is compared, with ``within``.
+WITHIN = " in "
+
 #: Columns of ``uns[key]["diagnostics"]``, one row per group (or pair of groups).
 DIAGNOSTICS: tuple[str, ...] = (
     "fidelity",
@@ -43,6 +46,11 @@ DIAGNOSTICS: tuple[str, ...] = (
 def pair_name(source: str, reference: str) -> str:
     """Name of the record field of an ordered pair of groups."""
     return f"{source}{VERSUS}{reference}"
+
+
+def category_name(field: str, category: str) -> str:
+    """Name of the record field of a comparison among the cells of a category."""
+    return f"{field}{WITHIN}{category}"
 
 
 def pairs_of(fields: Sequence[str]) -> dict[str, tuple[str, str]] | None:

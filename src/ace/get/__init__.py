@@ -1,10 +1,11 @@
-"""Get results as tidy data frames."""
+"""Get results as tidy data frames, and panels as a dictionary."""
 
 from ace.get._annotation_df import annotation_df
 from ace.get._diagnostics_df import diagnostics_df
 from ace.get._explain_df import explain_df
 from ace.get._fssf_df import fssf_df
 from ace.get._pairs_df import pairs_df
+from ace.get._panel_dict import panel_dict
 from ace.get._read_explain_csv import read_explain_csv
 
 __all__ = [
@@ -13,5 +14,6 @@ __all__ = [
     "explain_df",
     "fssf_df",
     "pairs_df",
+    "panel_dict",
     "read_explain_csv",
 ]

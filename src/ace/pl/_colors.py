@@ -8,9 +8,11 @@ import numpy as np
 from matplotlib.colors import LinearSegmentedColormap, is_color_like, to_hex
 
 from ace._checks._columns import column_of, labels_of
-from ace._keys import ExplanationKeys, pair_name
+from ace._keys import ExplanationKeys, category_name, pair_name, storable
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from anndata import AnnData
 
 # Vermillion and blue of the palette of Okabe & Ito, distinguishable with colour vision deficiency.
@@ -25,29 +27,46 @@ CONFIDENCE = LinearSegmentedColormap.from_list("confidence", [ENRICHED, "#DDDDDD
 
 
 def group_colors(adata: AnnData, *, key: str) -> dict[str, str]:
-    """Return the colour of each explained group in scanpy's plots; pairs have that of their group.
+    """Return the colour of each comparison in scanpy's plots.
 
-    Stored colours are used if there are any; none are stored.
+    A pair has the colour of its group, a set that of its first group, and a comparison within a
+    category that of the category. Stored colours are used if there are any; none are stored.
     """
+    stored = ExplanationKeys(key).read(adata)
+    fields, within = stored.fields, stored.params.get("within")
+    color = _colors_of_column(adata, within or stored.params["groupby"], fields)
+    if within:
+        # One category may end like another: the longest matches.
+        by_length = sorted(color, key=len)
+        category = {f: c for c in by_length for f in fields if f.endswith(category_name("", c))}
+        return {field: color.get(category.get(field, ""), "lightgrey") for field in fields}
+    sets = stored.params.get("sets") or {}
+    color |= {
+        field: color.get(str(sets[storable(field)][0]), "lightgrey")
+        for field in fields
+        if storable(field) in sets
+    }
+    pairs = {pair_name(a, b): color[a] for a in color for b in color if a != b}
+    return {field: color.get(field, pairs.get(field, "lightgrey")) for field in fields}
+
+
+def _colors_of_column(adata: AnnData, column: str, fields: Sequence[str]) -> dict[str, str]:
+    """Colour of each category of a column of ``obs``; of ``fields`` if it does not exist."""
     import scanpy as sc
 
-    stored = ExplanationKeys(key).read(adata)
-    groupby, fields = stored.params["groupby"], stored.fields
     groups = list(fields)
-    if groupby in adata.obs:
-        labels = labels_of(column_of(adata.obs, groupby), f"adata.obs[{groupby!r}]")
+    if column in adata.obs:
+        labels = labels_of(column_of(adata.obs, column), f"adata.obs[{column!r}]")
         groups = [str(category) for category in labels.categories]
 
-    palette = _stored_palette(adata.uns.get(f"{groupby}_colors"))
+    palette = _stored_palette(adata.uns.get(f"{column}_colors"))
     if len(palette) < len(groups):
         palettes = sc.pl.palettes
         palette = next(
             (p for p in (palettes.default_20, palettes.default_28) if len(p) >= len(groups)),
             palettes.default_102,
         )
-    color = {g: palette[i % len(palette)] for i, g in enumerate(groups)}
-    pairs = {pair_name(a, b): color[a] for a in groups for b in groups if a != b}
-    return {field: color.get(field, pairs.get(field, "lightgrey")) for field in fields}
+    return {group: palette[i % len(palette)] for i, group in enumerate(groups)}
 
 
 def _stored_palette(stored: Any) -> list[str]:

@@ -39,7 +39,7 @@ def confidence(
     key: str = DEFAULT_ANNOTATION_KEY,
     size: float | None = None,
     show: bool | None = None,
-    save: str | PathLike[str] | None = None,
+    save: bool | str | PathLike[str] | None = None,
     ax: Axes | None = None,
     return_fig: bool = False,
 ) -> Figure | Axes | None:
@@ -102,7 +102,9 @@ def confidence(
         _draw_embedding(ax, df, np.asarray(adata.obsm[name]), size)
         short = name.removeprefix("X_")
         ax.set(xlabel=f"{short} 1", ylabel=f"{short} 2")
-    return finish(figure_of(ax), ax, show=show, save=save, return_fig=return_fig)
+    return finish(
+        figure_of(ax), ax, name="confidence", show=show, save=save, return_fig=return_fig
+    )
 
 
 def _embedding(adata: AnnData, basis: str | None) -> str | None:

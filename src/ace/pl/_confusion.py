@@ -64,7 +64,7 @@ def confusion(
     counts: bool = False,
     key: str = DEFAULT_ANNOTATION_KEY,
     show: bool | None = None,
-    save: str | PathLike[str] | None = None,
+    save: bool | str | PathLike[str] | None = None,
     ax: Axes | None = None,
     return_fig: bool = False,
 ) -> Figure | Axes | None:
@@ -161,7 +161,7 @@ def confusion(
     bar.spines[:].set_visible(False)
     if own_figure:
         fit_figure(ax)
-    return finish(fig, ax, show=show, save=save, return_fig=return_fig)
+    return finish(fig, ax, name="confusion", show=show, save=save, return_fig=return_fig)
 
 
 def _cells(adata: AnnData, groupby: str, *, majority: bool, novel: bool, key: str) -> pd.DataFrame:

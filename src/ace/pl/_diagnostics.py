@@ -52,7 +52,7 @@ def diagnostics(
     columns: str | Sequence[str] | None = None,
     key: str = DEFAULT_KEY,
     show: bool | None = None,
-    save: str | PathLike[str] | None = None,
+    save: bool | str | PathLike[str] | None = None,
     ax: Axes | Sequence[Axes] | None = None,
     return_fig: bool = False,
 ) -> Figure | Axes | list[Axes] | None:
@@ -111,7 +111,12 @@ def diagnostics(
         names = list(df["group"]) if i == 0 else []
         axis.set_yticks(np.arange(len(names)), labels=names, fontsize="small", parse_math=False)
     return finish(
-        fig, axes[0] if len(axes) == 1 else axes, show=show, save=save, return_fig=return_fig
+        fig,
+        axes[0] if len(axes) == 1 else axes,
+        name="diagnostics",
+        show=show,
+        save=save,
+        return_fig=return_fig,
     )
 
 

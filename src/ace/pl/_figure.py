@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import logging
+import os
+import re
 import textwrap
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from matplotlib.axes import Axes
@@ -18,6 +22,8 @@ if TYPE_CHECKING:
 
     import numpy as np
     from matplotlib.figure import Figure
+
+logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -105,16 +111,15 @@ def finish(
     fig: Figure,
     axes: T,
     *,
+    name: str,
     show: bool | None,
-    save: str | PathLike[str] | None,
+    save: bool | str | PathLike[str] | None,
     return_fig: bool,
 ) -> Figure | T | None:
-    """Save, show or return a plot as scanpy does.
-
-    scanpy's function for this is private, and its ``save`` (deprecated) takes no path.
-    """
-    if save is not None:
-        fig.savefig(save, bbox_inches="tight")
+    """Save, show or return a plot as scanpy does; ``name`` is the name of the function."""
+    path = _path(name, save)
+    if path is not None:
+        fig.savefig(path, bbox_inches="tight")
     if return_fig:
         return fig
     if show is None:
@@ -127,6 +132,32 @@ def finish(
 
     plt.show()
     return None
+
+
+def _path(name: str, save: bool | str | PathLike[str] | None) -> Path | None:
+    """Return the file to save a figure to, as scanpy names it unless ``save`` is a path.
+
+    scanpy's function for this is private, and its ``save`` takes no path.
+    """
+    import scanpy as sc
+
+    settings = sc.settings
+    save = settings.autosave if save is None else save
+    if save is False:
+        return None
+    if save is not True and not _is_ending(save):
+        return Path(save)
+    stem, ending = os.path.splitext(f"{name}{'' if save is True else save}")
+    folder = Path(settings.figdir)
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{stem}{settings.plot_suffix}{ending or '.' + settings.file_format_figs}"
+    logger.warning("saving figure to file %s", path)
+    return path
+
+
+def _is_ending(save: str | PathLike[str]) -> bool:
+    """Whether it is the end of a name, as scanpy's functions take it: "_1.png" or ".png"."""
+    return isinstance(save, str) and re.fullmatch(r"_[^/\\]*|\.\w+", save) is not None
 
 
 def wrap(name: str, width: int) -> str:

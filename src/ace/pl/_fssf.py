@@ -37,7 +37,7 @@ def fssf(
     groups: Sequence[str] | None = None,
     size: float | None = None,
     show: bool | None = None,
-    save: str | PathLike[str] | None = None,
+    save: bool | str | PathLike[str] | None = None,
     ax: Axes | None = None,
     return_fig: bool = False,
 ) -> Figure | Axes | None:
@@ -113,7 +113,7 @@ def fssf(
             values = frames[i].loc[frames[i]["group"] == group, column].dropna().to_numpy()
             _draw_column(ax, left + at, values, _color(i), column, size)
     _label(ax, shown, step, names, columns)
-    return finish(figure_of(ax), ax, show=show, save=save, return_fig=return_fig)
+    return finish(figure_of(ax), ax, name="fssf", show=show, save=save, return_fig=return_fig)
 
 
 def _color(i: int) -> str:

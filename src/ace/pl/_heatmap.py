@@ -57,7 +57,7 @@ def heatmap(
     dendrogram: bool = False,
     cmap: str = "RdBu_r",
     show: bool | None = None,
-    save: str | PathLike[str] | None = None,
+    save: bool | str | PathLike[str] | None = None,
     ax: Axes | None = None,
     return_fig: bool = False,
 ) -> Figure | Axes | None:
@@ -159,7 +159,7 @@ def heatmap(
     _draw_colorbar(bar, image, scaled=scale)
     if own_figure:
         fit_figure(ax)
-    return finish(fig, ax, show=show, save=save, return_fig=return_fig)
+    return finish(fig, ax, name="heatmap", show=show, save=save, return_fig=return_fig)
 
 
 def _rows(df: pd.DataFrame, names: list[str], n_genes: int) -> pd.DataFrame:

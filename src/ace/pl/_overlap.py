@@ -41,7 +41,7 @@ def overlap(
     highlight: Hashable | None = None,
     min_size: int = 1,
     show: bool | None = None,
-    save: str | PathLike[str] | None = None,
+    save: bool | str | PathLike[str] | None = None,
     ax: Axes | None = None,
     return_fig: bool = False,
 ) -> Figure | Axes | None:
@@ -131,7 +131,7 @@ def overlap(
     right.set_ylim(ax.get_ylim())
     if own_figure:
         fit_figure(ax)
-    return finish(fig, ax, show=show, save=save, return_fig=return_fig)
+    return finish(fig, ax, name="overlap", show=show, save=save, return_fig=return_fig)
 
 
 def _sets(chosen: pd.DataFrame, min_size: int) -> pd.DataFrame:

@@ -67,7 +67,7 @@ def pairs(
     shade: str | None = None,
     n_compared: int = 20,
     show: bool | None = None,
-    save: str | PathLike[str] | None = None,
+    save: bool | str | PathLike[str] | None = None,
     ax: Axes | None = None,
     return_fig: bool = False,
 ) -> Figure | Axes | None:
@@ -170,7 +170,7 @@ def pairs(
         bar.tick_params(labelsize="small", length=2)
     if own_figure:
         fit_figure(ax)
-    return finish(fig, ax, show=show, save=save, return_fig=return_fig)
+    return finish(fig, ax, name="pairs", show=show, save=save, return_fig=return_fig)
 
 
 def _matrix(df: pd.DataFrame, names: list[str], column: str) -> np.ndarray:

@@ -39,7 +39,7 @@ def panel_curves(
     band: Literal["sem", "sd"] | None = "sem",
     n_genes: int | None = None,
     show: bool | None = None,
-    save: str | PathLike[str] | None = None,
+    save: bool | str | PathLike[str] | None = None,
     ax: Axes | Sequence[Axes] | None = None,
     return_fig: bool = False,
 ) -> Figure | Axes | list[Axes] | None:
@@ -124,7 +124,12 @@ def panel_curves(
     if len(methods) > 1:
         _legend(fig, axes, own_figure=ax is None)
     return finish(
-        fig, axes[0] if len(axes) == 1 else axes, show=show, save=save, return_fig=return_fig
+        fig,
+        axes[0] if len(axes) == 1 else axes,
+        name="panel_curves",
+        show=show,
+        save=save,
+        return_fig=return_fig,
     )
 
 

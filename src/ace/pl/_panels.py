@@ -44,7 +44,7 @@ def panels(
     sharex: bool = False,
     ncols: int = 4,
     show: bool | None = None,
-    save: str | PathLike[str] | None = None,
+    save: bool | str | PathLike[str] | None = None,
     ax: Axes | Sequence[Axes] | None = None,
     return_fig: bool = False,
 ) -> Figure | Axes | list[Axes] | None:
@@ -130,7 +130,12 @@ def panels(
             if axis.containers:
                 axis.legend(loc="lower right", frameon=False, fontsize="small")
     return finish(
-        fig, axes[0] if len(axes) == 1 else axes, show=show, save=save, return_fig=return_fig
+        fig,
+        axes[0] if len(axes) == 1 else axes,
+        name="panels",
+        show=show,
+        save=save,
+        return_fig=return_fig,
     )
 
 

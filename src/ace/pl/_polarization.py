@@ -58,7 +58,7 @@ def polarization(
     random_state: int = 0,
     size: float | None = None,
     show: bool | None = None,
-    save: str | PathLike[str] | None = None,
+    save: bool | str | PathLike[str] | None = None,
     ax: Axes | Sequence[Axes] | None = None,
     return_fig: bool = False,
 ) -> Figure | list[Axes] | None:
@@ -142,7 +142,7 @@ def polarization(
     known = labels_of(column, f"adata.obs[{groupby!r}]").remove_unused_categories()
     names = np.array([*map(str, known.categories), None], dtype=object)
     labels = names[known.codes]
-    groups = selected_groups(groups, sorted(names[:-1]), f"adata.obs[{groupby!r}]")
+    groups = selected_groups(groups, list(names[:-1]), f"adata.obs[{groupby!r}]")
     split = None
     if keys is not None and keys.subcluster in adata.obs:
         split = adata.obs[keys.subcluster]
@@ -171,7 +171,7 @@ def polarization(
         left.set_title(wrap(name, 32), fontsize="medium", parse_math=False)
         if split is not None:
             _draw_subclusters(axes[per_group * i + 1], at, split.iloc[rows], name, dot)
-    return finish(fig, axes, show=show, save=save, return_fig=return_fig)
+    return finish(fig, axes, name="polarization", show=show, save=save, return_fig=return_fig)
 
 
 def _genes_of(stored: dict[str, pd.DataFrame] | None, group: str) -> list[str]:

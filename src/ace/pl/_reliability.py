@@ -34,7 +34,7 @@ def reliability(
     *,
     key: str = DEFAULT_ANNOTATION_KEY,
     show: bool | None = None,
-    save: str | PathLike[str] | None = None,
+    save: bool | str | PathLike[str] | None = None,
     ax: Axes | Sequence[Axes] | None = None,
     return_fig: bool = False,
 ) -> Figure | list[Axes] | None:
@@ -94,7 +94,7 @@ def reliability(
         fig.legend(loc="outside lower center", ncols=2, frameon=False, fontsize="small")
     else:
         axes[0].legend(loc="best", frameon=False, fontsize="x-small")
-    return finish(fig, axes, show=show, save=save, return_fig=return_fig)
+    return finish(fig, axes, name="reliability", show=show, save=save, return_fig=return_fig)
 
 
 def _bins(source: AnnData | dict[str, Any] | pd.DataFrame, key: str) -> pd.DataFrame:

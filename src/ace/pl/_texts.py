@@ -46,7 +46,9 @@ def output(ax: str = "Axes to draw in. If ``None``, a new figure is created.") -
 show
     Show the figure. If ``None``, follow ``scanpy.settings.autoshow``.
 save
-    File to save the figure to. The suffix determines the format.
+    File to save the figure to, whose suffix determines the format. ``True``, or an ending such as
+    ``"_1.png"`` or ``".pdf"``, saves it in ``scanpy.settings.figdir``, named after the function,
+    as scanpy does. ``None`` follows ``scanpy.settings.autosave``.
 ax
 {_wrapped(ax, indent=4)}
 return_fig

@@ -42,7 +42,7 @@ def transitions(
     ncols: int = 4,
     cmap: str = "gray_r",
     show: bool | None = None,
-    save: str | PathLike[str] | None = None,
+    save: bool | str | PathLike[str] | None = None,
     ax: Axes | Sequence[Axes] | None = None,
     return_fig: bool = False,
 ) -> Figure | list[Axes] | None:
@@ -117,7 +117,9 @@ def transitions(
         trio[1].set_title(title, fontsize="medium", pad=4, parse_math=False)
     if own_figure:
         _draw_legend(axes, change, largest=largest)
-    return finish(figure_of(axes[0]), axes, show=show, save=save, return_fig=return_fig)
+    return finish(
+        figure_of(axes[0]), axes, name="transitions", show=show, save=save, return_fig=return_fig
+    )
 
 
 def _new_axes(n: int, *, ncols: int, shape: tuple[int, ...]) -> list[Axes]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from ace._checks import _columns, _storable
 from ace._checks._objects import Cells, cells_of, is_mudata
 from ace._docs import doc_params
 from ace._keys import DEFAULT_ANNOTATION_KEY, AnnotationKeys
+from ace._log import report
 from ace.tl import _texts
 from ace.tl._annotate_options import require_known_options
 from ace.tl._annotation import annotation, quality
@@ -189,6 +191,8 @@ def annotate(
     """
     if reference is not None and reference is adata:
         raise ValueError("reference is adata itself: leave it out to label cells of one object.")
+    _checks.not_raw(train_options.pop("use_raw", None))
+    _checks.no_aliases(train_options, inspect.signature(annotate).parameters, "annotate")
     query, labelled = _read(adata, reference, modality)
     require_copyable(query, copy)
     _check_arguments(n_top_genes, max_epochs, random_state, unlabeled_category, min_prop)
@@ -236,7 +240,8 @@ def annotate(
     about = quality(model, keys.key) | {"params": params}
     query = query.copied() if copy else query
     written = keys.write(query.written, about=about, **found)
-    logger.info(
+    report(
+        logger,
         "labelled %d cells by %d genes, %d of them novel; added %s",
         pool.given.isna().sum(), pool.adata.n_vars, found["columns"][keys.novel].sum(),
         ", ".join(written),

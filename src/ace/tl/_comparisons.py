@@ -2,40 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from ace import _checks
 from ace._checks import _storable
-from ace._keys import pair_name, storable
+from ace._keys import category_name, pair_name, storable
+from ace.tl._groups import Groups, merge
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     import numpy as np
     from anndata import AnnData
 
-
-@dataclass(frozen=True)
-class Groups:
-    """The groups of cells in a column of ``obs``.
-
-    Attributes
-    ----------
-    column
-        Name of the column.
-    codes
-        Group of each cell, shape ``(n_cells,)``; -1 for cells that are left out.
-    names
-        Name of each group.
-    """
-
-    column: str
-    codes: np.ndarray
-    names: list[str]
-
-    def __len__(self) -> int:
-        return len(self.names)
+__all__ = ["Comparisons", "Groups", "resolve"]
 
 
 @dataclass(frozen=True)
@@ -50,19 +31,26 @@ class Comparisons:
         ``"rest"``, ``"each"`` or the name of a group.
     pairs
         Codes of the source and the reference of each comparison; ``None`` for the rest.
+    category
+        Category of ``within`` whose cells are compared; ``None`` for all cells.
     """
 
     groups: Groups
     reference: str
     pairs: list[tuple[int, int | None]]
+    category: str | None = None
 
     @property
     def fields(self) -> list[str]:
         """Name of each comparison in the result."""
         names = self.groups.names
         if self.reference == "each":
-            return [pair_name(names[s], names[t or 0]) for s, t in self.pairs]
-        return [names[source] for source, _ in self.pairs]
+            fields = [pair_name(names[s], names[t or 0]) for s, t in self.pairs]
+        else:
+            fields = [names[source] for source, _ in self.pairs]
+        if self.category is None:
+            return fields
+        return [category_name(field, self.category) for field in fields]
 
     @property
     def involved(self) -> list[int]:
@@ -75,12 +63,18 @@ class Comparisons:
             return [reference]
         return [group for group in range(len(self.groups)) if group != source]
 
+    def of_category(self, category: str, rows: np.ndarray) -> Comparisons:
+        """Return the same comparisons among some of the cells."""
+        groups, new = self.groups.of_rows(rows)
+        pairs = [(new[s], None if t is None else new[t]) for s, t in self.pairs]
+        return replace(self, groups=groups, pairs=pairs, category=category)
+
 
 def resolve(
     adata: AnnData,
     groupby: str,
-    groups: Literal["all"] | Iterable[str],
-    reference: str,
+    groups: Literal["all"] | str | Iterable[str] | Mapping[str, str | Iterable[str]],
+    reference: str | Iterable[str],
     *,
     leave_out: Any = None,
 ) -> Comparisons:
@@ -102,13 +96,26 @@ def resolve(
         stored.
     """
     codes, names = _checks.groups_of(adata, groupby, leave_out=leave_out)
-    _checks.one_of(reference, "reference", ["rest", "each", *names])
-    _checks.warn_of_reserved_name(reference, names, groupby)
-    pairs = _pairs(_checks.chosen_groups(groups, names), names, reference)
-    found = Comparisons(Groups(groupby, codes, names), reference, pairs)
-    _storable.groups([names[group] for group in found.involved], groupby)
-    _checks.distinct([storable(field) for field in found.fields], found.fields)
-    return found
+    found, chosen = Groups(groupby, codes, names), groups
+    sets = _checks.sets_of_groups(groups, names)
+    if sets is not None:
+        found, _ = merge(found, sets)
+        chosen = list(sets)
+    sources = _checks.chosen_groups(chosen, found.names)
+
+    several = _checks.reference_groups(reference, found.names)
+    if several is None:
+        reference = str(reference)
+        _checks.one_of(reference, "reference", ["rest", "each", *found.names])
+        _checks.warn_of_reserved_name(reference, found.names, groupby)
+    else:
+        reference = " + ".join(found.names[code] for code in several)
+        found, new = merge(found, {reference: several})
+        sources = list(dict.fromkeys(new[code] for code in sources))
+    compared = Comparisons(found, reference, _pairs(sources, found.names, reference))
+    _storable.groups([found.names[group] for group in compared.involved], groupby)
+    _checks.distinct([storable(field) for field in compared.fields], compared.fields)
+    return compared
 
 
 def _pairs(chosen: list[int], names: list[str], reference: str) -> list[tuple[int, int | None]]:

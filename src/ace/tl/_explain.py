@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -10,6 +11,7 @@ from ace._checks import _storable
 from ace._checks._objects import cells_of
 from ace._docs import doc_params
 from ace._keys import DEFAULT_KEY, ExplanationKeys
+from ace._log import report
 from ace._threads import one_thread
 from ace.explain import Method, fidelity
 from ace.explain._methods import options_of
@@ -17,20 +19,25 @@ from ace.tl import _texts
 from ace.tl._comparisons import resolve
 from ace.tl._copying import require_copyable
 from ace.tl._explain_each import explain_each
+from ace.tl._explained import Explained, Settings
 from ace.tl._expression import read_expression
+from ace.tl._marginal_tests import TESTS, marginal_p_values
+from ace.tl._merged_groups import scorer_of
 from ace.tl._sample import draw_sample
 from ace.tl._sources import source_of
 from ace.tl._tables import ExplanationTables, scanpy_params
+from ace.tl._within import comparisons_within, explain_within
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     import numpy as np
     from anndata import AnnData
     from mudata import MuData
 
+    from ace.tl._comparisons import Comparisons
     from ace.tl._sample import Sample
-    from ace.tl._sources import Scored
+    from ace.tl._sources import Scored, Source
 
 logger = logging.getLogger(__name__)
 
@@ -50,13 +57,15 @@ def explain(
     *,
     model: Any | None = None,
     method: str = "panel",
-    groups: Literal["all"] | Iterable[str] = "all",
-    reference: str = "rest",
+    groups: str | Iterable[str] | Mapping[str, str | Iterable[str]] = "all",
+    reference: str | Iterable[str] = "rest",
+    within: str | None = None,
     layer: str | None = None,
     modality: str | None = None,
     n_cells: int | None = 1000,
     n_prototypes: int | None = None,
     n_genes: int | None = None,
+    pvals: Literal["wilcoxon", "t-test", "t-test_overestim_var"] | None = None,
     per_cell: bool = False,
     key_added: str = DEFAULT_KEY,
     copy: bool = False,
@@ -97,11 +106,20 @@ def explain(
         through any of the above.
     {method}
     groups
-        Groups to explain, or ``"all"``.
+        ``"all"``, a group, several, or sets of groups, such as ``{"T": ["CD4 T", "CD8 T"]}``. The
+        cells of a set are merged into one group with the given name, before anything else, and
+        ``"rest"`` are then all cells outside the set. If the scorer has groups of its own (a
+        classifier on its labels, or your scorer), their probabilities are added.
     reference
-        ``"rest"``, the name of a group, or ``"each"`` for every ordered pair of the groups, in
-        fields named ``"A vs B"`` (see :func:`ace.get.pairs_df` and :func:`ace.pl.pairs`). The two
-        words never refer to a group of that name.
+        ``"rest"``, the name of a group, several groups (merged, like a set), or ``"each"`` for
+        every ordered pair of the groups, in fields named ``"A vs B"`` (see
+        :func:`ace.get.pairs_df` and :func:`ace.pl.pairs`). The two words never refer to a group of
+        that name. The groups of the reference are not explained.
+    within
+        Column of ``obs``, such as ``"cell_type"``: compare the groups, such as conditions, within
+        each of its categories, in fields named ``"stimulated in B cells"``. The result is that of
+        a call for the cells of each category. Categories with fewer than 10 cells of a compared
+        group are left out.
     layer
         Layer to read instead of ``adata.X``. A trained model reads the layer that it was set up
         with, so ``layer`` can be left out.
@@ -116,8 +134,14 @@ def explain(
         ``None`` chooses it by the fidelity on held-out cells: 3, or up to 20 if that is below 0.9
         (see :func:`ace.explain.choose_n_prototypes`). The number is stored in ``params``.
     {n_genes}
+    pvals
+        Test of :func:`scanpy.tl.rank_genes_groups` whose p-values are stored beside the scores:
+        ``"wilcoxon"``, ``"t-test"`` or ``"t-test_overestim_var"``. They are of each gene by
+        itself, over all cells of the comparison, and not of the explanation. If the groups are
+        clusters that were found on the same cells, they are far too small.
     per_cell
         Write the attributions of the individual cells that were drawn to a layer (0 elsewhere).
+        Only for one reference, and without ``within``.
     {key_added}
     {copy}
     {random_state}
@@ -162,8 +186,8 @@ def explain(
     KeyError
         If the column, the layer, or a column of ``obs`` that the model reads does not exist.
     TypeError
-        If ``adata`` is not an AnnData or MuData, ``model`` is not supported, or ``key_added`` or
-        an option has a type that cannot be stored.
+        If ``adata`` is not an AnnData or MuData, ``model`` is not supported, ``key_added`` or an
+        option has a type that cannot be stored, or an argument has another name here (``seed``).
     RuntimeError
         If the model is not trained.
     ValueError
@@ -204,51 +228,93 @@ def explain(
         keys = ExplanationKeys(_storable.key(key_added))
         keys.require_free(adata)
         require_copyable(given, copy)
-        reference = str(reference)
-        if per_cell and reference == "each":
-            raise ValueError("per_cell=True needs a single reference: 'rest' or a group.")
+        if pvals is not None:
+            _checks.one_of(pvals, "pvals", TESTS)
+        if per_cell and (within is not None or str(reference) == "each"):
+            raise ValueError(
+                "per_cell=True needs a single reference, 'rest' or groups, and no within."
+            )
 
         source = source_of(model, adata, layer)
         left_out = source.unlabelled(groupby)
         comparisons = resolve(adata, groupby, groups, reference, leave_out=left_out)
-        matrix, logs = source.matrix, source.expects_logarithms
-        expression = read_expression(adata, matrix, source.layer, comparisons, expect_logs=logs)
-        scored = source.scorer(comparisons.groups, n_prototypes, random_state)
-        sizes = expression.summary.counts
-        sample = draw_sample(matrix, comparisons.groups, sizes, scored, n_cells, random_state)
-        agreement, overall = _fidelity(scored, sample, sizes, n_prototypes)
-
-        explainer = Method.registry[method](
-            scored.scorer,
-            sample.cells,
-            random_state=random_state,
-            per_cell=per_cell,
-            **method_options,
+        settings = Settings(
+            method, method_options, n_cells, n_prototypes, n_genes, pvals, per_cell, random_state
         )
-        tables = ExplanationTables(adata.var_names, scored.columns, expression, n_genes)
-        cells = explain_each(explainer, comparisons, sample, agreement, tables, progress)
+        if within is None:
+            found = _explain_cells(adata, source, comparisons, settings, progress)
+        else:
+            within = given.column(within)
+            found = explain_within(
+                adata,
+                comparisons_within(adata, within, comparisons),
+                lambda cells, compared: _explain_cells(
+                    cells, source_of(model, cells, layer), compared, settings, progress=False
+                ),
+                progress,
+            )
         given = given.copied() if copy else given
         written = keys.write(
             given.written,
-            params=scanpy_params(groupby, reference, method, source.layer)
+            params=scanpy_params(groupby, comparisons.reference, method, source.layer)
+            | found.params
             | {
                 "options": options,
-                "scorer": type(scored.scorer).__name__,
                 "embedding": source.name,
-                "fidelity": overall,
-                "values": expression.values.kind,
-                "values_total": expression.values.total,
+                "sets": comparisons.groups.sets,
+                "within": within,
+                "pvals": pvals,
                 "n_cells": n_cells,
-                "n_prototypes": scored.n_prototypes,
                 "n_genes": n_genes,
                 "random_state": random_state,
             },
-            per_cell=cells,
-            **tables.parts(),
+            per_cell=found.per_cell,
+            **found.tables,
         )
-    n = len(comparisons.pairs)
-    logger.info("explained %d comparisons by %r; added %s", n, method, ", ".join(written))
+    n = len(found.tables["records"]["names"])
+    report(logger, "explained %d comparisons by %r; added %s", n, method, ", ".join(written))
     return given.whole if copy else None
+
+
+def _explain_cells(
+    adata: AnnData,
+    source: Source,
+    comparisons: Comparisons,
+    settings: Settings,
+    progress: bool | None,
+) -> Explained:
+    """Explain groups of the cells of one object."""
+    matrix, logs, seed = source.matrix, source.expects_logarithms, settings.random_state
+    groups, n_prototypes = comparisons.groups, settings.n_prototypes
+    expression = read_expression(adata, matrix, source.layer, comparisons, expect_logs=logs)
+    scored = scorer_of(source, groups, n_prototypes, seed)
+    sizes = expression.summary.counts
+    sample = draw_sample(matrix, groups, sizes, scored, settings.n_cells, seed)
+    agreement, overall = _fidelity(scored, sample, sizes, n_prototypes)
+
+    explainer = Method.registry[settings.method](
+        scored.scorer,
+        sample.cells,
+        random_state=seed,
+        per_cell=settings.per_cell,
+        **settings.options,
+    )
+    tables = ExplanationTables(adata.var_names, scored.columns, expression, settings.n_genes)
+    cells = explain_each(explainer, comparisons, sample, agreement, tables, progress)
+    parts = tables.parts()
+    if settings.pvals is not None:
+        names = parts["records"]["names"]
+        parts["records"] |= marginal_p_values(
+            matrix, comparisons, settings.pvals, names, adata.var_names
+        )
+    params = {
+        "scorer": type(scored.scorer).__name__,
+        "fidelity": overall,
+        "n_prototypes": scored.n_prototypes,
+        "values": expression.values.kind,
+        "values_total": expression.values.total,
+    }
+    return Explained(parts, params, int(sizes.sum()), cells)
 
 
 def _checked_options(adata: AnnData, method: str, options: dict[str, Any]) -> dict[str, Any]:
@@ -258,7 +324,9 @@ def _checked_options(adata: AnnData, method: str, options: dict[str, Any]) -> di
         raise _checks.not_a_function_of_genes(adata, options["use_rep"])
     _checks.not_raw(options.pop("use_raw", None))
     known = options_of(Method.registry[method])
-    for option in options:
+    unknown = [option for option in options if option not in known]
+    _checks.no_aliases(unknown, inspect.signature(explain).parameters, "explain")
+    for option in unknown:
         _checks.one_of(option, f"option of method {method!r}", list(known))
     return _storable.plain(options, "option")
 

@@ -25,8 +25,9 @@ modality
 
 N_GENES = """
 n_genes
-    Number of top genes of each group to store in ``uns``; ``None`` for all, which the argument
-    ``values_to_plot`` of scanpy's figures requires. ``varm`` always holds the scores of all genes.
+    Number of top genes of each group to store in ``uns``, for smaller files; ``None`` for all,
+    which the argument ``values_to_plot`` of scanpy's figures requires. ``varm`` always holds the
+    scores of all genes.
 """
 
 KEY_ADDED = """

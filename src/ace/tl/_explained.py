@@ -1,0 +1,42 @@
+"""Settings and result of the explanation of one object."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Arguments of :func:`ace.tl.explain` that apply to every category of ``within``."""
+
+    method: str
+    options: dict[str, Any]
+    n_cells: int | None
+    n_prototypes: int | None
+    n_genes: int | None
+    pvals: str | None
+    per_cell: bool
+    random_state: int
+
+
+@dataclass(frozen=True)
+class Explained:
+    """What is stored of an explanation.
+
+    Attributes
+    ----------
+    tables
+        Records, scores and frames, as in :meth:`ace.tl._tables.ExplanationTables.parts`.
+    params
+        Parameters that depend on the cells: of the scorer and of the values.
+    n_cells
+        Number of cells that have a group.
+    per_cell
+        Attributions of individual cells, if they are kept.
+    """
+
+    tables: dict[str, Any]
+    params: dict[str, Any]
+    n_cells: int
+    per_cell: Any | None = None
