@@ -48,9 +48,9 @@ from ace._checks._groups import (
     column_of,
     distinct,
     groups_of,
+    warn_of_few_cells,
     warn_of_low_fidelity,
     warn_of_reserved_name,
-    warn_of_single_cells,
 )
 from ace._checks._matrices import (
     LARGEST,
@@ -91,8 +91,8 @@ __all__ = [
     "share",
     "unique_genes",
     "varied",
+    "warn_of_few_cells",
     "warn_of_low_fidelity",
     "warn_of_reserved_name",
-    "warn_of_single_cells",
     "whole",
 ]
