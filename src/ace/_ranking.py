@@ -20,9 +20,14 @@ RECORD_DTYPES: dict[str, str] = {
     "pvals": "float64",
     "pvals_adj": "float64",
     "enriched": "bool",
+    "against": "O",
+    "mixed": "bool",
     "pct_in": "float32",
     "pct_out": "float32",
 }
+
+#: Records that a ranking may lack, with the value of genes for which they are not known.
+OPTIONAL: dict[str, Any] = {"against": "", "mixed": False}
 
 #: Column of the table for each record except the p values, which are NaN.
 TABLE_COLUMNS: dict[str, str] = {
@@ -30,6 +35,8 @@ TABLE_COLUMNS: dict[str, str] = {
     "scores": "score",
     "logfoldchanges": "logfoldchange",
     "enriched": "enriched",
+    "against": "against",
+    "mixed": "mixed",
     "pct_in": "pct_in",
     "pct_out": "pct_out",
 }
@@ -41,7 +48,8 @@ def pack(records: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     Parameters
     ----------
     records
-        Values by field, for each name in :data:`RECORD_DTYPES`; missing records become NaN.
+        Values by field, for each name in :data:`RECORD_DTYPES`. Missing records become NaN, unless
+        they are :data:`OPTIONAL`.
     """
     fields = list(records["names"])
     if not _storable.holds_records(fields):
@@ -49,6 +57,8 @@ def pack(records: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     n_ranks = len(records["names"][fields[0]])
     packed = {}
     for name, dtype in RECORD_DTYPES.items():
+        if name in OPTIONAL and name not in records:
+            continue
         values = np.empty(n_ranks, dtype=[(field, dtype) for field in fields])
         for field in fields:
             values[field] = records[name][field] if name in records else np.nan
@@ -64,10 +74,12 @@ def _table(records: Mapping[str, Mapping[str, Any]], fields: list[str]) -> pd.Da
         )
     }
     for name, column in TABLE_COLUMNS.items():
+        if name in OPTIONAL and name not in records:
+            continue
         values = np.concatenate([np.asarray(records[name][field]) for field in fields])
-        if name == "names":
-            codes, genes = pd.factorize(values)
-            columns[column] = pd.Categorical.from_codes(codes, pd.Index(genes, dtype=object))
+        if RECORD_DTYPES[name] == "O":
+            codes, texts = pd.factorize(values)
+            columns[column] = pd.Categorical.from_codes(codes, pd.Index(texts, dtype=object))
         else:
             columns[column] = values.astype(RECORD_DTYPES[name])
     return pd.DataFrame(columns)
@@ -96,19 +108,31 @@ class Ranking:
         ends = np.searchsorted(group.codes, numbers, side="right")
         starts = np.concatenate([[0], ends[:-1]])
         self._rows = {f: slice(a, b) for f, a, b in zip(self.fields, starts, ends, strict=True)}
-        self._genes = self._table["gene"].array.categories.to_numpy(dtype=object)
+        self._categories = {
+            column: self._table[column].array.categories.to_numpy(dtype=object)
+            for column in ("gene", "against")
+            if column in self._table
+        }
 
     @property
     def diagnostics(self) -> pd.DataFrame:
         """A row for each field."""
         return self._stored["diagnostics"]
 
+    def has(self, record: str) -> bool:
+        """Whether there is a record; results of earlier versions lack :data:`OPTIONAL` ones."""
+        if self._table is None:
+            return record in self._stored
+        return TABLE_COLUMNS[record] in self._table
+
     def values(self, record: str, field: str) -> np.ndarray:
         """Values of one record for one field, best gene first."""
         if self._table is None:
             return np.asarray(self._stored[record][field])
-        column = self._table[TABLE_COLUMNS[record]].array[self._rows[field]]
-        return self._genes[column.codes] if record == "names" else np.asarray(column)
+        name = TABLE_COLUMNS[record]
+        column = self._table[name].array[self._rows[field]]
+        texts = self._categories.get(name)
+        return np.asarray(column) if texts is None else texts[column.codes]
 
     def stack(self, record: str, fields: Sequence[str]) -> np.ndarray:
         """Values of one record for several fields, concatenated."""

@@ -46,6 +46,8 @@ def store(adata: ad.AnnData, key: str = "ace") -> None:
             "pvals": record(lambda g, n, s: np.nan),
             "pvals_adj": record(lambda g, n, s: np.nan),
             "enriched": record(lambda g, n, s: s > 0),
+            "against": record(lambda g, n, s: "" if s == 0 else GROUPS[GROUPS.index(g) - 1]),
+            "mixed": record(lambda g, n, s: n == "g3"),
             "pct_in": record(lambda g, n, s: fractions.loc[n, g]),
             "pct_out": record(lambda g, n, s: 1 - fractions.loc[n, g]),
         },

@@ -21,6 +21,8 @@ COLUMNS = [
     "gene",
     "score",
     "enriched",
+    "mixed",
+    "against",
     "logfoldchange",
     "pct_in",
     "pct_out",
@@ -35,6 +37,8 @@ def test_all_values_of_one_group(explained: ad.AnnData) -> None:
             "gene": ["g1", "g3", "g2", "g0"],
             "score": np.array([7.0, 1.0, -0.75, 0.5], dtype=np.float32),
             "enriched": [True, True, False, True],
+            "mixed": [False, True, False, False],
+            "against": ["T/NK cells"] * 4,
             "logfoldchange": np.array([7 / 3, 1 / 3, -0.25, 0.5 / 3], dtype=np.float32),
             # Row of the gene, second column of the stored frame.
             "pct_in": np.array([4 / 12, 10 / 12, 7 / 12, 1 / 12], dtype=np.float32),
@@ -56,6 +60,29 @@ def test_all_groups_in_stored_order(explained: ad.AnnData) -> None:
     for part in parts:
         part["group"] = part["group"].astype(df["group"].dtype)
     pd.testing.assert_frame_equal(df, pd.concat(parts, ignore_index=True))
+
+
+def test_genes_without_a_group_that_they_separate_from(explained: ad.AnnData) -> None:
+    df = ace.get.explain_df(explained, ["T/NK cells", "0"])
+    assert list(df["against"].dropna().unique()) == ["0", "naïve γδ T"]
+    assert list(df["against"].isna()) == list(df["score"] == 0)
+
+
+def test_results_of_earlier_versions(explained: ad.AnnData, tmp_path: Path) -> None:
+    new = ace.get.explain_df(explained)
+    for record in ("against", "mixed"):
+        del explained.uns["ace"][record]
+    old = ace.get.explain_df(explained)
+    assert list(old.columns) == COLUMNS
+    assert old[["against", "mixed"]].isna().all(axis=None)
+    assert old[old["mixed"]].empty  # a Boolean column, also if all values are missing
+    rest = [column for column in COLUMNS if column not in ("against", "mixed")]
+    pd.testing.assert_frame_equal(old[rest], new[rest])
+    old.to_csv(tmp_path / "old.csv", index=False)
+    pd.testing.assert_frame_equal(ace.get.read_explain_csv(tmp_path / "old.csv"), old)
+    # Files of earlier versions lack the columns.
+    old[rest].to_csv(tmp_path / "older.csv", index=False)
+    pd.testing.assert_frame_equal(ace.get.read_explain_csv(tmp_path / "older.csv"), old[rest])
 
 
 def test_groups_are_in_the_given_order(explained: ad.AnnData) -> None:
@@ -149,7 +176,7 @@ def test_thirty_groups_of_twenty_thousand_genes() -> None:
     start = time.perf_counter()
     df = ace.get.explain_df(adata)
     assert time.perf_counter() - start < 5  # about 0.3 s; a loop over genes would take minutes
-    assert df.shape == (600_000, 8)
+    assert df.shape == (600_000, 10)
     row = df.iloc[7 * 20_000 + 123]
     gene = genes[order[7, 123]]
     assert (row["group"], row["rank"], row["gene"]) == ("c7", 124, gene)

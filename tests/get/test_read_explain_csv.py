@@ -56,6 +56,8 @@ def test_names_and_numbers_are_unchanged(tmp_path: Path, groups: list[str], valu
             "gene": np.array(genes, dtype=object),
             "score": np.array(scores, dtype=np.float32),
             "enriched": np.array(scores) > 0,
+            "mixed": np.array(scores) < 0,
+            "against": np.where(np.array(scores) > 1, np.array(genes, dtype=object), np.nan),
             "logfoldchange": np.array(changes, dtype=np.float32),
             "pct_in": np.array(fractions, dtype=np.float32),
             "pct_out": np.array(fractions[::-1], dtype=np.float32),

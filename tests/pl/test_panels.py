@@ -93,7 +93,44 @@ def test_legend_names_both_directions(explained: Callable[..., AnnData]) -> None
     assert {
         text.get_text(): to_hex(patch.get_facecolor())
         for text, patch in zip(legend.get_texts(), legend.get_patches(), strict=True)
-    } == {"enriched": VERMILLION, "depleted (left of zero)": BLUE}
+    } == {"enriched in the data": VERMILLION, "depleted in the data": BLUE}
+
+
+def test_sides_are_those_of_scores_and_colours_those_of_the_data(
+    explained: Callable[..., AnnData],
+) -> None:
+    adata = explained(2)
+    uns = adata.uns["ace"]
+    uns["enriched"]["T/NK"][0] = not uns["enriched"]["T/NK"][0]
+    bars = stored(adata, "T/NK", 3)
+    other = {VERMILLION: BLUE, BLUE: VERMILLION}
+    name, score, color = bars[0]
+    ax = ace.pl.panels(adata, groups="T/NK", n_genes=3, show=False)
+    assert drawn(ax) == [(name, score, other[color]), *bars[1:]]
+    assert ax.figure.get_supxlabel() == "signed score (direction according to the method)"
+
+
+def test_mixed_genes_are_marked(explained: Callable[..., AnnData]) -> None:
+    adata = explained(2)
+    groups = adata.uns["ace"]["names"].dtype.names
+    first = groups[0]
+    fig = ace.pl.panels(adata, return_fig=True)
+    texts = [text.get_text() for text in fig.legends[0].get_texts()]
+    assert not any("some groups" in text for text in texts)  # a result without the record
+    mixed = np.zeros(adata.n_vars, dtype=[(group, bool) for group in groups])
+    mixed[first][[1, 2]] = True
+    adata.uns["ace"]["mixed"] = mixed
+    fig = ace.pl.panels(adata, n_genes=3, return_fig=True)
+    names = adata.uns["ace"]["names"][first][:3]
+    labels = [label.get_text() for label in fig.axes[0].get_yticklabels()]
+    assert labels == [names[0], f"{names[1]} ±", f"{names[2]} ±"]
+    assert not any("±" in label.get_text() for label in fig.axes[1].get_yticklabels())
+    texts = [text.get_text() for text in fig.legends[0].get_texts()]
+    assert texts[-1] == "up against some groups, down against others"
+    _, (left, right) = plt.subplots(1, 2)
+    ace.pl.panels(adata, ax=[left, right], show=False)
+    for ax, n in ((left, 3), (right, 2)):
+        assert len(ax.get_legend().get_texts()) == n
 
 
 def test_groups_are_in_the_given_order(explained: Callable[..., AnnData]) -> None:

@@ -67,9 +67,8 @@ def test_only_documented_keys_are_written(cells):
         assert (np.diff(np.abs(scores)) <= 0).all()
         stored = cells.varm["ace_scores"][group][names[group]]
         np.testing.assert_array_equal(stored, scores)
-        np.testing.assert_array_equal(
-            cells.uns["ace"]["enriched"][group][scores != 0], scores[scores != 0] > 0
-        )
+        changes = cells.uns["ace"]["logfoldchanges"][group]
+        np.testing.assert_array_equal(cells.uns["ace"]["enriched"][group], changes > 0)
         assert np.isnan(cells.uns["ace"]["pvals"][group]).all()
 
 
@@ -212,10 +211,13 @@ def test_per_cell(cells):
     ace.tl.explain(cells, GROUPBY, per_cell=True, n_cells=10, method="integrated_gradients")
     layer = cells.layers["ace_cells"]
     assert layer.shape == cells.shape
+    drawn = cells.obs["ace_explained"]
     sizes = np.minimum(cells.obs[GROUPBY].value_counts(), 10)
-    assert (np.diff(layer.indptr) > 0).sum() == sizes.sum()
+    assert (drawn.groupby(cells.obs[GROUPBY], observed=True).sum() == sizes).all()
+    np.testing.assert_array_equal(np.diff(layer.indptr) > 0, drawn)
     ace.tl.explain(cells, GROUPBY)
     assert "ace_cells" not in cells.layers
+    assert "ace_explained" not in cells.obs
 
 
 def test_copy(cells):
@@ -285,6 +287,7 @@ def test_through_a_model(pbmc):
     assert list(ranking(pbmc, "other")) == list(pbmc.obs["louvain"].cat.categories)
 
 
+@pytest.mark.filterwarnings("ignore:groups of fewer than")
 def test_unlabelled_cells_are_not_a_group(pbmc):
     pbmc.obs["known"] = pbmc.obs["bulk_labels"].astype(str)
     pbmc.obs.loc[pbmc.obs_names[::5], "known"] = "Unknown"
@@ -343,12 +346,24 @@ def one_cell_group(adata):
 
 def test_a_group_of_one_cell_is_explained_with_a_warning(cells):
     one_cell_group(cells)
-    with pytest.warns(UserWarning, match=r"groups of a single cell: \['single'\]"):
+    with pytest.warns(UserWarning, match=r"fewer than 8 cells: \['single \(1\)'\]"):
         ace.tl.explain(cells, "few")
     assert np.isfinite(cells.varm["ace_scores"].to_numpy()).all()
     # No warning if it is not explained (warnings are errors here).
     other = next(name for name in cells.obs["few"].unique() if name != "single")
     ace.tl.explain(cells, "few", groups=[other])
+
+
+@pytest.mark.filterwarnings("ignore:the scorer assigns most cells")
+def test_groups_of_few_cells_are_named_in_one_warning(cells):
+    rows = {"one": 0, "seven": range(1, 8), "eight": range(8, 16)}
+    cells.obs["few"] = cells.obs[GROUPBY].astype(str)
+    for name, chosen in rows.items():
+        cells.obs.iloc[chosen, cells.obs.columns.get_loc("few")] = name
+    with pytest.warns(UserWarning, match="ambient RNA") as record:
+        ace.tl.explain(cells, "few")
+    (message,) = [str(w.message) for w in record if "fewer than" in str(w.message)]
+    assert message.startswith("groups of fewer than 8 cells: ['one (1)', 'seven (7)']. ")
 
 
 def test_unused_categories_are_left_out_with_a_warning(cells):
@@ -378,6 +393,18 @@ def test_a_low_fidelity_is_rounded_down():
 
     with pytest.warns(UserWarning, match=r"assigns only 89\.9% of the cells"):
         warn_of_low_fidelity(MIN_FIDELITY - 1e-4, np.array([0.8, 1.0]), ["a", "b"], "")
+
+
+def test_low_fidelity_of_a_group_is_warned_about():
+    from ace._checks import warn_of_low_fidelity
+
+    by_group, names = np.array([0.99, 0.17, 0.5, 0.49]), ["a", "b", "c", "d"]
+    with pytest.warns(UserWarning, match="assigns most cells of some groups") as record:
+        warn_of_low_fidelity(0.93, by_group, names, "Use more prototypes. ")
+    (message,) = [str(w.message) for w in record]
+    assert "(fidelity: ['b (0.17)', 'd (0.49)'])" in message
+    assert "Use more prototypes. Use another embedding" in message
+    warn_of_low_fidelity(0.93, np.array([0.99, 0.5]), ["a", "b"], "")  # warnings are errors
 
 
 def spoil(what):

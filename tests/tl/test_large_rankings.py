@@ -146,6 +146,7 @@ def test_limit_of_records_is_that_of_hdf5(tmp_path: Path, length: int) -> None:
         fields = names(int(n * factor))
         records = {name: {f: np.zeros(1, "O") for f in fields} for name in RECORD_DTYPES}
         records["names"] = {f: np.array(["g"], dtype=object) for f in fields}
+        records["against"] = records["names"]
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(_storable, "holds_records", lambda fields: True)
             stored = ad.AnnData(np.zeros((1, 1), np.float32), uns=pack(records))
@@ -163,6 +164,7 @@ def test_more_groups_than_a_frame_has_columns(survives_files) -> None:
         name: {f: np.zeros(2, dtype) for f in fields} for name, dtype in RECORD_DTYPES.items()
     }
     records["names"] = {f: np.array(["g1", "g0"], dtype=object) for f in fields}
+    records["against"] = records["names"]
     scores = pd.DataFrame(
         np.arange(3 * 4100.0).reshape(3, 4100), index=adata.var_names, columns=fields
     )

@@ -10,6 +10,8 @@ from scipy.spatial.distance import jensenshannon
 
 import ace
 
+pytestmark = pytest.mark.filterwarnings("ignore:groups of fewer than")
+
 
 def _cells(means, n_cells=4, sparse=True):
     """All cells of a group are equal."""

@@ -21,19 +21,22 @@ SUMMARY = GroupSummary(MEAN, np.array([[1.0, 1, 0, 1], [0.5, 0.25, 0, 1]]), np.a
 def _tables(log_base: float | None) -> ExplanationTables:
     expression = Expression(None, log_base, SUMMARY)
     tables = ExplanationTables(pd.Index(list("abcd")), np.array([3, 0]), expression)
-    found = Attribution(scores=np.array([0.0, -2.0]), ranking=np.array([1, 0]))
-    tables.add("one", found, 0, [1], {"seconds": 1.0})
+    found = Attribution(scores=np.array([-1.0, -2.0]), ranking=np.array([1, 0]))
+    separation = {"against": np.array(["x", "y"], dtype=object), "mixed": np.array([True, False])}
+    tables.add("one", found, 0, [1], {"seconds": 1.0}, separation)
     return tables
 
 
-def test_genes_without_a_score_are_enriched_by_their_means() -> None:
-    """Genes with a score of 0 or none are enriched if their difference of means is positive."""
+def test_enriched_is_the_direction_of_the_means() -> None:
+    """Genes are enriched if their difference of means is positive, whatever their score."""
     records = {
         name: np.asarray(of["one"]).tolist() for name, of in _tables(None).records().items()
     }
     assert records["names"] == ["a", "d", "b", "c"]
-    assert records["scores"] == [-2, 0, 0, 0]
+    assert records["scores"] == [-2, -1, 0, 0]
     assert records["enriched"] == [False, True, True, False]
+    assert records["against"] == ["y", "x", "", ""]
+    assert records["mixed"] == [False, True, False, False]
     assert records["pct_in"] == [1, 1, 1, 0]
     assert records["pct_out"] == [0.5, 1, 0.25, 0]
     assert np.isnan(records["logfoldchanges"]).all()
@@ -50,8 +53,8 @@ def test_fold_changes_invert_the_logarithm(base: float) -> None:
 
 def test_layer_of_cells() -> None:
     layer = CellLayer((5, 4), np.array([1, 2, 4]), np.array([3, 0]))
-    layer.add(np.array([1, 4]), np.array([[0.0, np.nan], [1.0, -2.0]]))
-    layer.add(np.array([2]), np.array([[-3.0, 4.0]]))
+    layer.add(np.array([1, 4]), np.array([[0.0, np.nan], [1.0, -2.0]]), np.array([1, -1]))
+    layer.add(np.array([2]), np.array([[-3.0, 4.0]]), np.array([-1, 1]))
     found = layer.matrix()
     expected = np.zeros((5, 4))
     expected[4, [3, 0]] = 1, -2

@@ -53,9 +53,9 @@ from ace._checks._groups import (
     groups_of,
     reference_groups,
     sets_of_groups,
+    warn_of_few_cells,
     warn_of_low_fidelity,
     warn_of_reserved_name,
-    warn_of_single_cells,
 )
 from ace._checks._matrices import (
     LARGEST,
@@ -99,8 +99,8 @@ __all__ = [
     "share",
     "unique_genes",
     "varied",
+    "warn_of_few_cells",
     "warn_of_low_fidelity",
     "warn_of_reserved_name",
-    "warn_of_single_cells",
     "whole",
 ]

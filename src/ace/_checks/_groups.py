@@ -20,6 +20,12 @@ if TYPE_CHECKING:
 
 #: Fidelity under which the explanation of a group is doubtful.
 MIN_FIDELITY = 0.9
+#: Fidelity under which a group is named even if the fidelity over all cells is high: the scorer
+#: assigns most of its cells to other groups.
+MIN_GROUP_FIDELITY = 0.5
+#: Number of cells under which a panel is unreliable: even a gene that is above the median of the
+#: reference in each of fewer cells has p > 0.01 in a sign test.
+MIN_CELLS = 8
 
 
 def not_measurements(column: pd.Series, place: str) -> None:
@@ -198,20 +204,21 @@ def distinct(stored: Sequence[str], names: Sequence[str]) -> None:
         )
 
 
-def warn_of_single_cells(counts: np.ndarray, names: Sequence[str]) -> None:
-    """Warn if groups have only one cell."""
-    single = [name for name, count in zip(names, counts, strict=True) if count == 1]
-    if single:
+def warn_of_few_cells(counts: np.ndarray, names: Sequence[str]) -> None:
+    """Warn if groups have so few cells that their panels are unreliable."""
+    few = [f"{name} ({n})" for name, n in zip(names, counts, strict=True) if n < MIN_CELLS]
+    if few:
         warn(
-            f"groups of a single cell: {listed(single)}. Their panels describe that cell, not a "
-            "cell type.",
+            f"groups of fewer than {MIN_CELLS} cells: {listed(few)}. Their panels depend on "
+            "individual cells, and may begin with genes of other cell types (ambient RNA, "
+            "doublets). Merge each with a similar group, or do not interpret its panel.",
         )
 
 
 def warn_of_low_fidelity(
     overall: float, by_group: np.ndarray, names: Sequence[str], prototypes: str
 ) -> None:
-    """Warn if the scorer does not reproduce the groups that are explained.
+    """Warn if the scorer does not reproduce the groups, or some of them.
 
     Parameters
     ----------
@@ -224,17 +231,25 @@ def warn_of_low_fidelity(
     prototypes
         What can be done about the number of prototypes; empty if there are none.
     """
-    if overall >= MIN_FIDELITY:
-        return
-    worst = [
-        f"{names[i]} ({by_group[i]:.2f})"
-        for i in np.argsort(by_group)[:5]
-        if by_group[i] < MIN_FIDELITY
-    ]
-    warn(
+    threshold = MIN_FIDELITY if overall < MIN_FIDELITY else MIN_GROUP_FIDELITY
+    order = np.argsort(by_group, kind="stable")
+    low = [f"{names[i]} ({by_group[i]:.2f})" for i in order if by_group[i] < threshold]
+    if overall < MIN_FIDELITY:
         # Rounded down: "only 90 %" would contradict the threshold.
-        f"the scorer assigns only {np.floor(1000 * overall) / 10:g}% of the cells to their own "
-        f"group (lowest: {', '.join(worst)}), so the explanation may not describe these groups. "
-        f"{prototypes}Use another embedding: that of a model trained on these labels "
+        found = (
+            f"the scorer assigns only {np.floor(1000 * overall) / 10:g}% of the cells to their "
+            f"own group (lowest: {', '.join(low[:5])}), so the explanation may not describe these "
+            "groups. "
+        )
+    elif low:
+        found = (
+            "the scorer assigns most cells of some groups to other groups, so the explanation may "
+            f"not describe these groups (fidelity: {listed(low)}). Merge each with the group that "
+            "it resembles, or change the scorer. "
+        )
+    else:
+        return
+    warn(
+        f"{found}{prototypes}Use another embedding: that of a model trained on these labels "
         "(ace.model.KRATOS), or the one that the groups were found on (model=...).",
     )

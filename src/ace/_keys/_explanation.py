@@ -98,6 +98,11 @@ class ExplanationKeys:
         """``layers``: signed attributions of individual cells; optional."""
         return f"{self.key}_cells"
 
+    @property
+    def explained(self) -> str:
+        """``obs``: whether the layer has attributions of a cell; written with it."""
+        return f"{self.key}_explained"
+
     def require_free(self, adata: AnnData) -> None:
         """Raise if anything other than a gene ranking of ace or scanpy would be overwritten.
 
@@ -109,7 +114,11 @@ class ExplanationKeys:
         stored = adata.uns.get(self.uns)
         if is_ranking(stored):
             return
-        places = {"varm": (self.scores,), "layers": (self.cells,)}
+        places = {
+            "varm": (self.scores,),
+            "layers": (self.cells,),
+            "obs": (self.explained,),
+        }
         if _are_scores(adata.varm.get(self.scores)):
             places = {}  # from an explanation whose entry in uns was deleted or replaced
         if not (isinstance(stored, dict) and {"params", "names", "scores"} <= stored.keys()):
@@ -150,7 +159,7 @@ class ExplanationKeys:
         records: Mapping[str, Mapping[str, Any]],
         scores: pd.DataFrame,
         frames: dict[str, pd.DataFrame],
-        per_cell: Any | None = None,
+        per_cell: tuple[Any, np.ndarray] | None = None,
     ) -> list[str]:
         """Write an explanation, replacing one with the same key.
 
@@ -161,13 +170,15 @@ class ExplanationKeys:
         params
             How the explanation was made.
         records
-            For each name in :data:`ace._ranking.RECORD_DTYPES`, the values by group, best first.
+            For each name in :data:`ace._ranking.RECORD_DTYPES`, the values by group, best first;
+            ``against`` and ``mixed`` are optional.
         scores
             Signed scores, genes × groups.
         frames
             Further frames of ``uns[key]``: ``diagnostics``.
         per_cell
-            Matrix cells × genes of single cells' attributions, or ``None``.
+            Attributions of individual cells, cells × genes, and whether each cell was explained;
+            or ``None``.
 
         Returns
         -------
@@ -186,11 +197,13 @@ class ExplanationKeys:
             )  # fmt: skip
         written = [f".uns[{self.uns!r}]", f".varm[{self.scores!r}]"]
         if per_cell is not None:
-            adata.layers[self.cells] = per_cell
-            written.append(f".layers[{self.cells!r}]")
+            adata.layers[self.cells], adata.obs[self.explained] = per_cell
+            written += [f".layers[{self.cells!r}]", f".obs[{self.explained!r}]"]
         elif self.cells in adata.layers:
             # Attributions of an earlier call would not match the new scores.
             del adata.layers[self.cells]
+            if self.explained in adata.obs:
+                del adata.obs[self.explained]
         return written
 
 

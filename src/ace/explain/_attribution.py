@@ -18,19 +18,28 @@ class Attribution:
     Attributes
     ----------
     scores
-        Signed score of each feature, shape ``(n_features,)``: positive = enriched in the source.
+        Signed score of each feature, shape ``(n_features,)``. The sign is the direction according
+        to the method: a higher value of a feature with a positive score is evidence for the
+        source.
     ranking
         Feature numbers, best first; ``abs(scores[ranking])`` never increases.
     per_cell
-        Attributions of individual source cells, shape ``(n_cells, n_features)``, on request.
+        Attributions of individual source cells, shape ``(n_cells, n_features)``, on request; NaN
+        for cells that were not explained. The sign is that of the method: direction or
+        contribution. (:func:`ace.tl.explain` stores them with the signs of the scores.)
     diagnostics
         Measures of the quality of the explanation (columns of the diagnostics frame).
+    against
+        Code of the group of the scorer that each feature distinguishes the source from most, shape
+        ``(n_features,)``, integers. ``None`` if the method does not compare the source with
+        individual groups; the group is then determined from the mean differences.
     """
 
     scores: np.ndarray
     ranking: np.ndarray
     per_cell: np.ndarray | None = None
     diagnostics: dict[str, float] = field(default_factory=dict)
+    against: np.ndarray | None = None
 
 
 def rank(

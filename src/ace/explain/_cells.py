@@ -243,6 +243,19 @@ class GroupedCells:
         # If a feature is constant in both, the ratio is large but finite.
         return gap / np.maximum(np.sqrt((var[source] + other_var) / 2), 1e-6 * size)
 
+    def differences(self, source: int, reference: int | None) -> tuple[np.ndarray, np.ndarray]:
+        """Standardised mean difference of each feature from each of the other groups separately.
+
+        Returns
+        -------
+        The differences, source minus other group, shape ``(n_others, n_features)`` in the order
+        of :meth:`others`; and the standard error of a difference of 0, shape ``(n_others, 1)``.
+        """
+        others = self.others(source, reference)
+        difference = np.array([self.difference(source, other) for other in others])
+        counts = np.array([len(self[other]) for other in others])[:, None]
+        return difference, np.sqrt(1 / len(self[source]) + 1 / counts)
+
 
 def _embedded(embedding: nn.Module, rows: Rows) -> np.ndarray:
     """Coordinates of cells, computed in minibatches."""

@@ -9,6 +9,7 @@ from ace._checks._columns import column_of
 from ace._checks._objects import annotated
 from ace._docs import doc_params
 from ace._keys import DEFAULT_KEY, ExplanationKeys
+from ace._ranking import OPTIONAL
 from ace.get import _texts
 from ace.get._selected import explained_groups
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from anndata import AnnData
+
+    from ace._ranking import Ranking
 
 
 @doc_params(adata=_texts.ADATA, key=_texts.KEY)
@@ -52,14 +55,27 @@ def explain_df(
     ``symbol``
         Only with ``gene_symbols``.
     ``score``
-        Signed score, positive if the gene is enriched in the group (float32).
+        Signed score (float32). The sign is the direction according to the method: a higher value
+        of a gene with a positive score is evidence for the group.
     ``enriched``
-        Whether the gene is enriched in the group (bool).
+        Whether the mean of the gene is higher in the group than in its reference (bool). It can
+        differ from the sign of the score, above all for mixed genes.
+    ``mixed``
+        Whether the gene is clearly higher in the group than in some groups of the reference and
+        clearly lower than in others (bool): by a standardised mean difference above 0.2, after
+        subtraction of two standard errors. False if the reference is a single group.
+    ``against``
+        The group of the reference that the gene mainly separates the group from (str): the one
+        with the largest standardised mean difference in either direction, unless the method finds
+        another. NaN for genes that are not part of the input.
     ``logfoldchange``
         Log₂ fold change of the group against its reference, computed as in scanpy; NaN if the data
         were not log-normalised (float32).
     ``pct_in``, ``pct_out``
         Fractions of the cells of the group and of its reference that express the gene (float32).
+
+    All values of ``mixed`` and ``against`` are missing in results of
+    :func:`ace.tl.rank_specificity` and of earlier versions.
 
     Raises
     ------
@@ -102,6 +118,8 @@ def explain_df(
     columns |= {
         "score": stored.stack("scores", groups),
         "enriched": stored.stack("enriched", groups),
+        "mixed": _mixed(stored, groups, len(genes)),
+        "against": _against(stored, groups, len(genes)),
         "logfoldchange": stored.stack("logfoldchanges", groups),
         "pct_in": stored.stack("pct_in", groups),
         "pct_out": stored.stack("pct_out", groups),
@@ -110,6 +128,22 @@ def explain_df(
     # scanpy.tl.filter_rank_genes_groups replaces the genes that it removes by NaN.
     kept = df["gene"].notna()
     return df if kept.all() else df[kept].reset_index(drop=True)
+
+
+def _mixed(stored: Ranking, groups: list[str], n: int) -> Any:
+    """Whether each gene is mixed; missing if the result does not say so."""
+    if not stored.has("mixed"):
+        return pd.array([pd.NA] * n, dtype="boolean")
+    return stored.stack("mixed", groups)
+
+
+def _against(stored: Ranking, groups: list[str], n: int) -> np.ndarray:
+    """Group that each gene separates from; NaN if there is none."""
+    if not stored.has("against"):
+        return np.full(n, np.nan, dtype=object)
+    against = stored.stack("against", groups).astype(object)
+    against[against == OPTIONAL["against"]] = np.nan
+    return against
 
 
 def _symbols(adata: AnnData, names: np.ndarray, gene_symbols: str) -> np.ndarray:

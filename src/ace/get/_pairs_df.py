@@ -30,8 +30,8 @@ def pairs_df(
 ) -> pd.DataFrame:
     """Get how symmetric the explanations of pairs of groups are, one row per pair.
 
-    Genes that are enriched in *A* against *B* should be depleted in *B* against *A*. If the two
-    panels share few genes, they explain the same difference inconsistently.
+    Genes with a positive score in *A* against *B* should have a negative one in *B* against *A*.
+    If the two panels share few genes, they explain the same difference inconsistently.
 
     Parameters
     ----------

@@ -9,6 +9,7 @@ from ace._checks._figures import has_columns
 if TYPE_CHECKING:
     from os import PathLike
 
+#: Type of each column.
 _DTYPES = {
     "group": str,
     "rank": "int64",
@@ -16,10 +17,16 @@ _DTYPES = {
     "symbol": str,
     "score": "float32",
     "enriched": "bool",
+    "mixed": "boolean",
+    "against": str,
     "logfoldchange": "float32",
     "pct_in": "float32",
     "pct_out": "float32",
 }
+#: Columns that a file may lack.
+_OPTIONAL = {"symbol", "mixed", "against"}
+#: Columns in which an empty field is a missing value, not an empty name.
+_NULLABLE = {"mixed", "against", "logfoldchange", "score", "pct_in", "pct_out"}
 
 
 def read_explain_csv(path: str | PathLike[str]) -> pd.DataFrame:
@@ -57,7 +64,7 @@ def read_explain_csv(path: str | PathLike[str]) -> pd.DataFrame:
     header = list(pd.read_csv(path, nrows=0).columns)
     has_columns(
         header,
-        [column for column in _DTYPES if column != "symbol"],
+        [column for column in _DTYPES if column not in _OPTIONAL],
         str(path),
         "Write it with ace.get.explain_df(adata).to_csv(path, index=False).",
     )
@@ -66,8 +73,10 @@ def read_explain_csv(path: str | PathLike[str]) -> pd.DataFrame:
         usecols=[c for c in header if c in _DTYPES],
         dtype={c: t for c, t in _DTYPES.items() if c in header},
         keep_default_na=False,
-        na_values={c: [""] for c, t in _DTYPES.items() if str(t).startswith("float")},
+        na_values={column: [""] for column in _NULLABLE},
     )
+    if "mixed" in df and df["mixed"].notna().all():
+        df["mixed"] = df["mixed"].astype(bool)
     # Every group has rows, in the order of the categories.
     df["group"] = pd.Categorical(df["group"], categories=list(pd.unique(df["group"])))
     return df

@@ -63,6 +63,9 @@ def heatmap(
 ) -> Figure | Axes | None:
     """Draw the signed scores of the top genes of each group as a heatmap of genes × groups.
 
+    Colours show the direction according to the method, which may differ from that in the data
+    (the column ``enriched`` of :func:`ace.get.explain_df`).
+
     The rows are the ``n_genes`` top genes of each group, one block per group, as in scanpy's
     plots; a gene that is in two blocks is drawn twice. Each block is outlined in the column of its
     own group and labelled with the group's colour (scanpy's if stored). Genes with a score of 0

@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from ace._checks._arguments import whole
@@ -19,11 +20,14 @@ if TYPE_CHECKING:
 
     import pandas as pd
     from anndata import AnnData
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_LABELS = {True: "enriched", False: "depleted (left of zero)"}
+_LABELS = {True: "enriched in the data", False: "depleted in the data"}
 _COLORS = {True: ENRICHED, False: DEPLETED}
+_MIXED, _MIXED_LABEL = "±", "up against some groups, down against others"
+_XLABEL = "signed score (direction according to the method)"
 
 
 @doc_params(
@@ -50,9 +54,13 @@ def panels(
 ) -> Figure | Axes | list[Axes] | None:
     """Draw the top genes of each group as signed bars.
 
-    One panel per group; the gene with the largest absolute score is at the top. Bars of enriched
-    genes point to the right, bars of depleted genes to the left, in colours that are
-    distinguishable with colour vision deficiency. Genes with a score of 0 are not drawn, so a
+    One panel per group; the gene with the largest absolute score is at the top. Bars of positive
+    scores point to the right, bars of negative scores to the left: the direction according to the
+    method. The colour is the direction in the data: whether the gene is enriched or depleted in
+    the group compared with its reference. The colours are distinguishable with colour vision
+    deficiency. The two directions differ for some genes, above all for mixed ones, which are
+    clearly higher than in some groups of the reference and clearly lower than in others; these are
+    marked by "±" (see :func:`ace.get.explain_df`). Genes with a score of 0 are not drawn, so a
     panel may have fewer than ``n_genes`` genes.
 
     Parameters
@@ -95,6 +103,7 @@ def panels(
     df = explain_df(adata, groups, key=key, gene_symbols=gene_symbols)
     names = list(df["group"].cat.categories)
     top = df[(df["rank"] <= n_genes) & (df["score"] != 0)]
+    top = top.assign(mixed=top["mixed"].fillna(False).astype(bool))
     # All panels have the same number of rows, so that bars have the same height.
     n_rows = max(1, int(top.groupby("group", observed=False).size().max()))
 
@@ -117,18 +126,14 @@ def panels(
             axis.set_xlim(limits[:, 0].min(), limits[:, 1].max())
 
     if ax is None:
-        handles = [
-            Patch(color=_COLORS[sign], label=_LABELS[sign])
-            for sign in (True, False)
-            if (top["enriched"] == sign).any()
-        ]
-        fig.supxlabel("signed score", fontsize="medium")
-        fig.legend(handles=handles, loc="outside upper left", ncols=2, frameon=False)
+        fig.supxlabel(_XLABEL, fontsize="medium")
+        fig.legend(handles=_handles(top), loc="outside upper left", ncols=3, frameon=False)
     else:
-        for axis in axes:
-            axis.set_xlabel("signed score")
-            if axis.containers:
-                axis.legend(loc="lower right", frameon=False, fontsize="small")
+        for axis, name in zip(axes, names, strict=True):
+            axis.set_xlabel(_XLABEL)
+            handles = _handles(top[top["group"] == name])
+            if handles:
+                axis.legend(handles=handles, loc="lower right", frameon=False, fontsize="small")
     return finish(
         fig,
         axes[0] if len(axes) == 1 else axes,
@@ -144,16 +149,14 @@ def _draw(ax: Axes, top: pd.DataFrame, *, label: str, n_rows: int) -> None:
     for sign in (True, False):
         chosen = (top["enriched"] == sign).to_numpy()
         if chosen.any():
-            ax.barh(
-                rows[chosen],
-                top["score"][chosen],
-                height=0.78,
-                color=_COLORS[sign],
-                label=_LABELS[sign],
-            )
+            ax.barh(rows[chosen], top["score"][chosen], height=0.78, color=_COLORS[sign])
     ax.axvline(0, color="black", linewidth=0.8)
     ax.set_ylim(n_rows - 0.4, -0.6)
-    ax.set_yticks(rows, labels=top[label], fontsize="small", parse_math=False)
+    names = [
+        f"{name} {_MIXED}" if mixed else name
+        for name, mixed in zip(top[label], top["mixed"], strict=True)
+    ]
+    ax.set_yticks(rows, labels=names, fontsize="small", parse_math=False)
     # Scores may decrease so fast that the colour of the last bars is not visible.
     for text, sign in zip(ax.get_yticklabels(), top["enriched"], strict=True):
         text.set_color(_COLORS[bool(sign)])
@@ -163,6 +166,19 @@ def _draw(ax: Axes, top: pd.DataFrame, *, label: str, n_rows: int) -> None:
     ax.spines[["left", "top", "right"]].set_visible(False)
     if top.empty:
         ax.text(0.5, 0.5, "no gene has a score", transform=ax.transAxes, ha="center", va="center")
+
+
+def _handles(top: pd.DataFrame) -> list[Artist]:
+    """Entries of the legend for the genes that are drawn."""
+    handles: list[Artist] = [
+        Patch(color=_COLORS[sign], label=_LABELS[sign])
+        for sign in (True, False)
+        if (top["enriched"] == sign).any()
+    ]
+    if top["mixed"].any():
+        mark = {"marker": f"${_MIXED}$", "color": "black", "linestyle": "none"}
+        handles.append(Line2D([], [], label=_MIXED_LABEL, **mark))
+    return handles
 
 
 def _reference_suffix(reference: str) -> str:

@@ -12,10 +12,14 @@ from ace.tl._cell_layer import CellLayer
 from ace.tl._progress import tracked
 
 if TYPE_CHECKING:
-    from ace.explain import Method
+    from ace.explain import Attribution, Method
     from ace.tl._comparisons import Comparisons
     from ace.tl._sample import Sample
     from ace.tl._tables import ExplanationTables
+
+#: Standardised mean difference that a gene needs in both directions to be mixed: a small effect
+#: (Cohen 1988).
+SMALL_EFFECT = 0.2
 
 
 def explain_each(
@@ -25,7 +29,7 @@ def explain_each(
     fidelity: np.ndarray,
     tables: ExplanationTables,
     progress: bool | None,
-) -> Any | None:
+) -> tuple[Any, np.ndarray] | None:
     """Explain each comparison, and add it to the tables.
 
     Parameters
@@ -45,7 +49,8 @@ def explain_each(
 
     Returns
     -------
-    Attributions of individual cells, cells × genes; ``None`` unless the method keeps them.
+    Attributions of individual cells, cells × genes, and whether each cell was explained; ``None``
+    unless the method keeps them.
     """
     layer = None
     if method.per_cell:
@@ -55,8 +60,8 @@ def explain_each(
     pairs = tracked(comparisons.pairs, progress)
     for (source, reference), field in zip(pairs, comparisons.fields, strict=True):
         began = time.perf_counter()
-        code = None if reference is None else sample.code[reference]
-        found = method(sample.code[source], code)
+        codes = sample.code[source], None if reference is None else sample.code[reference]
+        found = method(*codes)
         _checks.finite_scores(found.scores, field, method.info.name)
         others = comparisons.others(source, reference)
         diagnostics = {
@@ -66,7 +71,35 @@ def explain_each(
             **found.diagnostics,
             "seconds": time.perf_counter() - began,
         }
-        tables.add(field, found, source, others, diagnostics)
+        tables.add(field, found, source, others, diagnostics, separation(method, found, *codes))
         if layer is not None and found.per_cell is not None:
-            layer.add(sample.rows[source], found.per_cell)
-    return None if layer is None else layer.matrix()
+            layer.add(sample.rows[source], found.per_cell, found.scores)
+    return None if layer is None else (layer.matrix(), layer.explained)
+
+
+def separation(
+    method: Method, found: Attribution, source: int, reference: int | None
+) -> dict[str, np.ndarray]:
+    """Determine which groups each feature distinguishes the source from.
+
+    Parameters
+    ----------
+    method
+        The method, with its scorer and cells.
+    found
+        Its result.
+    source, reference
+        Codes of the two groups in the scorer; ``None`` for the rest.
+
+    Returns
+    -------
+    The records ``against`` and ``mixed`` of each feature. Differences of small groups are noisy,
+    so that each is reduced by two standard errors.
+    """
+    others = np.array(method.cells.others(source, reference))
+    difference, error = method.cells.differences(source, reference)
+    size = np.abs(difference) - 2 * error
+    against = others[size.argmax(0)] if found.against is None else found.against
+    clear = size > SMALL_EFFECT
+    mixed = (clear & (difference > 0)).any(0) & (clear & (difference < 0)).any(0)
+    return {"against": np.array(method.scorer.groups, dtype=object)[against], "mixed": mixed}

@@ -71,7 +71,7 @@ def read_expression(
         _value_checks.warn_unless_log(values, layer)
     summary = summarise(matrix, groups.codes, len(groups))
     _checks.finite(summary.mean, adata.var_names, layer)
-    _checks.warn_of_single_cells(summary.counts[involved], [groups.names[g] for g in involved])
+    _checks.warn_of_few_cells(summary.counts[involved], [groups.names[g] for g in involved])
     # Fold changes, by scanpy's formula, are only defined for logarithms.
     known = values.base if isinstance(matrix, LogCounts) else log_base(values, base)
     return Expression(values, known, summary)

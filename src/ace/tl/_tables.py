@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from ace._keys import DIAGNOSTICS
-from ace._ranking import TABLE_COLUMNS
+from ace._ranking import OPTIONAL
 
 if TYPE_CHECKING:
     from ace.explain import Attribution
@@ -52,7 +52,7 @@ class ExplanationTables:
         self._summary = expression.summary
         self._log_base = expression.log_base
         self._n_top = n_top
-        self._records: dict[str, dict[str, np.ndarray]] = {name: {} for name in TABLE_COLUMNS}
+        self._records: dict[str, dict[str, np.ndarray]] = {}
         self._scores: dict[str, np.ndarray] = {}
         self._diagnostics: dict[str, dict[str, float]] = {}
 
@@ -63,6 +63,7 @@ class ExplanationTables:
         source: int,
         others: list[int],
         diagnostics: dict[str, float],
+        separation: dict[str, np.ndarray] | None = None,
     ) -> None:
         """Add one comparison, as the field ``name``.
 
@@ -76,13 +77,14 @@ class ExplanationTables:
             Codes of the groups compared.
         diagnostics
             Row of the diagnostics frame; missing columns become NaN.
+        separation
+            The optional records ``against`` and ``mixed`` of the genes that the scorer takes.
         """
         rest_mean, rest_fraction = self._summary.of_rest(others)
         mean = self._summary.mean[source]
         scores = np.zeros(len(self._genes), dtype=np.float32)
         scores[self.columns] = attribution.scores
         difference = mean - rest_mean
-        enriched = np.where(scores == 0, difference > 0, scores > 0)
         # The other genes are ordered by their difference, never by position.
         last = self._unseen[
             np.lexsort((self._by_name[self._unseen], -np.abs(difference[self._unseen])))
@@ -92,12 +94,16 @@ class ExplanationTables:
             "names": self._names,
             "scores": scores,
             "logfoldchanges": self._log2_fold_change(mean, rest_mean).astype(np.float32),
-            "enriched": enriched,
+            "enriched": difference > 0,
             "pct_in": self._summary.fraction[source].astype(np.float32),
             "pct_out": rest_fraction.astype(np.float32),
         }
+        for record, values in (separation or {}).items():
+            # Genes that the scorer does not take have no group that they are compared with.
+            columns[record] = np.full(len(scores), OPTIONAL[record], dtype=values.dtype)
+            columns[record][self.columns] = values
         for record, values in columns.items():
-            self._records[record][name] = values[order]
+            self._records.setdefault(record, {})[name] = values[order]
         self._scores[name] = scores
         self._diagnostics[name] = diagnostics
 
