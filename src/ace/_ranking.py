@@ -125,6 +125,17 @@ class Ranking:
             return record in self._stored
         return TABLE_COLUMNS[record] in self._table
 
+    @property
+    def quality(self) -> pd.DataFrame | None:
+        """Quality of the panels, if it was computed."""
+        return self._stored.get("quality")
+
+    def panel_size(self, field: str) -> float:
+        """Number of genes of the panel of a field; NaN if it is not known."""
+        if "panel_size" not in self.diagnostics:
+            return np.nan
+        return float(self.diagnostics["panel_size"].get(field, np.nan))
+
     def values(self, record: str, field: str) -> np.ndarray:
         """Values of one record for one field, best gene first."""
         if self._table is None:

@@ -23,8 +23,7 @@ def _certificate(values, pairs=((0, None), (1, None), (2, None), (0, 1)), **opti
     scorer, cells = embedding_scorer(values), GroupedCells(values)
 
     def rank(fold):
-        panel = Panel(fold.scorer, fold.fitted)
-        return lambda pair: panel(*pair).ranking
+        return Panel(fold.scorer, fold.fitted).ranked
 
     return certify(rank, scorer, cells, pairs, **options)
 

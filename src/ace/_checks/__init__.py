@@ -44,7 +44,13 @@ from ace._checks._arguments import (
     share,
     whole,
 )
-from ace._checks._genes import gene_positions, known_genes, unique_genes
+from ace._checks._genes import (
+    gene_positions,
+    known_genes,
+    mask_of,
+    nothing_eligible,
+    unique_genes,
+)
 from ace._checks._groups import (
     MIN_FIDELITY,
     chosen_groups,
@@ -84,12 +90,14 @@ __all__ = [
     "groups_of",
     "known_genes",
     "layers",
+    "mask_of",
     "matrix_of",
     "n_jobs",
     "no_aliases",
     "not_a_function_of_genes",
     "not_a_model",
     "not_raw",
+    "nothing_eligible",
     "number",
     "one_of",
     "positive",

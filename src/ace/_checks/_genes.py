@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from ace._checks import _storable
+from ace._checks import _columns, _storable
 from ace._listed import listed
 
 if TYPE_CHECKING:
@@ -93,3 +93,40 @@ def known_genes(genes: Any, have: pd.Index, owner: str) -> np.ndarray:
             f"[g for g in genes if g in {owner}.var_names]."
         )
     return np.sort(positions)
+
+
+def mask_of(adata: AnnData, mask_var: Any) -> np.ndarray | None:
+    """Return which genes a mask selects; ``None`` for no mask.
+
+    Raises
+    ------
+    KeyError
+        If there is no such column.
+    ValueError
+        If it does not hold a Boolean for each gene, or selects none.
+    """
+    if mask_var is None:
+        return None
+    if isinstance(mask_var, str):
+        place = f"adata.var[{mask_var!r}]"
+        mask = _columns.flags_of(_columns.column_of(adata.var, mask_var, "adata.var"), place)
+    else:
+        place = "mask_var"
+        values = pd.Series(np.asarray(mask_var).ravel())
+        if len(values) != adata.n_vars:
+            raise ValueError(
+                f"mask_var has {len(values)} values, but adata has {adata.n_vars} genes. Pass one "
+                "Boolean for each gene, or the name of a column of adata.var."
+            )
+        mask = _columns.flags_of(values, place)
+    if not mask.any():
+        raise ValueError(f"{place} is False for all {adata.n_vars} genes, so none can be ranked.")
+    return mask
+
+
+def nothing_eligible(owner: str) -> ValueError:
+    """The error for a mask that selects none of the genes of the scorer."""
+    return ValueError(
+        f"mask_var selects no gene that {owner} scores. Select genes of its input, or use another "
+        "model."
+    )

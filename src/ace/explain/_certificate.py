@@ -30,6 +30,13 @@ BETA = 0.5
 #: different parts are not independent (Nadeau and Bengio 2003).
 DEPENDENCE = float(np.sqrt(1 + N_FOLDS / (N_FOLDS - 1)))
 
+#: Measures of a panel, each followed by its standard error.
+MEASURES = tuple(
+    f"{name}{end}"
+    for name in ("auroc", "average_precision", "precision", "recall", "f_beta", "auroc_against")
+    for end in ("", "_se")
+)
+
 #: A comparison: source and reference; ``None`` for the rest.
 Pair = tuple[int, int | None]
 
@@ -73,12 +80,13 @@ class _HeldOut:
 
 
 def certify(
-    rank: Callable[[Fold], Callable[[Pair], np.ndarray]],
+    rank: Callable[[Fold], Callable[[int, int | None], np.ndarray]],
     scorer: GroupScorer,
     cells: GroupedCells,
     pairs: Sequence[Pair],
     *,
     random_state: int = 0,
+    sizes: Sequence[int] = SIZES,
 ) -> list[Quality | None]:
     """Judge panels by cross-fitting: genes are chosen on some cells and judged on others.
 
@@ -96,6 +104,8 @@ def certify(
         The comparisons.
     random_state
         Seed of the folds.
+    sizes
+        Numbers of genes, increasing.
 
     Returns
     -------
@@ -104,17 +114,17 @@ def certify(
     judged = [i for i, pair in enumerate(pairs) if _enough_cells(cells, pair)]
     against = {i: _nearest(scorer, cells, pairs[i]) for i in judged}
     found = {i: _HeldOut() for i in judged}
-    sizes = np.array([n for n in SIZES if n <= cells.n_features])
+    n_genes = np.array([n for n in sizes if n <= cells.n_features])
     for fold in folds(scorer, cells, random_state=random_state):
         ranking = rank(fold)
         for i in judged:
-            genes = ranking(pairs[i])[: sizes[-1]]
+            genes = ranking(*pairs[i])[: n_genes[-1]]
             if len(genes):
-                _judge(found[i], fold, cells, pairs[i], genes, sizes, against[i])
+                _judge(found[i], fold, cells, pairs[i], genes, n_genes, against[i])
     qualities: list[Quality | None] = [None] * len(pairs)
     for i in judged:
         if found[i].placements:
-            qualities[i] = _summarised(found[i], sizes, against[i])
+            qualities[i] = _summarised(found[i], n_genes, against[i])
     return qualities
 
 

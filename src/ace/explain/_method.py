@@ -80,6 +80,8 @@ class Method(ABC):
     """
 
     info: ClassVar[MethodInfo]
+    #: Options of quicker runs on parts of the cells, for cross-fitting.
+    fold_options: ClassVar[dict[str, Any]] = {}
     registry: ClassVar[dict[str, type[Method]]] = {}
 
     def __init_subclass__(cls) -> None:
@@ -156,6 +158,11 @@ class Method(ABC):
         seed = self.seed_of(source, reference)
         with torch.enable_grad(), frozen(self.scorer), seeded(seed, self.scorer.device):
             return self.explain(source, reference)
+
+    def ranked(self, source: int, reference: int | None) -> np.ndarray:
+        """Features that may be ranked in a comparison, best first."""
+        found = self(source, reference)
+        return found.ranking[np.isfinite(found.scores[found.ranking])]
 
     @abstractmethod
     def explain(self, source: int, reference: int | None) -> Attribution:

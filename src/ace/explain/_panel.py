@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -120,6 +120,8 @@ class Panel(Method):
         ranks_unseen=True,
         revision=2,
     )
+
+    fold_options: ClassVar[dict[str, Any]] = {"n_pairs": 300}
 
     def __init__(
         self,

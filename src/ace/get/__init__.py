@@ -6,6 +6,7 @@ from ace.get._explain_df import explain_df
 from ace.get._fssf_df import fssf_df
 from ace.get._pairs_df import pairs_df
 from ace.get._panel_dict import panel_dict
+from ace.get._panel_quality_df import panel_quality_df
 from ace.get._read_explain_csv import read_explain_csv
 
 __all__ = [
@@ -15,5 +16,6 @@ __all__ = [
     "fssf_df",
     "pairs_df",
     "panel_dict",
+    "panel_quality_df",
     "read_explain_csv",
 ]

@@ -57,6 +57,9 @@ def explain_df(
     ``score``
         Signed score (float32). The sign is the direction according to the method: a higher value
         of a gene with a positive score is evidence for the group.
+    ``in_panel``
+        Whether the gene is in the panel of its group, which has ``panel_size`` genes (see
+        :func:`ace.tl.explain`); missing without ``quality`` (nullable Boolean).
     ``enriched``
         Whether the mean of the gene is higher in the group than in its reference (bool). It can
         differ from the sign of the score, above all for mixed genes.
@@ -117,6 +120,7 @@ def explain_df(
         columns["symbol"] = _symbols(adata, genes, gene_symbols)
     columns |= {
         "score": stored.stack("scores", groups),
+        "in_panel": _in_panel(stored, groups, n_ranks),
         "enriched": stored.stack("enriched", groups),
         "mixed": _mixed(stored, groups, len(genes)),
         "against": _against(stored, groups, len(genes)),
@@ -128,6 +132,14 @@ def explain_df(
     # scanpy.tl.filter_rank_genes_groups replaces the genes that it removes by NaN.
     kept = df["gene"].notna()
     return df if kept.all() else df[kept].reset_index(drop=True)
+
+
+def _in_panel(stored: Ranking, groups: list[str], n_ranks: list[int]) -> Any:
+    """Whether each gene is in the panel; missing if its size is not known."""
+    sizes = [stored.panel_size(group) for group in groups]
+    parts = [np.arange(1, n + 1) <= size for n, size in zip(n_ranks, sizes, strict=True)]
+    unknown = [np.full(n, np.isnan(size)) for n, size in zip(n_ranks, sizes, strict=True)]
+    return pd.arrays.BooleanArray(np.concatenate(parts), np.concatenate(unknown))
 
 
 def _mixed(stored: Ranking, groups: list[str], n: int) -> Any:

@@ -70,7 +70,7 @@ def panel_dict(
     positive(n_genes, "n_genes")
     one_of(direction, "direction", [None, "enriched", "depleted"])
     df = explain_df(adata, groups, key=key, gene_symbols=gene_symbols)
-    df = df[df["score"] != 0]
+    df = df[df["score"].abs() > 0]
     if direction is not None:
         df = df[df["enriched"] == (direction == "enriched")]
     size_of = ExplanationKeys(key).read(adata).diagnostics["panel_size"].fillna(N_GENES)

@@ -16,6 +16,7 @@ _DTYPES = {
     "gene": str,
     "symbol": str,
     "score": "float32",
+    "in_panel": "boolean",
     "enriched": "bool",
     "mixed": "boolean",
     "against": str,
@@ -24,9 +25,9 @@ _DTYPES = {
     "pct_out": "float32",
 }
 #: Columns that a file may lack.
-_OPTIONAL = {"symbol", "mixed", "against"}
+_OPTIONAL = {"symbol", "in_panel", "mixed", "against"}
 #: Columns in which an empty field is a missing value, not an empty name.
-_NULLABLE = {"mixed", "against", "logfoldchange", "score", "pct_in", "pct_out"}
+_NULLABLE = {"in_panel", "mixed", "against", "logfoldchange", "score", "pct_in", "pct_out"}
 
 
 def read_explain_csv(path: str | PathLike[str]) -> pd.DataFrame:

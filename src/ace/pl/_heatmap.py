@@ -167,7 +167,7 @@ def heatmap(
 
 def _rows(df: pd.DataFrame, names: list[str], n_genes: int) -> pd.DataFrame:
     """Top genes of each group, in the order of the groups."""
-    top = df[(df["rank"] <= n_genes) & (df["score"] != 0)].copy()
+    top = df[(df["rank"] <= n_genes) & (df["score"].abs() > 0)].copy()
     top["group"] = top["group"].cat.reorder_categories(names)
     return top.sort_values(["group", "rank"]).reset_index(drop=True)
 

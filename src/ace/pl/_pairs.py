@@ -124,7 +124,7 @@ def pairs(
     explained = explained_pairs(adata, groups, key=key)
     names = list(dict.fromkeys(source for source, _ in explained.values()))
     df = explain_df(adata, list(explained), key=key, gene_symbols=gene_symbols)
-    top = df[(df["rank"] <= n_genes) & (df["score"] != 0)]
+    top = df[(df["rank"] <= n_genes) & (df["score"].abs() > 0)]
     alike = np.zeros((len(names), len(names)))
     if shade is not None:
         alike = _matrix(pairs_df(adata, names, n_genes=n_compared, key=key), names, shade)

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from ace._ranking import Ranking
+
 _LABELS = {True: "enriched in the data", False: "depleted in the data"}
 _COLORS = {True: ENRICHED, False: DEPLETED}
 _MIXED, _MIXED_LABEL = "±", "up against some groups, down against others"
@@ -61,7 +63,9 @@ def panels(
     deficiency. The two directions differ for some genes, above all for mixed ones, which are
     clearly higher than in some groups of the reference and clearly lower than in others; these are
     marked by "±" (see :func:`ace.get.explain_df`). Genes with a score of 0 are not drawn, so a
-    panel may have fewer than ``n_genes`` genes.
+    group may have fewer than ``n_genes`` genes. If the quality of the panels is stored, the title
+    states the size of the panel and its AUROC on held-out cells, and a line separates the genes of
+    the panel from the others.
 
     Parameters
     ----------
@@ -96,13 +100,13 @@ def panels(
     >>> adata = ace.datasets.pbmc68k_reduced()
     >>> ace.tl.explain(adata, groupby="louvain")
     >>> axes = ace.pl.panels(adata, groups=["0", "4"], n_genes=5, show=False)
-    >>> [ax.get_title() for ax in axes]
+    >>> [ax.get_title().splitlines()[0] for ax in axes]
     ['0', '4']
     """
     whole(n_genes, "n_genes")
     df = explain_df(adata, groups, key=key, gene_symbols=gene_symbols)
     names = list(df["group"].cat.categories)
-    top = df[(df["rank"] <= n_genes) & (df["score"] != 0)]
+    top = df[(df["rank"] <= n_genes) & (df["score"].abs() > 0)]
     top = top.assign(mixed=top["mixed"].fillna(False).astype(bool))
     # All panels have the same number of rows, so that bars have the same height.
     n_rows = max(1, int(top.groupby("group", observed=False).size().max()))
@@ -115,11 +119,13 @@ def panels(
         axes = given_axes(ax, len(names), what="one per group")
         fig = figure_of(axes[0])
 
-    suffix = _reference_suffix(ExplanationKeys(key).read(adata).params["reference"])
+    stored = ExplanationKeys(key).read(adata)
+    suffix = _reference_suffix(stored.params["reference"])
     label = "gene" if gene_symbols is None else "symbol"
     for axis, name in zip(axes, names, strict=True):
         _draw(axis, top[top["group"] == name], label=label, n_rows=n_rows)
-        axis.set_title(wrap(name + suffix, 26), fontsize="medium", parse_math=False)
+        title = wrap(name + suffix, 26) + _certificate(stored, name)
+        axis.set_title(title, fontsize="medium", parse_math=False)
     if sharex:
         limits = np.array([axis.get_xlim() for axis in axes])
         for axis in axes:
@@ -146,6 +152,9 @@ def panels(
 
 def _draw(ax: Axes, top: pd.DataFrame, *, label: str, n_rows: int) -> None:
     rows = np.arange(len(top))
+    n_in_panel = int(top["in_panel"].fillna(False).sum())
+    if 0 < n_in_panel < len(top):
+        ax.axhline(n_in_panel - 0.5, color="0.6", linewidth=0.8, linestyle="--", zorder=0)
     for sign in (True, False):
         chosen = (top["enriched"] == sign).to_numpy()
         if chosen.any():
@@ -179,6 +188,18 @@ def _handles(top: pd.DataFrame) -> list[Artist]:
         mark = {"marker": f"${_MIXED}$", "color": "black", "linestyle": "none"}
         handles.append(Line2D([], [], label=_MIXED_LABEL, **mark))
     return handles
+
+
+def _certificate(stored: Ranking, group: str) -> str:
+    """Line of the title on the quality of the panel, if it is known."""
+    size = stored.panel_size(group)
+    if stored.quality is None or np.isnan(size):
+        return ""
+    if size == 0:
+        return "\nno panel is better than chance"
+    rows = stored.quality[(stored.quality["group"] == group)].set_index("n_genes")
+    auroc = rows.loc[int(size), "auroc"]
+    return f"\n{int(size)} gene{'s' * (size > 1)}: AUROC {auroc:.3f}"
 
 
 def _reference_suffix(reference: str) -> str:

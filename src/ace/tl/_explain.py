@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import inspect
 import logging
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+import pandas as pd
 
 from ace import _checks
 from ace._checks import _storable
@@ -14,6 +16,8 @@ from ace._keys import DEFAULT_KEY, ExplanationKeys
 from ace._log import report
 from ace._threads import one_thread
 from ace.explain import Method, fidelity
+from ace.explain._certificate import certify
+from ace.explain._method import Direction
 from ace.explain._methods import options_of
 from ace.tl import _texts
 from ace.tl._comparisons import resolve
@@ -23,18 +27,21 @@ from ace.tl._explained import Explained, Settings
 from ace.tl._expression import read_expression
 from ace.tl._marginal_tests import TESTS, marginal_p_values
 from ace.tl._merged_groups import scorer_of
+from ace.tl._quality import quality_frame
 from ace.tl._sample import draw_sample
 from ace.tl._sources import source_of
 from ace.tl._tables import ExplanationTables, scanpy_params
 from ace.tl._within import comparisons_within, explain_within
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     import numpy as np
     from anndata import AnnData
     from mudata import MuData
 
+    from ace.explain import GroupedCells, GroupScorer
+    from ace.explain._certificate import Quality
     from ace.tl._comparisons import Comparisons
     from ace.tl._sample import Sample
     from ace.tl._sources import Scored, Source
@@ -60,6 +67,9 @@ def explain(
     groups: str | Iterable[str] | Mapping[str, str | Iterable[str]] = "all",
     reference: str | Iterable[str] = "rest",
     within: str | None = None,
+    direction: Literal["both", "enriched", "depleted"] = "both",
+    mask_var: str | Sequence[bool] | np.ndarray | None = None,
+    quality: bool | None = None,
     layer: str | None = None,
     modality: str | None = None,
     n_cells: int | None = 1000,
@@ -101,9 +111,11 @@ def explain(
         - Your own :class:`~ace.explain.GroupScorer`, or any :class:`torch.nn.Module` that embeds
           cells × genes in a latent space. Both read the values of the matrix as they are.
 
-        Genes that are not part of the input get score 0 and rank last. Coordinates (of Harmony or
-        Scanorama) are not a function of the genes, but groups found on them can be explained
-        through any of the above.
+        Genes that are not part of the input of a model are not ranked. With principal components,
+        ``method="panel"`` ranks all genes that are expressed: those that are not highly variable
+        get the coefficient of their regression on the components as loading. Coordinates (of
+        Harmony or Scanorama) are not a function of the genes, but groups found on them can be
+        explained through any of the above.
     {method}
     groups
         ``"all"``, a group, several, or sets of groups, such as ``{"T": ["CD4 T", "CD8 T"]}``. The
@@ -120,6 +132,17 @@ def explain(
         each of its categories, in fields named ``"stimulated in B cells"``. The result is that of
         a call for the cells of each category. Categories with fewer than 10 cells of a compared
         group are left out.
+    direction
+        Rank only genes that are ``"enriched"`` or only those that are ``"depleted"`` in the group,
+        by the mean difference; ``method="panel"`` chooses the panel within the direction.
+    mask_var
+        Genes that may be ranked: a Boolean column of ``var`` or an array, such as surface proteins
+        or the genes of a probe set. ``None`` for all.
+    quality
+        Judge panels on cells that had no part in their choice, by five-fold cross-fitting, for up
+        to 20 genes: see :func:`ace.get.panel_quality_df`. This takes about as long as the
+        explanation with ``method="panel"``, and five times as long with the others. ``None`` only
+        for ``"panel"``.
     layer
         Layer to read instead of ``adata.X``. A trained model reads the layer that it was set up
         with, so ``layer`` can be left out.
@@ -162,8 +185,11 @@ def explain(
         in its reference); ``params``, including ``fidelity`` (over all cells), ``n_prototypes``
         (the number used), ``values`` (the kind of values) and ``values_total`` (the total that
         cells were normalised to, if known); and ``diagnostics``, with a row per group:
-        ``fidelity`` (share of the cells of the group that the scorer assigns to it), ``n_cells``,
-        ``n_reference``, ``panel_size`` (number of genes that a cross-validated surrogate needs),
+        ``fidelity`` (share of the held-out cells of the group that the scorer assigns to it),
+        ``n_cells``,
+        ``n_reference``, ``panel_size`` (number of genes of the panel: the smallest whose AUROC on
+        held-out cells is within one standard error of the best, or 0 if no panel is better than
+        chance; NaN without ``quality``),
         ``flip_rate``, ``l1`` and ``n_features`` (of perturbations), ``delta`` (relative error of
         the sum of attributions, if it is known) and ``seconds``.
 
@@ -172,11 +198,13 @@ def explain(
         ``table``, with a row for each gene of each group, replaces the records, and
         ``params["stored_as"]`` is ``"table"``. :mod:`ace.get` and :mod:`ace.pl` read both; scanpy
         reads only the records.
+    ``adata.uns[key_added]["quality"]``
+        With ``quality``: the table of :func:`ace.get.panel_quality_df`.
     ``adata.varm[key_added + "_scores"]``
-        Signed scores, genes × groups. A ``/`` in the name of a group becomes ``|`` in the column
-        name, because anndata ≥ 0.13 does not store columns with a ``/``. With more than 4000
-        groups, or names longer than 200 bytes, it is an array with its columns in the order of the
-        diagnostics.
+        Signed scores, genes × groups; NaN for genes that were not ranked. A ``/`` in the name of a
+        group becomes ``|`` in the column name, because anndata ≥ 0.13 does not store columns with
+        a ``/``. With more than 4000 groups, or names longer than 200 bytes, it is an array with
+        its columns in the order of the diagnostics.
     ``adata.layers[key_added + "_cells"]``
         Attributions of individual cells, with ``per_cell=True``: sparse if the method changes few
         genes per cell or fewer than half of the values are explained, otherwise a dense array.
@@ -228,6 +256,7 @@ def explain(
         keys = ExplanationKeys(_storable.key(key_added))
         keys.require_free(adata)
         require_copyable(given, copy)
+        _checks.one_of(direction, "direction", get_args(Direction))
         if pvals is not None:
             _checks.one_of(pvals, "pvals", TESTS)
         if per_cell and (within is not None or str(reference) == "each"):
@@ -235,11 +264,22 @@ def explain(
                 "per_cell=True needs a single reference, 'rest' or groups, and no within."
             )
 
-        source = source_of(model, adata, layer)
+        unseen = Method.registry[method].info.ranks_unseen
+        source = source_of(model, adata, layer, unseen=unseen)
         left_out = source.unlabelled(groupby)
         comparisons = resolve(adata, groupby, groups, reference, leave_out=left_out)
         settings = Settings(
-            method, method_options, n_cells, n_prototypes, n_genes, pvals, per_cell, random_state
+            method=method,
+            options=method_options,
+            mask=_checks.mask_of(adata, mask_var),
+            direction=direction,
+            quality=method == "panel" if quality is None else quality,
+            n_cells=n_cells,
+            n_prototypes=n_prototypes,
+            n_genes=n_genes,
+            pvals=pvals,
+            per_cell=per_cell,
+            random_state=random_state,
         )
         if within is None:
             found = _explain_cells(adata, source, comparisons, settings, progress)
@@ -249,7 +289,11 @@ def explain(
                 adata,
                 comparisons_within(adata, within, comparisons),
                 lambda cells, compared: _explain_cells(
-                    cells, source_of(model, cells, layer), compared, settings, progress=False
+                    cells,
+                    source_of(model, cells, layer, unseen=unseen),
+                    compared,
+                    settings,
+                    progress=False,
                 ),
                 progress,
             )
@@ -263,6 +307,8 @@ def explain(
                 "embedding": source.name,
                 "sets": comparisons.groups.sets,
                 "within": within,
+                "direction": direction,
+                "mask_var": mask_var if isinstance(mask_var, str) else None,
                 "pvals": pvals,
                 "n_cells": n_cells,
                 "n_genes": n_genes,
@@ -292,16 +338,33 @@ def _explain_cells(
     sample = draw_sample(matrix, groups, sizes, scored, settings.n_cells, seed)
     agreement, overall = _fidelity(scored, sample, sizes, n_prototypes)
 
-    explainer = Method.registry[settings.method](
-        scored.scorer,
-        sample.cells,
-        random_state=seed,
-        per_cell=settings.per_cell,
-        **settings.options,
-    )
+    kind = Method.registry[settings.method]
+    eligible = None if settings.mask is None else settings.mask[scored.columns]
+    if eligible is not None and not eligible.any():
+        raise _checks.nothing_eligible(source.name)
+
+    def method_for(scorer: GroupScorer, cells: GroupedCells, **options: Any) -> Method:
+        method = kind(scorer, cells, random_state=seed, **options | settings.options)
+        return method.restrict(eligible=eligible, direction=settings.direction)
+
+    explainer = method_for(scored.scorer, sample.cells, per_cell=settings.per_cell)
+    quality: dict[str, Quality | None] = {}
+    if settings.quality:
+        found = certify(
+            lambda fold: method_for(fold.scorer, fold.fitted, **kind.fold_options).ranked,
+            scored.scorer,
+            sample.cells,
+            sample.coded(comparisons),
+            random_state=seed,
+        )
+        quality = dict(zip(comparisons.fields, found, strict=True))
     tables = ExplanationTables(adata.var_names, scored.columns, expression, settings.n_genes)
     cells = explain_each(explainer, comparisons, sample, agreement, tables, progress)
     parts = tables.parts()
+    if settings.quality:
+        frame, panel_sizes = quality_frame(quality, scored.scorer.groups)
+        parts["frames"]["quality"] = frame
+        parts["frames"]["diagnostics"]["panel_size"] = pd.Series(panel_sizes)
     if settings.pvals is not None:
         names = parts["records"]["names"]
         parts["records"] |= marginal_p_values(
@@ -311,6 +374,7 @@ def _explain_cells(
         "scorer": type(scored.scorer).__name__,
         "fidelity": overall,
         "n_prototypes": scored.n_prototypes,
+        "n_eligible": len(scored.columns) if eligible is None else int(eligible.sum()),
         "values": expression.values.kind,
         "values_total": expression.values.total,
     }

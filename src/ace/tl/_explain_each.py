@@ -62,7 +62,8 @@ def explain_each(
         began = time.perf_counter()
         codes = sample.code[source], None if reference is None else sample.code[reference]
         found = method(*codes)
-        _checks.finite_scores(found.scores, field, method.info.name)
+        ranked = found.scores[method.eligible_for(*codes)]
+        _checks.finite_scores(ranked, field, method.info.name)
         others = comparisons.others(source, reference)
         diagnostics = {
             "fidelity": fidelity[source],

@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from ace.explain._method import Direction
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Arguments of :func:`ace.tl.explain` that apply to every category of ``within``."""
+    """Arguments of :func:`ace.tl.explain` that apply to every category of ``within``.
+
+    ``mask`` says of each gene whether it may be ranked.
+    """
 
     method: str
     options: dict[str, Any]
+    mask: np.ndarray | None
+    direction: Direction
+    quality: bool
     n_cells: int | None
     n_prototypes: int | None
     n_genes: int | None

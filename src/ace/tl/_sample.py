@@ -11,7 +11,7 @@ from ace._matrix import read_rows
 from ace.explain import GroupedCells
 
 if TYPE_CHECKING:
-    from ace.tl._comparisons import Groups
+    from ace.tl._comparisons import Comparisons, Groups
     from ace.tl._sources import Scored
 
 
@@ -32,6 +32,10 @@ class Sample:
     rows: list[np.ndarray]
     cells: GroupedCells
     code: list[int]
+
+    def coded(self, comparisons: Comparisons) -> list[tuple[int, int | None]]:
+        """The comparisons by the codes of the groups in the scorer."""
+        return [(self.code[s], None if t is None else self.code[t]) for s, t in comparisons.pairs]
 
 
 def draw_sample(

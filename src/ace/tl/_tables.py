@@ -27,7 +27,8 @@ class ExplanationTables:
     genes
         Names of all genes.
     columns
-        Positions of the genes that the scorer takes; the others get score 0 and rank last.
+        Positions of the genes that the scorer takes; the others are not ranked: they get
+        the score NaN and come last.
     expression
         Summary of each gene in each group. Log fold changes are NaN unless its values are
         logarithms.
@@ -82,7 +83,7 @@ class ExplanationTables:
         """
         rest_mean, rest_fraction = self._summary.of_rest(others)
         mean = self._summary.mean[source]
-        scores = np.zeros(len(self._genes), dtype=np.float32)
+        scores = np.full(len(self._genes), np.nan, dtype=np.float32)
         scores[self.columns] = attribution.scores
         difference = mean - rest_mean
         # The other genes are ordered by their difference, never by position.
