@@ -151,6 +151,7 @@ def _draw(ax: Axes, top: pd.DataFrame, *, label: str, n_rows: int) -> None:
                 color=_COLORS[sign],
                 label=_LABELS[sign],
             )
+    ax.set_axisbelow(True)
     ax.axvline(0, color="black", linewidth=0.8)
     ax.set_ylim(n_rows - 0.4, -0.6)
     ax.set_yticks(rows, labels=top[label], fontsize="small", parse_math=False)
