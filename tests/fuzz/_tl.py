@@ -22,8 +22,11 @@ def explain(rng: np.random.Generator, adata: AnnData) -> Callable[[], Any]:
     method = pick(rng, [*ace.explain.methods().index, "panel", "panel"])
     draw.given["method"] = "nothing" if draw.odd() else method
     draw.column("groupby", "ct", "ct", "ct", "batch", "cluster")
-    draw.choice("groups", "all", ["A", "B"], ["T0", "T1"], ["T0"], default=0.85)
-    draw.choice("reference", "rest", "each", "A", "T1", default=0.75)
+    sets = {"T": ["T0", "T1"]}
+    draw.choice("groups", "all", ["A", "B"], ["T0", "T1"], ["T0"], "T0", sets, default=0.8)
+    draw.choice("reference", "rest", "each", "A", "T1", ["T1", "T2"], default=0.75)
+    draw.column("within", "batch", "cluster", default=0.9)
+    draw.choice("pvals", "wilcoxon", "t-test", default=0.9)
     draw.choice("layer", "counts", default=0.9)
     draw.count("n_cells", 20, 1, 5, default=0.5)
     draw.count("n_prototypes", 1, 3, 50, default=0.7)

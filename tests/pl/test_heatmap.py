@@ -149,6 +149,20 @@ def test_scores_filtered_by_scanpy_are_grey(explained: Callable[..., AnnData]) -
     assert to_hex(ax.images[0].get_cmap()(np.nan)) == to_hex("lightgrey")
 
 
+def test_scores_of_genes_that_are_not_among_the_top_of_a_group(
+    explained: Callable[..., AnnData],
+) -> None:
+    adata = explained(4)
+    whole = drawn(ace.pl.heatmap(adata, n_genes=3, show=False))
+    for name, records in adata.uns["ace"].items():
+        if isinstance(records, np.recarray):
+            adata.uns["ace"][name] = records[:3]
+    top = drawn(ace.pl.heatmap(adata, n_genes=3, show=False))
+    pd.testing.assert_frame_equal(top, whole)
+    del adata.varm["ace_scores"]
+    assert drawn(ace.pl.heatmap(adata, n_genes=3, show=False)).isna().any(axis=None)
+
+
 def test_symbols_replace_names(explained: Callable[..., AnnData]) -> None:
     adata = explained(2)
     adata.var["symbol"] = "s-" + adata.var_names

@@ -168,7 +168,7 @@ def reference_groups(reference: Any, names: Sequence[str]) -> list[int] | None:
     ValueError
         If the list is empty or has an unknown group.
     """
-    if isinstance(reference, str) or not isinstance(reference, Iterable):
+    if isinstance(reference, str | bytes) or not isinstance(reference, Iterable):
         return None
     return sorted({list(names).index(name) for name in _known(reference, "reference", names)})
 

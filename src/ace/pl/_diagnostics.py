@@ -154,6 +154,7 @@ def _draw(ax: Axes, values: np.ndarray, column: str) -> None:
                 va="center",
                 fontsize="x-small",
             )
+    ax.set_axisbelow(True)
     ax.set_title(_TITLES.get(column, column), fontsize="medium")
     ax.set_ylim(len(values) - 0.4, -0.6)
     ax.tick_params(axis="y", length=0)

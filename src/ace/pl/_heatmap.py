@@ -3,12 +3,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 from matplotlib import colormaps
 from matplotlib.patches import Rectangle
 
 from ace._checks._arguments import whole
 from ace._docs import doc_params
-from ace._keys import DEFAULT_KEY
+from ace._keys import DEFAULT_KEY, ExplanationKeys
 from ace.get import explain_df
 from ace.pl import _texts
 from ace.pl._colors import group_colors
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from os import PathLike
 
-    import pandas as pd
     from anndata import AnnData
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -112,23 +112,19 @@ def heatmap(
     """
     whole(n_genes, "n_genes")
     df = explain_df(adata, groups, key=key, gene_symbols=gene_symbols)
-    if scale:
-        largest = df["score"].abs().groupby(df["group"], observed=False).transform("max")
-        # Scores of a group that are all 0 stay 0.
-        df["score"] = df["score"] / largest.where(largest > 0, 1)
     names = list(df["group"].cat.categories)
+    every = _scores(adata, df, names, key=key)
+    if scale:
+        largest = every.abs().max()
+        # Scores of a group that are all 0 stay 0.
+        every = every / largest.where(largest > 0, 1)
 
     tree = None
     if dendrogram:
-        tree, order = group_linkage(df.pivot(index="gene", columns="group", values="score")[names])
+        tree, order = group_linkage(every)
         names = [names[i] for i in order]
     rows = _rows(df, names, n_genes)
-    scores = (
-        df[df["gene"].isin(rows["gene"])]
-        .pivot(index="gene", columns="group", values="score")
-        .reindex(index=rows["gene"], columns=names)
-        .to_numpy()
-    )
+    scores = every.loc[rows["gene"], names].to_numpy()
 
     own_figure = ax is None
     if ax is None:
@@ -165,6 +161,17 @@ def heatmap(
     return finish(fig, ax, name="heatmap", show=show, save=save, return_fig=return_fig)
 
 
+def _scores(adata: AnnData, df: pd.DataFrame, names: list[str], *, key: str) -> pd.DataFrame:
+    """Signed scores, genes × groups; NaN if they are not known."""
+    scores = df.pivot(index="gene", columns="group", values="score")[names]
+    every = ExplanationKeys(key).read_scores(adata, names)
+    if not scores.isna().any(axis=None) or every is None:
+        return scores
+    # uns has the top genes of each group only; varm has the scores of all genes.
+    known = pd.DataFrame(every, index=adata.var_names, columns=names)
+    return scores.fillna(known.reindex(scores.index))
+
+
 def _rows(df: pd.DataFrame, names: list[str], n_genes: int) -> pd.DataFrame:
     """Top genes of each group, in the order of the groups."""
     top = df[(df["rank"] <= n_genes) & (df["score"].abs() > 0)].copy()
@@ -187,6 +194,7 @@ def _draw_matrix(ax: Axes, scores: np.ndarray, *, cmap: str) -> AxesImage:
     image = ax.imshow(
         scores, cmap=colors, vmin=-largest, vmax=largest, aspect="auto", interpolation="none"
     )
+    ax.grid(visible=False)  # sc.settings.set_figure_params draws one
     ax.tick_params(length=0)
     return image
 

@@ -189,6 +189,7 @@ def _draw_grid(ax: Axes, alike: np.ndarray) -> AxesImage:
     ax.hlines(edges, -0.5, len(alike) - 0.5, color="lightgrey", linewidth=0.6)
     ax.vlines(edges, -0.5, len(alike) - 0.5, color="lightgrey", linewidth=0.6)
     ax.spines[:].set_color("lightgrey")
+    ax.grid(visible=False)
     return image
 
 

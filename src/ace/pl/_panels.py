@@ -159,6 +159,7 @@ def _draw(ax: Axes, top: pd.DataFrame, *, label: str, n_rows: int) -> None:
         chosen = (top["enriched"] == sign).to_numpy()
         if chosen.any():
             ax.barh(rows[chosen], top["score"][chosen], height=0.78, color=_COLORS[sign])
+    ax.set_axisbelow(True)
     ax.axvline(0, color="black", linewidth=0.8)
     ax.set_ylim(n_rows - 0.4, -0.6)
     names = [

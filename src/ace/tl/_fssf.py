@@ -15,6 +15,7 @@ from ace._checks import _columns, _storable
 from ace._checks._objects import cells_of
 from ace._keys import DEFAULT_FSSF_KEY, FssfKeys
 from ace._listed import listed
+from ace._log import report
 from ace.tl._pair_scores import Group, Options, all_pairs, score_pairs
 from ace.tl._subclusters import given_subclusters, leiden, subcluster_name
 
@@ -234,7 +235,7 @@ def fssf(
         },
     )
     mean = pairs["fssf"].mean()
-    logger.info("mean score %.2f of %d pairs; added %s", mean, len(pairs), ", ".join(written))
+    report(logger, "mean score %.2f of %d pairs; added %s", mean, len(pairs), ", ".join(written))
 
 
 def _dimensions(dimensions: Sequence[int] | slice | None, n_latent: int) -> np.ndarray:

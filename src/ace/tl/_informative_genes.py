@@ -17,6 +17,7 @@ from ace._checks._objects import cells_of
 from ace._docs import doc_params
 from ace._keys import require_free, storable
 from ace._listed import listed
+from ace._log import report
 from ace._matrix import LogCounts, read_rows
 from ace._values import claimed_base
 from ace._warn import warn
@@ -167,7 +168,7 @@ def informative_genes(
     }
     frame = pd.DataFrame(scores, index=adata.var_names.copy()).rename_axis(index=None)
     written.uns[name] = {"params": params, "scores": _stored(frame)}
-    logger.info("added .uns[%r]", name)
+    report(logger, "added .uns[%r]", name)
     found = {kind: _best(adata.var_names, score, n_genes) for kind, score in scores.items()}
     return found if within is not None else found[ALL]
 

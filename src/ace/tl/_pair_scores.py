@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from ace import _checks
+from ace._log import report
 from ace._warn import warn
 from ace.metrics._fssf import fit_neighbors
 from ace.tl._swaps import Swaps, draw_swaps, random_sets
@@ -103,7 +104,7 @@ def score_pairs(
     for drawn in (genes, *draws):
         swapped = cells.embed(swaps.cells, swaps.donors, drawn)[:, dimensions]
         scores.append(swaps.score(neighbors.predict(swapped)))
-    logger.info("%s: %d pairs of subclusters", group.name, len(swaps.pairs))
+    report(logger, "%s: %d pairs of subclusters", group.name, len(swaps.pairs))
     return [_frame(group, swaps, np.array(scores))]
 
 

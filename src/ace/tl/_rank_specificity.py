@@ -13,6 +13,7 @@ from ace._checks import _storable, _value_checks
 from ace._checks._objects import cells_of
 from ace._docs import doc_params
 from ace._keys import DIAGNOSTICS, ExplanationKeys
+from ace._log import report
 from ace.explain import Attribution
 from ace.tl import _texts
 from ace.tl._comparisons import resolve
@@ -170,7 +171,7 @@ def rank_specificity(
         },
         **tables.parts(),
     )
-    logger.info("ranked genes of %d groups by specificity; added %s", len(ranked), written)
+    report(logger, "ranked genes of %d groups by specificity; added %s", len(ranked), written)
     return given.whole if copy else None
 
 

@@ -13,6 +13,7 @@ import scanpy as sc
 from anndata import AnnData
 
 from ace._listed import listed
+from ace._log import report
 from ace._warn import warn
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def shared_genes(query: AnnData, reference: AnnData) -> pd.Index:
             f"few: {lost}. The query has {listed(mine[:3])}, the reference {listed(theirs[:3])}. "
             + _how_to_match(query, reference, len(shared))
         )
-    logger.info("%d genes are in the query and in the reference; %s", len(shared), lost)
+    report(logger, "%d genes are in the query and in the reference; %s", len(shared), lost)
     if len(shared) < max(NOTABLE * n_shorter, NUMBER):
         warn(
             f"the query and the reference share only {len(shared)} genes: {lost}. If either was "
