@@ -35,8 +35,13 @@ WEIGHTS = {
 }
 #: What a call may write, as beginnings of places; ``{key}`` is its ``key_added``.
 WRITES = {
-    "explain": ("uns/{key}", "varm/{key}_scores", "layers/{key}_cells"),
-    "rank_specificity": ("uns/{key}", "varm/{key}_scores", "layers/{key}_cells"),
+    "explain": ("uns/{key}", "varm/{key}_scores", "layers/{key}_cells", "obs/{key}_explained"),
+    "rank_specificity": (
+        "uns/{key}",
+        "varm/{key}_scores",
+        "layers/{key}_cells",
+        "obs/{key}_explained",
+    ),
     "informative_genes": ("uns/{key}",),
     "annotate": ("uns/{key}", "obs/{key}", "obsm/{key}_probabilities", "obsm/X_{key}"),
     "fssf": ("uns/{key}", "obs/{key}_subcluster", "obsm/X_{key}"),

@@ -107,7 +107,7 @@ def test_sides_are_those_of_scores_and_colours_those_of_the_data(
     name, score, color = bars[0]
     ax = ace.pl.panels(adata, groups="T/NK", n_genes=3, show=False)
     assert drawn(ax) == [(name, score, other[color]), *bars[1:]]
-    assert ax.figure.get_supxlabel() == "signed score (direction according to the method)"
+    assert ax.figure.get_supxlabel() == "signed score (direction by the method)"
 
 
 def test_mixed_genes_are_marked(explained: Callable[..., AnnData]) -> None:
@@ -116,7 +116,7 @@ def test_mixed_genes_are_marked(explained: Callable[..., AnnData]) -> None:
     first = groups[0]
     fig = ace.pl.panels(adata, return_fig=True)
     texts = [text.get_text() for text in fig.legends[0].get_texts()]
-    assert not any("some groups" in text for text in texts)  # a result without the record
+    assert not any("mixed" in text for text in texts)  # a result without the record
     mixed = np.zeros(adata.n_vars, dtype=[(group, bool) for group in groups])
     mixed[first][[1, 2]] = True
     adata.uns["ace"]["mixed"] = mixed
@@ -126,7 +126,7 @@ def test_mixed_genes_are_marked(explained: Callable[..., AnnData]) -> None:
     assert labels == [names[0], f"{names[1]} ±", f"{names[2]} ±"]
     assert not any("±" in label.get_text() for label in fig.axes[1].get_yticklabels())
     texts = [text.get_text() for text in fig.legends[0].get_texts()]
-    assert texts[-1] == "up against some groups, down against others"
+    assert texts[-1] == "mixed: differs between groups"
     _, (left, right) = plt.subplots(1, 2)
     ace.pl.panels(adata, ax=[left, right], show=False)
     for ax, n in ((left, 3), (right, 2)):

@@ -244,8 +244,8 @@ def warn_of_low_fidelity(
     elif low:
         found = (
             "the scorer assigns most cells of some groups to other groups, so the explanation may "
-            f"not describe these groups (fidelity: {listed(low)}). Merge each with the group that "
-            "it resembles, or change the scorer. "
+            f"not describe these groups (fidelity: {listed(low)}). If they are not distinct, "
+            "merge each with the group that it resembles. "
         )
     else:
         return

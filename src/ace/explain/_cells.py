@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
     from ace.explain._scorer import GroupScorer
 
+#: Standardised mean difference of a small effect (Cohen 1988).
+SMALL_EFFECT = 0.2
+
 
 class GroupedCells:
     """The cells that an explanation is computed from, by group.
@@ -243,18 +246,30 @@ class GroupedCells:
         # If a feature is constant in both, the ratio is large but finite.
         return gap / np.maximum(np.sqrt((var[source] + other_var) / 2), 1e-6 * size)
 
-    def differences(self, source: int, reference: int | None) -> tuple[np.ndarray, np.ndarray]:
-        """Standardised mean difference of each feature from each of the other groups separately.
+    def separation(self, source: int, reference: int | None) -> tuple[np.ndarray, np.ndarray]:
+        """Determine which of the other groups each feature separates the source from.
+
+        The standardised mean differences from the other groups, one by one, are reduced by two
+        standard errors, because those from small groups are noisy.
 
         Returns
         -------
-        The differences, source minus other group, shape ``(n_others, n_features)`` in the order
-        of :meth:`others`; and the standard error of a difference of 0, shape ``(n_others, 1)``.
+        The code of the group with the largest difference in either direction, and whether the
+        feature is mixed, that is, at least :data:`SMALL_EFFECT` above one group and below another;
+        arrays of shape ``(n_features,)``.
         """
-        others = self.others(source, reference)
-        difference = np.array([self.difference(source, other) for other in others])
-        counts = np.array([len(self[other]) for other in others])[:, None]
-        return difference, np.sqrt(1 / len(self[source]) + 1 / counts)
+        against = np.zeros(self.n_features, dtype=np.int64)
+        largest = np.full(self.n_features, -np.inf)
+        above, below = np.zeros((2, self.n_features), dtype=bool)
+        for other in self.others(source, reference):
+            difference = self.difference(source, other)
+            error = np.sqrt(1 / len(self[source]) + 1 / len(self[other]))
+            size = np.abs(difference) - 2 * error
+            against[size > largest] = other
+            largest = np.maximum(largest, size)
+            above |= (size > SMALL_EFFECT) & (difference > 0)
+            below |= (size > SMALL_EFFECT) & (difference < 0)
+        return against, above & below
 
 
 def _embedded(embedding: nn.Module, rows: Rows) -> np.ndarray:

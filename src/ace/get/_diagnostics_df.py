@@ -37,7 +37,8 @@ def diagnostics_df(
     the method:
 
     ``fidelity``
-        Fraction of the group's cells that the explained scorer assigns to the group.
+        Fraction of the group's cells that the explained scorer assigns to the group. If it is
+        low, the explanation may not describe the group.
     ``n_cells``, ``n_reference``
         Number of explained cells, and of cells of the reference.
     ``panel_size``

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
 _LABELS = {True: "enriched in the data", False: "depleted in the data"}
 _COLORS = {True: ENRICHED, False: DEPLETED}
-_MIXED, _MIXED_LABEL = "±", "up against some groups, down against others"
-_XLABEL = "signed score (direction according to the method)"
+_MIXED, _MIXED_LABEL = "±", "mixed: differs between groups"
+_XLABEL = "signed score (direction by the method)"
 
 
 @doc_params(
@@ -133,13 +133,14 @@ def panels(
 
     if ax is None:
         fig.supxlabel(_XLABEL, fontsize="medium")
-        fig.legend(handles=_handles(top), loc="outside upper left", ncols=3, frameon=False)
+        width = min(ncols, len(axes), 3)
+        fig.legend(handles=_handles(top), loc="outside upper left", ncols=width, frameon=False)
     else:
         for axis, name in zip(axes, names, strict=True):
             axis.set_xlabel(_XLABEL)
             handles = _handles(top[top["group"] == name])
             if handles:
-                axis.legend(handles=handles, loc="lower right", frameon=False, fontsize="small")
+                axis.legend(handles=handles, loc="best", frameon=False, fontsize="x-small")
     return finish(
         fig,
         axes[0] if len(axes) == 1 else axes,
@@ -186,8 +187,11 @@ def _handles(top: pd.DataFrame) -> list[Artist]:
         if (top["enriched"] == sign).any()
     ]
     if top["mixed"].any():
-        mark = {"marker": f"${_MIXED}$", "color": "black", "linestyle": "none"}
-        handles.append(Line2D([], [], label=_MIXED_LABEL, **mark))
+        handles.append(
+            Line2D(
+                [], [], marker=f"${_MIXED}$", color="black", linestyle="none", label=_MIXED_LABEL
+            )
+        )
     return handles
 
 

@@ -177,12 +177,16 @@ def explain(
     ``None``, or the copy. The following is written:
 
     ``adata.uns[key_added]``
-        scanpy's ranking structure: records ``names``, ``scores`` (signed: positive = enriched in
-        the group; ordered by absolute value), ``logfoldchanges`` (by scanpy's formula; NaN unless
-        the values are logarithms, to the base in ``uns["log1p"]`` if stated for ``X``), ``pvals``
-        and ``pvals_adj`` (NaN: the methods give none), and in addition ``enriched`` (Boolean),
-        ``pct_in`` and ``pct_out`` (fraction of cells with a value other than 0 in the group and
-        in its reference); ``params``, including ``fidelity`` (over all cells), ``n_prototypes``
+        scanpy's ranking structure: records ``names``, ``scores`` (ordered by absolute value; the
+        sign is the direction according to the method), ``logfoldchanges`` (by scanpy's formula;
+        NaN unless the values are logarithms, to the base in ``uns["log1p"]`` if stated for ``X``),
+        ``pvals`` and ``pvals_adj`` (NaN: the methods give none), and in addition ``enriched``
+        (Boolean: the mean of the gene is higher in the group than in its reference), ``mixed``
+        (Boolean: clearly higher than in some groups of the reference and clearly lower than in
+        others), ``against`` (the group that the gene mainly separates the group from, ``""`` if
+        the gene is not part of the input), ``pct_in`` and ``pct_out`` (fraction of cells with a
+        value other than 0 in the group and in its reference), see :func:`ace.get.explain_df`;
+        ``params``, including ``fidelity`` (over all cells), ``n_prototypes``
         (the number used), ``values`` (the kind of values) and ``values_total`` (the total that
         cells were normalised to, if known); and ``diagnostics``, with a row per group:
         ``fidelity`` (share of the held-out cells of the group that the scorer assigns to it),
@@ -206,8 +210,13 @@ def explain(
         a ``/``. With more than 4000 groups, or names longer than 200 bytes, it is an array with
         its columns in the order of the diagnostics.
     ``adata.layers[key_added + "_cells"]``
-        Attributions of individual cells, with ``per_cell=True``: sparse if the method changes few
-        genes per cell or fewer than half of the values are explained, otherwise a dense array.
+        Attributions of individual cells, with ``per_cell=True``. Signs are those of the scores:
+        the mean of a gene over the explained cells of a group has the sign of its score. The layer
+        is sparse if the method changes few genes per cell or fewer than half of the values are
+        explained, otherwise a dense array. Cells that were not explained are NaN in a dense array
+        and 0 in a sparse one, in which rows of NaN would take more memory than dense rows.
+    ``adata.obs[key_added + "_explained"]``
+        Whether the layer has attributions of a cell (Boolean), with ``per_cell=True``.
 
     Raises
     ------
@@ -232,9 +241,10 @@ def explain(
     -----
     UserWarning
         If the values are counts, are not logarithms, or may be of another kind than those that the
-        model was trained on; cells were normalised to different totals; a group has a single cell;
-        the scorer does not reproduce the groups (fidelity below 0.9); or the reference is
-        ``"rest"`` or ``"each"`` and a group has that name.
+        model was trained on; cells were normalised to different totals; a group has fewer than 8
+        cells; the scorer does not reproduce the groups (fidelity below 0.9 over all cells, or
+        below 0.5 in a group); or the reference is ``"rest"`` or ``"each"`` and a group has that
+        name.
 
     Examples
     --------
@@ -398,7 +408,7 @@ def _checked_options(adata: AnnData, method: str, options: dict[str, Any]) -> di
 def _fidelity(
     scored: Scored, sample: Sample, sizes: np.ndarray, n_prototypes: int | None
 ) -> tuple[np.ndarray, float]:
-    """Fidelity of each group and over all cells; warns if the latter is low."""
+    """Fidelity of each group and over all cells; warns if one of them is low."""
     scorer = scored.scorer
     by_group = fidelity(scorer, sample.cells)[sample.code]
     overall = float(sizes @ by_group / sizes.sum())

@@ -12,14 +12,10 @@ from ace.tl._cell_layer import CellLayer
 from ace.tl._progress import tracked
 
 if TYPE_CHECKING:
-    from ace.explain import Attribution, Method
+    from ace.explain import Method
     from ace.tl._comparisons import Comparisons
     from ace.tl._sample import Sample
     from ace.tl._tables import ExplanationTables
-
-#: Standardised mean difference that a gene needs in both directions to be mixed: a small effect
-#: (Cohen 1988).
-SMALL_EFFECT = 0.2
 
 
 def explain_each(
@@ -57,6 +53,7 @@ def explain_each(
         rows = np.concatenate([sample.rows[source] for source, _ in comparisons.pairs])
         shape = (len(comparisons.groups.codes), tables.n_genes)
         layer = CellLayer(shape, np.sort(rows), tables.columns)
+    names = np.array(method.scorer.groups, dtype=object)
     pairs = tracked(comparisons.pairs, progress)
     for (source, reference), field in zip(pairs, comparisons.fields, strict=True):
         began = time.perf_counter()
@@ -72,35 +69,11 @@ def explain_each(
             **found.diagnostics,
             "seconds": time.perf_counter() - began,
         }
-        tables.add(field, found, source, others, diagnostics, separation(method, found, *codes))
+        against, mixed = method.cells.separation(*codes)
+        if found.against is not None:
+            against = found.against
+        separation = {"against": names[against], "mixed": mixed}
+        tables.add(field, found, source, others, diagnostics, separation)
         if layer is not None and found.per_cell is not None:
             layer.add(sample.rows[source], found.per_cell, found.scores)
     return None if layer is None else (layer.matrix(), layer.explained)
-
-
-def separation(
-    method: Method, found: Attribution, source: int, reference: int | None
-) -> dict[str, np.ndarray]:
-    """Determine which groups each feature distinguishes the source from.
-
-    Parameters
-    ----------
-    method
-        The method, with its scorer and cells.
-    found
-        Its result.
-    source, reference
-        Codes of the two groups in the scorer; ``None`` for the rest.
-
-    Returns
-    -------
-    The records ``against`` and ``mixed`` of each feature. Differences of small groups are noisy,
-    so that each is reduced by two standard errors.
-    """
-    others = np.array(method.cells.others(source, reference))
-    difference, error = method.cells.differences(source, reference)
-    size = np.abs(difference) - 2 * error
-    against = others[size.argmax(0)] if found.against is None else found.against
-    clear = size > SMALL_EFFECT
-    mixed = (clear & (difference > 0)).any(0) & (clear & (difference < 0)).any(0)
-    return {"against": np.array(method.scorer.groups, dtype=object)[against], "mixed": mixed}

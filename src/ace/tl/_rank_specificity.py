@@ -120,7 +120,7 @@ def rank_specificity(
     -----
     UserWarning
         If the values are counts or are not logarithms, cells were normalised to different totals,
-        or a group has a single cell.
+        or a group has fewer than 8 cells.
 
     Examples
     --------
