@@ -132,9 +132,10 @@ class Ranking:
 
     def panel_size(self, field: str) -> float:
         """Number of genes of the panel of a field; NaN if it is not known."""
-        if "panel_size" not in self.diagnostics:
+        diagnostics = self._stored.get("diagnostics")
+        if diagnostics is None or "panel_size" not in diagnostics:
             return np.nan
-        return float(self.diagnostics["panel_size"].get(field, np.nan))
+        return float(diagnostics["panel_size"].get(field, np.nan))
 
     def values(self, record: str, field: str) -> np.ndarray:
         """Values of one record for one field, best gene first."""

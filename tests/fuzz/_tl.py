@@ -60,7 +60,6 @@ def _draw_options(draw: Drawn, method: str) -> None:
             draw.rate("mass", 0.5, 1.0)
             draw.count("max_candidates", 10, 1)
             draw.count("n_joint", 2, 1)
-            draw.rate("sparing", 0.5, 0.0)
         case "adversarial":
             draw.given["max_steps"] = 10
             draw.rate("penalty", 10.0)

@@ -20,6 +20,7 @@ COLUMNS = [
     "rank",
     "gene",
     "score",
+    "in_panel",
     "enriched",
     "mixed",
     "against",
@@ -36,6 +37,7 @@ def test_all_values_of_one_group(explained: ad.AnnData) -> None:
             "rank": [1, 2, 3, 4],
             "gene": ["g1", "g3", "g2", "g0"],
             "score": np.array([7.0, 1.0, -0.75, 0.5], dtype=np.float32),
+            "in_panel": pd.array([pd.NA] * 4, dtype="boolean"),
             "enriched": [True, True, False, True],
             "mixed": [False, True, False, False],
             "against": ["T/NK cells"] * 4,
@@ -76,7 +78,7 @@ def test_results_of_earlier_versions(explained: ad.AnnData, tmp_path: Path) -> N
     assert list(old.columns) == COLUMNS
     assert old[["against", "mixed"]].isna().all(axis=None)
     assert old[old["mixed"]].empty  # a Boolean column, also if all values are missing
-    rest = [column for column in COLUMNS if column not in ("against", "mixed")]
+    rest = [column for column in COLUMNS if column not in ("against", "in_panel", "mixed")]
     pd.testing.assert_frame_equal(old[rest], new[rest])
     old.to_csv(tmp_path / "old.csv", index=False)
     pd.testing.assert_frame_equal(ace.get.read_explain_csv(tmp_path / "old.csv"), old)
@@ -176,7 +178,7 @@ def test_thirty_groups_of_twenty_thousand_genes() -> None:
     start = time.perf_counter()
     df = ace.get.explain_df(adata)
     assert time.perf_counter() - start < 5  # about 0.3 s; a loop over genes would take minutes
-    assert df.shape == (600_000, 10)
+    assert df.shape == (600_000, 11)
     row = df.iloc[7 * 20_000 + 123]
     gene = genes[order[7, 123]]
     assert (row["group"], row["rank"], row["gene"]) == ("c7", 124, gene)

@@ -104,7 +104,6 @@ def test_scores_that_are_not_finite_are_not_stored(
     ("method", "option"),
     [
         ("panel", "mass"),
-        ("panel", "sparing"),
         ("panel", "n_joint"),
         ("adversarial", "penalty"),
         ("adversarial", "margin"),

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 #: Fidelity under which the explanation of a group is doubtful.
-MIN_FIDELITY = 0.9
+MIN_FIDELITY = 0.85
 #: Fidelity under which a group is named even if the fidelity over all cells is high: the scorer
 #: assigns most of its cells to other groups.
 MIN_GROUP_FIDELITY = 0.5
