@@ -91,7 +91,7 @@ class Adversarial(Method):
         only_correct: bool = True,
         max_steps: int | None = None,
         step_size: float | None = None,
-        tol: float = 0.03,
+        tol: float = 1e-4,
     ) -> None:
         super().__init__(scorer, cells, random_state=random_state, per_cell=per_cell)
         self.solver = Solver(
