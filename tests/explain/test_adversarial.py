@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 import torch
 
-from ace.explain import Adversarial, ClassifierScorer, GroupedCells, Method
+from ace.explain import (
+    Adversarial,
+    ClassifierScorer,
+    EmbeddingScorer,
+    GroupedCells,
+    LinearEmbedding,
+    Method,
+    fit_clustering,
+)
 
 
 @pytest.fixture
@@ -79,6 +87,69 @@ def test_shared_perturbation_flips_the_group(scorer, cells):
     assert found.diagnostics["flip_rate"] > 0.9
     bounded = Adversarial(scorer, cells, shared=True)(0)
     assert bounded.ranking[0] == 0
+
+
+def overlapping(seed: int) -> tuple[EmbeddingScorer, list[np.ndarray]]:
+    """Three groups of 30 cells and 40 features; the first group is larger in ten of them."""
+    rng = np.random.default_rng(seed)
+    x = rng.gamma(1.0, 1.0, (90, 40)).astype(np.float32)
+    codes = np.repeat([0, 1, 2], 30)
+    x[codes == 0, :10] += 2 * rng.random((30, 10)).astype(np.float32)
+    clustering = fit_clustering(x, codes, n_prototypes=3)
+    scorer = EmbeddingScorer(LinearEmbedding(np.eye(40), np.zeros(40)), clustering, "abc")
+    return scorer, [x[codes == c] for c in range(3)]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_default_tolerance_reaches_the_norm_and_sparsity_of_a_tight_one(seed):
+    scorer, values = overlapping(seed)
+    cells = GroupedCells(values)
+    default = Adversarial(scorer, cells, per_cell=True)(0)
+    tight = Adversarial(scorer, cells, per_cell=True, tol=0, max_steps=500)(0)
+    for norm in (np.abs, lambda delta: delta != 0):
+        ratio = norm(default.per_cell).sum() / norm(tight.per_cell).sum()
+        assert ratio == pytest.approx(1, abs=0.05)
+
+
+def shared_objective(method: Adversarial, values: np.ndarray, delta: torch.Tensor) -> torch.Tensor:
+    """L1 norm plus 100 times the mean hinge of all cells of group 0, with a margin of 1."""
+    hinge = (1 + method._gap(torch.from_numpy(values) + delta, 0, None)).clamp_min(0)
+    return delta.abs().sum() + 100 * hinge.mean()
+
+
+def test_shared_perturbation_of_a_linear_scorer_changes_the_best_feature(two, values):
+    """With weight w, the hinge is open for a share 1 / (100 w) of the cells at the minimum."""
+    linear = torch.nn.Linear(12, 2, bias=False)
+    with torch.no_grad():
+        linear.weight.copy_(torch.linspace(0.3, -0.2, 12) * torch.tensor([[1.0], [-1.0]]))
+    scorer = ClassifierScorer(linear, ["x", "y"])
+    method = Adversarial(scorer, two, shared=True, bounds=None, only_correct=False, per_cell=True)
+    found = -method(0).per_cell[0]
+    # The gap of both groups is twice the log-odds, and one logit is the negative of the other.
+    gap = np.sort(1 + 4 * values[0] @ np.linspace(0.3, -0.2, 12).astype(np.float32))
+    changes = np.maximum(gap, 0) / 1.2
+    objective = changes + 100 * np.maximum(gap[:, None] - 1.2 * changes, 0).mean(0)
+    assert np.flatnonzero(found).tolist() == [0]
+    got = shared_objective(method, values[0], torch.from_numpy(found)).item()
+    assert got == pytest.approx(objective.min(), rel=1e-3)
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_shared_objective_is_no_larger_than_that_of_many_subgradient_steps(seed):
+    """The hinges of the cells have their corners at different places."""
+    scorer, values = overlapping(seed)
+    options = {"shared": True, "bounds": None, "only_correct": False, "per_cell": True}
+    method = Adversarial(scorer, GroupedCells(values), **options)
+    found = torch.from_numpy(-method(0).per_cell[0])
+    objective = shared_objective(method, values[0], found).item()
+    delta, least = torch.zeros(40, requires_grad=True), np.inf
+    for step in np.geomspace(0.03, 1e-3, 2000):
+        current = shared_objective(method, values[0], delta)
+        least = min(least, current.item())
+        (gradient,) = torch.autograd.grad(current, delta)
+        with torch.no_grad():
+            delta -= step * gradient
+    assert objective <= least
 
 
 def test_only_correct_cells_are_explained(classifier, two, values):

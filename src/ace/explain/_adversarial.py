@@ -47,8 +47,9 @@ class Adversarial(Method):
     margin
         Margin :math:`\alpha` in the log-odds, 1 as published.
     shared
-        Use one perturbation for all cells of the group (with the mean of their hinges), as in the
-        text of ACE, not one per cell, as in the published code.
+        Use one perturbation for all cells of the group, as in the text of ACE, with the mean of
+        their hinges, instead of one per cell, as in the published code. The hinges are smoothed
+        first, less and less, because their mean has many corners.
     bounds
         Bounds of perturbed values: ``"observed"`` (the range of each feature over the cells), a
         pair of numbers (``(0, 1)`` for images), or ``None`` (no bounds).
@@ -58,13 +59,14 @@ class Adversarial(Method):
     only_correct
         Explain only cells that the scorer assigns to their group (Kratos, Algorithm 1).
     max_steps
-        Largest number of steps of the solver; by default 200 (proximal) or 5000 (subgradient, as
-        published).
+        Largest number of steps of the solver; by default 200 (proximal, for each of the problems
+        of ``shared``) or 5000 (subgradient, as published).
     step_size
-        Step size in units of the features; by default 1, at first (proximal), or 1e-3
-        (subgradient, as published).
+        Step size in units of the features; by default 1e-3 (subgradient, as published), or
+        initially 1, then adapted (proximal).
     tol
-        Relative decrease of the norm over ten steps below which a cell is finished.
+        Relative decrease of the objective over ten steps below which a cell is finished
+        (proximal).
     """
 
     info = MethodInfo(
@@ -91,7 +93,7 @@ class Adversarial(Method):
         only_correct: bool = True,
         max_steps: int | None = None,
         step_size: float | None = None,
-        tol: float = 0.03,
+        tol: float = 1e-4,
     ) -> None:
         super().__init__(scorer, cells, random_state=random_state, per_cell=per_cell)
         self.solver = Solver(
@@ -181,25 +183,32 @@ class Adversarial(Method):
         return m[:, source] - m.masked_fill(own, -torch.inf).amax(1)
 
     def _perturb(self, x: Tensor, source: int, reference: int | None, *context: Tensor) -> Tensor:
+        """Smallest perturbations of these cells, clipped to the bounds of each cell."""
+
+        def gap(delta: Tensor, active: Tensor | slice) -> tuple[Tensor, Tensor]:
+            delta = delta.detach().requires_grad_()
+            own = tuple(c[active] for c in context)
+            moved = self._clip(x[active], delta)
+            value = self.margin + self._gap(moved, source, reference, *own)
+            (gradient,) = torch.autograd.grad(value.sum(), delta)
+            return value.detach(), gradient
+
         lower = upper = None
         if self._range is not None:
             lower, upper = self._range[0] - x, self._range[1] - x
-            if self.shared:
-                # A feature may change as far as any cell permits; each cell is clipped separately.
-                lower, upper = lower.amin(0, keepdim=True), upper.amax(0, keepdim=True)
-        n_delta = 1 if self.shared else len(x)
-
-        def gap(delta: Tensor, active: Tensor) -> tuple[Tensor, Tensor]:
-            delta = delta.detach().requires_grad_()
-            moved = self._clip(x if self.shared else x[active], delta)
-            own = context if self.shared else tuple(c[active] for c in context)
-            hinge = self.margin + self._gap(moved, source, reference, *own)
-            if self.shared:
-                hinge = hinge.clamp_min(0).mean().unsqueeze(0)
-            (gradient,) = torch.autograd.grad(hinge.sum(), delta)
-            return hinge.detach(), gradient
-
-        found = self.solver(gap, (n_delta, x.shape[1]), lower=lower, upper=upper, device=x.device)
+        if not self.shared:
+            found = self.solver(gap, tuple(x.shape), lower=lower, upper=upper, device=x.device)
+            return self._clip(x, found) - x
+        if lower is not None and upper is not None:
+            # A feature may change as far as any cell permits; each cell is clipped separately.
+            lower, upper = lower.amin(0, keepdim=True), upper.amax(0, keepdim=True)
+        found = self.solver.shared(
+            lambda delta: gap(delta.expand_as(x), slice(None)),
+            x.shape[1],
+            lower=lower,
+            upper=upper,
+            device=x.device,
+        )
         return self._clip(x, found) - x
 
     def _clip(self, x: Tensor, delta: Tensor) -> Tensor:

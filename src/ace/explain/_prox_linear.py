@@ -13,6 +13,13 @@ Gap = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
 #: Newton's method is exact once it has reached the right linear piece, so a few steps suffice.
 MAX_NEWTON_STEPS = 40
+#: A step is accepted if the objective decreases by this share of the predicted decrease, and the
+#: next one is larger if it decreases by the second share.
+ACCEPTED, ACCURATE = 0.1, 0.5
+#: Largest step size relative to the initial one.
+LARGEST_STEP = 100.0
+#: Number of steps after which the progress of a row is checked.
+CHECKED_EVERY = 10
 
 
 def prox_linear(
@@ -28,7 +35,7 @@ def prox_linear(
     device: torch.device,
     start: Tensor | None = None,
 ) -> Tensor:
-    r"""Minimise :math:`\lVert\delta\rVert_1 + \lambda \max(0, c(\delta))` for each row.
+    r"""Minimise :math:`F(\delta) = \lVert\delta\rVert_1 + \lambda \max(0, c(\delta))` for each row.
 
     A proximal-linear method: :math:`c` is linearised at the current :math:`\delta_k`, and the
     remaining convex problem is solved exactly,
@@ -36,15 +43,18 @@ def prox_linear(
     .. math::
         \min_\delta \lVert \delta \rVert_1
         + \lambda \max\bigl(0, c_k + g_k^\top (\delta - \delta_k)\bigr)
-        + \tfrac{1}{2\eta} \lVert \delta - \delta_k \rVert^2 ,
+        + \tfrac{1}{2\eta} \lVert \delta - \delta_k \rVert^2 .
 
     Its solution is the soft threshold
     :math:`\delta(\nu) = \mathrm{soft}(\delta_k - \eta \nu g_k, \eta)`, clipped to the box, with
     the unique multiplier :math:`0 \le \nu \le \lambda` at which the linearised hinge is zero. The
     threshold gives exact zeros and the multiplier feasibility, so neither the scale of :math:`c`
-    nor a step size for :math:`\lambda` has to be tuned. Rows are independent: each has its own
-    :math:`\eta`, which is reduced while the hinge is positive, and leaves the active set when its
-    norm stops decreasing.
+    nor a step size for :math:`\lambda` has to be tuned.
+
+    As in a trust-region method, the solution is accepted only if it decreases :math:`F`. The step
+    size :math:`\eta` is doubled where the linearisation predicted the decrease well, and halved
+    where :math:`F` did not decrease. Rows are independent: each has its own :math:`\eta`, and
+    leaves the active set when its objective stops decreasing.
 
     Parameters
     ----------
@@ -61,7 +71,7 @@ def prox_linear(
     max_steps
         Largest number of steps.
     tol
-        A row stops, once its hinge is zero, if ten steps reduce its norm by less than this share.
+        A row stops if ten steps reduce its objective by less than this share.
     device
         Device of the computation.
     start
@@ -69,42 +79,41 @@ def prox_linear(
 
     Returns
     -------
-    For each row the smallest perturbation at which the hinge was zero, or the last one if it never
-    was, of shape ``shape``.
+    The perturbations with the smallest objective that was found, of shape ``shape``.
     """
-    n_rows, _ = shape
     delta = torch.zeros(shape, device=device) if start is None else start.clone()
-    best = torch.zeros(shape, device=device)
-    best_norm = torch.full((n_rows,), torch.inf, device=device)
-    eta = torch.full((n_rows, 1), float(step), device=device)
-    resting = torch.zeros(n_rows, dtype=torch.bool, device=device)
-    multiplier = torch.zeros(n_rows, device=device)
-    checked = best_norm.clone()
+    value, gradient = gap(delta, torch.arange(len(delta), device=device))
+    objective = delta.abs().sum(1) + penalty * value.clamp_min(0)
+    checked = objective.clone()
+    eta = torch.full((len(delta), 1), float(step), device=device)
+    multiplier = torch.zeros_like(value)
+    active = torch.arange(len(delta), device=device)
     for iteration in range(max_steps):
-        active = torch.nonzero(~resting).flatten()
         if len(active) == 0:
             break
-        here = delta[active]
-        value, gradient = gap(here, active)
-        closed = value <= 0
-        norm = here.abs().sum(1)
-        better = closed & (norm < best_norm[active])
-        best[active[better]] = here[better]
-        best_norm[active[better]] = norm[better]
-        if iteration % 10 == 9:
-            rested = best_norm[active] > (1 - tol) * checked[active]
-            resting[active[rested & torch.isfinite(best_norm[active])]] = True
-            checked = best_norm.clone()
-        # If the hinge is still positive, the step was too large for the linearisation.
-        eta[active] *= torch.where(closed, 1.0, 0.9).unsqueeze(1)
         low = None if lower is None else lower.expand(shape)[active]
         high = None if upper is None else upper.expand(shape)[active]
-        delta[active], multiplier[active] = _close(
-            here, value, gradient, eta[active], multiplier[active], penalty, low, high
+        here, slope = delta[active], gradient[active]
+        moved, multiplier[active] = _close(
+            here, value[active], slope, eta[active], multiplier[active], penalty, low, high
         )
-    unsolved = torch.isinf(best_norm)
-    best[unsolved] = delta[unsolved]
-    return best
+        norm = moved.abs().sum(1)
+        linearised = value[active] + torch.linalg.vecdot(slope, moved - here)
+        predicted = objective[active] - norm - penalty * linearised.clamp_min(0)
+        new_value, new_gradient = gap(moved, active)
+        new_objective = norm + penalty * new_value.clamp_min(0)
+        decrease = objective[active] - new_objective
+        accepted = (decrease > 0) & (decrease >= ACCEPTED * predicted)
+        rows = active[accepted]
+        delta[rows], objective[rows] = moved[accepted], new_objective[accepted]
+        value[rows], gradient[rows] = new_value[accepted], new_gradient[accepted]
+        factor = torch.where(decrease >= ACCURATE * predicted, 2.0, 1.0)
+        eta[active] *= torch.where(accepted, factor, 0.5).unsqueeze(1)
+        eta.clamp_max_(LARGEST_STEP * step)
+        if iteration % CHECKED_EVERY == CHECKED_EVERY - 1:
+            active = active[objective[active] < (1 - tol) * checked[active]]
+            checked = objective.clone()
+    return delta
 
 
 def _close(

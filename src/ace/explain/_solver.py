@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ace._checks._arguments import number, one_of, whole
 from ace.explain._prox_linear import Gap, prox_linear
+from ace.explain._shared_perturbation import mean_hinge, shared_perturbation
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,7 +35,7 @@ class Solver:
         Step size in units of the features: initially 1 by default (proximal), or 1e-3 as
         published (subgradient).
     tol
-        Relative decrease of the norm over ten steps below which a row stops (proximal only).
+        Relative decrease of the objective over ten steps below which a row stops (proximal only).
     restarts
         Number of restarts from half of the smallest perturbation found (proximal only). The
         problem has several local minima, and a restart may find a better one.
@@ -67,7 +68,7 @@ class Solver:
         self.step_size = step_size if step_size is not None else (1.0 if proximal else 1e-3)
         self.tol = tol
         self.restarts = restarts if proximal else 0
-        self._solve: Callable[..., Tensor] = prox_linear if proximal else subgradient
+        self.is_proximal = proximal
 
     def __call__(
         self,
@@ -79,10 +80,39 @@ class Solver:
         device: torch.device,
     ) -> Tensor:
         """Return perturbations of shape ``shape``; for arguments see ``prox_linear``."""
-        solve = partial(
-            self._solve,
-            gap,
-            shape,
+        solve = self._solve(lower, upper, device)
+        best = solve(gap, shape)
+        if self.restarts == 0:
+            return best
+        least = self._objective(gap, best)
+        for _ in range(self.restarts):
+            other = solve(gap, shape, start=best / 2)
+            objective = self._objective(gap, other)
+            best = torch.where((objective < least).unsqueeze(1), other, best)
+            least = torch.minimum(objective, least)
+        return best
+
+    def shared(
+        self,
+        gaps: Callable[[Tensor], tuple[Tensor, Tensor]],
+        n_features: int,
+        *,
+        lower: Tensor | None,
+        upper: Tensor | None,
+        device: torch.device,
+    ) -> Tensor:
+        """Return one perturbation for all cells, ``(1, n_features)``; see shared_perturbation."""
+        solve = self._solve(lower, upper, device)
+        if not self.is_proximal:
+            return solve(mean_hinge(gaps), (1, n_features))
+        return shared_perturbation(gaps, solve, n_features, self.penalty)
+
+    def _solve(
+        self, lower: Tensor | None, upper: Tensor | None, device: torch.device
+    ) -> Callable[..., Tensor]:
+        """Return a function of ``gap``, ``shape`` and the options of the solver."""
+        return partial(
+            prox_linear if self.is_proximal else subgradient,
             penalty=self.penalty,
             lower=lower,
             upper=upper,
@@ -91,22 +121,10 @@ class Solver:
             tol=self.tol,
             device=device,
         )
-        best = solve()
-        if self.restarts == 0:
-            return best
-        norm = _closed_norm(gap, best)
-        for _ in range(self.restarts):
-            other = solve(start=best / 2)
-            other_norm = _closed_norm(gap, other)
-            best = torch.where((other_norm < norm).unsqueeze(1), other, best)
-            norm = torch.minimum(other_norm, norm)
-        return best
 
-
-def _closed_norm(gap: Gap, delta: Tensor) -> Tensor:
-    """Norm of each perturbation; infinite where the hinge is positive."""
-    value, _ = gap(delta, torch.arange(len(delta), device=delta.device))
-    return delta.abs().sum(1).masked_fill(value > 0, torch.inf)
+    def _objective(self, gap: Gap, delta: Tensor) -> Tensor:
+        value, _ = gap(delta, torch.arange(len(delta), device=delta.device))
+        return delta.abs().sum(1) + self.penalty * value.clamp_min(0)
 
 
 def subgradient(
