@@ -76,7 +76,9 @@ def test_only_key_added_is_written(model: Any, adata: AnnData) -> None:
         key_added="mine",
     )
     written = {"uns/ace", "varm/ace_scores", "uns/mine", "varm/mine_scores", "layers/mine_cells"}
-    assert set(changes(before, adata)) == {f"{place} appeared" for place in written}
+    found = changes(before, adata, ("obs/mine_explained",))
+    assert set(found) == {f"{place} appeared" for place in written}
+    assert adata.obs["mine_explained"].any()
     np.testing.assert_array_equal(adata.varm["mine_scores"], adata.varm["ace_scores"])
     del adata.uns["ace"], adata.varm["ace_scores"]
     ace.tl.fssf(
@@ -89,7 +91,7 @@ def test_only_key_added_is_written(model: Any, adata: AnnData) -> None:
     )
     written = {"uns/mine", "varm/mine_scores", "layers/mine_cells", "uns/founder"}
     written |= {"obsm/X_founder"}
-    found = changes(before, adata, ("obs/founder_subcluster",))
+    found = changes(before, adata, ("obs/founder_subcluster", "obs/mine_explained"))
     assert set(found) == {f"{place} appeared" for place in written}
     assert "founder_subcluster" in adata.obs
 

@@ -217,6 +217,7 @@ def test_results_can_be_saved(mixed, tmp_path, suffix):
     )
 
 
+@pytest.mark.filterwarnings("ignore:groups of fewer than")
 def test_explanations_use_the_classifier(query, atlas):
     model = ace.tl.annotate(query, LABELS, reference=atlas, max_epochs=20, return_model=True)
     ace.tl.explain(query, groupby="scnym", model=model, n_cells=50, method="saliency")

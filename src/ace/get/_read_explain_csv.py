@@ -78,6 +78,8 @@ def read_explain_csv(path: str | PathLike[str]) -> pd.DataFrame:
     )
     if "mixed" in df and df["mixed"].notna().all():
         df["mixed"] = df["mixed"].astype(bool)
+    if "against" in df and df["against"].isna().all():
+        df["against"] = df["against"].astype(object)  # pandas 3 infers no text without values
     # Every group has rows, in the order of the categories.
     df["group"] = pd.Categorical(df["group"], categories=list(pd.unique(df["group"])))
     return df
