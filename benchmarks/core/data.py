@@ -185,10 +185,10 @@ def _simulated(seed: int) -> ad.AnnData:
     return result
 
 
-def simulated_counts(n_cells: int, n_genes: int = 2000) -> ad.AnnData:
+def simulated_counts(n_cells: int, n_genes: int = 2000, mean_counts: float = 0.075) -> ad.AnnData:
     """Counts of 10 groups, about 8 % of them not 0."""
     shape = (n_cells, 10, 100, 100, n_genes - 200)
-    adata = ace.datasets.simulated_panels(*shape, mean_counts=0.075, random_state=0)
+    adata = ace.datasets.simulated_panels(*shape, mean_counts=mean_counts, random_state=0)
     adata.obs[GROUP] = adata.obs["group"]
     return adata
 

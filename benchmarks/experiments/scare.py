@@ -75,7 +75,7 @@ def founders(adata: ad.AnnData, model: Any, genes: Any, **options: Any) -> pd.Da
 
 def attributions(adata: ad.AnnData, model: Any) -> np.ndarray:
     """Attributions by one measure for all models: the default target, references by type."""
-    probe = m.new_scare(adata.copy(), 0)
+    probe = m.new_scare(adata, 0)
     probe.module.load_state_dict(model.module.state_dict())
     probe.is_trained_ = True
     return probe.get_attributions(n_samples=5).to_numpy()

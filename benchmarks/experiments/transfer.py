@@ -26,6 +26,7 @@ from benchmarks.core.data import quiet_scvi
 from benchmarks.core.experiment import Entry, experiment, revision
 from benchmarks.core.store import Task, Values
 from benchmarks.experiments import transfer_cells as t
+from benchmarks.methods import models
 
 
 @dataclass(frozen=True)
@@ -137,15 +138,10 @@ def svm(cells: t.Cells, *, all_genes: bool = False) -> Answer:
 
 def scanvi(cells: t.Cells) -> Answer:
     """Counts of the variable genes, the domain as batch; default settings."""
-    scvi = quiet_scvi(cells.seed)
-    own, shared = cells.adata.copy(), {"enable_progress_bar": False, "accelerator": "cpu"}
-    scvi.model.SCVI.setup_anndata(own, layer="counts", batch_key=t.DOMAIN)
-    start = scvi.model.SCVI(own)
-    start.train(max_epochs=t.SCVI_EPOCHS, **shared)
-    model = scvi.model.SCANVI.from_scvi_model(
-        start, labels_key=t.GIVEN, unlabeled_category=t.UNKNOWN
-    )
-    model.train(max_epochs=t.SCANVI_EPOCHS, **shared)
+    given = {"layer": "counts", "batch_key": t.DOMAIN}
+    start_epochs = {"max_epochs": t.SCVI_EPOCHS, "accelerator": "cpu"}
+    start, _ = models.trained("SCVI", cells.adata, cells.seed, given, start_epochs)
+    model = models.scanvi(start, t.GIVEN, max_epochs=t.SCANVI_EPOCHS, accelerator="cpu")
     return answer(model.predict(indices=np.flatnonzero(cells.target), soft=True))
 
 

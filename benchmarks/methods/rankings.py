@@ -149,14 +149,9 @@ def _trained(cells: Cells, name: str, given: dict[str, str], **options: Any) -> 
 
 
 def _scanvi(cells: Cells) -> Any:
-    """Continues from that model, with the groups as labels; default settings."""
     start, _ = cells.trained("SCVI")
-    scvi = quiet_scvi(cells.seed)
-    model = scvi.model.SCANVI.from_scvi_model(
-        start, unlabeled_category="Unknown", labels_key=GROUP
-    )
-    model.train(enable_progress_bar=False)
-    return model
+    quiet_scvi(cells.seed)
+    return models.scanvi(start, GROUP)
 
 
 GROUPS = {"labels_key": GROUP}
