@@ -40,10 +40,7 @@ class Source:
 
     make: Callable[[int], ad.AnnData]
     file: str | None = None
-    truth: bool = False  # var["kind"] is known
-    published: bool = False  # the papers judged panels on it, in sample
     counts: bool = False  # layers["counts"] holds them, for models of counts
-    batches: bool = False  # obs["batch"] is known
 
 
 def files(name: str) -> tuple[str, ...]:
@@ -131,7 +128,7 @@ def _variable_genes(
             result.obs[BATCH] = pd.Categorical(result.obs[BATCH])
         return result
 
-    return Source(make, file, published="baron" in file, counts=True, batches=bool(batch_key))
+    return Source(make, file, counts=True)
 
 
 def _pbmc3k_processed(_: int) -> ad.AnnData:
@@ -166,7 +163,7 @@ def _symsim(file: str, batches: bool = False) -> Source:
             adata.obs[BATCH] = pd.Categorical(parts.str[2])
         return adata
 
-    return Source(make, file, truth=True, counts=True, batches=batches)
+    return Source(make, file, counts=True)
 
 
 def _pbmc68k(_: int) -> ad.AnnData:
@@ -196,14 +193,12 @@ def simulated_counts(n_cells: int, n_genes: int = 2000, mean_counts: float = 0.0
 SOURCES = {
     "pbmc3k": _variable_genes("pbmc3k_counts_2638.h5ad", "louvain", 2000),
     "baron_mouse": _variable_genes("baron_mouse.h5ad", "cell_type", 3000, min_cells=10),
-    "pbmc3k_processed": Source(
-        _pbmc3k_processed, "pbmc3k_processed.h5ad", published=True, counts=True
-    ),
+    "pbmc3k_processed": Source(_pbmc3k_processed, "pbmc3k_processed.h5ad", counts=True),
     "pbmc68k": Source(_pbmc68k),
     "symsim_140_clean": _symsim("symsim_140_clean.csv"),
     "symsim_220_clean": _symsim("symsim_220_clean.csv"),
     "symsim_220_complex": _symsim("symsim_220_complex.csv", batches=True),
-    "simulated": Source(_simulated, truth=True),
+    "simulated": Source(_simulated),
     "baron_mouse_all": _variable_genes("baron_mouse.h5ad", "cell_type", 3000),
     "baron_mouse_whole": _variable_genes("baron_mouse.h5ad", "cell_type", min_cells=10),
     "kang": _variable_genes("kang_ifnb_merged.h5ad", "cell_type", 2000, batch_key="condition"),

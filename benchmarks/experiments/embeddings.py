@@ -14,7 +14,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.neighbors import NearestNeighbors
 
 import ace
-from benchmarks.core.data import BATCH, GROUP, SOURCES, files, load
+from benchmarks.core.data import BATCH, GROUP, files, load
 from benchmarks.core.experiment import Entry, experiment, revision
 from benchmarks.core.measure import measure
 from benchmarks.core.store import Task, Values
@@ -145,15 +145,7 @@ def _cluster_methods() -> dict[str, Entry]:
 
 
 CLUSTERS = experiment(
-    "clusters",
-    _clusters,
-    _cluster_methods,
-    prepare=lambda task: load(task.data),
-    applies=lambda task, method: (
-        (SOURCES[task.data].counts or not task.method.startswith("scVI"))
-        and (SOURCES[task.data].batches or not task.method.endswith(IGNORED))
-    ),
-    files=files,
+    "clusters", _clusters, _cluster_methods, prepare=lambda task: load(task.data), files=files
 )
 
 

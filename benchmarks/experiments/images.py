@@ -22,15 +22,10 @@ import ace
 from ace.explain import ClassifierScorer, GroupScorer, fit_centroids
 from ace.nn import ConvolutionalClassifier
 from benchmarks.core.data import path
-from benchmarks.core.experiment import Entry, experiment
+from benchmarks.core.experiment import GRIDS, Entry, experiment
 from benchmarks.core.store import Task, Values
 
-#: Ten pairs, both ways, and six: the papers name 8 and 4 of theirs.
-PAIRS = {
-    "convolutional": ("85", "83", "17", "49", "27", "06", "65", "32", "09", "14"),
-    "vector": ("38", "08", "17", "49", "56", "27"),
-}
-EPOCHS, N_IMAGES, N_PARTS, STEPS = 10, 100, 3, 5000
+EPOCHS, N_IMAGES, STEPS = 10, 100, 5000
 QUICK_EPOCHS, QUICK_IMAGES, QUICK_STEPS = 15, 5, 200
 #: Our solver on all images of a pair; with a margin in its name, it is one of those compared.
 ALL_IMAGES = "proximal"
@@ -41,8 +36,10 @@ Pairs = list[tuple[str, str]]
 
 
 def pairs_of(network: str) -> Pairs:
-    """Source and target of each pair."""
-    return [pair for a, b in PAIRS[network] for pair in ((a, b), (b, a))]
+    """Source and target of each pair: the papers name 8 and 4 of theirs, both ways."""
+    blocks = (block for block in GRIDS["mnist"]["runs"] if block["methods"] == [ALL_IMAGES])
+    (pairs,) = (block["settings"] for block in blocks if network in block["protocols"])
+    return [tuple(pair.split("→")) for pair in pairs]
 
 
 def load_digits(name: str) -> list[Tensor]:
@@ -232,19 +229,9 @@ def _methods() -> dict[str, Entry]:
     return found
 
 
-def _applies(task: Task, method: Entry) -> bool:
-    """The network once, ours on every pair, and all solvers on single images of each pair."""
-    if task.method in ("network", ALL_IMAGES):
-        pairs = ["→".join(pair) for pair in pairs_of(task.protocol)]
-        return task.setting in (["all"] if task.method == "network" else pairs)
-    parts = 1 if "default" in task.method or task.data == "digits" else N_PARTS
-    return task.setting in [f"part {i}" for i in range(parts)]
-
-
 MNIST = experiment(
     "mnist",
     _run,
     _methods,
-    applies=_applies,
     files=lambda data: ("mnist.npz",) if data == "mnist" else (),
 )

@@ -137,12 +137,7 @@ PANELS = experiment(
     rankings,
     meant=lambda name, method: not method.slow,
     prepare=prepare,
-    applies=lambda task, method: (
-        _readable(task, method)
-        and (task.protocol == "truth") == SOURCES[task.data].truth
-        # Nested cross-validation takes a minute for each method: one seed.
-        and (task.protocol != "in-sample" or (SOURCES[task.data].published and task.seed == 0))
-    ),
+    applies=_readable,
     files=files,
 )
 
@@ -166,11 +161,7 @@ def ranked(method: Entry, cells: Cells) -> Panels:
 of_rankings = partial(
     experiment, methods=rankings, meant=_compared, prepare=prepare, applies=_readable, files=files
 )
-CURVES_OF_PANELS = of_rankings(
-    "curves",
-    _curves,
-    applies=lambda t, method: _readable(t, method) and (t.protocol != "in-sample" or t.seed == 0),
-)
+CURVES_OF_PANELS = of_rankings("curves", _curves)
 
 
 # -- overlap, stability, neighbourhoods -----------------------------------------------------------

@@ -22,7 +22,7 @@ from benchmarks.methods import models
 
 #: Columns of ``obs``.
 TYPE, BATCH, TIME = "type", "batch", "time"
-BOTH, SELECTED, EACH = "both", "50 genes", "each"
+BOTH = "both"
 N_GENES, N_LATENT, N_SELECTED, N_TIME_GENES = 2000, 20, 50, 40
 #: Random sets of genes where something is claimed of them, and elsewhere.
 N_RANDOM, N_FEW, N_QUICK = 100, 20, 3
@@ -39,6 +39,12 @@ FILES: dict[str, tuple[str, dict[str, str]]] = {
     "yuzwa": ("yuzwa_cortex_E13_E17.h5ad", {TYPE: "cell_type", TIME: "time"}),
     "pbmc68k": ("", {}),
 }
+
+
+def files(name: str) -> tuple[str, ...]:
+    """The file of the cells, and that of the gene sets."""
+    own = FILES[name][0]
+    return () if not own else (own,) if name == "yuzwa" else (own, GO_FILE)
 
 
 def read(name: str) -> ad.AnnData:
@@ -105,9 +111,6 @@ class Method:
     alone: bool = False  # sees the genes of the set and no others
     weight: float | None = None
     settings: dict[str, Any] = field(default_factory=dict)
-    parts: tuple[str, ...] = ("pathway",)
-    everywhere: bool = False  # on all sets of genes and data
-    once: bool = False  # with the first seed only
 
     @property
     def revision(self) -> str:

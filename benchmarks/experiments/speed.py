@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 
 from benchmarks.core.data import SOURCES, files, log_normalise, pca, simulated_counts
-from benchmarks.core.experiment import Entry, Experiment, experiment, revision
+from benchmarks.core.experiment import GRIDS, Entry, Experiment, experiment, revision
 from benchmarks.core.measure import Cost, in_fresh_process, measure
 from benchmarks.core.store import Task, Values
-from benchmarks.experiments import scare_models, transfer, transfer_cells
+from benchmarks.experiments import scare_models, transfer
 from benchmarks.experiments import speed_models as models
 from benchmarks.experiments.rankings import TOP, judge, prepare
 from benchmarks.methods.rankings import DEFAULT, KEY, Cells, explained, rankings
@@ -117,16 +117,6 @@ def _solver(task: Task, method: Entry, quick: bool) -> Values:
     }
 
 
-def _has_speed(task: Task, method: Entry) -> bool:
-    """Which methods belong to which comparison."""
-    if (task.data == SIMULATED) != bool(task.setting):
-        return False
-    if task.protocol == "adversarial":
-        return task.method in SOLVERS
-    many = task.protocol == "scale"
-    return task.seed == 0 and (task.method in COMPARED if many else _fits(task, method))
-
-
 # -- the experiments ------------------------------------------------------------------------------
 
 
@@ -146,7 +136,8 @@ SPEED = _experiment(
     "speed",
     {"scale": _many_cells, "adversarial": _solver, "": _same_cells},
     _explanations,
-    applies=_has_speed,
+    meant=lambda name, method: name not in (*COMPARED, *SOLVERS),
+    applies=lambda task, method: task.protocol != "baselines" or _fits(task, method),
 )
 TRAIN_SPEED = _experiment(
     "train_speed",
@@ -156,34 +147,22 @@ TRAIN_SPEED = _experiment(
         "ACE.train": Entry(models.ace_loop, revision("ACE")),
     },
 )
-TIMED = (transfer_cells.OURS, transfer_cells.LOGISTIC, "SCANVI")
-
-
 TRANSFER_SPEED = _experiment(
-    "transfer_speed",
-    {"task": models.task, "memory": models.memory},
-    transfer.methods,
-    applies=lambda task, method: (
-        task.method in TIMED
-        and (task.protocol == "task" or (task.method == transfer_cells.OURS and task.seed == 0))
-    ),
+    "transfer_speed", {"task": models.task, "memory": models.memory}, transfer.methods
 )
 SCARE_SPEED = _experiment(
     "scare_speed",
     {"epoch": models.scare_epochs, "fssf": models.fssf, "memory": models.memory},
-    lambda: {name: scare_models.METHODS[name] for name in (scare_models.OURS, scare_models.PLAIN)},
-    applies=lambda task, method: (
-        (task.data == SIMULATED) == (task.protocol == "memory")
-        and (task.protocol == "epoch") == (task.setting == "")
-        and (task.protocol == "fssf" or task.method == scare_models.OURS)
-        and (task.protocol == "epoch" or task.seed == 0)
-    ),
-    files=lambda data: (*_files(data), scare_models.GO_FILE) if data == "kang" else (),
+    lambda: scare_models.METHODS,
+    files=lambda data: scare_models.files(data) if data in scare_models.FILES else (),
 )
 GPU = _experiment(
     "gpu",
     {"": models.on_device},
     lambda: {name: Entry(revision=revision(name)) for name in models.ON_GPU},
-    protocols=lambda data: tuple(models.devices()),
     applies=lambda task, method: len(models.devices()) > 1 or "gpu: torch finds no GPU",
+    **{
+        form: [block | {"protocols": [*models.devices()]} for block in GRIDS["gpu"][form]]
+        for form in ("runs", "quick")
+    },
 )

@@ -155,11 +155,11 @@ def methods() -> dict[str, Entry]:
     # How the published code looks for new types.
     plan = {"confidence_threshold": 0.9, "adversary_confident_only": True}
     published = partial(scnym, preset="published", confident=True, plan_kwargs=plan)
-    found[t.OUR_NOVELTY] = Entry(published, of_ours, slow=True)
+    found[t.OUR_NOVELTY] = Entry(published, of_ours)
     for name, call in ((t.LOGISTIC, logistic), (t.SVM, svm)):
-        found[name] = Entry(partial(call, all_genes=True), random=False)
-        found[f"{name}, variable genes"] = Entry(call, random=False)
-    found["SCANVI"] = Entry(scanvi, counts=True)
+        found[name] = Entry(partial(call, all_genes=True))
+        found[f"{name}, variable genes"] = Entry(call)
+    found["SCANVI"] = Entry(scanvi)
     return found
 
 
@@ -179,32 +179,10 @@ def _run(task: Task, method: Entry, cells: t.Cells, quick: bool) -> Values:
     return values
 
 
-def _applies(task: Task, method: Entry) -> bool | str:
-    """Which methods take part where, and what would only repeat another run."""
-    if task.protocol == t.AS_THEY_ARE:
-        on_first = [f"{t.OURS}, {preset}" for preset in t.PRESETS]
-        part = (t.OURS, *t.LINEAR, "SCANVI", *(on_first if task.data == "kang" else ()))
-    else:
-        part = t.NOVELTY if task.protocol.endswith("hidden") else (t.OURS, *t.LINEAR)
-    if task.method not in part:
-        return False
-    if method.counts and task.data == "pbmc68k":
-        return f"{task.method} on {task.data}: no counts"
-    if task.method.endswith("variable genes") and task.data != "kang":
-        return False
-    once = task.protocol.endswith("hidden") and method.slow
-    unspoiled = task.protocol == t.AS_THEY_ARE or task.protocol.endswith("hidden")
-    same = unspoiled and not method.random and task.data != "pbmc68k"
-    return task.seed == 0 or not (once or same)
-
-
 TRANSFER = experiment(
     "transfer",
     _run,
     methods,
-    protocols=t.protocols,
-    settings=lambda data: t.FILES[data][1],
     prepare=t.load,
-    applies=_applies,
     files=lambda data: tuple(filter(None, t.FILES[data][:1])),
 )

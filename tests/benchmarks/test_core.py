@@ -48,12 +48,11 @@ def _toy(calls, **changes):
 
     fields = {
         "methods": lambda: {"good": Entry(), "broken": Entry(), "unnamed": Entry()},
-        "data": ("a", "b"),
-        "seeds": (0, 1),
+        "runs": [{"data": ["a", "b"], "seeds": [0, 1]}],
         "meant": lambda name, method: name != "unnamed",
         "prepare": lambda task: f"{task.data}{task.seed}",
         "applies": lambda task, method: task.data == "a" or "b: not today",
-        "quick": {"seeds": (0,), "methods": ("good",)},
+        "quick": [{"data": ["a"], "methods": ["good", "not installed"], "seeds": [0]}],
     }
     return Experiment("toy", "A toy.", toy, **(fields | changes))
 
