@@ -23,10 +23,11 @@ GROUP, BATCH = "group", "batch"
 def available(*files: str) -> str | None:
     """Returns the reason why files cannot be read, or None."""
     folder = os.environ.get("ACE_DATA_DIR")
+    where = "docs/benchmarks.md says where the data come from"
     if files and not folder:
-        return "ACE_DATA_DIR is not set"
+        return f"ACE_DATA_DIR is not set; {where}"
     missing = [file for file in files if not path(file).is_file()]
-    return f"{missing[0]} is not in ACE_DATA_DIR" if missing else None
+    return f"{missing[0]} is not in ACE_DATA_DIR; {where}" if missing else None
 
 
 def path(file: str) -> Path:
@@ -175,9 +176,7 @@ def _simulated(seed: int) -> ad.AnnData:
     """As large as the sets of the ACE paper, noisier, with two batches; new data for each seed."""
     options = {"n_dependent": 100, "mean_counts": 5.0, "dropout": 0.2, "n_batches": 2}
     adata = ace.datasets.simulated_panels(random_state=seed, **options)
-    sc.pp.normalize_total(adata, target_sum=1e4)
-    sc.pp.log1p(adata)
-    result = bare(adata.X, adata.var_names, group=adata.obs["group"])
+    result = bare(log_normalise(adata).X, adata.var_names, group=adata.obs["group"])
     result.var["kind"] = adata.var["kind"].to_numpy()
     return result
 

@@ -9,6 +9,7 @@ are only drawn (coordinates of cells, images) are stored beside the table in an 
 import json
 import os
 import platform
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -78,22 +79,17 @@ class Results:
 
     def __init__(self, folder: Path = RESULTS) -> None:
         self.folder = Path(folder)
-        self._frames: dict[tuple[str, bool], pd.DataFrame] = {}
-
-    def _frame(self, name: str, *, wide: bool) -> pd.DataFrame:
-        if (name, wide) not in self._frames:
-            found = self._frame(name, wide=False) if wide else read(self.folder / f"{name}.csv")
-            self._frames[name, wide] = widened(found) if wide else found
-        return self._frames[name, wide]
+        self._tidy = cache(lambda name: read(self.folder / f"{name}.csv"))
+        self._wide = cache(lambda name: widened(self._tidy(name)))
 
     def rows(self, name: str, **where: Any) -> pd.DataFrame:
         """A row per run and a column per value (``auroc@18``), without empty columns."""
-        found = _where(self._frame(name, wide=True), where)
+        found = _where(self._wide(name), where)
         return found.dropna(axis=1, how="all") if len(found) else found[[*KEYS, "revision"]]
 
     def values(self, name: str, **where: Any) -> pd.DataFrame:
         """The tidy table itself."""
-        return _where(self._frame(name, wide=False), where)
+        return _where(self._tidy(name), where)
 
     def arrays(self, name: str) -> dict[Task, dict[str, np.ndarray]]:
         """Arrays of each run that has some."""

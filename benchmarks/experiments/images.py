@@ -163,12 +163,10 @@ def judge(scorer: GroupScorer, images: np.ndarray, found: np.ndarray, pairs: Pai
         m = scorer(torch.from_numpy(found)).numpy()
     source, target = np.array(pairs).astype(int).T
     each, delta = np.arange(len(images)), found - images
-    gap = m[each, source] - m[each, target]
     return {
         "n_images": len(images),
-        "flipped": np.mean(gap < 0),
+        "flipped": np.mean(m[each, source] < m[each, target]),
         "assigned": np.mean(m.argmax(1) == target),
-        "gap": np.median(gap),
         "n_pixels": np.median((delta != 0).sum(1)),
         **{f"l1@{i}": round(float(v), 3) for i, v in enumerate(np.abs(delta).sum(1))},
     }

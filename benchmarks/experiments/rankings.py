@@ -59,7 +59,7 @@ def _panels(task: Task, method: Entry, prepared: tuple[Cells, AnnData], quick: b
     values: Values = {}
     if method.model:
         model, training = cells.trained(method.model)
-        values |= {"train_seconds": training.seconds, "train_peak_mb": training.peak_mb}
+        values["train_seconds"] = training.seconds
         if task.protocol == "held-out" and hasattr(model, "predict"):
             predicted = np.asarray(model.predict(judged.copy())).astype(str)
             values["accuracy"] = np.mean(predicted == judged.obs[GROUP].to_numpy().astype(str))
@@ -131,15 +131,11 @@ def judge(
     return values | {(f"auroc@{k}", group): v for (k, group), v in of_groups.items()}
 
 
-PANELS = experiment(
-    "panels",
-    _panels,
-    rankings,
-    meant=lambda name, method: not method.slow,
-    prepare=prepare,
-    applies=_readable,
-    files=files,
+#: An experiment whose methods are rankings, on the same cells unless something else is said.
+of_rankings = partial(
+    experiment, methods=rankings, meant=_compared, prepare=prepare, applies=_readable, files=files
 )
+PANELS = of_rankings("panels", _panels, meant=lambda name, method: not method.slow)
 
 
 def _curves(task: Task, method: Entry, prepared: tuple[Cells, AnnData], quick: bool) -> Values:
@@ -157,10 +153,6 @@ def ranked(method: Entry, cells: Cells) -> Panels:
     return method.run(cells)
 
 
-#: An experiment whose methods are rankings, on the same cells unless something else is said.
-of_rankings = partial(
-    experiment, methods=rankings, meant=_compared, prepare=prepare, applies=_readable, files=files
-)
 CURVES_OF_PANELS = of_rankings("curves", _curves)
 
 

@@ -33,8 +33,7 @@ def _summary(costs: list[Cost]) -> Values:
     """The first call apart, unless it is the only one: it compiles and loads."""
     later = [cost.seconds for cost in costs[1:] or costs]
     found = {"seconds": median(later), "seconds_first": costs[0].seconds}
-    found["peak_mb"] = max(cost.peak_mb for cost in costs)
-    return found | {f"seconds_all@{i}": seconds for i, seconds in enumerate(later)}
+    return found | {"peak_mb": max(cost.peak_mb for cost in costs)}
 
 
 # -- explanations ---------------------------------------------------------------------------------

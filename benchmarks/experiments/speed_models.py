@@ -22,7 +22,7 @@ import ace
 from ace.metrics import stability
 from benchmarks.core.data import GROUP, SOURCES, load, log_normalise, simulated_counts
 from benchmarks.core.experiment import Entry
-from benchmarks.core.measure import epochs, epochs_in_turns, in_fresh_process, measure, ratios
+from benchmarks.core.measure import epochs, epochs_in_turns, in_fresh_process, measure
 from benchmarks.core.store import Task, Values
 from benchmarks.experiments import scare, scare_models, transfer, transfer_cells
 from benchmarks.experiments.transfer_cells import GIVEN, UNKNOWN
@@ -81,7 +81,7 @@ def against_a_loop(task: Task, method: Entry, quick: bool) -> Values:
     torch.manual_seed(task.seed)
     options = {"external_indexing": split, "batch_size": size, "early_stopping": False}
     calls = {"ours": partial(epochs, model, n_epochs, **options), "bare": bare_epochs}
-    found = ratios(epochs_in_turns(calls, 2 if quick else 5), ratio=("ours", "bare"))
+    found = epochs_in_turns(calls, 2 if quick else 5, ratio=("ours", "bare"))
     return found | {"n_cells": len(split[0]), "n_genes": adata.n_vars}
 
 
@@ -135,8 +135,9 @@ def scare_epochs(task: Task, method: Any, quick: bool) -> Values:
         return epochs(model, 3 if quick else 5, **options)
 
     calls = {name: partial(call, *told) for name, told in SCARE_TURNS.items()}
-    found = ratios(
-        epochs_in_turns(calls, 2 if quick else 4),
+    found = epochs_in_turns(
+        calls,
+        2 if quick else 4,
         ratio_attribution=("with", "without"),
         ratio_neighbors=("with_neighbors", "without"),
         ratio_scvi_validated=("without", "scvi_validated"),

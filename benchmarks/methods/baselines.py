@@ -39,6 +39,12 @@ def groups_of(adata: ad.AnnData) -> Iterator[tuple[str, np.ndarray]]:
         yield str(name), groups.cat.codes.to_numpy() == code
 
 
+def to_panels(adata: ad.AnnData, names: Any) -> Panels:
+    """The column numbers of ranked names."""
+    frame = pd.DataFrame(names)
+    return {str(group): adata.var_names.get_indexer(frame[group].astype(str)) for group in frame}
+
+
 def dense(X: Any) -> np.ndarray:
     """Values as an array in double precision."""
     return np.asarray(X.toarray() if sp.issparse(X) else X, dtype=np.float64)
@@ -73,8 +79,7 @@ def jsd_specificity(adata: ad.AnnData, seed: int) -> Panels:
     del seed
     own = ad.AnnData(log_expression(adata), obs=adata.obs[[GROUP]], var=adata.var[[]])
     ace.tl.rank_specificity(own, GROUP, key_added="ranking")
-    names = pd.DataFrame(own.uns["ranking"]["names"])
-    return {group: adata.var_names.get_indexer(names[group]) for group in names.columns}
+    return to_panels(adata, own.uns["ranking"]["names"])
 
 
 def l1_logistic_regression(adata: ad.AnnData, seed: int) -> Panels:

@@ -17,7 +17,7 @@ from benchmarks.core.data import BATCH, GROUP, quiet_scvi
 from benchmarks.core.experiment import Entry, revision
 from benchmarks.core.measure import Cost, measure
 from benchmarks.methods import baselines, embedding_baselines, models
-from benchmarks.methods.baselines import Panels
+from benchmarks.methods.baselines import Panels, to_panels
 
 KEY = "ranking"
 #: Perturbs genes one by one: minutes for each group of a real data set.
@@ -125,15 +125,6 @@ def _cosg(cells: Cells) -> Panels:
     own = ad.AnnData(x, obs=cells.adata.obs[[GROUP]], var=cells.adata.var[[]])
     cosg.cosg(own, groupby=GROUP, key_added=KEY, n_genes_user=min(N_RANKED, own.n_vars))
     return to_panels(cells.adata, own.uns[KEY]["names"])
-
-
-def to_panels(adata: ad.AnnData, names: Any) -> Panels:
-    """The column numbers of ranked names."""
-    frame = pd.DataFrame(names)
-    return {
-        str(group): adata.var_names.get_indexer(frame[group].astype(str))
-        for group in frame.columns
-    }
 
 
 def causal(cells: Cells) -> Panels:
