@@ -22,12 +22,9 @@ GROUP, BATCH = "group", "batch"
 
 def available(*files: str) -> str | None:
     """Returns the reason why files cannot be read, or None."""
-    folder = os.environ.get("ACE_DATA_DIR")
-    where = "docs/benchmarks.md says where the data come from"
-    if files and not folder:
-        return f"ACE_DATA_DIR is not set; {where}"
-    missing = [file for file in files if not path(file).is_file()]
-    return f"{missing[0]} is not in ACE_DATA_DIR; {where}" if missing else None
+    source = "docs/benchmarks.md says where it comes from"
+    missing = (file for file in files if not path(file).is_file())
+    return next((f"{file} is not in ACE_DATA_DIR; {source}" for file in missing), None)
 
 
 def path(file: str) -> Path:
@@ -46,7 +43,7 @@ class Source:
 
 def files(name: str) -> tuple[str, ...]:
     """The file of a data set, if it needs one."""
-    file = SOURCES[name].file
+    file = SOURCES[name].file if name in SOURCES else None
     return () if file is None else (file,)
 
 

@@ -10,7 +10,7 @@ import json
 import os
 import platform
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -144,20 +144,16 @@ def write(frame: pd.DataFrame, path: Path) -> None:
     unfinished.replace(path)
 
 
+@cache
 def environment() -> dict[str, Any]:
     """Versions and the machine, as far as they bear on numbers and times."""
-    versions = {}
-    for package in PACKAGES:
-        try:
-            versions[package] = version(package)
-        except PackageNotFoundError:
-            continue
+    installed = {package.name: package.version for package in distributions()}
     affinity = getattr(os, "sched_getaffinity", None)
     return {
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
         "cpus": len(affinity(0)) if affinity else os.cpu_count(),
-        "packages": versions,
+        "packages": {k: installed[k] for k in PACKAGES if k in installed},
     }
 
 

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from functools import lru_cache, partial
 from importlib.util import find_spec
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -100,16 +100,9 @@ def train(name: str, x: Tensor, labels: Tensor, epochs: int) -> tuple[nn.Module,
     return network.eval().requires_grad_(False), time.perf_counter() - start
 
 
-class Prepared(NamedTuple):
-    """The scorer of a trained network, how good both are, and the test images of each pair."""
-
-    scorer: GroupScorer
-    quality: Values
-    chosen: list[np.ndarray]
-
-
 @lru_cache(maxsize=1)
-def _prepared(data: str, name: str, seed: int) -> Prepared:
+def _prepared(data: str, name: str, seed: int) -> tuple[GroupScorer, Values, list[np.ndarray]]:
+    """The scorer of a trained network, how good both are, and the test images of each pair."""
     x, test, labels, truth = load_digits(data)
     quick = data == "digits"
     network, seconds = train(name, x, labels, QUICK_EPOCHS if quick else EPOCHS)
@@ -125,7 +118,7 @@ def _prepared(data: str, name: str, seed: int) -> Prepared:
         own = np.flatnonzero(((truth == int(source)) & right & given).numpy())
         rows = np.random.default_rng((seed, i)).permutation(own)
         chosen.append(test[rows[: QUICK_IMAGES if quick else N_IMAGES]].numpy())
-    return Prepared(scorer, quality | {"n_test": len(test), "seconds": seconds}, chosen)
+    return scorer, quality | {"n_test": len(test), "seconds": seconds}, chosen
 
 
 def predict(module: nn.Module, images: Tensor) -> Tensor:
@@ -197,7 +190,6 @@ class OfPair(nn.Module):
 def attack(
     scorer: GroupScorer, images: np.ndarray, pairs: Pairs, quick: bool, margin: int, **options: Any
 ) -> np.ndarray:
-    """Foolbox's elastic-net attack."""
     import foolbox
 
     options |= {"steps": 50} if quick else {}

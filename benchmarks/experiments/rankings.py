@@ -50,9 +50,6 @@ def prepare(task: Task) -> tuple[Cells, AnnData]:
     return Cells(pca(chosen, task.seed), task.seed), judged
 
 
-# -- discrimination and truth ---------------------------------------------------------------------
-
-
 def _panels(task: Task, method: Entry, prepared: tuple[Cells, AnnData], quick: bool) -> Values:
     """Rank, measure and judge."""
     cells, judged = prepared
@@ -154,9 +151,6 @@ def ranked(method: Entry, cells: Cells) -> Panels:
 
 
 CURVES_OF_PANELS = of_rankings("curves", _curves)
-
-
-# -- overlap, stability, neighbourhoods -----------------------------------------------------------
 
 
 def _overlap(task: Task, method: Entry, prepared: tuple[Cells, AnnData], quick: bool) -> Values:

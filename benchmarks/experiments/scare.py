@@ -32,8 +32,6 @@ from benchmarks.core.store import Task, Values
 from benchmarks.experiments import scare_models as m
 from benchmarks.experiments.embeddings import mixing
 
-# -- scores ---------------------------------------------------------------------------------------
-
 
 def types_told(x: np.ndarray, types: np.ndarray, classifier: Any = None) -> Values:
     """Types of at least 20 cells as told by a vote of the 15 nearest cells, in five folds."""
@@ -86,9 +84,6 @@ def share(values: np.ndarray, chosen: np.ndarray) -> float:
     absolute = np.abs(values)
     total = absolute.sum(1)
     return float((absolute[:, chosen].sum(1)[total > 0] / total[total > 0]).mean())
-
-
-# -- protocols ------------------------------------------------------------------------------------
 
 
 def _pathway(task: Task, quick: bool) -> Values:
@@ -152,11 +147,16 @@ def _time(task: Task, quick: bool) -> Values:
     return {"seconds": seconds} | types_told(z, types) | times_apart(z, types, times)
 
 
+def apart(data: str) -> dict[str, list[str]]:
+    """The gene sets without the genes that several have."""
+    sets = {name: genes for name, genes in m.gene_sets(data).items() if name != m.BOTH}
+    counts = pd.Series([gene for genes in sets.values() for gene in genes]).value_counts()
+    return {name: [g for g in genes if counts[g] == 1] for name, genes in sets.items()}
+
+
 def _disjoint(task: Task, quick: bool) -> Values:
     """Score each set in each block: in its own it should be high, in the other's low."""
-    sets = {name: genes for name, genes in m.gene_sets(task.data).items() if name != m.BOTH}
-    counts = pd.Series([gene for genes in sets.values() for gene in genes]).value_counts()
-    sets = {name: [g for g in genes if counts[g] == 1] for name, genes in sets.items()}
+    sets = apart(task.data)
     truths = [GroundTruth(genes, name=name) for name, genes in sets.items()]
     method = m.METHODS[task.method]
     adata, model, seconds = m.train(m.load(task.data), method, truths, task.seed, quick)

@@ -98,9 +98,6 @@ def _sets(name: str, genes: pd.Index) -> dict[str, list[str]]:
     return found | {BOTH: sorted(set().union(*found.values()))}
 
 
-# -- models ---------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True)
 class Method:
     """A model, what it is given, and its settings where they are not the defaults."""
@@ -111,11 +108,7 @@ class Method:
     alone: bool = False  # sees the genes of the set and no others
     weight: float | None = None
     settings: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def revision(self) -> str:
-        """That of SCARE, which also judges other models."""
-        return revision("SCARE")
+    revision: str = revision("SCARE")  # it also judges other models
 
 
 OURS, PLAIN, SCVI, UNINTEGRATED = "SCARE", "SCARE, weight 0", "SCVI", "PCA, unintegrated"

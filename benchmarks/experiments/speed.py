@@ -36,9 +36,6 @@ def _summary(costs: list[Cost]) -> Values:
     return found | {"peak_mb": max(cost.peak_mb for cost in costs)}
 
 
-# -- explanations ---------------------------------------------------------------------------------
-
-
 #: Beside each other, alone and on many cells; others are judged together.
 COMPARED = {"ace.tl.explain": f"ace {DEFAULT}", "scanpy Wilcoxon": "Wilcoxon, by score"}
 
@@ -116,19 +113,12 @@ def _solver(task: Task, method: Entry, quick: bool) -> Values:
     }
 
 
-# -- the experiments ------------------------------------------------------------------------------
-
-
 def _experiment(name: str, calls: dict[str, Any], methods: Any, **grid: Any) -> Experiment:
     def run(task: Task, method: Any, prepared: None, quick: bool) -> Values:
         call = calls.get(task.protocol) or calls[""]
         return call(task, method, quick)
 
-    return experiment(name, run, methods, **({"files": _files} | grid))
-
-
-def _files(data: str) -> tuple[str, ...]:
-    return files(data) if data in SOURCES else ()
+    return experiment(name, run, methods, **({"files": files} | grid))
 
 
 SPEED = _experiment(

@@ -168,13 +168,16 @@ def fssf(task: Task, method: scare_models.Method, quick: bool) -> Values:
     return found | {"threads": torch.get_num_threads()}
 
 
-def simulated(n_cells: int) -> ad.AnnData:
-    """Counts of 5000 genes with types and batches; half of the cells are labelled."""
+def simulated(name: str, n_cells: int) -> ad.AnnData:
+    """Half of the cells labelled: log-normalised values of 5000 genes for SCNYM, or counts."""
     adata = simulated_counts(n_cells, 5000, mean_counts=0.085)
     first = np.arange(n_cells) < n_cells // 2
     adata.obs[scare_models.TYPE] = adata.obs[GROUP].astype(str)
     adata.obs[scare_models.BATCH] = np.where(np.arange(n_cells) % 2, "a", "b")
     adata.obs[GIVEN] = pd.Categorical(np.where(first, adata.obs[scare_models.TYPE], UNKNOWN))
+    if name == "SCNYM":
+        sc.pp.normalize_total(adata, target_sum=1e4)
+        sc.pp.log1p(adata)
     return adata
 
 
@@ -200,18 +203,9 @@ def _once(name: str, adata: ad.AnnData) -> None:
     getattr(model, compute)()
 
 
-def _cells_for(name: str, n_cells: int) -> ad.AnnData:
-    """Log-normalised values for SCNYM, counts for SCARE."""
-    adata = simulated(n_cells)
-    if name == "SCNYM":
-        sc.pp.normalize_total(adata, target_sum=1e4)
-        sc.pp.log1p(adata)
-    return adata
-
-
 def _memory_of(name: str, file: str) -> Values:
     warnings.simplefilter("ignore")
-    _once(name, _cells_for(name, 1000))  # what is loaded or compiled once is no memory of cells
+    _once(name, simulated(name, 1000))  # what is loaded or compiled once is no memory of cells
     adata = ad.read_h5ad(file)
     _, cost = measure(lambda: _once(name, adata))
     return matrix(adata.X) | cost._asdict() | {"threads": torch.get_num_threads()}
@@ -225,7 +219,7 @@ def memory(task: Task, method: Any, quick: bool) -> Values:
         n_cells *= 2
     with tempfile.TemporaryDirectory() as folder:
         file = str(Path(folder) / "cells.h5ad")
-        _cells_for(task.method, n_cells).write_h5ad(file)
+        simulated(task.method, n_cells).write_h5ad(file)
         of |= in_fresh_process(_memory_of, task.method, file)
     return of
 

@@ -87,9 +87,6 @@ def judge_novelty(found: Answer, cells: t.Cells, hidden: str) -> Values:
     return values
 
 
-# -- methods --------------------------------------------------------------------------------------
-
-
 def scnym(
     cells: t.Cells, preset: str = "default", *, confident: bool = False, **options: Any
 ) -> Answer:
@@ -146,7 +143,6 @@ def scanvi(cells: t.Cells) -> Answer:
 
 
 def methods() -> dict[str, Entry]:
-    """All methods by name."""
     of_ours = revision(t.OURS)
     found = {t.OURS: Entry(scnym, of_ours)}
     found |= {

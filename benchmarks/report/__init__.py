@@ -10,7 +10,6 @@ from benchmarks.report.markdown import data, where
 
 
 def render(results_dir: Path, out_dir: Path) -> list[Path]:
-    """Write the tables and figures."""
     results, out_dir = Results(results_dir), Path(out_dir)
     out_dir.mkdir(parents=True, exist_ok=True)
     written = tables.tables(results)

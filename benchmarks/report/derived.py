@@ -39,7 +39,7 @@ def below_causal(results: Results, data: str) -> pd.DataFrame:
     return pd.DataFrame(found)
 
 
-def with_level(results: Results) -> pd.DataFrame:
+def structure_levels(results: Results) -> pd.DataFrame:
     """Rankings of the structure, the causal genes not beside but below them."""
     rows = results.rows("structure").assign(below="")
     level = rows["method"] == e.CAUSAL
@@ -82,7 +82,7 @@ def overlap(results: Results, data: str) -> pd.DataFrame:
     return rows.join(told.fillna({"n_only": 0, "n_only_depleted": 0, "only": ""}), on=keys)
 
 
-def overlaps(results: Results) -> pd.DataFrame:
+def overlap_genes(results: Results) -> pd.DataFrame:
     """The overlap of all sets; genes of a single method are listed below its first seed."""
     parts = [overlap(results, name) for name in results.rows("overlap")["data"].unique()]
     for part in parts:
@@ -162,7 +162,7 @@ def _beside(own: pd.DataFrame, rows: pd.DataFrame, keys: list[str], method: str)
     return own.merge(rows[rows["method"] == method], on=keys, suffixes=("", "_ours"))
 
 
-def predicted(results: Results) -> pd.DataFrame:
+def table_2(results: Results) -> pd.DataFrame:
     """Latent spaces; Kratos' clusters are its predictions (§4.2)."""
     rows = results.rows("representations", data="pbmc3k_processed")
     fields = [f for f in ("silhouette", "ari", "ami") if f"{f}_predicted" in rows]
@@ -243,19 +243,9 @@ def weights(results: Results) -> pd.DataFrame:
 
 
 DERIVED: dict[str, Callable[..., pd.DataFrame]] = {
-    "below causal": below_causal,
-    "structure levels": with_level,
-    "overlap genes": overlaps,
-    "time by type": time_by_type,
-    "gains": gains,
-    "figure 3D": figure_3d,
-    "digits": digits,
-    "table 2": predicted,
-    "times as fast": times_as_fast,
-    "novelty": novelty,
-    "solvers": solvers,
-    "gpu": on_gpu,
-    "pathways": pathways,
-    "losses": losses,
-    "weights": weights,
+    call.__name__: call
+    for call in (
+        *(below_causal, structure_levels, gains, overlap_genes, figure_3d, digits, solvers),
+        *(table_2, times_as_fast, novelty, on_gpu, pathways, time_by_type, losses, weights),
+    )
 }

@@ -157,9 +157,6 @@ def draw_overlap(results: Results) -> Figure:
     return ace.pl.overlap(panels, group=group, **options)
 
 
-# -- cells in the plane ---------------------------------------------------------------------------
-
-
 def _scatter(ax: Axes, arrays: dict[str, np.ndarray], field: str, size: float) -> list[str]:
     """Cells in the colours of their clusters or labels; returns the names of these."""
     at, codes, names = arrays["umap"] / 100, arrays[field], list(arrays[f"{field}_names"])
@@ -247,9 +244,6 @@ def draw_mnist(results: Results, network: str) -> Figure:
         before, after, source=source, target=target, assigned=target, flipped=flipped
     )
     return ace.pl.transitions(transitions, ncols=4, return_fig=True)
-
-
-# -- label transfer and SCARE ---------------------------------------------------------------------
 
 
 def draw_reliability(results: Results) -> Figure:

@@ -117,7 +117,6 @@ def number(mean: float, spread: float, decimals: int) -> str:
 
 
 def plural(n: int, word: str = "seed") -> str:
-    """A number of things."""
     return f"{n} {word}" if n == 1 else f"{n} {word}s"
 
 

@@ -1,5 +1,7 @@
 """Baselines and scores with answers that are known on small cases."""
 
+from functools import partialmethod
+
 import anndata as ad
 import numpy as np
 import pandas as pd
@@ -10,13 +12,15 @@ import torch
 from benchmarks.core.data import pca
 from benchmarks.core.measure import in_fresh_process
 from benchmarks.core.store import Task
-from benchmarks.experiments import images, rankings, scare, transfer, transfer_cells
+from benchmarks.experiments import images, rankings, scare, scare_models, transfer, transfer_cells
 from benchmarks.experiments.embeddings import mixing
 from benchmarks.experiments.speed_models import matrix, simulated
 from benchmarks.methods import embedding_baselines as embedding
 from benchmarks.methods.rankings import Cells
 from benchmarks.methods.rankings import rankings as all_rankings
 from torch import nn
+
+from ace.model import SCNYM
 
 N_GENES = 30
 
@@ -89,7 +93,12 @@ def test_held_out_cells_are_not_seen():
     np.testing.assert_allclose(projected, cells.adata.obsm["X_pca"], atol=1e-2)
 
 
-# -- label transfer -------------------------------------------------------------------------------
+@pytest.mark.parametrize("seed", [0, 1])
+def test_halves_share_no_cell(seed):
+    first, second = rankings._two_sets(Task("pbmc68k", "halves", seed=seed))
+    assert not set(first.adata.obs_names) & set(second.adata.obs_names)
+    assert first.adata.n_obs + second.adata.n_obs == 700
+
 
 BUNDLED = Task("pbmc68k", transfer_cells.AS_THEY_ARE, "first")
 
@@ -106,6 +115,18 @@ def test_labelled_cells_are_spoiled_as_the_protocol_says():
     rarer = transfer_cells.load(BUNDLED._replace(protocol="Dendritic five times rarer"))
     n_kept, n_whole = ((cells.given == "Dendritic").sum() for cells in (rarer, whole))
     assert n_kept == round(n_whole / 5)
+
+
+@pytest.mark.parametrize("name", ["logistic regression", "linear SVM, variable genes", "SCNYM"])
+def test_labels_that_are_asked_for_are_not_used(name, monkeypatch):
+    cells = transfer_cells.load(BUNDLED)
+    every = cells.every.copy()
+    every.obs["type"] = np.where(cells.target, "secret", every.obs["type"])
+    monkeypatch.setattr(SCNYM, "train", partialmethod(SCNYM.train, max_epochs=1))
+    call = transfer.methods()[name].run
+    found, blind = (call(given).labels for given in (cells, transfer_cells.Cells(every, 0)))
+    assert "secret" not in found
+    np.testing.assert_array_equal(found, blind)
 
 
 def test_scores_known_by_hand():
@@ -129,9 +150,6 @@ def test_scores_known_by_hand():
     assert (novelty["n_hidden"], novelty["n_known"], novelty["auroc"]) == (1, 5, 0.0)
 
 
-# -- SCARE, digits, speed -------------------------------------------------------------------------
-
-
 def test_scores_of_latent_spaces():
     rng = np.random.default_rng(0)
     z, groups = rng.normal(size=(400, 3)), np.repeat(["a", "b"], 200)
@@ -143,6 +161,15 @@ def test_scores_of_latent_spaces():
     assert scare.share(values, np.array([True, False, False])) == pytest.approx((0.25 + 0.75) / 2)
     types, times = np.repeat("t", 400), groups
     assert scare.times_apart(z, types, times)["time_mixing"] == 0
+
+
+def test_gene_sets_have_the_right_genes_and_share_none_where_they_are_apart(monkeypatch):
+    bundled = scare_models.gene_sets("pbmc68k")
+    assert {k: len(genes) for k, genes in bundled.items()} == {"HLA": 10, "CD": 27, "both": 37}
+    assert set(bundled["both"]) <= set(scare_models.load("pbmc68k").var_names)
+    sets = {"first": ["a", "b", "c"], "second": ["c", "d"], "both": ["a", "b", "c", "d"]}
+    monkeypatch.setattr(scare_models, "gene_sets", lambda data: sets)
+    assert scare.apart("any") == {"first": ["a", "b"], "second": ["d"]}
 
 
 def test_pairs_of_digits_go_both_ways():
@@ -159,7 +186,7 @@ def test_pairs_of_digits_go_both_ways():
 
 
 def test_memory_is_measured_in_a_fresh_process():
-    cells = simulated(100)
+    cells = simulated("SCARE", 100)
     assert cells.X.nnz / np.prod(cells.shape) == pytest.approx(0.08, abs=0.01)
     assert (cells.obs["given"] == "Unknown").sum() == 50
     assert in_fresh_process(matrix, cells.X) == pytest.approx(matrix(cells.X))
