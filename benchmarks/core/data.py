@@ -28,7 +28,6 @@ def available(*files: str) -> str | None:
 
 
 def path(file: str) -> Path:
-    """A file of ACE_DATA_DIR."""
     return Path(os.environ.get("ACE_DATA_DIR", "")) / file
 
 
@@ -42,7 +41,6 @@ class Source:
 
 
 def files(name: str) -> tuple[str, ...]:
-    """The file of a data set, if it needs one."""
     file = SOURCES[name].file if name in SOURCES else None
     return () if file is None else (file,)
 

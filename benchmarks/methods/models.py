@@ -26,7 +26,6 @@ def trained(
     train: dict[str, Any] | None = None,
     **options: Any,
 ) -> tuple[Any, Cost]:
-    """A trained model, and the cost of its training."""
     model = new(name, adata, seed, setup, **options)
     return model, measure(lambda: model.train(enable_progress_bar=False, **(train or {})))[1]
 

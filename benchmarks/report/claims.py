@@ -144,7 +144,6 @@ def tables(results: Results) -> dict[str, str]:
 
 
 def read() -> list[tuple[str, Claim]]:
-    """All claims, each with its paper."""
     table, found = data("claims", filled=5), []
     for (paper, source, claim), rows in table.groupby(["paper", "source", "claim"], sort=False):
         parts: dict[str, list[Part]] = {"judged": [], "beside": []}
