@@ -37,7 +37,8 @@ def main(arguments: list[str] | None = None) -> int:
 
         for experiment in EXPERIMENTS.values():
             print(f"{experiment.name}: {experiment.title}")
-            print(f"  data:    {', '.join(experiment.data)}")
+            data = dict.fromkeys(name for block in experiment.runs for name in block["data"])
+            print(f"  data:    {', '.join(data)}")
             print(f"  methods: {', '.join(experiment.methods())}")
     return 0
 
@@ -49,10 +50,10 @@ def _run(options: argparse.Namespace) -> int:
     if unknown := set(options.experiments) - set(EXPERIMENTS):
         sys.exit(f"unknown experiments {sorted(unknown)}; there are {', '.join(EXPERIMENTS)}")
     folder = options.results or (RESULTS / "quick" if options.quick else RESULTS)
-    given, failed = {name: getattr(options, name) for name in CHOSEN}, 0
+    wanted, failed = {name: getattr(options, name) for name in CHOSEN}, 0
     for name in options.experiments or EXPERIMENTS:
         print(f"=== {name}", flush=True)
-        failed += run(EXPERIMENTS[name], folder, quick=options.quick, **given)
+        failed += run(EXPERIMENTS[name], folder, quick=options.quick, **wanted)
     print(f"results in {folder}: `python -m benchmarks render --results {folder}`")
     return failed
 

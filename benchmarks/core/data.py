@@ -22,15 +22,12 @@ GROUP, BATCH = "group", "batch"
 
 def available(*files: str) -> str | None:
     """Returns the reason why files cannot be read, or None."""
-    folder = os.environ.get("ACE_DATA_DIR")
-    if files and not folder:
-        return "ACE_DATA_DIR is not set"
-    missing = [file for file in files if not path(file).is_file()]
-    return f"{missing[0]} is not in ACE_DATA_DIR" if missing else None
+    source = "docs/benchmarks.md says where it comes from"
+    missing = (file for file in files if not path(file).is_file())
+    return next((f"{file} is not in ACE_DATA_DIR; {source}" for file in missing), None)
 
 
 def path(file: str) -> Path:
-    """A file of ACE_DATA_DIR."""
     return Path(os.environ.get("ACE_DATA_DIR", "")) / file
 
 
@@ -40,15 +37,11 @@ class Source:
 
     make: Callable[[int], ad.AnnData]
     file: str | None = None
-    truth: bool = False  # var["kind"] is known
-    published: bool = False  # the papers judged panels on it, in sample
     counts: bool = False  # layers["counts"] holds them, for models of counts
-    batches: bool = False  # obs["batch"] is known
 
 
 def files(name: str) -> tuple[str, ...]:
-    """The file of a data set, if it needs one."""
-    file = SOURCES[name].file
+    file = SOURCES[name].file if name in SOURCES else None
     return () if file is None else (file,)
 
 
@@ -131,7 +124,7 @@ def _variable_genes(
             result.obs[BATCH] = pd.Categorical(result.obs[BATCH])
         return result
 
-    return Source(make, file, published="baron" in file, counts=True, batches=bool(batch_key))
+    return Source(make, file, counts=True)
 
 
 def _pbmc3k_processed(_: int) -> ad.AnnData:
@@ -166,7 +159,7 @@ def _symsim(file: str, batches: bool = False) -> Source:
             adata.obs[BATCH] = pd.Categorical(parts.str[2])
         return adata
 
-    return Source(make, file, truth=True, counts=True, batches=batches)
+    return Source(make, file, counts=True)
 
 
 def _pbmc68k(_: int) -> ad.AnnData:
@@ -178,17 +171,15 @@ def _simulated(seed: int) -> ad.AnnData:
     """As large as the sets of the ACE paper, noisier, with two batches; new data for each seed."""
     options = {"n_dependent": 100, "mean_counts": 5.0, "dropout": 0.2, "n_batches": 2}
     adata = ace.datasets.simulated_panels(random_state=seed, **options)
-    sc.pp.normalize_total(adata, target_sum=1e4)
-    sc.pp.log1p(adata)
-    result = bare(adata.X, adata.var_names, group=adata.obs["group"])
+    result = bare(log_normalise(adata).X, adata.var_names, group=adata.obs["group"])
     result.var["kind"] = adata.var["kind"].to_numpy()
     return result
 
 
-def simulated_counts(n_cells: int, n_genes: int = 2000) -> ad.AnnData:
+def simulated_counts(n_cells: int, n_genes: int = 2000, mean_counts: float = 0.075) -> ad.AnnData:
     """Counts of 10 groups, about 8 % of them not 0."""
     shape = (n_cells, 10, 100, 100, n_genes - 200)
-    adata = ace.datasets.simulated_panels(*shape, mean_counts=0.075, random_state=0)
+    adata = ace.datasets.simulated_panels(*shape, mean_counts=mean_counts, random_state=0)
     adata.obs[GROUP] = adata.obs["group"]
     return adata
 
@@ -196,14 +187,12 @@ def simulated_counts(n_cells: int, n_genes: int = 2000) -> ad.AnnData:
 SOURCES = {
     "pbmc3k": _variable_genes("pbmc3k_counts_2638.h5ad", "louvain", 2000),
     "baron_mouse": _variable_genes("baron_mouse.h5ad", "cell_type", 3000, min_cells=10),
-    "pbmc3k_processed": Source(
-        _pbmc3k_processed, "pbmc3k_processed.h5ad", published=True, counts=True
-    ),
+    "pbmc3k_processed": Source(_pbmc3k_processed, "pbmc3k_processed.h5ad", counts=True),
     "pbmc68k": Source(_pbmc68k),
     "symsim_140_clean": _symsim("symsim_140_clean.csv"),
     "symsim_220_clean": _symsim("symsim_220_clean.csv"),
     "symsim_220_complex": _symsim("symsim_220_complex.csv", batches=True),
-    "simulated": Source(_simulated, truth=True),
+    "simulated": Source(_simulated),
     "baron_mouse_all": _variable_genes("baron_mouse.h5ad", "cell_type", 3000),
     "baron_mouse_whole": _variable_genes("baron_mouse.h5ad", "cell_type", min_cells=10),
     "kang": _variable_genes("kang_ifnb_merged.h5ad", "cell_type", 2000, batch_key="condition"),

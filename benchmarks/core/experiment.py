@@ -1,21 +1,20 @@
-"""An experiment is a grid of data sets, protocols, settings, methods and seeds, and a function."""
+"""An experiment is a function and lists of data sets, protocols, settings, methods and seeds."""
 
 import sys
 import time
 import tomllib
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import ace
 from benchmarks.core.data import available
 from benchmarks.core.store import Table, Task, Values
 
 FOLDER = Path(__file__).parents[1] / "experiments"
-#: The values of a dimension, or what gives those of a data set.
-Choices = Iterable[str] | Mapping[str, Iterable[str]] | Callable[[str], Iterable[str]]
 
 
 def settings(name: str) -> dict[str, Any]:
@@ -34,74 +33,73 @@ class Entry:
     revision: str = "1"
     model: str | None = None  # trained before, which is not counted
     counts: bool = False  # reads layers["counts"]
-    slow: bool = False  # run by name only, or with fewer seeds
-    random: bool = True  # depends on the seed, the cells being the same
+    slow: bool = False  # run by name only
     baseline: bool = False  # not of this package
+
+
+Block = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """What is run, and how; grid and title are in ``experiments/grids.toml``."""
+    """What is run, and how; the runs and the title are in ``experiments/grids.toml``."""
 
     name: str
     title: str
     run: Callable[[Task, Any, Any, bool], Values]  # task, method, what was prepared, quick
     methods: Callable[[], Mapping[str, Any]]  # by name, each with a ``revision``
-    data: Iterable[str]
-    protocols: Choices = ("",)
-    settings: Choices = ("",)
-    seeds: Iterable[int] = (0, 1, 2)
-    meant: Callable[[str, Any], bool] = lambda name, method: True  # to be run if none is named
+    runs: Sequence[Block]  # lists, of which every combination is run
+    quick: Sequence[Block] = ()  # the small form
+    meant: Callable[[str, Any], bool] = lambda name, method: True  # in blocks that name none
     prepare: Callable[[Task], Any] | None = None  # what tasks of different methods share
     applies: Callable[[Task, Any], bool | str] = lambda task, method: True  # or why not
-    quick: Mapping[str, Any] = field(default_factory=dict)  # fields of the quick form
     files: Callable[[str], tuple[str, ...]] = lambda data: ()  # in ACE_DATA_DIR
     revision: int = 1  # raised when the protocol or its data change such that numbers do
 
-    def chosen(self, quick: bool, **given: Any) -> tuple[Self, list[str] | None]:
-        """The experiment of a form with what the command line names, and the methods' names."""
-        changes = dict(self.quick) if quick else {}
-        changes |= {name: tuple(values) for name, values in given.items() if values}
-        methods = changes.pop("methods", None)
-        return replace(self, **changes), methods
+    def blocks(self, quick: bool, **wanted: Sequence[Any] | None) -> list[Block]:
+        """The blocks of a form, cut down to what the command line wants of each list."""
+        known = self.methods()
+        named = (
+            known if wanted.get("methods") else filter(lambda n: self.meant(n, known[n]), known)
+        )
+        default = {"protocols": [""], "settings": [""], "methods": [*named], "seeds": [0, 1, 2]}
+        blocks = [default | block for block in (self.quick if quick else self.runs)]
+        for block in blocks:  # what is not installed is left out
+            block["methods"] = [name for name in block["methods"] if name in known]
+        for key, values in wanted.items():
+            there = {value for block in blocks for value in block[key]}
+            if unknown := set(values or ()) - there:
+                kind = f"unknown {key} of {self.name}"
+                sys.exit(f"{kind}: {sorted(unknown)}; there are {sorted(there)}")
+            for block in blocks if values else ():
+                block[key] = [value for value in block[key] if value in values]
+        return blocks
 
-    def tasks(self, methods: Mapping[str, Any]) -> Iterator[Task]:
-        """Every combination that is possible; those of one setting follow each other."""
-        for data in self.data:
-            missing = available(*self.files(data))
-            if missing:
-                print(f"skipped {data}: {missing}", flush=True)
-                continue
-            for protocol in _choices(self.protocols, data):
-                for setting in _choices(self.settings, data):
-                    for seed in self.seeds:
-                        for method in methods:
-                            yield Task(data, protocol, setting, method, seed)
-
-
-def _choices(values: Any, data: str) -> Iterable[str]:
-    if isinstance(values, Mapping):
-        return values[data]
-    return values(data) if callable(values) else values
+    def tasks(self, blocks: Sequence[Block]) -> Iterator[Task]:
+        """Every combination in each block; those that share what is prepared follow each other."""
+        order = ("data", "protocols", "settings", "seeds", "methods")
+        skipped = set()
+        for block in blocks:
+            for data, protocol, setting, seed, method in product(*(block[key] for key in order)):
+                if missing := available(*self.files(data)):
+                    skipped.add(f"{data}: {missing}")
+                else:
+                    yield Task(data, protocol, setting, method, seed)
+        for reason in sorted(skipped):
+            print(f"skipped {reason}", flush=True)
 
 
 def experiment(name: str, run: Any, methods: Any, **options: Any) -> Experiment:
-    """An experiment whose title and grid are in ``experiments/grids.toml``."""
+    """An experiment whose title and runs are in ``experiments/grids.toml``."""
     return Experiment(name, run=run, methods=methods, **(GRIDS[name] | options))
 
 
-def run(experiment: Experiment, folder: Path, *, quick: bool = False, **given: Any) -> int:
+def run(experiment: Experiment, folder: Path, *, quick: bool = False, **wanted: Any) -> int:
     """Run what an experiment has not run yet; returns the number of failures."""
-    experiment, names = experiment.chosen(quick, **given)
-    known = experiment.methods()
-    names = names or [name for name, method in known.items() if experiment.meant(name, method)]
-    if unknown := sorted(set(names) - set(known)):
-        if not quick or given.get("methods"):
-            sys.exit(f"unknown methods {unknown}; there are {sorted(known)}")
-    methods = {name: known[name] for name in names if name in known}
+    methods, blocks = experiment.methods(), experiment.blocks(quick, **wanted)
     table, reasons, counts = Table(folder, experiment.name), set(), {"done": 0, "failed": 0}
     previous, prepared = None, None
-    for task in experiment.tasks(methods):
+    for task in experiment.tasks(blocks):
         method = methods[task.method]
         applies = experiment.applies(task, method)
         if isinstance(applies, str) and applies not in reasons:

@@ -68,24 +68,15 @@ def epochs(model: Any, n_epochs: int, **options: Any) -> list[float]:
     return list(np.diff(clock.starts))
 
 
-def epochs_in_turns(calls: dict[str, Callable[[], list[float]]], rounds: int) -> Values:
-    """Median milliseconds of an epoch of each call, and the medians of each turn."""
+def epochs_in_turns(
+    calls: dict[str, Callable[[], list[float]]], rounds: int, **pairs: tuple[str, str]
+) -> Values:
+    """Median milliseconds of an epoch of each call, and ratios of the medians of pairs."""
     turns = [{name: call()[1:] for name, call in calls.items()} for _ in range(rounds)]
     found: Values = {"threads": torch.get_num_threads()}
     for name in calls:
         found[f"ms_{name}"] = 1e3 * median(s for turn in turns for s in turn[name])
-        found[f"turns_{name}"] = np.array([median(turn[name]) for turn in turns])
-    return found
-
-
-def ratios(found: Values, **pairs: tuple[str, str]) -> Values:
-    """Replace the times of each turn by ratios of two calls: overall, lowest and highest."""
-    turns = {name: found.pop(name) for name in list(found) if name.startswith("turns_")}
-    for name, (upper, lower) in pairs.items():
-        every = turns[f"turns_{upper}"] / turns[f"turns_{lower}"]
-        found[name] = found[f"ms_{upper}"] / found[f"ms_{lower}"]
-        found |= {f"{name}_lowest": every.min(), f"{name}_highest": every.max()}
-    return found
+    return found | {k: found[f"ms_{a}"] / found[f"ms_{b}"] for k, (a, b) in pairs.items()}
 
 
 def in_fresh_process(call: Callable[..., Any], *arguments: Any) -> Any:

@@ -9,7 +9,8 @@ are only drawn (coordinates of cells, images) are stored beside the table in an 
 import json
 import os
 import platform
-from importlib.metadata import PackageNotFoundError, version
+from functools import cache
+from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -78,22 +79,17 @@ class Results:
 
     def __init__(self, folder: Path = RESULTS) -> None:
         self.folder = Path(folder)
-        self._frames: dict[tuple[str, bool], pd.DataFrame] = {}
-
-    def _frame(self, name: str, *, wide: bool) -> pd.DataFrame:
-        if (name, wide) not in self._frames:
-            found = self._frame(name, wide=False) if wide else read(self.folder / f"{name}.csv")
-            self._frames[name, wide] = widened(found) if wide else found
-        return self._frames[name, wide]
+        self._tidy = cache(lambda name: read(self.folder / f"{name}.csv"))
+        self._wide = cache(lambda name: widened(self._tidy(name)))
 
     def rows(self, name: str, **where: Any) -> pd.DataFrame:
         """A row per run and a column per value (``auroc@18``), without empty columns."""
-        found = _where(self._frame(name, wide=True), where)
+        found = _where(self._wide(name), where)
         return found.dropna(axis=1, how="all") if len(found) else found[[*KEYS, "revision"]]
 
     def values(self, name: str, **where: Any) -> pd.DataFrame:
         """The tidy table itself."""
-        return _where(self._frame(name, wide=False), where)
+        return _where(self._tidy(name), where)
 
     def arrays(self, name: str) -> dict[Task, dict[str, np.ndarray]]:
         """Arrays of each run that has some."""
@@ -148,20 +144,16 @@ def write(frame: pd.DataFrame, path: Path) -> None:
     unfinished.replace(path)
 
 
+@cache
 def environment() -> dict[str, Any]:
     """Versions and the machine, as far as they bear on numbers and times."""
-    versions = {}
-    for package in PACKAGES:
-        try:
-            versions[package] = version(package)
-        except PackageNotFoundError:
-            continue
+    installed = {package.name: package.version for package in distributions()}
     affinity = getattr(os, "sched_getaffinity", None)
     return {
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
         "cpus": len(affinity(0)) if affinity else os.cpu_count(),
-        "packages": versions,
+        "packages": {k: installed[k] for k in PACKAGES if k in installed},
     }
 
 

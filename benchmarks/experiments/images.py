@@ -7,7 +7,6 @@ question, and keeps its smallest L1.
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import lru_cache, partial
 from importlib.util import find_spec
 from typing import Any
@@ -23,38 +22,31 @@ import ace
 from ace.explain import ClassifierScorer, GroupScorer, fit_centroids
 from ace.nn import ConvolutionalClassifier
 from benchmarks.core.data import path
-from benchmarks.core.experiment import Entry, experiment
+from benchmarks.core.experiment import GRIDS, Entry, experiment
 from benchmarks.core.store import Task, Values
 
-#: Ten pairs, both ways, and six: the papers name 8 and 4 of theirs.
-PAIRS = {
-    "convolutional": ("85", "83", "17", "49", "27", "06", "65", "32", "09", "14"),
-    "vector": ("38", "08", "17", "49", "56", "27"),
-}
-EPOCHS, N_IMAGES, N_PARTS, STEPS = 10, 100, 3, 5000
+EPOCHS, N_IMAGES, STEPS = 10, 100, 5000
 QUICK_EPOCHS, QUICK_IMAGES, QUICK_STEPS = 15, 5, 200
+#: Our solver on all images of a pair; with a margin in its name, it is one of those compared.
+ALL_IMAGES = "proximal"
 #: The settings of the EAD paper's experiments, weighted towards its L1 part as far as helped.
 STRONGER = {"steps": 1000, "initial_const": 0.1, "regularization": 0.1}
 
-
-def pairs_of(network: str) -> list[tuple[str, str]]:
-    """Source and target of each pair."""
-    return [pair for a, b in PAIRS[network] for pair in ((a, b), (b, a))]
+Pairs = list[tuple[str, str]]
 
 
-@dataclass(frozen=True)
-class Digits:
-    """Images as float32 in [0, 1], flat, and their labels."""
-
-    train: Tensor
-    test: Tensor
-    train_labels: Tensor
-    test_labels: Tensor
-    side: int
+def pairs_of(network: str) -> Pairs:
+    """Source and target of each pair: the papers name 8 and 4 of theirs, both ways."""
+    blocks = (block for block in GRIDS["mnist"]["runs"] if block["methods"] == [ALL_IMAGES])
+    (pairs,) = (block["settings"] for block in blocks if network in block["protocols"])
+    return [tuple(pair.split("→")) for pair in pairs]
 
 
-def load_digits(name: str) -> Digits:
-    """Full MNIST, or the 8 × 8 digits that come with scikit-learn."""
+def load_digits(name: str) -> list[Tensor]:
+    """Full MNIST, or the 8 × 8 digits that come with scikit-learn.
+
+    Returns images for training and for the test, flat and in [0, 1], and their labels.
+    """
     if name == "mnist":
         with np.load(path("mnist.npz")) as file:
             parts = [file[k] for k in ("x_train", "x_test", "y_train", "y_test")]
@@ -63,75 +55,70 @@ def load_digits(name: str) -> Digits:
         parts = train_test_split(*both, test_size=0.3, stratify=both[1], random_state=0)
     highest = 255 if name == "mnist" else 16
     x = [torch.from_numpy(p.reshape(len(p), -1).astype(np.float32)) / highest for p in parts[:2]]
-    y = [torch.from_numpy(p.astype(np.int64)) for p in parts[2:]]
-    return Digits(*x, *y, side=round(x[0].shape[1] ** 0.5))
+    return [*x, *(torch.from_numpy(p.astype(np.int64)) for p in parts[2:])]
 
 
-def _network(name: str, side: int) -> nn.Module:
-    """ACE §5.3: two convolutions, smaller for smaller images; Kratos §6.4: three layers."""
-    if name == "convolutional":
-        return ConvolutionalClassifier((side, side), 10, kernel_size=5 if side > 10 else 3)
+def _convolutional(side: int) -> nn.Module:
+    """ACE §5.3: two convolutions, smaller for smaller images."""
+    return ConvolutionalClassifier((side, side), 10, kernel_size=5 if side > 10 else 3)
+
+
+def _vector(side: int) -> nn.Module:
+    """Kratos §6.4: three layers."""
     layers = nn.Linear(side**2, 256), nn.ReLU(), nn.Linear(256, 64), nn.ReLU(), nn.Linear(64, 10)
     return nn.Sequential(*layers)
 
 
-def _loss(name: str, logits: Tensor, labels: Tensor) -> Tensor:
-    """Cross-entropy; of Kratos (Eq. 11) on each output of the softmax."""
-    if name == "convolutional":
-        return F.cross_entropy(logits, labels)
+def _each_output(logits: Tensor, labels: Tensor) -> Tensor:
+    """Cross-entropy on each output of the softmax (Kratos, Eq. 11)."""
     return F.binary_cross_entropy(logits.softmax(1), F.one_hot(labels, 10).to(logits))
 
 
-def train(name: str, digits: Digits, epochs: int) -> tuple[nn.Module, float]:
+#: Network, loss and size of a minibatch.
+NETWORKS: dict[str, tuple[Callable[..., nn.Module], Callable[..., Tensor], int]] = {
+    "convolutional": (_convolutional, F.cross_entropy, 128),
+    "vector": (_vector, _each_output, 64),
+}
+
+
+def train(name: str, x: Tensor, labels: Tensor, epochs: int) -> tuple[nn.Module, float]:
     """Train with Adam from 1e-3 down to 0; returns the network and the seconds."""
-    size = 128 if name == "convolutional" else 64
+    new, loss, size = NETWORKS[name]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        network = _network(name, digits.side)
+        network = new(round(x.shape[1] ** 0.5))
         optimizer = torch.optim.Adam(network.parameters(), lr=1e-3)
-        n_steps = epochs * -(-len(digits.train) // size)
+        n_steps = epochs * -(-len(x) // size)
         schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, total_iters=n_steps)
         start = time.perf_counter()
         for _ in range(epochs):
-            for rows in torch.randperm(len(digits.train)).split(size):
-                loss = _loss(name, network(digits.train[rows]), digits.train_labels[rows])
+            for rows in torch.randperm(len(x)).split(size):
                 optimizer.zero_grad()
-                loss.backward()
+                loss(network(x[rows]), labels[rows]).backward()
                 optimizer.step()
                 schedule.step()
     return network.eval().requires_grad_(False), time.perf_counter() - start
 
 
-@dataclass(frozen=True)
-class Prepared:
-    """A trained network, its scorer, and the test images of each pair."""
-
-    digits: Digits
-    network: nn.Module
-    scorer: GroupScorer
-    seconds: float
-    right: Tensor
-    given: Tensor
-    chosen: list[np.ndarray]
-
-
 @lru_cache(maxsize=1)
-def _prepared(data: str, name: str, seed: int) -> Prepared:
-    digits = load_digits(data)
+def _prepared(data: str, name: str, seed: int) -> tuple[GroupScorer, Values, list[np.ndarray]]:
+    """The scorer of a trained network, how good both are, and the test images of each pair."""
+    x, test, labels, truth = load_digits(data)
     quick = data == "digits"
-    network, seconds = train(name, digits, QUICK_EPOCHS if quick else EPOCHS)
+    network, seconds = train(name, x, labels, QUICK_EPOCHS if quick else EPOCHS)
     scorer: GroupScorer = (
-        fit_centroids(network.embedding, digits.train, digits.train_labels)
+        fit_centroids(network.embedding, x, labels)
         if name == "convolutional"
         else ClassifierScorer(network, [str(d) for d in range(10)])
     ).eval()
-    right, given = (predict(m, digits.test) == digits.test_labels for m in (network, scorer))
+    right, given = (predict(m, test) == truth for m in (network, scorer))
+    quality = {"accuracy": right.float().mean(), "fidelity": given.float().mean()}
     chosen = []
     for i, (source, _) in enumerate(pairs_of(name)):
-        own = np.flatnonzero(((digits.test_labels == int(source)) & right & given).numpy())
-        n_images = QUICK_IMAGES if quick else N_IMAGES
-        chosen.append(np.random.default_rng((seed, i)).permutation(own)[:n_images])
-    return Prepared(digits, network, scorer, seconds, right, given, chosen)
+        own = np.flatnonzero(((truth == int(source)) & right & given).numpy())
+        rows = np.random.default_rng((seed, i)).permutation(own)
+        chosen.append(test[rows[: QUICK_IMAGES if quick else N_IMAGES]].numpy())
+    return scorer, quality | {"n_test": len(test), "seconds": seconds}, chosen
 
 
 def predict(module: nn.Module, images: Tensor) -> Tensor:
@@ -141,60 +128,41 @@ def predict(module: nn.Module, images: Tensor) -> Tensor:
 
 
 def _run(task: Task, method: Entry, prepared: None, quick: bool) -> Values:
-    of = _prepared(task.data, task.protocol, task.seed)
-    if task.method == "network":
-        values: Values = {"accuracy": of.right.float().mean(), "fidelity": of.given.float().mean()}
-        return values | {"n_test": len(of.right), "seconds": of.seconds}
-    if task.method == "proximal":
-        return _pair(of, task)
-    return _compared(of, task, method, quick)
-
-
-def _pair(of: Prepared, task: Task) -> Values:
-    """Ours on all images of a pair; the first of them is stored to be drawn."""
-    pair = tuple(task.setting.split("→"))
-    images = of.digits.test[of.chosen[pairs_of(task.protocol).index(pair)]].numpy()
+    """The network itself; or a solver on all images of a pair, or on one image of each pair."""
+    scorer, quality, chosen = _prepared(task.data, task.protocol, task.seed)
+    if method.run is None:
+        return quality
+    pairs = pairs_of(task.protocol)
+    if task.method == ALL_IMAGES:
+        pair = tuple(task.setting.split("→"))
+        images = chosen[pairs.index(pair)]
+        pairs = [pair] * len(images)
+    else:
+        images = np.stack([own[int(task.setting.removeprefix("part "))] for own in chosen])
     start = time.perf_counter()
-    found = ace.explain.transitions(of.scorer, images, pair[1])
-    seconds = time.perf_counter() - start
-    shape = (of.digits.side, of.digits.side)
-    first = {"original": found.images[0], "result": found.perturbed[0]}
+    found = method.run(scorer, images, pairs, quick)
+    values = {"seconds": time.perf_counter() - start} | judge(scorer, images, found, pairs)
+    if task.method == ALL_IMAGES:
+        side = round(images.shape[1] ** 0.5)
+        first = np.round(255 * np.stack([images[0], found[0]])).astype(np.uint8)
+        drawn = first.reshape(2, side, side)
+        values["arrays"] = dict(zip(("original", "result"), drawn, strict=True))
+    return values
+
+
+def judge(scorer: GroupScorer, images: np.ndarray, found: np.ndarray, pairs: Pairs) -> Values:
+    """Judge perturbed images by the scorer, whichever solver found them."""
+    with torch.no_grad():
+        m = scorer(torch.from_numpy(found)).numpy()
+    source, target = np.array(pairs).astype(int).T
+    each, delta = np.arange(len(images)), found - images
     return {
         "n_images": len(images),
-        "seconds": seconds,
-        "flipped": found.flipped.mean(),
-        "assigned": np.mean([a == pair[1] for a in found.assigned]),
-        "n_pixels": np.median(found.n_pixels),
-        **{f"l1@{i}": round(float(v), 3) for i, v in enumerate(found.l1)},
-        "arrays": {k: np.round(255 * v).astype(np.uint8).reshape(shape) for k, v in first.items()},
-    }
-
-
-def _compared(of: Prepared, task: Task, method: Entry, quick: bool) -> Values:
-    """One image of each pair; judged alike, whoever found them."""
-    pairs = pairs_of(task.protocol)
-    rows = np.array([rows[int(task.setting.removeprefix("part "))] for rows in of.chosen])
-    images = of.digits.test[rows].numpy()
-    start = time.perf_counter()
-    found = method.run(of.scorer, images, pairs, quick)
-    seconds = time.perf_counter() - start
-    with torch.no_grad():
-        m = of.scorer(torch.from_numpy(found)).numpy()
-    source, target = np.array(pairs).astype(int).T
-    each, delta = np.arange(len(rows)), found - images
-    gap = m[each, source] - m[each, target]
-    return {
-        "n_images": len(rows),
-        "seconds": seconds,
-        "flipped": np.mean(gap < 0),
+        "flipped": np.mean(m[each, source] < m[each, target]),
         "assigned": np.mean(m.argmax(1) == target),
-        "gap": np.median(gap),
         "n_pixels": np.median((delta != 0).sum(1)),
         **{f"l1@{i}": round(float(v), 3) for i, v in enumerate(np.abs(delta).sum(1))},
     }
-
-
-Pairs = list[tuple[str, str]]
 
 
 def ours(
@@ -222,7 +190,6 @@ class OfPair(nn.Module):
 def attack(
     scorer: GroupScorer, images: np.ndarray, pairs: Pairs, quick: bool, margin: int, **options: Any
 ) -> np.ndarray:
-    """Foolbox's elastic-net attack."""
     import foolbox
 
     options |= {"steps": 50} if quick else {}
@@ -239,7 +206,7 @@ def attack(
 def _methods() -> dict[str, Entry]:
     found = {
         "network": Entry(),
-        "proximal": Entry(),
+        ALL_IMAGES: Entry(ours),
         "proximal, margin 1": Entry(ours),
         "proximal, margin 0": Entry(partial(ours, margin=1e-3)),
         "subgradient, margin 1": Entry(partial(ours, solver="subgradient")),
@@ -252,19 +219,9 @@ def _methods() -> dict[str, Entry]:
     return found
 
 
-def _applies(task: Task, method: Entry) -> bool:
-    """The network once, ours on every pair, and all solvers on single images of each pair."""
-    if task.method in ("network", "proximal"):
-        pairs = ["→".join(pair) for pair in pairs_of(task.protocol)]
-        return task.setting in (["all"] if task.method == "network" else pairs)
-    parts = 1 if "default" in task.method or task.data == "digits" else N_PARTS
-    return task.setting in [f"part {i}" for i in range(parts)]
-
-
 MNIST = experiment(
     "mnist",
     _run,
     _methods,
-    applies=_applies,
     files=lambda data: ("mnist.npz",) if data == "mnist" else (),
 )

@@ -50,16 +50,13 @@ def prepare(task: Task) -> tuple[Cells, AnnData]:
     return Cells(pca(chosen, task.seed), task.seed), judged
 
 
-# -- discrimination and truth ---------------------------------------------------------------------
-
-
 def _panels(task: Task, method: Entry, prepared: tuple[Cells, AnnData], quick: bool) -> Values:
     """Rank, measure and judge."""
     cells, judged = prepared
     values: Values = {}
     if method.model:
         model, training = cells.trained(method.model)
-        values |= {"train_seconds": training.seconds, "train_peak_mb": training.peak_mb}
+        values["train_seconds"] = training.seconds
         if task.protocol == "held-out" and hasattr(model, "predict"):
             predicted = np.asarray(model.predict(judged.copy())).astype(str)
             values["accuracy"] = np.mean(predicted == judged.obs[GROUP].to_numpy().astype(str))
@@ -131,20 +128,11 @@ def judge(
     return values | {(f"auroc@{k}", group): v for (k, group), v in of_groups.items()}
 
 
-PANELS = experiment(
-    "panels",
-    _panels,
-    rankings,
-    meant=lambda name, method: not method.slow,
-    prepare=prepare,
-    applies=lambda task, method: (
-        _readable(task, method)
-        and (task.protocol == "truth") == SOURCES[task.data].truth
-        # Nested cross-validation takes a minute for each method: one seed.
-        and (task.protocol != "in-sample" or (SOURCES[task.data].published and task.seed == 0))
-    ),
-    files=files,
+#: An experiment whose methods are rankings, on the same cells unless something else is said.
+of_rankings = partial(
+    experiment, methods=rankings, meant=_compared, prepare=prepare, applies=_readable, files=files
 )
+PANELS = of_rankings("panels", _panels, meant=lambda name, method: not method.slow)
 
 
 def _curves(task: Task, method: Entry, prepared: tuple[Cells, AnnData], quick: bool) -> Values:
@@ -162,18 +150,7 @@ def ranked(method: Entry, cells: Cells) -> Panels:
     return method.run(cells)
 
 
-#: An experiment whose methods are rankings, on the same cells unless something else is said.
-of_rankings = partial(
-    experiment, methods=rankings, meant=_compared, prepare=prepare, applies=_readable, files=files
-)
-CURVES_OF_PANELS = of_rankings(
-    "curves",
-    _curves,
-    applies=lambda t, method: _readable(t, method) and (t.protocol != "in-sample" or t.seed == 0),
-)
-
-
-# -- overlap, stability, neighbourhoods -----------------------------------------------------------
+CURVES_OF_PANELS = of_rankings("curves", _curves)
 
 
 def _overlap(task: Task, method: Entry, prepared: tuple[Cells, AnnData], quick: bool) -> Values:

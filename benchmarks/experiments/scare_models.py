@@ -18,10 +18,11 @@ from benchmarks.core.data import log_normalise, path, quiet_scvi
 from benchmarks.core.data import read as from_file
 from benchmarks.core.experiment import revision, settings
 from benchmarks.core.store import Task
+from benchmarks.methods import models
 
 #: Columns of ``obs``.
 TYPE, BATCH, TIME = "type", "batch", "time"
-BOTH, SELECTED, EACH = "both", "50 genes", "each"
+BOTH = "both"
 N_GENES, N_LATENT, N_SELECTED, N_TIME_GENES = 2000, 20, 50, 40
 #: Random sets of genes where something is claimed of them, and elsewhere.
 N_RANDOM, N_FEW, N_QUICK = 100, 20, 3
@@ -38,6 +39,12 @@ FILES: dict[str, tuple[str, dict[str, str]]] = {
     "yuzwa": ("yuzwa_cortex_E13_E17.h5ad", {TYPE: "cell_type", TIME: "time"}),
     "pbmc68k": ("", {}),
 }
+
+
+def files(name: str) -> tuple[str, ...]:
+    """The file of the cells, and that of the gene sets."""
+    own = FILES[name][0]
+    return () if not own else (own,) if name == "yuzwa" else (own, GO_FILE)
 
 
 def read(name: str) -> ad.AnnData:
@@ -91,9 +98,6 @@ def _sets(name: str, genes: pd.Index) -> dict[str, list[str]]:
     return found | {BOTH: sorted(set().union(*found.values()))}
 
 
-# -- models ---------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True)
 class Method:
     """A model, what it is given, and its settings where they are not the defaults."""
@@ -104,14 +108,7 @@ class Method:
     alone: bool = False  # sees the genes of the set and no others
     weight: float | None = None
     settings: dict[str, Any] = field(default_factory=dict)
-    parts: tuple[str, ...] = ("pathway",)
-    everywhere: bool = False  # on all sets of genes and data
-    once: bool = False  # with the first seed only
-
-    @property
-    def revision(self) -> str:
-        """That of SCARE, which also judges other models."""
-        return revision("SCARE")
+    revision: str = revision("SCARE")  # it also judges other models
 
 
 OURS, PLAIN, SCVI, UNINTEGRATED = "SCARE", "SCARE, weight 0", "SCVI", "PCA, unintegrated"
@@ -133,51 +130,37 @@ Trained = tuple[ad.AnnData, Any, float]
 
 def train(adata: ad.AnnData, method: Method, truth: Any, seed: int, quick: bool) -> Trained:
     """Train a model on a copy of the cells; returns both, and the seconds."""
-    own, start = adata.copy(), time.perf_counter()
-    model = (_scare if method.kind == "SCARE" else _scvi)(own, method, truth, seed, quick)
+    start, shared = time.perf_counter(), {"accelerator": "cpu", "enable_progress_bar": False}
+    if method.kind == "SCARE":
+        truth = {"nothing": None, "zero": []}.get(method.truth, truth)
+        model = new_scare(adata, seed, method.labels, ground_truth=truth, **method.settings)
+        weighted = method.weight is not None and truth is not None
+        plan = {"attribution_weight": method.weight} if weighted else {}
+        model.train(max_epochs=QUICK_EPOCHS if quick else None, plan_kwargs=plan, **shared)
+    else:  # the same network, likelihood, cells in training, and rise of the divergence
+        model, epochs = new_scvi(adata, seed), epochs_of(adata.n_obs, quick)
+        model.train(max_epochs=epochs, plan_kwargs={"n_epochs_kl_warmup": epochs}, **shared)
     if method.kind == "SCANVI":  # time as the label, after SCVI
-        scvi = quiet_scvi(seed)
-        model = scvi.model.SCANVI.from_scvi_model(model, "unknown", labels_key=TIME)
+        quiet_scvi(seed)
         epochs = QUICK_EPOCHS if quick else SCANVI_EPOCHS
-        model.train(max_epochs=epochs, accelerator="cpu", enable_progress_bar=False)
-    return own, model, time.perf_counter() - start
-
-
-def _scare(adata: ad.AnnData, method: Method, truth: Any, seed: int, quick: bool) -> SCARE:
-    truth = {"nothing": None, "zero": []}.get(method.truth, truth)
-    model = new_scare(adata, seed, method.labels, ground_truth=truth, **method.settings)
-    weighted = method.weight is not None and truth is not None
-    model.train(
-        max_epochs=QUICK_EPOCHS if quick else None,
-        accelerator="cpu",
-        enable_progress_bar=False,
-        plan_kwargs={"attribution_weight": method.weight} if weighted else {},
-    )
-    return model
+        model = models.scanvi(model, TIME, max_epochs=epochs, accelerator="cpu")
+    return model.adata, model, time.perf_counter() - start
 
 
 def new_scare(adata: ad.AnnData, seed: int, labels: bool = True, **options: Any) -> SCARE:
     """SCARE with the batch where there is one, and with types unless told otherwise."""
-    quiet_scvi(seed)
-    batch = BATCH if BATCH in adata.obs else None
-    SCARE.setup_anndata(adata, batch_key=batch, labels_key=TYPE if labels else None)
-    return SCARE(adata, random_state=seed, **options)
-
-
-def _scvi(adata: ad.AnnData, method: Method, truth: Any, seed: int, quick: bool) -> Any:
-    """The same network, likelihood, cells in training, and rise of the divergence."""
-    model, epochs = new_scvi(adata, seed), epochs_of(adata.n_obs, quick)
-    shared = {"accelerator": "cpu", "enable_progress_bar": False}
-    model.train(max_epochs=epochs, plan_kwargs={"n_epochs_kl_warmup": epochs}, **shared)
-    return model
+    given = _batch_of(adata) | ({"labels_key": TYPE} if labels else {})
+    return models.new("SCARE", adata, seed, given, random_state=seed, **options)
 
 
 def new_scvi(adata: ad.AnnData, seed: int) -> Any:
     """SCVI with the network of SCARE."""
-    scvi = quiet_scvi(seed)
-    scvi.model.SCVI.setup_anndata(adata, batch_key=BATCH if BATCH in adata.obs else None)
     shape = {"n_latent": N_LATENT, "encode_covariates": True}
-    return scvi.model.SCVI(adata, gene_likelihood="nb", **shape)
+    return models.new("SCVI", adata, seed, _batch_of(adata), gene_likelihood="nb", **shape)
+
+
+def _batch_of(adata: ad.AnnData) -> dict[str, str]:
+    return {"batch_key": BATCH} if BATCH in adata.obs else {}
 
 
 @lru_cache(maxsize=2)

@@ -3,7 +3,7 @@
 import tempfile
 import time
 import warnings
-from functools import lru_cache, partial
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
@@ -22,7 +22,7 @@ import ace
 from ace.metrics import stability
 from benchmarks.core.data import GROUP, SOURCES, load, log_normalise, simulated_counts
 from benchmarks.core.experiment import Entry
-from benchmarks.core.measure import epochs, epochs_in_turns, in_fresh_process, measure, ratios
+from benchmarks.core.measure import epochs, epochs_in_turns, in_fresh_process, measure
 from benchmarks.core.store import Task, Values
 from benchmarks.experiments import scare, scare_models, transfer, transfer_cells
 from benchmarks.experiments.transfer_cells import GIVEN, UNKNOWN
@@ -36,7 +36,8 @@ AT_ONCE = {"plan_kwargs": {"attribution_warmup_epochs": 0}}
 
 def matrix(X: sparse.csr_matrix) -> Values:
     size = X.data.nbytes + X.indices.nbytes + X.indptr.nbytes
-    return {"matrix_mb": size / 1024**2, "density": X.nnz / np.prod(X.shape)}
+    found = {"matrix_mb": size / 1024**2, "density": X.nnz / np.prod(X.shape)}
+    return found | {"n_genes": X.shape[1]}
 
 
 # -- epochs of training ---------------------------------------------------------------------------
@@ -80,7 +81,7 @@ def against_a_loop(task: Task, method: Entry, quick: bool) -> Values:
     torch.manual_seed(task.seed)
     options = {"external_indexing": split, "batch_size": size, "early_stopping": False}
     calls = {"ours": partial(epochs, model, n_epochs, **options), "bare": bare_epochs}
-    found = ratios(epochs_in_turns(calls, 2 if quick else 5), ratio=("ours", "bare"))
+    found = epochs_in_turns(calls, 2 if quick else 5, ratio=("ours", "bare"))
     return found | {"n_cells": len(split[0]), "n_genes": adata.n_vars}
 
 
@@ -126,16 +127,17 @@ def scare_epochs(task: Task, method: Any, quick: bool) -> Values:
 
     def call(is_scare: bool, labels: bool, options: dict[str, Any]) -> list[float]:
         # A model of its own in each turn: one that was trained longer may cost less.
-        own, truth = cells.copy(), genes[scare_models.BOTH]
         if is_scare:
-            model = scare_models.new_scare(own, task.seed, labels, ground_truth=truth)
+            truth = genes[scare_models.BOTH]
+            model = scare_models.new_scare(cells, task.seed, labels, ground_truth=truth)
         else:
-            model = scare_models.new_scvi(own, task.seed)
+            model = scare_models.new_scvi(cells, task.seed)
         return epochs(model, 3 if quick else 5, **options)
 
     calls = {name: partial(call, *told) for name, told in SCARE_TURNS.items()}
-    found = ratios(
-        epochs_in_turns(calls, 2 if quick else 4),
+    found = epochs_in_turns(
+        calls,
+        2 if quick else 4,
         ratio_attribution=("with", "without"),
         ratio_neighbors=("with_neighbors", "without"),
         ratio_scvi_validated=("without", "scvi_validated"),
@@ -166,73 +168,60 @@ def fssf(task: Task, method: scare_models.Method, quick: bool) -> Values:
     return found | {"threads": torch.get_num_threads()}
 
 
-def simulated(
-    n_cells: int, n_genes: int = 5000, n_types: int = 10, draws: int = 450
-) -> ad.AnnData:
-    """Counts drawn from the profile of each cell's type; about 8 % of the genes are found."""
-    rng = np.random.default_rng(0)
-    profiles = rng.lognormal(0, 1, n_genes) * rng.lognormal(0, 0.5, (n_types, n_genes))
-    bounds = np.cumsum(profiles, axis=1)
-    bounds /= bounds[:, -1:]
-    types, parts = rng.integers(n_types, size=n_cells), []
-    for rows in np.array_split(np.arange(n_cells), -(-n_cells // 5000)):
-        genes = np.empty((len(rows), draws), np.int32)
-        for k in range(n_types):
-            own = types[rows] == k
-            genes[own] = np.searchsorted(bounds[k], rng.random((own.sum(), draws)))
-        starts, ones = np.arange(len(rows) + 1) * draws, np.ones(genes.size, np.float32)
-        parts.append(sparse.csr_matrix((ones, genes.ravel(), starts), (len(rows), n_genes)))
-        parts[-1].sum_duplicates()
-    obs = pd.DataFrame(index=[f"cell{i}" for i in range(n_cells)])
-    obs[scare_models.TYPE] = np.char.add("type", types.astype(str))
-    obs[scare_models.BATCH] = np.where(np.arange(n_cells) % 2, "a", "b")
-    half = np.arange(n_cells) < n_cells // 2
-    obs[GIVEN] = pd.Categorical(np.where(half, obs[scare_models.TYPE], UNKNOWN))
-    return ad.AnnData(sparse.vstack(parts, format="csr"), obs=obs)
+def simulated(name: str, n_cells: int) -> ad.AnnData:
+    """Half of the cells labelled: log-normalised values of 5000 genes for SCNYM, or counts."""
+    adata = simulated_counts(n_cells, 5000, mean_counts=0.085)
+    first = np.arange(n_cells) < n_cells // 2
+    adata.obs[scare_models.TYPE] = adata.obs[GROUP].astype(str)
+    adata.obs[scare_models.BATCH] = np.where(np.arange(n_cells) % 2, "a", "b")
+    adata.obs[GIVEN] = pd.Categorical(np.where(first, adata.obs[scare_models.TYPE], UNKNOWN))
+    if name == "SCNYM":
+        sc.pp.normalize_total(adata, target_sum=1e4)
+        sc.pp.log1p(adata)
+    return adata
+
+
+#: How a model is set up, made and trained, and what it then computes for all cells.
+OF_ALL: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any], str]] = {
+    "SCNYM": (LABELS, {}, {}, "predict"),
+    "SCARE": (
+        {"batch_key": scare_models.BATCH, "labels_key": scare_models.TYPE},
+        {"ground_truth": [f"gene{i}" for i in range(200)]},
+        AT_ONCE,
+        "get_latent_representation",
+    ),
+}
 
 
 def _once(name: str, adata: ad.AnnData) -> None:
     """One epoch, and all cells."""
-    shared = {"max_epochs": 1, "enable_progress_bar": False, "accelerator": "cpu"}
+    setup, options, train, compute = OF_ALL[name]
     model_of = getattr(ace.model, name)  # without a copy of the cells, which would be memory
-    if name == "SCNYM":
-        model_of.setup_anndata(adata, **LABELS)
-        model = model_of(adata, random_state=0)
-        model.train(**shared)
-        model.predict()
-    else:
-        model_of.setup_anndata(adata, batch_key=scare_models.BATCH, labels_key=scare_models.TYPE)
-        model = model_of(adata, ground_truth=list(adata.var_names[:200]), random_state=0)
-        model.train(**AT_ONCE, **shared)
-        model.get_latent_representation()
+    model_of.setup_anndata(adata, **setup)
+    model = model_of(adata, random_state=0, **options)
+    model.train(max_epochs=1, enable_progress_bar=False, accelerator="cpu", **train)
+    getattr(model, compute)()
 
 
-def _cells_for(name: str, n_cells: int, file: str = "") -> ad.AnnData | None:
-    """Log-normalised values for SCNYM, counts for SCARE; written to a file if there is one."""
-    adata = simulated(n_cells)
-    if name == "SCNYM":
-        sc.pp.normalize_total(adata, target_sum=1e4)
-        sc.pp.log1p(adata)
-    return adata.write_h5ad(file) if file else adata
-
-
-def _memory_of(name: str, size: int, file: str) -> Values:
+def _memory_of(name: str, file: str) -> Values:
     warnings.simplefilter("ignore")
-    _once(name, _cells_for(name, 1000))  # what is loaded or compiled once is no memory of cells
+    _once(name, simulated(name, 1000))  # what is loaded or compiled once is no memory of cells
     adata = ad.read_h5ad(file)
     _, cost = measure(lambda: _once(name, adata))
-    n = {"n_labelled": size, "n_unlabelled": size} if name == "SCNYM" else {"n_cells": size}
-    n |= {"n_genes": adata.n_vars, "threads": torch.get_num_threads()}
-    return n | matrix(adata.X) | cost._asdict()
+    return matrix(adata.X) | cost._asdict() | {"threads": torch.get_num_threads()}
 
 
 def memory(task: Task, method: Any, quick: bool) -> Values:
-    """Written in one fresh process, read and trained on in another."""
-    size, name = int(task.setting), task.method
+    """One epoch and all cells, read from a file by a fresh process."""
+    n_cells, of = int(task.setting), {"n_cells": int(task.setting)}
+    if task.method == "SCNYM":
+        of = {"n_labelled": n_cells, "n_unlabelled": n_cells}
+        n_cells *= 2
     with tempfile.TemporaryDirectory() as folder:
         file = str(Path(folder) / "cells.h5ad")
-        in_fresh_process(_cells_for, name, 2 * size if name == "SCNYM" else size, file)
-        return in_fresh_process(_memory_of, name, size, file)
+        simulated(task.method, n_cells).write_h5ad(file)
+        of |= in_fresh_process(_memory_of, task.method, file)
+    return of
 
 
 # -- a GPU ----------------------------------------------------------------------------------------
@@ -258,33 +247,31 @@ def _on_gpu_cells(data: str) -> ad.AnnData:
     return adata
 
 
-def devices() -> dict[str, str]:
-    """Names of torch and Lightning, by hardware."""
-    found = {"processor": "cpu"}
-    return found | ({torch.cuda.get_device_name(0): "gpu"} if torch.cuda.is_available() else {})
+def devices() -> dict[str, tuple[str, str]]:
+    """Names of Lightning and torch, by hardware."""
+    found = {"processor": ("cpu", "cpu")}
+    if torch.cuda.is_available():
+        found[torch.cuda.get_device_name(0)] = ("gpu", "cuda:0")
+    return found
 
 
-@lru_cache(maxsize=1)
-def compared(data: str, name: str, seed: int, quick: bool) -> dict[str, Values]:
-    """Train on each device, then explain what the last one trained on each."""
-    adata, rows, model = _on_gpu_cells(data), {}, None
-    for hardware, accelerator in devices().items():
-        given, options = ON_GPU[name][0], {} if name == "SCVI" else {"random_state": seed}
-        options |= {"ground_truth": list(adata.var_names[:50])} if name == "SCARE" else {}
-        model = new(name, adata, seed, given, **options)
-        seconds = epochs(model, 3 if quick else 4, accelerator=accelerator, **ON_GPU[name][1])
-        found = {"threads": torch.get_num_threads(), "ms_epoch": 1e3 * median(seconds[1:])}
-        rows[hardware] = found | {"n_cells": adata.n_obs, "n_genes": adata.n_vars}
-    for method in ("panel", "expected_gradients"):
-        panels: list[Any] = []
-        for hardware, accelerator in devices().items():
-            model.to_device("cpu" if accelerator == "cpu" else "cuda:0")
-            call = partial(explained, adata, method=method, model=model, random_state=seed)
-            call()
-            found, cost = measure(call)
-            panels.append(found)
-            rows[hardware][f"seconds_{method}"] = cost.seconds
-            if len(panels) > 1:
-                agreement = stability([panels[0], found], 18)["jaccard"].mean()
-                rows[hardware][f"jaccard_{method}"] = agreement
-    return rows
+def on_device(task: Task, method: Entry, quick: bool) -> Values:
+    """Train on a device and explain there; panels are compared with those of the processor."""
+    (accelerator, device), (given, options) = devices()[task.protocol], ON_GPU[task.method]
+    adata, own = _on_gpu_cells(task.data), {"random_state": task.seed}
+    own |= {"ground_truth": list(adata.var_names[:50])} if task.method == "SCARE" else {}
+    model = new(task.method, adata, task.seed, given, **({} if task.method == "SCVI" else own))
+    seconds = epochs(model, 3 if quick else 4, accelerator=accelerator, **options)
+    values = {"threads": torch.get_num_threads(), "ms_epoch": 1e3 * median(seconds[1:])}
+    values |= {"n_cells": adata.n_obs, "n_genes": adata.n_vars}
+    for name in ("panel", "expected_gradients"):
+        call = partial(explained, adata, method=name, model=model, random_state=task.seed)
+        model.to_device(device)
+        call()
+        panels, cost = measure(call)
+        values[f"seconds_{name}"] = cost.seconds
+        if device != "cpu":
+            model.to_device("cpu")
+            agreement = stability([call(), panels], 18)["jaccard"].mean()
+            values[f"jaccard_{name}"] = agreement
+    return values

@@ -26,6 +26,7 @@ from benchmarks.core.data import quiet_scvi
 from benchmarks.core.experiment import Entry, experiment, revision
 from benchmarks.core.store import Task, Values
 from benchmarks.experiments import transfer_cells as t
+from benchmarks.methods import models
 
 
 @dataclass(frozen=True)
@@ -86,9 +87,6 @@ def judge_novelty(found: Answer, cells: t.Cells, hidden: str) -> Values:
     return values
 
 
-# -- methods --------------------------------------------------------------------------------------
-
-
 def scnym(
     cells: t.Cells, preset: str = "default", *, confident: bool = False, **options: Any
 ) -> Answer:
@@ -137,20 +135,14 @@ def svm(cells: t.Cells, *, all_genes: bool = False) -> Answer:
 
 def scanvi(cells: t.Cells) -> Answer:
     """Counts of the variable genes, the domain as batch; default settings."""
-    scvi = quiet_scvi(cells.seed)
-    own, shared = cells.adata.copy(), {"enable_progress_bar": False, "accelerator": "cpu"}
-    scvi.model.SCVI.setup_anndata(own, layer="counts", batch_key=t.DOMAIN)
-    start = scvi.model.SCVI(own)
-    start.train(max_epochs=t.SCVI_EPOCHS, **shared)
-    model = scvi.model.SCANVI.from_scvi_model(
-        start, labels_key=t.GIVEN, unlabeled_category=t.UNKNOWN
-    )
-    model.train(max_epochs=t.SCANVI_EPOCHS, **shared)
+    given = {"layer": "counts", "batch_key": t.DOMAIN}
+    start_epochs = {"max_epochs": t.SCVI_EPOCHS, "accelerator": "cpu"}
+    start, _ = models.trained("SCVI", cells.adata, cells.seed, given, start_epochs)
+    model = models.scanvi(start, t.GIVEN, max_epochs=t.SCANVI_EPOCHS, accelerator="cpu")
     return answer(model.predict(indices=np.flatnonzero(cells.target), soft=True))
 
 
 def methods() -> dict[str, Entry]:
-    """All methods by name."""
     of_ours = revision(t.OURS)
     found = {t.OURS: Entry(scnym, of_ours)}
     found |= {
@@ -159,11 +151,11 @@ def methods() -> dict[str, Entry]:
     # How the published code looks for new types.
     plan = {"confidence_threshold": 0.9, "adversary_confident_only": True}
     published = partial(scnym, preset="published", confident=True, plan_kwargs=plan)
-    found[t.OUR_NOVELTY] = Entry(published, of_ours, slow=True)
+    found[t.OUR_NOVELTY] = Entry(published, of_ours)
     for name, call in ((t.LOGISTIC, logistic), (t.SVM, svm)):
-        found[name] = Entry(partial(call, all_genes=True), random=False)
-        found[f"{name}, variable genes"] = Entry(call, random=False)
-    found["SCANVI"] = Entry(scanvi, counts=True)
+        found[name] = Entry(partial(call, all_genes=True))
+        found[f"{name}, variable genes"] = Entry(call)
+    found["SCANVI"] = Entry(scanvi)
     return found
 
 
@@ -183,32 +175,10 @@ def _run(task: Task, method: Entry, cells: t.Cells, quick: bool) -> Values:
     return values
 
 
-def _applies(task: Task, method: Entry) -> bool | str:
-    """Which methods take part where, and what would only repeat another run."""
-    if task.protocol == t.AS_THEY_ARE:
-        on_first = [f"{t.OURS}, {preset}" for preset in t.PRESETS]
-        part = (t.OURS, *t.LINEAR, "SCANVI", *(on_first if task.data == "kang" else ()))
-    else:
-        part = t.NOVELTY if task.protocol.endswith("hidden") else (t.OURS, *t.LINEAR)
-    if task.method not in part:
-        return False
-    if method.counts and task.data == "pbmc68k":
-        return f"{task.method} on {task.data}: no counts"
-    if task.method.endswith("variable genes") and task.data != "kang":
-        return False
-    once = task.protocol.endswith("hidden") and method.slow
-    unspoiled = task.protocol == t.AS_THEY_ARE or task.protocol.endswith("hidden")
-    same = unspoiled and not method.random and task.data != "pbmc68k"
-    return task.seed == 0 or not (once or same)
-
-
 TRANSFER = experiment(
     "transfer",
     _run,
     methods,
-    protocols=t.protocols,
-    settings=lambda data: t.FILES[data][1],
     prepare=t.load,
-    applies=_applies,
     files=lambda data: tuple(filter(None, t.FILES[data][:1])),
 )

@@ -1,7 +1,7 @@
 """Cells with labels and cells without, for label transfer."""
 
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 
 import anndata as ad
 import numpy as np
@@ -19,15 +19,14 @@ from benchmarks.core.store import Task
 TYPE, DOMAIN, GIVEN, UNKNOWN = "type", "domain", "given", "Unknown"
 N_GENES, MIN_CELLS = 2000, 10
 AS_THEY_ARE, WRONG = "as they are", "10% of the labels wrong"
-RARER = ("B", "NK")
 N_BINS = 10
 #: Share of known cells that a threshold of novelty keeps.
 KEPT = 0.95
 SCVI_EPOCHS, SCANVI_EPOCHS = 100, 20
 OURS, LOGISTIC, SVM = "SCNYM", "logistic regression", "linear SVM"
 OUR_NOVELTY = f"{OURS}, published, for new types"
-#: Which methods take part where; file, domains, and column of the domain of each set.
-PRESETS, LINEAR, NOVELTY, FILES = settings("transfer").values()
+#: Presets of SCNYM; file, domains, and column of the domain of each set.
+PRESETS, FILES = settings("transfer").values()
 
 
 @dataclass(frozen=True)
@@ -118,14 +117,3 @@ def another(labels: np.ndarray, names: np.ndarray, rng: np.random.Generator) -> 
     """One of the other names for each label, all equally likely."""
     own = np.searchsorted(names, labels)
     return names[(own + rng.integers(1, len(names), len(own))) % len(names)]
-
-
-@lru_cache
-def protocols(data: str) -> tuple[str, ...]:
-    """What is done to the labelled cells: on the first set (or the bundled one) all."""
-    if data not in ("kang", "pbmc68k"):
-        return (AS_THEY_ARE,)
-    counts = read(data).obs[TYPE].value_counts()
-    types = sorted(counts.index[counts >= 100].astype(str))
-    hidden = (f"{name} hidden" for name in types)
-    return (AS_THEY_ARE, *hidden, WRONG, *(f"{n} five times rarer" for n in RARER if n in types))

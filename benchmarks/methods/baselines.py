@@ -5,9 +5,9 @@ where it says so) and a seed, and gives the column numbers of all genes, best fi
 group. Where a method leaves genes unordered, they follow by :func:`univariate`, never by column.
 """
 
-import os
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import redirect_stderr, redirect_stdout
+from io import StringIO
 from typing import Any
 
 import anndata as ad
@@ -37,6 +37,12 @@ def groups_of(adata: ad.AnnData) -> Iterator[tuple[str, np.ndarray]]:
     groups = adata.obs[GROUP].astype("category")
     for code, name in enumerate(groups.cat.categories):
         yield str(name), groups.cat.codes.to_numpy() == code
+
+
+def to_panels(adata: ad.AnnData, names: Any) -> Panels:
+    """The column numbers of ranked names."""
+    frame = pd.DataFrame(names)
+    return {str(group): adata.var_names.get_indexer(frame[group].astype(str)) for group in frame}
 
 
 def dense(X: Any) -> np.ndarray:
@@ -73,8 +79,7 @@ def jsd_specificity(adata: ad.AnnData, seed: int) -> Panels:
     del seed
     own = ad.AnnData(log_expression(adata), obs=adata.obs[[GROUP]], var=adata.var[[]])
     ace.tl.rank_specificity(own, GROUP, key_added="ranking")
-    names = pd.DataFrame(own.uns["ranking"]["names"])
-    return {group: adata.var_names.get_indexer(names[group]) for group in names.columns}
+    return to_panels(adata, own.uns["ranking"]["names"])
 
 
 def l1_logistic_regression(adata: ad.AnnData, seed: int) -> Panels:
@@ -157,7 +162,7 @@ def ns_forest(adata: ad.AnnData, seed: int) -> Panels:
     own = ad.AnnData(X.astype(np.float32), obs=adata.obs[[GROUP]].astype(str), var=adata.var[[]])
     means = np.array([X[inside].mean(axis=0) for _, inside in groups_of(adata)])
     of_means = dict(zip([n for n, _ in groups_of(adata)], _binary_scores(means), strict=True))
-    with _silence():
+    with redirect_stdout(StringIO()), redirect_stderr(StringIO()):
         own = nsforest.pp.prep_medians(own, GROUP)
         own = nsforest.pp.prep_binary_scores(own, GROUP)
         # It makes the folder for its files, of which it writes none here.
@@ -182,10 +187,3 @@ def _binary_scores(values: np.ndarray) -> np.ndarray:
         below = 1 - values / np.where(own > 0, own, np.inf)
         scores[group] = np.where(own > 0, np.maximum(below, 0).sum(axis=0), 0)
     return scores / max(len(values) - 1, 1)
-
-
-@contextmanager
-def _silence() -> Iterator[None]:
-    """Keep from the terminal what others print; progress is shown by the benchmark."""
-    with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):
-        yield

@@ -1,6 +1,7 @@
 """Rankings of genes that explain a given embedding: translations in it, and its derivatives.
 
-As in ``baselines``: cells and a seed to the column numbers of all genes, best first, by group.
+As in ``baselines``: cells (here with principal components) and a seed to the column numbers of
+all genes, best first, by group.
 """
 
 import anndata as ad
@@ -8,7 +9,6 @@ import numpy as np
 import scanpy as sc
 import scipy.sparse as sp
 
-from benchmarks.core.data import pca
 from benchmarks.methods.baselines import Panels, dense, groups_of, ordered, univariate
 
 #: GCE: penalties as shares of the smallest one under which nothing is translated, and the share of
@@ -41,7 +41,9 @@ def gce(adata: ad.AnnData, seed: int) -> Panels:
     """
     del seed
     X = dense(adata.X)
-    weights, embedded = _principal_components(adata)
+    weights, embedded = (
+        np.asarray(x, np.float64) for x in (adata.varm["PCs"], adata.obsm["X_pca"])
+    )
     groups = list(groups_of(adata))
     centres = np.array([embedded[inside].mean(axis=0) for _, inside in groups])
     solutions = translations(weights, centres - centres.mean(axis=0))
@@ -151,7 +153,7 @@ def _slopes(neighbors: np.ndarray, components: np.ndarray) -> list[sp.csr_array]
 
 def _diffusion_map(adata: ad.AnnData, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Neighbours of each cell, itself first, and components without the constant one."""
-    _, embedded = _principal_components(adata)
+    embedded = np.asarray(adata.obsm["X_pca"], np.float64)
     own = ad.AnnData(sp.csr_array((adata.n_obs, 1)), obsm={"X_pca": embedded})
     n_near = min(GRS_NEIGHBORS, adata.n_obs - 1)
     sc.pp.neighbors(own, n_neighbors=n_near, use_rep="X_pca", random_state=seed)
@@ -163,11 +165,3 @@ def _diffusion_map(adata: ad.AnnData, seed: int) -> tuple[np.ndarray, np.ndarray
     neighbors = np.column_stack([np.arange(adata.n_obs), near])
     components = own.obsm["X_diffmap"][:, 1:].astype(np.float64)
     return neighbors, components / components.std(axis=0)
-
-
-def _principal_components(adata: ad.AnnData) -> tuple[np.ndarray, np.ndarray]:
-    """Weights of the genes and coordinates of the cells; computed where there are none."""
-    if "X_pca" not in adata.obsm or "PCs" not in adata.varm:
-        adata = pca(ad.AnnData(adata.X, var=adata.var[[]]))
-    weights = np.asarray(adata.varm["PCs"], dtype=np.float64)
-    return weights, np.asarray(adata.obsm["X_pca"], dtype=np.float64)

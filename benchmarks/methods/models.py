@@ -26,6 +26,15 @@ def trained(
     train: dict[str, Any] | None = None,
     **options: Any,
 ) -> tuple[Any, Cost]:
-    """A trained model, and the cost of its training."""
     model = new(name, adata, seed, setup, **options)
     return model, measure(lambda: model.train(enable_progress_bar=False, **(train or {})))[1]
+
+
+def scanvi(start: Any, labels_key: str, **train: Any) -> Any:
+    """SCANVI that continues from a trained SCVI; default settings."""
+    import scvi
+
+    unlabeled = {"unlabeled_category": "Unknown"}
+    model = scvi.model.SCANVI.from_scvi_model(start, labels_key=labels_key, **unlabeled)
+    model.train(enable_progress_bar=False, **train)
+    return model

@@ -17,7 +17,7 @@ from benchmarks.core.data import BATCH, GROUP, quiet_scvi
 from benchmarks.core.experiment import Entry, revision
 from benchmarks.core.measure import Cost, measure
 from benchmarks.methods import baselines, embedding_baselines, models
-from benchmarks.methods.baselines import Panels
+from benchmarks.methods.baselines import Panels, to_panels
 
 KEY = "ranking"
 #: Perturbs genes one by one: minutes for each group of a real data set.
@@ -127,15 +127,6 @@ def _cosg(cells: Cells) -> Panels:
     return to_panels(cells.adata, own.uns[KEY]["names"])
 
 
-def to_panels(adata: ad.AnnData, names: Any) -> Panels:
-    """The column numbers of ranked names."""
-    frame = pd.DataFrame(names)
-    return {
-        str(group): adata.var_names.get_indexer(frame[group].astype(str))
-        for group in frame.columns
-    }
-
-
 def causal(cells: Cells) -> Panels:
     """The causal genes of a simulated set, for every group: a level, not a ranking."""
     genes = np.flatnonzero(cells.adata.var["kind"] == "causal")
@@ -149,14 +140,9 @@ def _trained(cells: Cells, name: str, given: dict[str, str], **options: Any) -> 
 
 
 def _scanvi(cells: Cells) -> Any:
-    """Continues from that model, with the groups as labels; default settings."""
     start, _ = cells.trained("SCVI")
-    scvi = quiet_scvi(cells.seed)
-    model = scvi.model.SCANVI.from_scvi_model(
-        start, unlabeled_category="Unknown", labels_key=GROUP
-    )
-    model.train(enable_progress_bar=False)
-    return model
+    quiet_scvi(cells.seed)
+    return models.scanvi(start, GROUP)
 
 
 GROUPS = {"labels_key": GROUP}

@@ -1,11 +1,7 @@
 """Reports: tables, claims and figures of the documentation from the stored results."""
 
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
-
-from matplotlib.figure import Figure
 
 from benchmarks.core.experiment import GRIDS
 from benchmarks.core.store import Results
@@ -14,7 +10,6 @@ from benchmarks.report.markdown import data, where
 
 
 def render(results_dir: Path, out_dir: Path) -> list[Path]:
-    """Write the tables and figures."""
     results, out_dir = Results(results_dir), Path(out_dir)
     out_dir.mkdir(parents=True, exist_ok=True)
     written = tables.tables(results)
@@ -30,28 +25,15 @@ def render(results_dir: Path, out_dir: Path) -> list[Path]:
     return [out_dir / f"{name}.md" for name in written]
 
 
-DRAW: dict[str, Callable[[Results], Figure]] = {
-    "structure": figures.draw_structure,
-    "curves": figures.draw_curves,
-    "overlap": figures.draw_overlap,
-    "representations": figures.draw_representations,
-    "embeddings": figures.draw_embeddings,
-    "mnist_convolutional": partial(figures.draw_mnist, network="convolutional"),
-    "mnist_vector": partial(figures.draw_mnist, network="vector"),
-    "reliability": figures.draw_reliability,
-    "scare_fssf": figures.draw_scare_fssf,
-    "scare_weights": figures.draw_scare_weights,
-}
-
-
 def _draw(results: Results, folder: Path) -> dict[str, str]:
     """Draw the figures of ``data/figures.csv``; returns the markdown that shows each."""
     shown = {}
     # No date and no versions inside: the same numbers give the same file.
     options: dict[str, Any] = {"dpi": 150, "bbox_inches": "tight", "metadata": {"Software": None}}
-    for name, experiment, needed, caption in data("figures").itertuples(index=False):
+    for name, call, given, experiment, needed, caption in data("figures").itertuples(index=False):
         shown[f"{name}_figure"] = ""
         if not results.rows(experiment, **where(needed)).empty:
-            DRAW[name](results).savefig(folder / f"{name}.png", **options)
+            figure = getattr(figures, f"draw_{call}")(results, **where(given))
+            figure.savefig(folder / f"{name}.png", **options)
             shown[f"{name}_figure"] = f"{caption}:\n\n![{caption}]({name}.png)\n"
     return shown

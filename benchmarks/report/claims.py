@@ -63,7 +63,6 @@ class Found:
 
 
 def judge(part: Part, results: Results) -> Found:
-    """Judge one inequality."""
     name, where = part.rows
     rows = derived(results, name, where)
     means = {name: e.values(rows, part.metric, name).mean() for name in part.method}
@@ -145,7 +144,6 @@ def tables(results: Results) -> dict[str, str]:
 
 
 def read() -> list[tuple[str, Claim]]:
-    """All claims, each with its paper."""
     table, found = data("claims", filled=5), []
     for (paper, source, claim), rows in table.groupby(["paper", "source", "claim"], sort=False):
         parts: dict[str, list[Part]] = {"judged": [], "beside": []}
@@ -171,7 +169,6 @@ def read() -> list[tuple[str, Claim]]:
 
 
 def count(verdicts: list[str]) -> str:
-    """How many claims hold."""
     words = {HOLDS: "hold", PARTLY: "hold in part", FAILS: "do not hold", UNKNOWN: UNKNOWN}
     numbers = pd.Series([v.removesuffix(SO_FAR) for v in verdicts]).map(words).value_counts()
     told = ", ".join(f"{numbers[said]} {said}" for said in words.values() if said in numbers)

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmarks.core.store import Results
+from benchmarks.core.store import KEYS, Results
 from benchmarks.report import evidence as e
 
 #: The three explanations that Kratos plugs in.
@@ -37,6 +37,16 @@ def below_causal(results: Results, data: str) -> pd.DataFrame:
         first = min(sizes.astype(int), default=np.inf)
         found += [{"method": method, "seed": s, "n_genes": first} for s in pair[0].own.index]
     return pd.DataFrame(found)
+
+
+def structure_levels(results: Results) -> pd.DataFrame:
+    """Rankings of the structure, the causal genes not beside but below them."""
+    rows = results.rows("structure").assign(below="")
+    level = rows["method"] == e.CAUSAL
+    for name, own in rows[level].groupby("data"):
+        told = f"\nThe {e.CAUSAL} alone: {own['jaccard@20'].mean():.3f}.\n"
+        rows.loc[rows["data"] == name, "below"] = told
+    return rows[~level]
 
 
 def gains(results: Results, rival: str) -> pd.DataFrame:
@@ -70,6 +80,16 @@ def overlap(results: Results, data: str) -> pd.DataFrame:
     told["only"] = own["at"].agg(", ".join)
     told["n_only_all_types"] /= genes["group"].nunique()
     return rows.join(told.fillna({"n_only": 0, "n_only_depleted": 0, "only": ""}), on=keys)
+
+
+def overlap_genes(results: Results) -> pd.DataFrame:
+    """The overlap of all sets; genes of a single method are listed below its first seed."""
+    parts = [overlap(results, name) for name in results.rows("overlap")["data"].unique()]
+    for part in parts:
+        first = part[(part["seed"] == part["seed"].min()) & (part["only"].fillna("") != "")]
+        own = "".join("- `" + first["method"] + "`: " + first["only"] + "\n")
+        part["below"] = f"\nGenes that no baseline (no other one) has:\n\n{own}" if own else ""
+    return pd.concat([results.rows("overlap").iloc[:0], *parts])
 
 
 def figure_3d(results: Results) -> pd.DataFrame:
@@ -142,7 +162,7 @@ def _beside(own: pd.DataFrame, rows: pd.DataFrame, keys: list[str], method: str)
     return own.merge(rows[rows["method"] == method], on=keys, suffixes=("", "_ours"))
 
 
-def predicted(results: Results) -> pd.DataFrame:
+def table_2(results: Results) -> pd.DataFrame:
     """Latent spaces; Kratos' clusters are its predictions (§4.2)."""
     rows = results.rows("representations", data="pbmc3k_processed")
     fields = [f for f in ("silhouette", "ari", "ami") if f"{f}_predicted" in rows]
@@ -198,6 +218,15 @@ def pathways(results: Results) -> pd.DataFrame:
     return rows.assign(n=[n.get(key, np.nan) for key in of], which=which)
 
 
+def time_by_type(results: Results) -> pd.DataFrame:
+    """Models of time points, with the scores of each type."""
+    rows, values = (call("scare", protocol="time") for call in (results.rows, results.values))
+    own = values[values["group"] != ""]
+    fields = own["metric"] + ":" + own["group"]
+    wide = own.assign(field=fields).pivot(index=KEYS, columns="field", values="value")
+    return rows.join(wide, on=KEYS)
+
+
 def losses(results: Results) -> pd.DataFrame:
     """Our loss and its variants, both sets."""
     rows = pathways(results)
@@ -214,16 +243,9 @@ def weights(results: Results) -> pd.DataFrame:
 
 
 DERIVED: dict[str, Callable[..., pd.DataFrame]] = {
-    "below causal": below_causal,
-    "gains": gains,
-    "figure 3D": figure_3d,
-    "digits": digits,
-    "table 2": predicted,
-    "times as fast": times_as_fast,
-    "novelty": novelty,
-    "solvers": solvers,
-    "gpu": on_gpu,
-    "pathways": pathways,
-    "losses": losses,
-    "weights": weights,
+    call.__name__: call
+    for call in (
+        *(below_causal, structure_levels, gains, overlap_genes, figure_3d, digits, solvers),
+        *(table_2, times_as_fast, novelty, on_gpu, pathways, time_by_type, losses, weights),
+    )
 }

@@ -5,10 +5,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from benchmarks.report.markdown import number, plural
+from benchmarks.report.markdown import OURS, number, plural
 
-#: What the name of a ranking begins with if it comes from this package, whatever it explains.
-OWN = ("ace ", "ACE ", "KRATOS ", "SCVI ", "SCANVI ")
 BASELINES = (
     *("Wilcoxon, abs", "Wilcoxon, by score", "t-test, abs", "logistic regression, abs"),
     *("L1 logistic regression", "COSG", "JSD specificity", "NS-Forest", "DESeq2", "GCE", "GRS"),
@@ -38,7 +36,7 @@ class Pair:
 
 def is_baseline(name: str) -> bool:
     """Whether a ranking is not of this package."""
-    return not name.startswith(OWN) and name != CAUSAL
+    return name.split()[0] not in OURS and name != CAUSAL
 
 
 def values(rows: pd.DataFrame, metric: str, method: str) -> pd.Series:
@@ -84,7 +82,6 @@ def telling(value: float, level: float, best: int, decimals: int) -> int:
 
 
 def mean_sd(found: pd.Series, decimals: int) -> str:
-    """Mean ± standard deviation."""
     return number(found.mean(), found.std(), decimals)
 
 

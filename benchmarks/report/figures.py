@@ -23,10 +23,8 @@ BLUE, GREY = "#0072B2", "#666666"
 LEVEL: dict[str, Any] = {"color": GREY, "linestyle": (0, (4, 3))}
 #: Where text stands beside a mark.
 BESIDE: dict[str, Any] = {"xytext": (4, 4), "textcoords": "offset points", "fontsize": 7}
-#: Ours are coloured: without a model warm, through ACE blue, through Kratos green.
+#: Ours are coloured (without a model warm, through ACE blue, through Kratos green), others grey.
 STYLES = styles("rankings")
-#: Baselines are grey, with different marks.
-MARKS = "osD^vPX<>*pdh8"
 #: Distances of the AUROC from 1 that are marked, of those in sight.
 TICKS = (0.3, 0.2, 0.1, 0.05, 0.03, 0.02, 0.015, 0.01, 0.005, 0.003, 0.002, 0.001, 0.0005)
 
@@ -46,28 +44,23 @@ def grid(
     return fig, axes
 
 
-def _styles(methods: Iterable[str], dense: bool = False) -> dict[str, dict[str, Any]]:
-    """How each method is drawn, ours first."""
-    names = ordered(methods, STYLES)
-    ours = [name for name in names if not is_baseline(name) and name != CAUSAL]
-    styles = {name: {"color": "0.4", "linewidth": 1.3} | STYLES.get(name, {}) for name in ours}
-    for i, name in enumerate(name for name in names if is_baseline(name)):
-        grey, mark = ("0.25", "0.55")[i % 2], MARKS[i % len(MARKS)]
-        styles[name] = {"color": grey, "marker": mark, "markersize": 4.5, "linewidth": 0.8}
-        styles[name]["markevery"] = 3 if dense else 1
-    return styles
+def _style(name: str, dense: bool) -> dict[str, Any]:
+    """How a ranking is drawn; fewer marks on dense lines."""
+    style = {"color": "0.4", "linewidth": 1.3} | STYLES.get(name, {})
+    marks = {"markersize": 4.5, "markevery": 3 if dense else 1}
+    return style | (marks if "marker" in style else {})
 
 
 def _lines(
     ax: Axes, x: list[int], mean: pd.DataFrame, error: pd.DataFrame, banded: Iterable[str]
 ) -> None:
     """A line for each method, with a band around some."""
-    styles = _styles(mean.index, dense=len(x) > 10)
-    for name in styles:
-        ax.plot(x, mean.loc[name], label=name, **styles[name])
+    for name in ordered(mean.index.drop(CAUSAL, errors="ignore"), STYLES):
+        style = _style(name, dense=len(x) > 10)
+        ax.plot(x, mean.loc[name], label=name, **style)
         if name in banded:
             y, spread = mean.loc[name].to_numpy(), error.loc[name].fillna(0).to_numpy()
-            band = {"color": styles[name]["color"], "alpha": 0.12, "linewidth": 0, "zorder": 1}
+            band = {"color": style["color"], "alpha": 0.12, "linewidth": 0, "zorder": 1}
             ax.fill_between(x, np.maximum(y - spread, 1e-5), y + spread, **band)
     ax.set_xlabel("number of genes")
     ax.grid(axis="y", color="0.92", linewidth=0.8)
@@ -81,7 +74,7 @@ def legend(fig: Figure, *, sort: bool = True, **options: Any) -> None:
         for ax in fig.axes
         for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)
     }
-    names = ordered(handles, [*_styles(handles), CAUSAL]) if sort else list(handles)
+    names = ordered(handles, [*STYLES, CAUSAL]) if sort else list(handles)
     options = {"loc": "outside right center", "handlelength": 2.8} | options
     fig.legend([handles[n] for n in names], names, frameon=False, fontsize=9, **options)
 
@@ -162,9 +155,6 @@ def draw_overlap(results: Results) -> Figure:
     panels = {f"{n} ({n_depleted[n]})": {group: list(own[n]["at"])} for n in names}
     options = {"n_top": 18, "highlight": next(iter(panels)), "return_fig": True}
     return ace.pl.overlap(panels, group=group, **options)
-
-
-# -- cells in the plane ---------------------------------------------------------------------------
 
 
 def _scatter(ax: Axes, arrays: dict[str, np.ndarray], field: str, size: float) -> list[str]:
@@ -254,9 +244,6 @@ def draw_mnist(results: Results, network: str) -> Figure:
         before, after, source=source, target=target, assigned=target, flipped=flipped
     )
     return ace.pl.transitions(transitions, ncols=4, return_fig=True)
-
-
-# -- label transfer and SCARE ---------------------------------------------------------------------
 
 
 def draw_reliability(results: Results) -> Figure:

@@ -1,6 +1,7 @@
 """Markdown tables: mean ± standard deviation over seeds, ours first, the best in bold."""
 
 from collections.abc import Iterable, Sequence
+from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,7 +15,10 @@ DEFAULTS = ("ace panel", "ACE + panel", "KRATOS + panel")
 
 
 class Column(NamedTuple):
-    """How a value is shown: title, decimals, and which end is best (0: neither)."""
+    """How a value is shown: title, decimals, and which end is best (0: neither).
+
+    ``*`` at the end of a field, and in the title, stands for the groups that there are.
+    """
 
     field: str
     title: str
@@ -60,7 +64,12 @@ def columns(table: str) -> tuple[Column, ...]:
 
 def mean_table(rows: pd.DataFrame, by: str, columns: Sequence[Column]) -> str:
     """A line for each value of `by`; of one seed, a stored standard error is the spread."""
-    columns = [c for c in columns if c.field in rows and rows[c.field].notna().any()]
+    columns = [
+        column._replace(field=field, title=column.title.replace("*", field.partition(":")[2]))
+        for column in columns
+        for field in rows.columns
+        if fnmatchcase(field, column.field) and rows[field].notna().any()
+    ]
     grouped = rows.groupby(by, sort=False)
     fields = [c.field for c in columns]
     mean, spread, n_seeds = (
@@ -108,7 +117,6 @@ def number(mean: float, spread: float, decimals: int) -> str:
 
 
 def plural(n: int, word: str = "seed") -> str:
-    """A number of things."""
     return f"{n} {word}" if n == 1 else f"{n} {word}s"
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 
 from benchmarks.core.store import KEYS, Results
 from benchmarks.report import evidence as e
-from benchmarks.report.derived import CD4, derived, novelty, overlap
+from benchmarks.report.derived import derived, novelty
 from benchmarks.report.markdown import (
     SHORT,
     TITLES,
@@ -71,14 +71,9 @@ def blocks(rows: pd.DataFrame, shown: Any, by: str = "method", counted: str = "s
     for title, part in rows.groupby("title", sort=False) if len(rows) else []:
         n = f" ({plural(part['seed'].nunique(), counted)})" if counted else ""
         head = f"**{title}**{n}\n\n" if title else ""
-        parts.append(head + mean_table(part, by, shown))
+        below = part["below"].iloc[0] if "below" in part else ""
+        parts.append(head + mean_table(part, by, shown) + below)
     return "\n".join(parts)
-
-
-def sets(rows: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
-    """The rows of each data set with its title, without empty columns."""
-    found = [(name, rows[rows["data"] == name]) for name in ordered(rows["data"], TITLES)]
-    return [(TITLES.get(name, name), part.dropna(axis=1, how="all")) for name, part in found]
 
 
 # -- rankings -------------------------------------------------------------------------------------
@@ -128,31 +123,6 @@ def _leader(rows: pd.DataFrame, k: int) -> list[str]:
         other(rival),
         "the default" if best.margin(1, 3) >= 0 else other(best),
     ]
-
-
-def _overlap(results: Results) -> list[str]:
-    """A table for each set, and the genes that only one method has."""
-    parts = []
-    for name in ordered(results.rows("overlap")["data"], TITLES):
-        title = f"{TITLES.get(name, name)}: {CD4}, the first 18 genes"
-        part = overlap(results, name).assign(title=title)
-        parts.append(blocks(part, columns("overlap")))
-        first = part[(part["seed"] == part["seed"].min()) & (part["only"].fillna("") != "")]
-        own = ("- `" + first["method"] + "`: " + first["only"] + "\n").tolist()
-        if own:
-            parts.append("Genes that no baseline (no other one) has:\n\n" + "".join(own))
-    return parts
-
-
-def _structure(results: Results) -> list[str]:
-    """A table for each set, and the level of the causal genes."""
-    parts = []
-    for title, part in sets(results.rows("structure")):
-        level = part["method"] == e.CAUSAL
-        parts.append(blocks(part[~level].assign(title=title), columns("structure")))
-        if level.any():
-            parts.append(f"The {e.CAUSAL} alone: {part.loc[level, 'jaccard@20'].mean():.3f}.\n")
-    return parts
 
 
 # -- label transfer -------------------------------------------------------------------------------
@@ -251,31 +221,13 @@ def _damage(results: Results) -> list[str]:
 # -- SCARE ----------------------------------------------------------------------------------------
 
 
-def _time(results: Results) -> list[str]:
-    """The means over types, and each type."""
-    by_type = results.values("scare", protocol="time")
-    parts = []
-    for title, part in sets(results.rows("scare", protocol="time")):
-        part = part.assign(title=f"{title}, means over the types")
-        parts.append(blocks(part, columns("time")))
-        for metric, name, best in (
-            ("time_mixing", "Time points mixed, by type", -1),
-            ("time_silhouette", "Silhouette of time, by type", 1),
-        ):
-            own = by_type[(by_type["metric"] == metric) & (by_type["group"] != "")]
-            own = own[own["data"].isin(part["data"])]
-            wide = own.pivot(index=["method", "seed"], columns="group", values="value")
-            shown = [Column(name, name, 3, best) for name in wide]
-            parts.append(blocks(wide.reset_index().assign(title=name), shown, counted=""))
-    return parts
-
-
 def _disjoint(results: Results) -> list[str]:
     """The score of each set in each block."""
     rows, parts = results.rows("scare", protocol="disjoint"), []
     own = results.values("scare", protocol="disjoint")
     own = own[own["group"] != ""]
-    for title, part in sets(rows):
+    for name, part in rows.groupby("data"):
+        title = TITLES.get(str(name), name)
         sizes = own[own["metric"] == "n_genes"].groupby("group")["value"].first().astype(int)
         lines = []
         for (method, block), found in own[own["metric"] == "fssf"].groupby(["method", "group"]):
@@ -293,12 +245,9 @@ def _disjoint(results: Results) -> list[str]:
 
 OTHERS = {
     "curves_leaders": _leaders,
-    "overlap": _overlap,
-    "structure": _structure,
     "transfer_others": _others,
     "transfer_novelty": _novelty,
     "transfer_damage": _damage,
-    "scare_time": _time,
     "scare_disjoint": _disjoint,
 }
 

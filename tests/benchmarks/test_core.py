@@ -5,11 +5,15 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
+import scanpy as sc
 from benchmarks.__main__ import main
+from benchmarks.core.data import simulated_counts
 from benchmarks.core.experiment import Entry, Experiment, run
-from benchmarks.core.measure import measure
+from benchmarks.core.measure import epochs, epochs_in_turns, measure
 from benchmarks.core.store import COLUMNS, RESULTS, Results, Table, Task
 from benchmarks.experiments import EXPERIMENTS
+
+import ace
 
 
 def test_values_come_back_as_they_were_stored(tmp_path):
@@ -48,12 +52,11 @@ def _toy(calls, **changes):
 
     fields = {
         "methods": lambda: {"good": Entry(), "broken": Entry(), "unnamed": Entry()},
-        "data": ("a", "b"),
-        "seeds": (0, 1),
+        "runs": [{"data": ["a", "b"], "seeds": [0, 1]}],
         "meant": lambda name, method: name != "unnamed",
         "prepare": lambda task: f"{task.data}{task.seed}",
         "applies": lambda task, method: task.data == "a" or "b: not today",
-        "quick": {"seeds": (0,), "methods": ("good",)},
+        "quick": [{"data": ["a"], "methods": ["good", "not installed"], "seeds": [0]}],
     }
     return Experiment("toy", "A toy.", toy, **(fields | changes))
 
@@ -104,6 +107,45 @@ def test_stored_results_are_of_known_experiments_and_methods(capsys):
         assert not frame.duplicated(COLUMNS[:-1]).any()
         for name in set(frame["method"]) - optional:
             assert name in listed or name.startswith("EAD"), (path.stem, name)
+
+
+def test_unknown_names_are_refused_with_the_known_ones(tmp_path):
+    for option, name, known in (("data", "c", "'b'"), ("methods", "worse", "'unnamed'")):
+        with pytest.raises(SystemExit, match=f"unknown {option} of toy.*'{name}'.*{known}"):
+            run(_toy([]), tmp_path, **{option: [name]})
+    with pytest.raises(SystemExit, match=r"unknown experiments \['toy'\]; there are panels"):
+        main(["run", "toy", "--results", str(tmp_path)])
+
+
+def test_missing_data_are_skipped_with_their_source(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("ACE_DATA_DIR", str(tmp_path))
+    calls = []
+    needed = {"a": ("a.h5ad",), "b": ()}
+    experiment = _toy(calls, files=needed.get, applies=lambda task, method: True)
+    assert run(experiment, tmp_path, methods=["good"], seeds=[0]) == 0
+    assert [task.data for task, _ in calls] == ["b"]
+    told = capsys.readouterr().out
+    assert told.count("skipped a: a.h5ad is not in ACE_DATA_DIR; docs/benchmarks.md says") == 1
+
+
+def test_epochs_are_timed_one_by_one():
+    adata = simulated_counts(60, 230)
+    sc.pp.log1p(adata)
+    ace.model.KRATOS.setup_anndata(adata, "group")
+    model = ace.model.KRATOS(adata, n_hidden=8)
+    assert len(epochs(model, 3, early_stopping=False)) == 3
+    calls = {"slow": lambda: [9.0, 0.2, 0.4, 0.2], "fast": lambda: [9.0, 0.1, 0.1]}
+    found = epochs_in_turns(calls, 2, ratio=("slow", "fast"))  # the first epoch does not count
+    assert (found["ms_slow"], found["ms_fast"], found["ratio"]) == pytest.approx((200, 100, 2))
+
+
+def test_simulated_counts_are_whole_and_sparse():
+    adata = simulated_counts(300)
+    assert adata.shape == (300, 2000)
+    assert (adata.X.data == np.round(adata.X.data)).all()
+    assert adata.X.data.min() >= 1
+    assert adata.X.nnz / np.prod(adata.shape) == pytest.approx(0.08, abs=0.01)
+    assert adata.obs["group"].nunique() == 10
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the high-water mark cannot be reset")

@@ -1,5 +1,7 @@
 """Baselines and scores with answers that are known on small cases."""
 
+from functools import partialmethod
+
 import anndata as ad
 import numpy as np
 import pandas as pd
@@ -7,15 +9,18 @@ import pytest
 import scanpy as sc
 import scipy.sparse as sp
 import torch
+from benchmarks.core.data import pca
 from benchmarks.core.measure import in_fresh_process
 from benchmarks.core.store import Task
-from benchmarks.experiments import images, rankings, scare, transfer, transfer_cells
+from benchmarks.experiments import images, rankings, scare, scare_models, transfer, transfer_cells
 from benchmarks.experiments.embeddings import mixing
 from benchmarks.experiments.speed_models import matrix, simulated
 from benchmarks.methods import embedding_baselines as embedding
 from benchmarks.methods.rankings import Cells
 from benchmarks.methods.rankings import rankings as all_rankings
 from torch import nn
+
+from ace.model import SCNYM
 
 N_GENES = 30
 
@@ -62,7 +67,7 @@ def test_relevant_genes_change_within_the_group():
     x[:, 4:8] += 3 * np.clip(t - 1, 0, 1)[:, None]
     adata = ad.AnnData(x.astype(np.float32))
     adata.obs["group"] = pd.Categorical(np.where(t < 1, "first", "second"))
-    panels = embedding.grs(adata, 0)
+    panels = embedding.grs(pca(adata), 0)
     assert set(panels["first"][:4]) == {0, 1, 2, 3}
     assert set(panels["second"][:4]) == {4, 5, 6, 7}
 
@@ -88,7 +93,12 @@ def test_held_out_cells_are_not_seen():
     np.testing.assert_allclose(projected, cells.adata.obsm["X_pca"], atol=1e-2)
 
 
-# -- label transfer -------------------------------------------------------------------------------
+@pytest.mark.parametrize("seed", [0, 1])
+def test_halves_share_no_cell(seed):
+    first, second = rankings._two_sets(Task("pbmc68k", "halves", seed=seed))
+    assert not set(first.adata.obs_names) & set(second.adata.obs_names)
+    assert first.adata.n_obs + second.adata.n_obs == 700
+
 
 BUNDLED = Task("pbmc68k", transfer_cells.AS_THEY_ARE, "first")
 
@@ -105,7 +115,18 @@ def test_labelled_cells_are_spoiled_as_the_protocol_says():
     rarer = transfer_cells.load(BUNDLED._replace(protocol="Dendritic five times rarer"))
     n_kept, n_whole = ((cells.given == "Dendritic").sum() for cells in (rarer, whole))
     assert n_kept == round(n_whole / 5)
-    assert transfer_cells.protocols("cellmix") == (transfer_cells.AS_THEY_ARE,)
+
+
+@pytest.mark.parametrize("name", ["logistic regression", "linear SVM, variable genes", "SCNYM"])
+def test_labels_that_are_asked_for_are_not_used(name, monkeypatch):
+    cells = transfer_cells.load(BUNDLED)
+    every = cells.every.copy()
+    every.obs["type"] = np.where(cells.target, "secret", every.obs["type"])
+    monkeypatch.setattr(SCNYM, "train", partialmethod(SCNYM.train, max_epochs=1))
+    call = transfer.methods()[name].run
+    found, blind = (call(given).labels for given in (cells, transfer_cells.Cells(every, 0)))
+    assert "secret" not in found
+    np.testing.assert_array_equal(found, blind)
 
 
 def test_scores_known_by_hand():
@@ -129,9 +150,6 @@ def test_scores_known_by_hand():
     assert (novelty["n_hidden"], novelty["n_known"], novelty["auroc"]) == (1, 5, 0.0)
 
 
-# -- SCARE, digits, speed -------------------------------------------------------------------------
-
-
 def test_scores_of_latent_spaces():
     rng = np.random.default_rng(0)
     z, groups = rng.normal(size=(400, 3)), np.repeat(["a", "b"], 200)
@@ -145,21 +163,30 @@ def test_scores_of_latent_spaces():
     assert scare.times_apart(z, types, times)["time_mixing"] == 0
 
 
+def test_gene_sets_have_the_right_genes_and_share_none_where_they_are_apart(monkeypatch):
+    bundled = scare_models.gene_sets("pbmc68k")
+    assert {k: len(genes) for k, genes in bundled.items()} == {"HLA": 10, "CD": 27, "both": 37}
+    assert set(bundled["both"]) <= set(scare_models.load("pbmc68k").var_names)
+    sets = {"first": ["a", "b", "c"], "second": ["c", "d"], "both": ["a", "b", "c", "d"]}
+    monkeypatch.setattr(scare_models, "gene_sets", lambda data: sets)
+    assert scare.apart("any") == {"first": ["a", "b"], "second": ["d"]}
+
+
 def test_pairs_of_digits_go_both_ways():
-    for name in images.PAIRS:
+    for name in images.NETWORKS:
         pairs = images.pairs_of(name)
         assert {(b, a) for a, b in pairs} == set(pairs)
-    digits = images.load_digits("digits")
-    assert digits.train.shape[1] == digits.side**2 == 64
-    assert 0 <= digits.train.min() <= digits.train.max() <= 1
+    train, test, labels, _ = images.load_digits("digits")
+    assert train.shape == (len(labels), 64)
+    assert 0 <= train.min() <= train.max() <= 1
     scorer = nn.Linear(64, 10)
     pair = images.OfPair(scorer, torch.tensor([[3, 8]]))
-    x = digits.test[:1]
+    x = test[:1]
     torch.testing.assert_close(pair(x), scorer(x)[:, [3, 8]])
 
 
 def test_memory_is_measured_in_a_fresh_process():
-    cells = simulated(100)
+    cells = simulated("SCARE", 100)
     assert cells.X.nnz / np.prod(cells.shape) == pytest.approx(0.08, abs=0.01)
     assert (cells.obs["given"] == "Unknown").sum() == 50
     assert in_fresh_process(matrix, cells.X) == pytest.approx(matrix(cells.X))

@@ -1,11 +1,14 @@
 """Claims, tables and figures follow from the rows."""
 
 import re
+from operator import attrgetter
 
 import pytest
 from benchmarks.core.store import RESULTS, Results, Table, Task
+from benchmarks.methods.rankings import rankings
 from benchmarks.report import claims, derived, render
-from benchmarks.report.claims import Part, judge, verdict
+from benchmarks.report.claims import Claim, Part, judge, judged, verdict
+from benchmarks.report.evidence import BASELINES, CAUSAL, DEFAULT, is_baseline
 from benchmarks.report.markdown import data
 
 import ace
@@ -87,6 +90,32 @@ def test_a_tie_is_decided_by_redundancy_and_slack_allows_a_loss(stored):
     assert judge(_part(rivals=("GCE",), slack=0.001), far).holds is False
 
 
+def test_a_rival_that_was_not_measured_leaves_a_claim_open(stored):
+    results = stored("toy", "auroc", own=[0.9], GCE=[0.8])
+    part = _part(rivals=("GCE", "COSG"))
+    word, told = judged(Claim("Figure 1", "Best.", "", "", [part], []), results)
+    assert word == "holds, as far as measured"
+    assert told == (
+        "✓ 0.900, 0.800 of GCE, without COSG<br>– not measured everywhere: COSG<br>(1 seed)"
+    )
+
+
+def test_genes_until_better_than_the_causal_ones(tmp_path):
+    curves = {"20 causal genes": [0.5] * 4, "good": [0.9, 0.4, 0.3, 0.2], "bad": [0.9] * 4}
+    for method, curve in curves.items():
+        values = {f"jaccard@{k}": v for k, v in zip((5, 10, 15, 20), curve, strict=True)}
+        Table(tmp_path, "structure").add(Task("x", method=method), "1.1", values)
+    found = derived.below_causal(Results(tmp_path), "x").set_index("method")["n_genes"]
+    assert found.to_dict() == {"good": 10, "bad": float("inf")}
+
+
+def test_what_is_ours():
+    ours = [name for name, method in rankings().items() if not is_baseline(name)]
+    assert ours == [name for name, method in rankings().items() if not method.baseline]
+    assert not any(map(is_baseline, [DEFAULT, CAUSAL]))
+    assert all(map(is_baseline, BASELINES))
+
+
 def test_stored_results_are_judged_without_a_gap():
     text = claims.tables(Results(RESULTS))["claims"]
     assert text.startswith("Of 30: 10 hold, 15 hold in part, 5 do not hold")
@@ -104,11 +133,7 @@ def test_own_genes_and_agreement_of_the_papers_methods(tmp_path):
     found = derived.figure_3d(Results(tmp_path)).set_index("method")
     # x of DESeq2 is not shared: COSG is not of the paper.
     assert found["shared"].to_dict() == {"ACE + adversarial": 2, "DESeq2": 2, "GRS": 1}
-    assert found.loc["ACE + adversarial", ["n_own", "own_depleted", "common"]].tolist() == [
-        1,
-        1,
-        1,
-    ]
+    assert found.loc["ACE + adversarial", ["n_own", "own_depleted", "common"]].eq(1).all()
     own = derived.overlap(Results(tmp_path), "pbmc3k_processed").set_index("method")
     assert own["only"].to_dict()["ACE + adversarial"] == "z"
     assert own["n_only"].fillna(0).to_dict()["GRS"] == 0
@@ -116,22 +141,15 @@ def test_own_genes_and_agreement_of_the_papers_methods(tmp_path):
 
 def test_missing_results_say_how_to_make_them(tmp_path):
     written = {path.stem: path.read_text() for path in render(tmp_path, tmp_path / "tables")}
-    shown = {re.search(r"tables/(\w+)\.md", line)[1] for line in _includes()}
+    docs = RESULTS.parents[1] / "docs"
+    pages = [page.read_text() for page in docs.rglob("*.md") if "generated" not in page.parts]
+    shown = set(re.findall(r"\{include\} \S*generated/tables/(\w+)\.md", "\n".join(pages)))
     assert shown - {"methods", "presets"} == set(written)  # each page includes what is written
     assert "Not measured yet: `python -m benchmarks run panels`" in written["panels_truth"]
-    assert (
-        "Not measured yet: `python -m benchmarks run transfer_speed`" in written["transfer_speed"]
-    )
+    assert "benchmarks run transfer_speed`" in written["transfer_speed"]
     assert "| *not measured* |" in written["choices"]
     assert written["structure_figure"] == ""
     assert not list((tmp_path / "tables").glob("*.png"))
-
-
-def _includes():
-    docs = RESULTS.parents[1] / "docs"
-    pages = (page.read_text() for page in docs.rglob("*.md") if "generated" not in page.parts)
-    return [line for page in pages for line in page.splitlines() if "{include} " in line
-            and "generated/tables" in line]  # fmt: skip
 
 
 def test_stored_results_fill_every_table_and_figure(tmp_path):
@@ -142,11 +160,6 @@ def test_stored_results_fill_every_table_and_figure(tmp_path):
 
 
 def test_every_recommended_call_exists():
-    named = [
-        name for use in data("choices")["use"] for name in re.findall(r"`(ace\.[\w.]+)`", use)
-    ]
+    named = re.findall(r"`ace\.([\w.]+)`", " ".join(data("choices")["use"]))
     assert len(named) >= 8
-    for name in named:
-        found = ace
-        for part in name.split(".")[1:]:
-            found = getattr(found, part)
+    assert all(map(callable, attrgetter(*named)(ace)))
