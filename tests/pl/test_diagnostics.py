@@ -30,10 +30,10 @@ def test_figure_matches_stored_values(explained: Callable[..., AnnData], n_group
 
 def test_low_fidelity_is_highlighted(explained: Callable[..., AnnData]) -> None:
     adata = explained(4)
-    adata.uns["ace"]["diagnostics"]["fidelity"] = [0.95, 0.899, 0.9, 0.2]
+    adata.uns["ace"]["diagnostics"]["fidelity"] = [0.95, 0.849, 0.85, 0.2]
     ax = ace.pl.diagnostics(adata, columns="fidelity", show=False)
     (line,) = ax.lines
-    assert set(line.get_xdata()) == {0.9}
+    assert set(line.get_xdata()) == {0.85}
     assert [bar.get_hatch() is not None for bar in ax.patches] == [False, True, False, True]
     vermillion, blue = "#d55e00", "#0072b2"
     assert [to_hex(bar.get_facecolor()) for bar in ax.patches] == [

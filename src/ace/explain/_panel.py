@@ -87,7 +87,7 @@ class Panel(Method):
     relevance. With a direction (:meth:`~ace.explain.Method.restrict`), genes enter only if their
     correlation with the target, given the genes before them, has that sign. The score of a jointly
     chosen gene is the cube root of the criterion at its entry, relative to that of the first gene.
-    The sign is the direction of the gene in the source.
+    The sign is that of the mean difference.
 
     Parameters
     ----------

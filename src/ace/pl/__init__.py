@@ -8,6 +8,7 @@ from ace.pl._heatmap import heatmap
 from ace.pl._overlap import overlap
 from ace.pl._pairs import pairs
 from ace.pl._panel_curves import panel_curves
+from ace.pl._panel_quality import panel_quality
 from ace.pl._panels import panels
 from ace.pl._polarization import polarization
 from ace.pl._reliability import reliability
@@ -22,6 +23,7 @@ __all__ = [
     "overlap",
     "pairs",
     "panel_curves",
+    "panel_quality",
     "panels",
     "polarization",
     "reliability",

@@ -58,7 +58,7 @@ def diagnostics(
 ) -> Figure | Axes | list[Axes] | None:
     """Draw the diagnostics of an explanation, one panel per column and one bar per group.
 
-    The columns are those of :func:`ace.get.diagnostics_df`. Groups with a fidelity below 0.9
+    The columns are those of :func:`ace.get.diagnostics_df`. Groups with a fidelity below 0.85
     (dashed line) are highlighted: the explained scorer does not reproduce their labels, so their
     panels of genes may be unreliable.
 

@@ -163,7 +163,8 @@ def explain(
         itself, over all cells of the comparison, and not of the explanation. If the groups are
         clusters that were found on the same cells, they are far too small.
     per_cell
-        Write the attributions of the individual cells that were drawn to a layer (0 elsewhere).
+        Write the attributions of individual cells to a layer, and which cells were explained to
+        ``obs``.
         Only for one reference, and without ``within``.
     {key_added}
     {copy}
@@ -242,7 +243,7 @@ def explain(
     UserWarning
         If the values are counts, are not logarithms, or may be of another kind than those that the
         model was trained on; cells were normalised to different totals; a group has fewer than 8
-        cells; the scorer does not reproduce the groups (fidelity below 0.9 over all cells, or
+        cells; the scorer does not reproduce the groups (fidelity below 0.85 over all cells, or
         below 0.5 in a group); or the reference is ``"rest"`` or ``"each"`` and a group has that
         name.
 

@@ -63,14 +63,14 @@ def draw_sample(
     random_state
         Seed.
     """
-    rows = [_draw(groups.codes, g, n_cells, random_state) for g in range(len(groups))]
+    rows = [draw_rows(groups.codes, g, n_cells, random_state) for g in range(len(groups))]
     code = [scored.scorer.groups.index(name) for name in groups.names]
     order = np.argsort(code)
     cells = _read(matrix, [rows[g] for g in order], sizes[order], scored)
     return Sample(rows, cells, code)
 
 
-def _draw(codes: np.ndarray, group: int, n_cells: int | None, random_state: int) -> np.ndarray:
+def draw_rows(codes: np.ndarray, group: int, n_cells: int | None, random_state: int) -> np.ndarray:
     """Draw rows of a group, in increasing order."""
     own = np.flatnonzero(codes == group)
     if n_cells is None or len(own) <= n_cells:
