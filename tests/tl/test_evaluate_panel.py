@@ -56,7 +56,7 @@ def test_the_certificate_is_that_of_the_explanation_if_the_genes_are_its_own(ada
 def test_errors(adata):
     with pytest.raises(ValueError, match="Did you mean 'CD79B'"):
         ace.tl.evaluate_panel(adata, {"CD19+ B": ["CD79"]}, GROUPBY)
-    with pytest.raises(KeyError, match="B cells"):
+    with pytest.raises(ValueError, match="'B cells' is not one of"):
         ace.tl.evaluate_panel(adata, {"B cells": ["CD79A"]}, GROUPBY)
     with pytest.raises(TypeError, match="names of genes"):
         ace.tl.evaluate_panel(adata, {"CD19+ B": "CD79A"}, GROUPBY)

@@ -35,7 +35,9 @@ def prox_linear(
     device: torch.device,
     start: Tensor | None = None,
 ) -> Tensor:
-    r"""Minimise :math:`F(\delta) = \lVert\delta\rVert_1 + \lambda \max(0, c(\delta))` for each row.
+    r"""Minimise the L1 norm plus a hinge for each row.
+
+    .. math:: F(\delta) = \lVert\delta\rVert_1 + \lambda \max(0, c(\delta))
 
     A proximal-linear method: :math:`c` is linearised at the current :math:`\delta_k`, and the
     remaining convex problem is solved exactly,

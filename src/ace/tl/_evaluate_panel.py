@@ -76,12 +76,12 @@ def evaluate_panel(
     Raises
     ------
     KeyError
-        If the column, the layer or a group does not exist.
+        If the column or the layer does not exist.
     TypeError
         If genes are not given by name.
     ValueError
-        If genes are missing in ``adata``, a panel is empty, a number is invalid, or a cell has no
-        group.
+        If genes are missing in ``adata``, a panel is empty, a group or number is invalid, or a
+        cell has no group.
 
     Examples
     --------

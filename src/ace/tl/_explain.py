@@ -6,8 +6,6 @@ import inspect
 import logging
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-import pandas as pd
-
 from ace import _checks
 from ace._checks import _storable
 from ace._checks._objects import cells_of
@@ -15,22 +13,17 @@ from ace._docs import doc_params
 from ace._keys import DEFAULT_KEY, ExplanationKeys
 from ace._log import report
 from ace._threads import one_thread
-from ace.explain import Method, fidelity
-from ace.explain._certificate import certify
+from ace.explain import Method
 from ace.explain._method import Direction
 from ace.explain._methods import options_of
 from ace.tl import _texts
 from ace.tl._comparisons import resolve
 from ace.tl._copying import require_copyable
-from ace.tl._explain_each import explain_each
-from ace.tl._explained import Explained, Settings
-from ace.tl._expression import read_expression
-from ace.tl._marginal_tests import TESTS, marginal_p_values
-from ace.tl._merged_groups import scorer_of
-from ace.tl._quality import quality_frame
-from ace.tl._sample import draw_sample
+from ace.tl._explain_cells import explain_cells
+from ace.tl._explained import Settings
+from ace.tl._marginal_tests import TESTS
 from ace.tl._sources import source_of
-from ace.tl._tables import ExplanationTables, scanpy_params
+from ace.tl._tables import scanpy_params
 from ace.tl._within import comparisons_within, explain_within
 
 if TYPE_CHECKING:
@@ -40,11 +33,6 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from mudata import MuData
 
-    from ace.explain import GroupedCells, GroupScorer
-    from ace.explain._certificate import Quality
-    from ace.tl._comparisons import Comparisons
-    from ace.tl._sample import Sample
-    from ace.tl._sources import Scored, Source
 
 logger = logging.getLogger(__name__)
 
@@ -293,13 +281,13 @@ def explain(
             random_state=random_state,
         )
         if within is None:
-            found = _explain_cells(adata, source, comparisons, settings, progress)
+            found = explain_cells(adata, source, comparisons, settings, progress)
         else:
             within = given.column(within)
             found = explain_within(
                 adata,
                 comparisons_within(adata, within, comparisons),
-                lambda cells, compared: _explain_cells(
+                lambda cells, compared: explain_cells(
                     cells,
                     source_of(model, cells, layer, unseen=unseen),
                     compared,
@@ -333,65 +321,6 @@ def explain(
     return given.whole if copy else None
 
 
-def _explain_cells(
-    adata: AnnData,
-    source: Source,
-    comparisons: Comparisons,
-    settings: Settings,
-    progress: bool | None,
-) -> Explained:
-    """Explain groups of the cells of one object."""
-    matrix, logs, seed = source.matrix, source.expects_logarithms, settings.random_state
-    groups, n_prototypes = comparisons.groups, settings.n_prototypes
-    expression = read_expression(adata, matrix, source.layer, comparisons, expect_logs=logs)
-    scored = scorer_of(source, groups, n_prototypes, seed)
-    sizes = expression.summary.counts
-    sample = draw_sample(matrix, groups, sizes, scored, settings.n_cells, seed)
-    agreement, overall = _fidelity(scored, sample, sizes, n_prototypes)
-
-    kind = Method.registry[settings.method]
-    eligible = None if settings.mask is None else settings.mask[scored.columns]
-    if eligible is not None and not eligible.any():
-        raise _checks.nothing_eligible(source.name)
-
-    def method_for(scorer: GroupScorer, cells: GroupedCells, **options: Any) -> Method:
-        method = kind(scorer, cells, random_state=seed, **options | settings.options)
-        return method.restrict(eligible=eligible, direction=settings.direction)
-
-    explainer = method_for(scored.scorer, sample.cells, per_cell=settings.per_cell)
-    quality: dict[str, Quality | None] = {}
-    if settings.quality:
-        found = certify(
-            lambda fold: method_for(fold.scorer, fold.fitted, **kind.fold_options).ranked,
-            scored.scorer,
-            sample.cells,
-            sample.coded(comparisons),
-            random_state=seed,
-        )
-        quality = dict(zip(comparisons.fields, found, strict=True))
-    tables = ExplanationTables(adata.var_names, scored.columns, expression, settings.n_genes)
-    cells = explain_each(explainer, comparisons, sample, agreement, tables, progress)
-    parts = tables.parts()
-    if settings.quality:
-        frame, panel_sizes = quality_frame(quality, scored.scorer.groups)
-        parts["frames"]["quality"] = frame
-        parts["frames"]["diagnostics"]["panel_size"] = pd.Series(panel_sizes)
-    if settings.pvals is not None:
-        names = parts["records"]["names"]
-        parts["records"] |= marginal_p_values(
-            matrix, comparisons, settings.pvals, names, adata.var_names
-        )
-    params = {
-        "scorer": type(scored.scorer).__name__,
-        "fidelity": overall,
-        "n_prototypes": scored.n_prototypes,
-        "n_eligible": len(scored.columns) if eligible is None else int(eligible.sum()),
-        "values": expression.values.kind,
-        "values_total": expression.values.total,
-    }
-    return Explained(parts, params, int(sizes.sum()), cells)
-
-
 def _checked_options(adata: AnnData, method: str, options: dict[str, Any]) -> dict[str, Any]:
     """Check the method and its options; return the options in storable types."""
     _checks.one_of(method, "method", list(Method.registry))
@@ -404,15 +333,3 @@ def _checked_options(adata: AnnData, method: str, options: dict[str, Any]) -> di
     for option in unknown:
         _checks.one_of(option, f"option of method {method!r}", list(known))
     return _storable.plain(options, "option")
-
-
-def _fidelity(
-    scored: Scored, sample: Sample, sizes: np.ndarray, n_prototypes: int | None
-) -> tuple[np.ndarray, float]:
-    """Fidelity of each group and over all cells; warns if one of them is low."""
-    scorer = scored.scorer
-    by_group = fidelity(scorer, sample.cells)[sample.code]
-    overall = float(sizes @ by_group / sizes.sum())
-    names = [scorer.groups[code] for code in sample.code]
-    _checks.warn_of_low_fidelity(overall, by_group, names, scored.advice(n_prototypes))
-    return by_group, overall

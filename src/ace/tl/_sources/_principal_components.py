@@ -11,6 +11,7 @@ import scipy.sparse as sp
 
 from ace import _checks
 from ace._checks import _columns
+from ace._log import report
 from ace._matrix import read_rows
 from ace.explain import EmbeddingScorer, LinearEmbedding, fit_clustering
 from ace.explain._rows import Rows
@@ -112,7 +113,7 @@ def _stored_components(
     offsets = stored - projected * sign
     offset = offsets.mean(0)
     if not np.abs(offsets - offset).max() <= 1e-2 * np.abs(stored).max():
-        logger.info("adata.obsm['X_pca'] is not of this matrix: computing new components")
+        report(logger, "adata.obsm['X_pca'] is not of this matrix: computing new components")
         return None
     return loadings * sign, columns, offset
 
