@@ -14,12 +14,10 @@ if TYPE_CHECKING:
 
 #: Genes that are compared jointly: this many, or this many for each gene of the panel.
 MIN_CANDIDATES, CANDIDATES_PER_GENE = 400, 4
-#: Squared distance at which half of the separation of two groups is reached.
-HALF = 8.0
+#: Squared distance, and exponent, at which the separation of two groups saturates.
+SCALE, POWER = 8.0, 0.25
 #: Ridge of the covariance: a share of the variance of each feature, and a constant.
-RIDGE_SHARE, RIDGE = 0.05, 0.01
-#: Gain of a gene that chance explains, in units of the variance of the difference of two means.
-CHANCE = 4.0
+RIDGE_SHARE, RIDGE = 0.2, 0.01
 #: A feature adds nothing if less than this share of its variance is unexplained.
 NEGLIGIBLE = 1e-6
 
@@ -49,22 +47,14 @@ def joint_panel(
 ) -> JointPanel:
     r"""Choose genes that together distinguish all groups from each other.
 
-    A gene :math:`j` contributes two features: its value and whether it is detected. With the group
-    means :math:`\mu_a` and the covariance :math:`\Sigma` within groups (the mean over the groups,
-    and a ridge) of the features of a set of genes :math:`S`, the squared distance of two groups is
+    Genes enter one at a time, by the criterion of :func:`ace.tl.select_panel`: the sum over all
+    pairs of groups of :math:`1 - (1 + d^2 / 8)^{-1/4}`, with the squared distance :math:`d^2` of
+    the groups by the features of the panel.
 
-    .. math::
-        d^2_{ab}(S) = (\mu_a - \mu_b)_S^\top \, \Sigma_{SS}^{-1} \, (\mu_a - \mu_b)_S .
-
-    Genes enter one at a time. The next one maximises the sum of the separations over all pairs of
-    groups,
-
-    .. math:: J(S) = \sum_{a < b} \frac{d^2_{ab}(S)}{8 + d^2_{ab}(S)} .
-
-    A separation saturates, so that genes for pairs of groups that are difficult to distinguish
-    count most, and pairs that are already separated cost no further genes. The increase of
-    :math:`d^2_{ab}` is reduced by what chance explains,
-    :math:`4 \, (1 / n_a + 1 / n_b)` with the numbers of cells :math:`n`.
+    The increase of a distance by the best of :math:`m` genes that do not differ between two groups
+    of :math:`n_a` and :math:`n_b` cells is about :math:`2 \log(m) \, (1 / n_a + 1 / n_b)`, the
+    largest of :math:`m` chi-squared variables with two degrees of freedom. This is subtracted from
+    each increase, so that small groups do not attract genes that differ by chance.
 
     Parameters
     ----------
@@ -155,6 +145,11 @@ class Moments:
         return self.groups[np.argmax(values @ weights - offset, axis=1)]
 
 
+def separation(distance: np.ndarray) -> np.ndarray:
+    """Separation of two groups, from 0 to 1, by their squared distance."""
+    return 1 - (1 + distance / SCALE) ** -POWER
+
+
 def features(x: sp.csr_array) -> np.ndarray:
     """Value and detection of each gene, in turn; cells × features."""
     values = np.empty((x.shape[0], 2 * x.shape[1]))
@@ -186,12 +181,13 @@ def _enter(
     mean, covariance = moments.mean.copy(), moments.covariance.copy()
     variance = np.diag(covariance).copy()
     first, second = np.triu_indices(len(mean), 1)
-    chance = CHANCE * (1 / moments.counts[first] + 1 / moments.counts[second])[:, None]
+    n_candidates = mean.shape[1] // 2
+    chance = 2 * np.log(n_candidates) * (1 / moments.counts[first] + 1 / moments.counts[second])
     distance = np.zeros((len(first), 1))
     order, gains, pairs = [], [], []
     for step in range(n_genes):
-        further = np.maximum(_increase(mean, covariance, first, second) - chance, 0)
-        added = (distance + further) / (HALF + distance + further) - distance / (HALF + distance)
+        further = np.maximum(_increase(mean, covariance, first, second) - chance[:, None], 0)
+        added = separation(distance + further) - separation(distance)
         gain = added.sum(0)
         gain[order] = -1
         gene = step if step < n_forced else int(np.argmax(gain))
