@@ -184,7 +184,9 @@ def _enter(
     n_candidates = mean.shape[1] // 2
     chance = 2 * np.log(n_candidates) * (1 / moments.counts[first] + 1 / moments.counts[second])
     distance = np.zeros((len(first), 1))
-    order, gains, pairs = [], [], []
+    order: list[int] = []
+    gains: list[float] = []
+    pairs: list[tuple[int, int]] = []
     for step in range(n_genes):
         further = np.maximum(_increase(mean, covariance, first, second) - chance[:, None], 0)
         added = separation(distance + further) - separation(distance)
