@@ -17,17 +17,21 @@ from ace._keys._explanation import (
 )
 from ace._keys._fssf import DEFAULT_FSSF_KEY, FssfKeys
 from ace._keys._names import not_the_index, require_free, storable
+from ace._keys._panel import DEFAULT_PANEL_KEY, PANEL_TABLES, PanelKeys
 
 __all__ = [
     "DEFAULT_ANNOTATION_KEY",
     "DEFAULT_FSSF_KEY",
     "DEFAULT_KEY",
+    "DEFAULT_PANEL_KEY",
     "DIAGNOSTICS",
+    "PANEL_TABLES",
     "VERSUS",
     "WITHIN",
     "AnnotationKeys",
     "ExplanationKeys",
     "FssfKeys",
+    "PanelKeys",
     "category_name",
     "not_the_index",
     "pair_name",

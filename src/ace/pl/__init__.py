@@ -7,6 +7,8 @@ from ace.pl._fssf import fssf
 from ace.pl._heatmap import heatmap
 from ace.pl._overlap import overlap
 from ace.pl._pairs import pairs
+from ace.pl._panel_accuracy import panel_accuracy
+from ace.pl._panel_confusion import panel_confusion
 from ace.pl._panel_curves import panel_curves
 from ace.pl._panel_quality import panel_quality
 from ace.pl._panels import panels
@@ -22,6 +24,8 @@ __all__ = [
     "heatmap",
     "overlap",
     "pairs",
+    "panel_accuracy",
+    "panel_confusion",
     "panel_curves",
     "panel_quality",
     "panels",

@@ -6,6 +6,7 @@ from ace.tl._explain import explain
 from ace.tl._fssf import fssf
 from ace.tl._informative_genes import informative_genes
 from ace.tl._rank_specificity import rank_specificity
+from ace.tl._select_panel import select_panel
 
 __all__ = [
     "annotate",
@@ -14,4 +15,5 @@ __all__ = [
     "fssf",
     "informative_genes",
     "rank_specificity",
+    "select_panel",
 ]
