@@ -23,7 +23,7 @@ def panel_accuracy(
     *,
     key: str = DEFAULT_PANEL_KEY,
     show: bool | None = None,
-    save: str | PathLike[str] | None = None,
+    save: bool | str | PathLike[str] | None = None,
     ax: Axes | None = None,
     return_fig: bool = False,
 ) -> Figure | Axes | None:
@@ -76,4 +76,4 @@ def panel_accuracy(
     ax.set_axisbelow(True)
     ax.spines[["top", "right"]].set_visible(False)
     ax.legend(frameon=False, fontsize="small", loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
-    return finish(fig, ax, show=show, save=save, return_fig=return_fig)
+    return finish(fig, ax, name="panel_accuracy", show=show, save=save, return_fig=return_fig)

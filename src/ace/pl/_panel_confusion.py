@@ -40,7 +40,7 @@ def panel_confusion(
     *,
     key: str = DEFAULT_PANEL_KEY,
     show: bool | None = None,
-    save: str | PathLike[str] | None = None,
+    save: bool | str | PathLike[str] | None = None,
     ax: Axes | None = None,
     return_fig: bool = False,
 ) -> Figure | Axes | None:
@@ -104,7 +104,7 @@ def panel_confusion(
     bar.spines[:].set_visible(False)
     if own_figure:
         fit_figure(ax)
-    return finish(fig, ax, show=show, save=save, return_fig=return_fig)
+    return finish(fig, ax, name="panel_confusion", show=show, save=save, return_fig=return_fig)
 
 
 def _write(ax: Axes, share: np.ndarray) -> None:

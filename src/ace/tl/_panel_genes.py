@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ace import _checks
-from ace._checks._columns import column_of, flags_of
 from ace._listed import listed
 
 if TYPE_CHECKING:
@@ -75,9 +74,10 @@ def panel_genes(
         )
     mean, fraction = expression
     largest = mean.max(0)
+    mask = _checks.mask_of(adata, mask_var)
     reasons = {
         "not expressed": ~(fraction > 0).any(0),
-        "not in mask_var": ~_mask(adata, mask_var),
+        "not in mask_var": np.zeros(adata.n_vars, dtype=bool) if mask is None else ~mask,
         f"below min_mean={min_mean}": largest < (-np.inf if min_mean is None else min_mean),
         f"above max_mean={max_mean}": largest > (np.inf if max_mean is None else max_mean),
         "in exclude": np.isin(np.arange(adata.n_vars), excluded),
@@ -106,18 +106,3 @@ def _positions(adata: AnnData, genes: Sequence[str], name: str) -> np.ndarray:
         return np.array([], dtype=np.int64)
     _checks.known_genes(names, adata.var_names, "adata")
     return adata.var_names.get_indexer(list(dict.fromkeys(names)))
-
-
-def _mask(adata: AnnData, mask_var: Any) -> np.ndarray:
-    """Genes that the mask selects."""
-    if mask_var is None:
-        return np.ones(adata.n_vars, dtype=bool)
-    if isinstance(mask_var, str):
-        return flags_of(column_of(adata.var, mask_var, "adata.var"), f"adata.var[{mask_var!r}]")
-    mask = np.asarray(mask_var)
-    if mask.dtype != np.bool_ or mask.shape != (adata.n_vars,):
-        raise ValueError(
-            f"mask_var must be the name of a column of adata.var or a Boolean array of shape "
-            f"({adata.n_vars},), got an array of {mask.dtype} of shape {mask.shape}."
-        )
-    return mask
