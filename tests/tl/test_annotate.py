@@ -443,7 +443,7 @@ def test_given_labels_are_stored(pbmc):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"n_epochs": 3}, r"annotate has no option 'n_epochs'"),
+        ({"n_epochs": 3}, r"annotate has no argument 'n_epochs': use max_epochs="),
         ({"n_layers": 4}, r"no option 'n_layers'\. Pass model_kwargs=\{'n_layers'"),
         ({"batchsize": 4}, r"Did you mean 'batch_size'"),
         ({"model_kwargs": {"layers": 4}}, r"model_kwargs has no option 'layers'"),

@@ -127,7 +127,7 @@ def test_results_of_sets_can_be_saved_and_drawn(survives_files):
     )
     drawn = [text.get_text() for text in axes["mainplot_ax"].get_xticklabels()]
     assert drawn == list(again.uns["ace"]["names"]["A/B"][:2])
-    assert ace.pl.panels(again, show=False).get_title() == "A/B vs C"
+    assert ace.pl.panels(again, show=False).get_title().startswith("A/B vs C\n1 gene: AUROC")
     ace.pl.heatmap(again, show=False)
 
 
