@@ -75,6 +75,7 @@ class Adversarial(Method):
         paper="ACE, Eq. 7-8; Kratos, Eq. 12-13",
         signed=True,
         needs_reference=False,
+        revision=2,
     )
 
     def __init__(
