@@ -133,3 +133,17 @@ def test_cells_equal_to_their_prototypes_up_to_rounding():
     scores = clustering(torch.tensor(z, dtype=torch.float32))
     assert torch.isfinite(scores).all()
     assert (scores.argmax(1) == torch.tensor(np.repeat([0, 1], 30))).all()
+
+
+def test_small_group_is_not_lost_to_a_large_one():
+    """A group with 20 prototypes has no larger prior than one with 3, which it overlaps."""
+    rng = np.random.default_rng(0)
+    codes = np.repeat([0, 1], [2000, 30])
+    z = rng.normal(size=(len(codes), 10))
+    z[codes == 1, 0] += 3
+    clustering = fit_clustering(z, codes, n_prototypes=20)
+    assert torch.bincount(clustering.group_of).tolist() == [20, 3]
+    unseen = rng.normal(size=(2000, 10))
+    unseen[:, 0] += 3
+    assigned = clustering.group_logits(torch.tensor(unseen).float()).argmax(1)
+    assert assigned.float().mean() > 0.85  # with a prior by the number of prototypes: 0.77

@@ -10,18 +10,24 @@ from ace.nn import NeuralizedClustering, log_odds
 
 
 def random_clustering(seed: int, n_groups: int, n_own: int, beta: float) -> NeuralizedClustering:
+    return random_groups(seed, [n_own] * n_groups, beta)
+
+
+def random_groups(seed: int, sizes: list[int], beta: float) -> NeuralizedClustering:
+    """Random prototypes, a given number per group."""
     generator = torch.Generator().manual_seed(seed)
-    prototypes = torch.randn(n_groups * n_own, 4, generator=generator)
-    return NeuralizedClustering(prototypes, torch.arange(n_groups).repeat_interleave(n_own), beta)
+    prototypes = torch.randn(sum(sizes), 4, generator=generator)
+    group_of = torch.arange(len(sizes)).repeat_interleave(torch.tensor(sizes))
+    return NeuralizedClustering(prototypes, group_of, beta)
 
 
 def textbook_log_odds(module: NeuralizedClustering, z: np.ndarray) -> np.ndarray:
-    """``log p_c / (1 - p_c)`` of Eq. 4, from distances, in float64."""
+    """``log p_c / (1 - p_c)`` of Eq. 4, from mean densities of the prototypes, in float64."""
     mu = module.prototypes.double().numpy()
     distance = np.square(z[:, None, :] - mu[None]).sum(-1)
     weight = np.exp(-module.beta * (distance - distance.min(1, keepdims=True)))
     group_of = module.group_of.numpy()
-    p = np.stack([weight[:, group_of == c].sum(1) for c in range(module.n_groups)], 1)
+    p = np.stack([weight[:, group_of == c].mean(1) for c in range(module.n_groups)], 1)
     p /= p.sum(1, keepdims=True)
     return np.log(p) - np.log1p(-p)
 
@@ -29,15 +35,38 @@ def textbook_log_odds(module: NeuralizedClustering, z: np.ndarray) -> np.ndarray
 @settings(max_examples=30, deadline=None)
 @given(
     seed=st.integers(0, 10_000),
-    n_groups=st.integers(2, 6),
-    n_own=st.integers(1, 3),
+    sizes=st.lists(st.integers(1, 4), min_size=2, max_size=6),
     beta=st.floats(0.05, 0.5),
 )
-def test_equals_log_odds_of_the_soft_assignment(seed, n_groups, n_own, beta):
-    module = random_clustering(seed, n_groups, n_own, beta)
+def test_equals_log_odds_of_the_soft_assignment(seed, sizes, beta):
+    module = random_groups(seed, sizes, beta)
     z = torch.randn(20, 4, generator=torch.Generator().manual_seed(seed + 1))
     expected = textbook_log_odds(module, z.double().numpy())
     np.testing.assert_allclose(module(z).numpy(), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_is_the_posterior_of_gaussian_mixtures_with_equal_priors():
+    module = random_groups(1, [1, 2, 5], beta=0.8)
+    z = torch.randn(30, 4, generator=torch.Generator().manual_seed(2))
+    density = torch.stack(
+        [
+            torch.distributions.MultivariateNormal(mu, torch.eye(4) / (2 * 0.8)).log_prob(z).exp()
+            for mu in module.prototypes
+        ],
+        dim=1,
+    )
+    of_group = torch.stack([density[:, module.group_of == c].mean(1) for c in range(3)], dim=1)
+    expected = of_group / of_group.sum(1, keepdim=True)
+    torch.testing.assert_close(torch.sigmoid(module(z)), expected, rtol=1e-4, atol=1e-6)
+
+
+def test_repeated_prototypes_change_nothing():
+    """A group has no larger prior because it has more prototypes."""
+    module = random_groups(7, [1, 2, 3], beta=0.5)
+    twice = torch.repeat_interleave(torch.arange(6), torch.tensor([1, 2, 2, 1, 1, 1]))
+    repeated = NeuralizedClustering(module.prototypes[twice], module.group_of[twice], 0.5)
+    z = torch.randn(20, 4)
+    torch.testing.assert_close(repeated(z), module(z), rtol=1e-4, atol=1e-4)
 
 
 def test_two_layer_form_of_equation_6():

@@ -75,6 +75,7 @@ class Adversarial(Method):
         paper="ACE, Eq. 7-8; Kratos, Eq. 12-13",
         signed=True,
         needs_reference=False,
+        revision=2,
     )
 
     def __init__(
@@ -197,7 +198,8 @@ class Adversarial(Method):
         if self._range is not None:
             lower, upper = self._range[0] - x, self._range[1] - x
         if not self.shared:
-            found = self.solver(gap, tuple(x.shape), lower=lower, upper=upper, device=x.device)
+            shape = (len(x), x.shape[1])
+            found = self.solver(gap, shape, lower=lower, upper=upper, device=x.device)
             return self._clip(x, found) - x
         if lower is not None and upper is not None:
             # A feature may change as far as any cell permits; each cell is clipped separately.

@@ -26,7 +26,8 @@ def fit_clustering(
     The prototypes of a group are its k-means centroids, so groups need not be spherical. The
     inverse temperature is :math:`\beta = 1 / 2\sigma^2`, where :math:`\sigma^2` is the mean
     squared distance per dimension between a cell and the nearest prototype of its group. The
-    scorer is then the posterior of an isotropic Gaussian mixture fitted to the groups.
+    scorer is then the posterior of groups with equal prior probabilities, each an isotropic
+    Gaussian mixture with equal weights, see :class:`ace.nn.NeuralizedClustering`.
 
     Parameters
     ----------

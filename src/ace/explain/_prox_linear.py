@@ -13,8 +13,8 @@ Gap = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
 #: Newton's method is exact once it has reached the right linear piece, so a few steps suffice.
 MAX_NEWTON_STEPS = 40
-#: A step is accepted if the objective decreases by this share of the predicted decrease, and the
-#: next one is larger if it decreases by the second share.
+#: A step is accepted if the objective decreases by the first share of the predicted decrease, and
+#: the next one is larger if it decreases by the second.
 ACCEPTED, ACCURATE = 0.1, 0.5
 #: Largest step size relative to the initial one.
 LARGEST_STEP = 100.0
@@ -35,9 +35,7 @@ def prox_linear(
     device: torch.device,
     start: Tensor | None = None,
 ) -> Tensor:
-    r"""Minimise the L1 norm plus a hinge for each row.
-
-    .. math:: F(\delta) = \lVert\delta\rVert_1 + \lambda \max(0, c(\delta))
+    r"""Minimise :math:`F = \lVert\delta\rVert_1 + \lambda \max(0, c(\delta))` for each row.
 
     A proximal-linear method: :math:`c` is linearised at the current :math:`\delta_k`, and the
     remaining convex problem is solved exactly,
@@ -53,10 +51,12 @@ def prox_linear(
     threshold gives exact zeros and the multiplier feasibility, so neither the scale of :math:`c`
     nor a step size for :math:`\lambda` has to be tuned.
 
-    As in a trust-region method, the solution is accepted only if it decreases :math:`F`. The step
-    size :math:`\eta` is doubled where the linearisation predicted the decrease well, and halved
-    where :math:`F` did not decrease. Rows are independent: each has its own :math:`\eta`, and
-    leaves the active set when its objective stops decreasing.
+    As in a trust-region method, the solution is accepted only if it decreases the objective
+    sufficiently. The step size :math:`\eta` is doubled where the linearisation predicted the
+    decrease well, and halved where the solution was rejected. Here, the hinge is weighted by
+    :math:`\min(\lambda, 2\nu)`: an L1 penalty above the multiplier is exact, and with a much
+    larger weight, every step along a curved border would be rejected. Rows are independent: each
+    has its own :math:`\eta`, and leaves the active set when :math:`F` stops decreasing.
 
     Parameters
     ----------
@@ -84,38 +84,46 @@ def prox_linear(
     The perturbations with the smallest objective that was found, of shape ``shape``.
     """
     delta = torch.zeros(shape, device=device) if start is None else start.clone()
-    value, gradient = gap(delta, torch.arange(len(delta), device=device))
-    objective = delta.abs().sum(1) + penalty * value.clamp_min(0)
-    checked = objective.clone()
-    eta = torch.full((len(delta), 1), float(step), device=device)
-    multiplier = torch.zeros_like(value)
     active = torch.arange(len(delta), device=device)
+    value, gradient = gap(delta, active)
+    best, least = delta.clone(), delta.abs().sum(1) + penalty * value.clamp_min(0)
+    checked = least.clone()
+    eta = torch.full((len(delta), 1), float(step), device=device)
+    multiplier, weight = torch.zeros_like(value), torch.zeros_like(value)
     for iteration in range(max_steps):
         if len(active) == 0:
             break
+        here, c, g = delta[active], value[active], gradient[active]
         low = None if lower is None else lower.expand(shape)[active]
         high = None if upper is None else upper.expand(shape)[active]
-        here, slope = delta[active], gradient[active]
-        moved, multiplier[active] = _close(
-            here, value[active], slope, eta[active], multiplier[active], penalty, low, high
-        )
+        moved, nu = _close(here, c, g, eta[active], multiplier[active], penalty, low, high)
+        c_moved, g_moved = gap(moved, active)
         norm = moved.abs().sum(1)
-        linearised = value[active] + torch.linalg.vecdot(slope, moved - here)
-        predicted = objective[active] - norm - penalty * linearised.clamp_min(0)
-        new_value, new_gradient = gap(moved, active)
-        new_objective = norm + penalty * new_value.clamp_min(0)
-        decrease = objective[active] - new_objective
-        accepted = (decrease > 0) & (decrease >= ACCEPTED * predicted)
+
+        objective = norm + penalty * c_moved.clamp_min(0)
+        better = objective < least[active]
+        best[active[better]], least[active[better]] = moved[better], objective[better]
+
+        weight[active] = torch.maximum(weight[active], (2 * nu).clamp_max(penalty))
+        linearised = c + torch.linalg.vecdot(g, moved - here)
+        before = here.abs().sum(1) + weight[active] * c.clamp_min(0)
+        predicted = before - norm - weight[active] * linearised.clamp_min(0)
+        decrease = before - norm - weight[active] * c_moved.clamp_min(0)
+        accepted = decrease >= ACCEPTED * predicted
         rows = active[accepted]
-        delta[rows], objective[rows] = moved[accepted], new_objective[accepted]
-        value[rows], gradient[rows] = new_value[accepted], new_gradient[accepted]
+        delta[rows], value[rows], gradient[rows] = (
+            moved[accepted],
+            c_moved[accepted],
+            g_moved[accepted],
+        )
+        multiplier[active] = nu
         factor = torch.where(decrease >= ACCURATE * predicted, 2.0, 1.0)
         eta[active] *= torch.where(accepted, factor, 0.5).unsqueeze(1)
         eta.clamp_max_(LARGEST_STEP * step)
         if iteration % CHECKED_EVERY == CHECKED_EVERY - 1:
-            active = active[objective[active] < (1 - tol) * checked[active]]
-            checked = objective.clone()
-    return delta
+            active = active[least[active] < (1 - tol) * checked[active]]
+            checked = least.clone()
+    return best
 
 
 def _close(

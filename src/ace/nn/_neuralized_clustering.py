@@ -16,12 +16,15 @@ class NeuralizedClustering(nn.Module):
     squared distances :math:`o_j(z) = \lVert z - \mu_j \rVert^2`, the soft distance to a group is
 
     .. math::
-        D_c(z) = -\tfrac{1}{\beta} \log \sum_{j \in c} \exp(-\beta\, o_j(z)) ,
+        D_c(z) = -\tfrac{1}{\beta} \log \tfrac{1}{n_c} \sum_{j \in c} \exp(-\beta\, o_j(z)) ,
         \qquad p_c(z) = \mathrm{softmax}_c(-\beta D_c(z)) ,
 
-    and the module returns the log-odds :math:`m_c = \log p_c / (1 - p_c)`. With one prototype per
-    group, these are Eq. 4 and 5 of :cite:t:`lu2021ace`, the neuralised k-means of
-    :cite:t:`kauffmann2022clustering`.
+    with the number :math:`n_c` of its prototypes, and the module returns the log-odds
+    :math:`m_c = \log p_c / (1 - p_c)`. With one prototype per group, these are Eq. 4 and 5 of
+    :cite:t:`lu2021ace`, the neuralised k-means of :cite:t:`kauffmann2022clustering`. In general,
+    :math:`p_c` is the posterior probability of a group that is a mixture of Gaussians around its
+    prototypes, with equal weights and the same variance :math:`1 / 2\beta` in every direction. All
+    groups have the same prior probability, whatever the number of their prototypes.
 
     Parameters
     ----------
@@ -114,7 +117,10 @@ class NeuralizedClustering(nn.Module):
         mu = self.prototypes - self._center
         negative_outlierness = self.beta * (2 * (z - self._center) @ mu.T - mu.square().sum(1))
         own = negative_outlierness[:, self._members].masked_fill(self._is_padding, -torch.inf)
-        return torch.logsumexp(own, dim=-1)
+        sizes = (~self._is_padding).sum(1)
+        # The mean over the prototypes of a group; relative to the largest group, so that nothing
+        # is added if all groups have the same number.
+        return torch.logsumexp(own, dim=-1) + (sizes.max() / sizes).log()
 
     def forward(self, z: Tensor) -> Tensor:
         """Log-odds of each group against all others.
