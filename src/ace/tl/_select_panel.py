@@ -67,15 +67,15 @@ def select_panel(
     enter one at a time, and the next one maximises
 
     .. math::
-        J(S) = \sum_{a < b} \Bigl[ 1 - \bigl(1 + d^2_{ab}(S) / 8\bigr)^{-1/4} \Bigr] ,
+        J(S) = \sum_{a < b} \log\bigl(1 + d^2_{ab}(S) / 8\bigr) ,
         \qquad
         d^2_{ab}(S) = (\mu_a - \mu_b)_S^\top \, \Sigma_{SS}^{-1} \, (\mu_a - \mu_b)_S
 
     over all pairs of groups, with the means :math:`\mu` and the covariance :math:`\Sigma` within
-    groups of two features per gene: its value, and whether it is detected. A term saturates, so
-    that pairs of similar groups count most, and groups that are already separated cost few further
-    genes. Groups count equally, whatever their size. (The covariance is the mean over the groups,
-    with a ridge, and increases of :math:`d^2` that chance explains do not count.)
+    groups of two features per gene: its value, and whether it is detected. Returns diminish: a
+    gene counts most for pairs of similar groups, and little for groups that are already separated.
+    Groups count equally, whatever their size. The covariance is the mean over the groups, with a
+    ridge, and increases of :math:`d^2` that chance explains do not count.
 
     All expressed genes are eligible, not only highly variable ones.
 
