@@ -187,14 +187,17 @@ def select_panel(
         panel = joint_panel(x, codes, n_genes, genes.eligible, genes.forced)
         rng = np.random.default_rng([random_state, 1])
         predicted = cross_fitted(x, codes, n_genes, genes.eligible, genes.forced, rng)
-        rank = np.full(adata.n_vars, np.nan)
-        rank[panel.genes] = np.arange(n_genes) + 1
+        tables = {
+            "genes": _genes(panel, adata.var_names, groups.names),
+            "quality": _quality(predicted, codes, groups.names),
+            "confusion": _confusion(predicted[n_genes], codes, groups.names),
+        }
         given = given.copied() if copy else given
         written = keys.write(
             given.written,
-            selected=np.isfinite(rank),
-            rank=rank,
-            about={
+            ranked=panel.genes,
+            about=tables
+            | {
                 "params": {
                     "groupby": groupby,
                     "n_genes": int(n_genes),
@@ -209,9 +212,6 @@ def select_panel(
                     "n_cells": n_cells,
                     "random_state": random_state,
                 },
-                "genes": _genes(panel, adata.var_names, groups.names),
-                "quality": _quality(predicted, codes, groups.names),
-                "confusion": _confusion(predicted[n_genes], codes, groups.names),
             },
         )
     logger.info("selected %d genes for %d groups; added %s", n_genes, len(groups), written)
