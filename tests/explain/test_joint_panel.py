@@ -24,7 +24,7 @@ def planted(n_per_group: int = 80, seed: int = 0) -> tuple[sp.csr_array, np.ndar
     rate[codes == 0, 0] = 8
     rate[codes == 1, 1] = 8
     rate[codes >= 2, 2] = 8
-    rate[codes == 3, 4] = 2
+    rate[codes == 3, 4] = 4
     counts = rng.poisson(rate).astype(float)
     counts[:, 10] = counts[:, 11] = counts[:, 0]
     return sp.csr_array(np.log1p(counts)), codes
@@ -69,7 +69,7 @@ def test_planted_genes_enter_and_copies_do_not():
     panel = joint_panel(x, codes, 5, EVERY, NONE)
     assert set(panel.genes[:4]) - {0, 10, 11} == {1, 2, 4}
     assert len({0, 10, 11} & set(panel.genes[:4])) == 1
-    assert panel.gains[4] < 0.05 * panel.gains[0]  # only copies and noise are left
+    assert panel.gains[4] < 0.1 * panel.gains[0]  # only copies and noise are left
     # The weak gene is the one for the similar groups, and is expressed by group 3.
     assert panel.pairs[list(panel.genes).index(4)].tolist() == [3, 2]
 

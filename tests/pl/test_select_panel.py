@@ -24,12 +24,10 @@ NAMES = ["T/NK", "costs $5 or $6", "B"]
 @pytest.fixture
 def selected(pbmc: AnnData) -> AnnData:
     """Blood cells with a stored panel of known quality."""
-    n = pbmc.n_vars
     at = pd.Categorical.from_codes
     PanelKeys().write(
         pbmc,
-        selected=np.arange(n) < 2,
-        rank=np.where(np.arange(n) < 2, np.arange(n) + 1.0, np.nan),
+        ranked=np.array([0, 1]),
         about={
             "params": {"groupby": "costs $1", "n_genes": 2},
             "genes": pd.DataFrame({"gene": pbmc.var_names[:2]}),

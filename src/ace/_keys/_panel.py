@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ace._keys._names import require_free
 
 if TYPE_CHECKING:
-    import numpy as np
     from anndata import AnnData
 
 DEFAULT_PANEL_KEY = "ace_panel"
@@ -78,11 +79,21 @@ class PanelKeys:
             )
         return stored
 
-    def write(
-        self, adata: AnnData, *, selected: np.ndarray, rank: np.ndarray, about: dict[str, Any]
-    ) -> list[str]:
-        """Write a panel, replacing that of this key; return where, as a user types it."""
-        adata.var[self.selected] = selected
+    def write(self, adata: AnnData, *, ranked: np.ndarray, about: dict[str, Any]) -> list[str]:
+        """Write a panel, replacing that of this key; return where, as a user types it.
+
+        Parameters
+        ----------
+        adata
+            The object written to.
+        ranked
+            Positions of the genes of the panel, in the order in which they entered.
+        about
+            Content of ``uns``.
+        """
+        rank = np.full(adata.n_vars, np.nan)
+        rank[ranked] = np.arange(len(ranked)) + 1
+        adata.var[self.selected] = np.isfinite(rank)
         adata.var[self.rank] = rank
         adata.uns[self.uns] = about
         return [f".{place}[{name!r}]" for place, names in self._places.items() for name in names]

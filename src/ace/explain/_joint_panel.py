@@ -14,10 +14,12 @@ if TYPE_CHECKING:
 
 #: Genes that are compared jointly: this many, or this many for each gene of the panel.
 MIN_CANDIDATES, CANDIDATES_PER_GENE = 400, 4
-#: Squared distance, and exponent, at which the separation of two groups saturates.
-SCALE, POWER = 8.0, 0.25
-#: Ridge of the covariance: a share of the variance of each feature, and a constant.
-RIDGE_SHARE, RIDGE = 0.2, 0.01
+#: Squared distance below which the separation of two groups is proportional to it.
+SCALE = 8.0
+#: Ridge of the covariance: a share of the mean variance of a feature within groups, a share of its
+#: largest variance in a group, and a constant. Without the second, a gene that a few cells of one
+#: small group express would seem to have hardly any variance.
+RIDGE_OF_MEAN, RIDGE_OF_LARGEST, RIDGE = 0.05, 0.5, 0.01
 #: A feature adds nothing if less than this share of its variance is unexplained.
 NEGLIGIBLE = 1e-6
 
@@ -48,8 +50,8 @@ def joint_panel(
     r"""Choose genes that together distinguish all groups from each other.
 
     Genes enter one at a time, by the criterion of :func:`ace.tl.select_panel`: the sum over all
-    pairs of groups of :math:`1 - (1 + d^2 / 8)^{-1/4}`, with the squared distance :math:`d^2` of
-    the groups by the features of the panel.
+    pairs of groups of :math:`\log(1 + d^2 / 8)`, with the squared distance :math:`d^2` of the
+    groups by the features of the panel.
 
     The increase of a distance by the best of :math:`m` genes that do not differ between two groups
     of :math:`n_a` and :math:`n_b` cells is about :math:`2 \log(m) \, (1 / n_a + 1 / n_b)`, the
@@ -124,12 +126,14 @@ class Moments:
         groups, counts = np.unique(codes, return_counts=True)
         mean = np.zeros((len(groups), 2 * x.shape[1]))
         covariance = np.zeros((mean.shape[1], mean.shape[1]))
+        largest = np.zeros(mean.shape[1])
         for row, (_, values) in enumerate(_by_group(x, codes)):
             mean[row] = values.mean(0)
             values -= mean[row]
-            covariance += values.T @ values / max(len(values) - 1, 1)
-        covariance /= len(groups)
-        ridge = RIDGE + RIDGE_SHARE * np.diag(covariance)
+            own = values.T @ values / max(len(values) - 1, 1)
+            covariance += own / len(groups)
+            np.maximum(largest, np.diag(own), out=largest)
+        ridge = RIDGE + RIDGE_OF_MEAN * np.diag(covariance) + RIDGE_OF_LARGEST * largest
         return cls(groups, counts, mean, covariance + np.diag(ridge))
 
     def first(self, n_genes: int) -> Moments:
@@ -146,8 +150,8 @@ class Moments:
 
 
 def separation(distance: np.ndarray) -> np.ndarray:
-    """Separation of two groups, from 0 to 1, by their squared distance."""
-    return 1 - (1 + distance / SCALE) ** -POWER
+    """Separation of two groups by their squared distance; diminishing returns."""
+    return np.log1p(distance / SCALE)
 
 
 def features(x: sp.csr_array) -> np.ndarray:

@@ -67,15 +67,15 @@ def select_panel(
     enter one at a time, and the next one maximises
 
     .. math::
-        J(S) = \sum_{a < b} \Bigl[ 1 - \bigl(1 + d^2_{ab}(S) / 8\bigr)^{-1/4} \Bigr] ,
+        J(S) = \sum_{a < b} \log\bigl(1 + d^2_{ab}(S) / 8\bigr) ,
         \qquad
         d^2_{ab}(S) = (\mu_a - \mu_b)_S^\top \, \Sigma_{SS}^{-1} \, (\mu_a - \mu_b)_S
 
     over all pairs of groups, with the means :math:`\mu` and the covariance :math:`\Sigma` within
-    groups of two features per gene: its value, and whether it is detected. A term saturates, so
-    that pairs of similar groups count most, and groups that are already separated cost few further
-    genes. Groups count equally, whatever their size. (The covariance is the mean over the groups,
-    with a ridge, and increases of :math:`d^2` that chance explains do not count.)
+    groups of two features per gene: its value, and whether it is detected. Returns diminish: a
+    gene counts most for pairs of similar groups, and little for groups that are already separated.
+    Groups count equally, whatever their size. The covariance is the mean over the groups, with a
+    ridge, and increases of :math:`d^2` that chance explains do not count.
 
     All expressed genes are eligible, not only highly variable ones.
 
@@ -187,14 +187,17 @@ def select_panel(
         panel = joint_panel(x, codes, n_genes, genes.eligible, genes.forced)
         rng = np.random.default_rng([random_state, 1])
         predicted = cross_fitted(x, codes, n_genes, genes.eligible, genes.forced, rng)
-        rank = np.full(adata.n_vars, np.nan)
-        rank[panel.genes] = np.arange(n_genes) + 1
+        tables = {
+            "genes": _genes(panel, adata.var_names, groups.names),
+            "quality": _quality(predicted, codes, groups.names),
+            "confusion": _confusion(predicted[n_genes], codes, groups.names),
+        }
         given = given.copied() if copy else given
         written = keys.write(
             given.written,
-            selected=np.isfinite(rank),
-            rank=rank,
-            about={
+            ranked=panel.genes,
+            about=tables
+            | {
                 "params": {
                     "groupby": groupby,
                     "n_genes": int(n_genes),
@@ -209,9 +212,6 @@ def select_panel(
                     "n_cells": n_cells,
                     "random_state": random_state,
                 },
-                "genes": _genes(panel, adata.var_names, groups.names),
-                "quality": _quality(predicted, codes, groups.names),
-                "confusion": _confusion(predicted[n_genes], codes, groups.names),
             },
         )
     logger.info("selected %d genes for %d groups; added %s", n_genes, len(groups), written)
