@@ -20,13 +20,14 @@ from ace.tl._quality import quality_frame
 from ace.tl._sample import draw_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     import pandas as pd
     from anndata import AnnData
     from mudata import MuData
 
     from ace.explain._certificate import Quality
+    from ace.explain._folds import Fold
 
 
 @doc_params(
@@ -112,7 +113,7 @@ def evaluate_panel(
             panel = np.searchsorted(genes, positions)
             sizes = [*(n for n in SIZES if n < len(panel)), len(panel)]
             (found[group],) = certify(
-                lambda fold, panel=panel: lambda source, reference: panel,
+                _given(panel),
                 scorer,
                 grouped,
                 [(names.index(group), None)],
@@ -136,6 +137,11 @@ def _positions(panels: Any, names: list[str], adata: AnnData) -> dict[str, np.nd
         _checks.known_genes(own, adata.var_names, "adata")
         found[group] = adata.var_names.get_indexer(list(dict.fromkeys(own)))
     return found
+
+
+def _given(panel: np.ndarray) -> Callable[[Fold], Callable[[int, int | None], np.ndarray]]:
+    """Rank the same genes in every fold."""
+    return lambda fold: lambda source, reference: panel
 
 
 def _dense(part: Any) -> np.ndarray:
