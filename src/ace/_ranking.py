@@ -130,6 +130,11 @@ class Ranking:
         """Quality of the panels, if it was computed."""
         return self._stored.get("quality")
 
+    @property
+    def rules(self) -> pd.DataFrame | None:
+        """Rules of the panels, if the quality was computed."""
+        return self._stored.get("rules")
+
     def panel_size(self, field: str) -> float:
         """Number of genes of the panel of a field; NaN if it is not known."""
         diagnostics = self._stored.get("diagnostics")

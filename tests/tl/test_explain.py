@@ -272,6 +272,24 @@ def test_quality_of_panels(cells):
         ace.get.panel_quality_df(cells, key="without")
 
 
+def test_rules_in_words(cells):
+    ace.tl.explain(cells, GROUPBY)
+    rules = ace.get.rules_df(cells)
+    assert set(rules["group"]) <= set(cells.obs[GROUPBY].cat.categories)
+    assert rules["n_genes"].between(1, 3).all()
+    assert rules["precision"].mean() > 0.8
+    assert rules["recall"].between(0, 1).all()
+    # The rule selects these cells.
+    row = rules.set_index("group").loc["10"]
+    gene, sign, threshold = row["rule"].split(" ")[:3]
+    assert gene in ace.get.panel_dict(cells)["10"]
+    above = cells[:, gene].X.toarray().ravel() > float(threshold)
+    chosen = above if sign == ">" else ~above
+    assert (cells.obs[GROUPBY] == "10")[chosen].mean() > 0.8
+    again = ace.get.rules_df(cells, ["10"])
+    assert again["rule"].tolist() == [row["rule"]]
+
+
 def test_quality_of_another_method(cells):
     ace.tl.explain(cells, GROUPBY, groups=["4"], method="expected_gradients", quality=True)
     df = ace.get.panel_quality_df(cells, "4")

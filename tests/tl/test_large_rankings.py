@@ -96,7 +96,7 @@ def test_both_forms_are_equivalent(monkeypatch, reference) -> None:
         return adata
 
     records, table = in_both_forms(monkeypatch, call)
-    assert set(table.uns["ace"]) == {"params", "table", "diagnostics", "quality"}
+    assert set(table.uns["ace"]) == {"params", "table", "diagnostics", "quality", "rules"}
     frames = [ace.get.explain_df, ace.get.diagnostics_df]
     for get in frames + [ace.get.pairs_df] * (reference == "each"):
         pd.testing.assert_frame_equal(get(records), get(table))

@@ -9,6 +9,7 @@ import numpy as np
 
 from ace.explain._additive import nested_predictions
 from ace.explain._folds import N_FOLDS, folds
+from ace.explain._rules import BETA, N_GENES, fit_rule, precision_and_recall, selects
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -23,8 +24,6 @@ SIZES = (1, 2, 3, 4, 5, 6, 8, 10, 15, 20)
 MIN_CELLS = 5
 #: A panel is better than chance if its AUROC exceeds one half by this many standard errors.
 CHANCE = 3.0
-#: Precision counts more than recall, as for NS-Forest.
-BETA = 0.5
 
 #: Factor of standard errors: parts share the cells that they are fitted to, so the results of
 #: different parts are not independent (Nadeau and Bengio 2003).
@@ -54,6 +53,9 @@ class Quality:
         ``average_precision``, and at the threshold of the best :math:`F_{0.5}` of the fitted cells
         ``precision``, ``recall`` and ``f_beta``; ``auroc_against`` for the source against the
         nearest other group alone; and ``<measure>_se``, the standard error of each.
+    rule
+        Precision and recall of rules in words (see :mod:`ace.explain._rules`) and their standard
+        errors: ``precision``, ``precision_se``, ``recall`` and ``recall_se``.
     against
         That nearest group.
     panel_size
@@ -63,6 +65,7 @@ class Quality:
 
     n_genes: np.ndarray
     measures: dict[str, np.ndarray]
+    rule: dict[str, float]
     against: int
     panel_size: int
 
@@ -77,6 +80,7 @@ class _HeldOut:
     near: list[np.ndarray] = field(default_factory=list)  # placements in the nearest group
     near_inverse: list[np.ndarray] = field(default_factory=list)
     by_fold: list[np.ndarray] = field(default_factory=list)  # the other measures
+    rules: list[tuple[float, float]] = field(default_factory=list)  # precision and recall
 
 
 def certify(
@@ -174,6 +178,14 @@ def _judge(
     fitted_code = np.repeat(groups, [len(fold.fitted[g]) for g in groups])
     threshold = _best_thresholds(fitted, source, share[fitted_code])
     own_weight, rest_weight = share[groups[0]] * np.ones(len(own)), share[code]
+    rule = fit_rule(x[:, :N_GENES], share[fitted_code], source)
+    into.rules.append(
+        precision_and_recall(
+            selects(rule, new),
+            np.concatenate([own_weight, rest_weight]),
+            np.arange(len(new)) < len(own),
+        )
+    )
     into.by_fold.append(
         np.stack([
             _average_precision(own, rest, own_weight, rest_weight),
@@ -259,7 +271,13 @@ def _summarised(found: _HeldOut, sizes: np.ndarray, against: int) -> Quality:
         n_near = sum(len(part) for part in found.near_inverse)
         near = np.stack(_area(found.near, found.near_inverse, np.ones(n_near)))
     measures["auroc_against"], measures["auroc_against_se"] = near
-    return Quality(sizes, measures, against, _panel_size(sizes, auroc, error))
+    rules = np.array(found.rules)
+    spread = rules.std(0, ddof=1) if len(rules) > 1 else np.full(2, np.nan)
+    error_of = DEPENDENCE * spread / np.sqrt(len(rules))
+    rule: dict[str, float] = {}
+    for i, name in enumerate(("precision", "recall")):
+        rule |= {name: float(rules[:, i].mean()), f"{name}_se": float(error_of[i])}
+    return Quality(sizes, measures, rule, against, _panel_size(sizes, auroc, error))
 
 
 def _area(

@@ -9,6 +9,7 @@ from ace.get._panel_df import panel_df
 from ace.get._panel_dict import panel_dict
 from ace.get._panel_quality_df import panel_quality_df
 from ace.get._read_explain_csv import read_explain_csv
+from ace.get._rules_df import rules_df
 
 __all__ = [
     "annotation_df",
@@ -20,4 +21,5 @@ __all__ = [
     "panel_dict",
     "panel_quality_df",
     "read_explain_csv",
+    "rules_df",
 ]

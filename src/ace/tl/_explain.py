@@ -192,7 +192,8 @@ def explain(
         ``params["stored_as"]`` is ``"table"``. :mod:`ace.get` and :mod:`ace.pl` read both; scanpy
         reads only the records.
     ``adata.uns[key_added]["quality"]``
-        With ``quality``: the table of :func:`ace.get.panel_quality_df`.
+        With ``quality``: the table of :func:`ace.get.panel_quality_df`; and ``"rules"``, that of
+        :func:`ace.get.rules_df`.
     ``adata.varm[key_added + "_scores"]``
         Signed scores, genes × groups; NaN for genes that were not ranked. A ``/`` in the name of a
         group becomes ``|`` in the column name, because anndata ≥ 0.13 does not store columns with

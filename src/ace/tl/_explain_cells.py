@@ -14,7 +14,7 @@ from ace.tl._explained import Explained, Settings
 from ace.tl._expression import read_expression
 from ace.tl._marginal_tests import marginal_p_values
 from ace.tl._merged_groups import scorer_of
-from ace.tl._quality import quality_frame
+from ace.tl._quality import quality_frame, rules_frame
 from ace.tl._sample import draw_sample
 from ace.tl._tables import ExplanationTables
 
@@ -82,6 +82,11 @@ def explain_cells(
         quality = dict(zip(comparisons.fields, found, strict=True))
         frame, panel_sizes = quality_frame(quality, scored.scorer.groups)
         parts["frames"]["quality"] = frame
+        genes = adata.var_names[scored.columns]
+        positions = {str(gene): i for i, gene in enumerate(genes)}
+        parts["frames"]["rules"] = rules_frame(
+            quality, parts["records"], sample, comparisons, positions
+        )
         parts["frames"]["diagnostics"]["panel_size"] = pd.Series(panel_sizes)
     if settings.pvals is not None:
         names = parts["records"]["names"]
