@@ -28,7 +28,8 @@ def fit_rule(x: np.ndarray, weights: np.ndarray, source: np.ndarray) -> list[Con
     """Choose conditions that together select the source cells.
 
     One condition is added at a time: of all genes and thresholds, the one with the largest
-    :math:`F_{0.5}`, until it increases by less than 0.01.
+    :math:`F_{0.5}`, until it increases by less than 0.01. After each, the thresholds of the others
+    are chosen again.
 
     Parameters
     ----------
@@ -56,9 +57,26 @@ def fit_rule(x: np.ndarray, weights: np.ndarray, source: np.ndarray) -> list[Con
         if measure < reached + MIN_GAIN:
             break
         rule.append(Condition(gene, threshold, above))
-        selected &= selects([rule[-1]], x)
-        reached = measure
+        rule, reached = _refined(rule, x, weights, source, measure)
+        selected = selects(rule, x)
     return rule
+
+
+def _refined(
+    rule: list[Condition], x: np.ndarray, weights: np.ndarray, source: np.ndarray, reached: float
+) -> tuple[list[Condition], float]:
+    """Choose each threshold again, given the other conditions."""
+    positives = float(weights[source].sum())
+    for i in range(len(rule) - 1):
+        others = rule[:i] + rule[i + 1 :]
+        rest = selects(others, x)
+        measure, threshold, above = _best_threshold(
+            x[rest, rule[i].gene], weights[rest], source[rest], positives
+        )
+        if measure > reached:
+            rule = [*rule[:i], Condition(rule[i].gene, threshold, above), *rule[i + 1 :]]
+            reached = measure
+    return rule, reached
 
 
 def selects(rule: list[Condition], x: np.ndarray) -> np.ndarray:
