@@ -116,7 +116,7 @@ def select_panel(
         Whether the gene is in the panel (Boolean).
     ``adata.var[key_added + "_rank"]``
         Order in which the genes entered, from 1; NaN for other genes. The first genes of a panel
-        are the smaller panel.
+        of up to 100 genes are the smaller panel.
     ``adata.uns[key_added]``
         ``params`` and the tables of :func:`ace.get.panel_df`: ``genes`` (the pair of groups that
         each gene separates), ``quality`` (accuracy by number of genes) and ``confusion``. The
