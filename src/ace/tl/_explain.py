@@ -233,8 +233,8 @@ def explain(
         If the values are counts, are not logarithms, or may be of another kind than those that the
         model was trained on; cells were normalised to different totals; a group has fewer than 8
         cells; the scorer does not reproduce the groups (fidelity below 0.85 over all cells, or
-        below 0.5 in a group); or the reference is ``"rest"`` or ``"each"`` and a group has that
-        name.
+        below 0.5 in a group); categories of ``within`` have too few cells; or the
+        reference is ``"rest"`` or ``"each"`` and a group has that name.
 
     Examples
     --------
