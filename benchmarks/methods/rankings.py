@@ -107,7 +107,7 @@ def _ace(cells: Cells, method: str, model: str | None = None) -> Panels:
 
 def explained(adata: ad.AnnData, **options: Any) -> Panels:
     """The rankings of ``ace.tl.explain``."""
-    ace.tl.explain(adata, GROUP, key_added=KEY, progress=False, **options)
+    ace.tl.explain(adata, GROUP, key_added=KEY, quality=False, progress=False, **options)
     return to_panels(adata, adata.uns[KEY]["names"])
 
 
