@@ -13,6 +13,7 @@ from ace.explain._certificate import (
     _average_precision,
     _panel_size,
     _placements,
+    _thinned,
     certify,
 )
 from ace.explain._folds import N_FOLDS, folds
@@ -149,6 +150,15 @@ def test_the_size_is_the_smallest_within_one_standard_error():
     assert _panel_size(sizes, np.array([0.8, 0.895, 0.9, 0.901]), error) == 2
     assert _panel_size(sizes, np.array([0.8, 0.88, 0.89, 0.93]), error) == 5
     assert _panel_size(sizes, np.array([0.5, 0.51, 0.52, 0.529]), error) == 0
+
+
+def test_the_number_of_cells_is_bounded(values, monkeypatch):
+    cells = GroupedCells(values)
+    assert _thinned(cells, 0) is cells
+    monkeypatch.setattr("ace.explain._certificate.MAX_CELLS", 100)
+    few = _thinned(cells, 0)
+    assert [len(rows) for rows in few.groups] == [35, 35, 30]
+    assert few.sizes.tolist() == [60, 45, 30]
 
 
 def test_same_seed_same_certificate():

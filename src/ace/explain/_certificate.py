@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 SIZES = (1, 2, 3, 4, 5, 6, 8, 10, 15, 20)
 #: Fewest cells of a group for which a panel is judged.
 MIN_CELLS = 5
+#: Largest number of cells of all groups together, which bounds the cost.
+MAX_CELLS = 4000
 #: A panel is better than chance if its AUROC exceeds one half by this many standard errors.
 CHANCE = 3.0
 
@@ -115,6 +117,7 @@ def certify(
     -------
     The quality for each comparison; ``None`` if a side has fewer than five cells.
     """
+    cells = _thinned(cells, random_state)
     judged = [i for i, pair in enumerate(pairs) if _enough_cells(cells, pair)]
     against = {i: _nearest(scorer, cells, pairs[i]) for i in judged}
     found = {i: _HeldOut() for i in judged}
@@ -130,6 +133,19 @@ def certify(
         if found[i].placements:
             qualities[i] = _summarised(found[i], n_genes, against[i])
     return qualities
+
+
+def _thinned(cells: GroupedCells, random_state: int) -> GroupedCells:
+    """Cells of large groups are left out until no more than ``MAX_CELLS`` remain."""
+    counts = np.array([len(rows) for rows in cells.groups])
+    if counts.sum() <= MAX_CELLS:
+        return cells
+    # The largest number per group with which they are not more.
+    limit = max(n for n in range(counts.max()) if np.minimum(counts, n).sum() <= MAX_CELLS)
+    limit = max(limit, MIN_CELLS)
+    rng = np.random.default_rng([random_state, 4])
+    kept = [np.sort(rng.permutation(n)[:limit]) for n in counts]
+    return cells.subset(kept)
 
 
 def _enough_cells(cells: GroupedCells, pair: Pair) -> bool:

@@ -121,7 +121,7 @@ class Panel(Method):
         revision=2,
     )
 
-    fold_options: ClassVar[dict[str, Any]] = {"n_pairs": 300}
+    fold_options: ClassVar[dict[str, Any]] = {"n_pairs": 300, "max_candidates": 60}
 
     def __init__(
         self,
