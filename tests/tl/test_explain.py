@@ -281,11 +281,13 @@ def test_rules_in_words(cells):
     assert rules["recall"].between(0, 1).all()
     # The rule selects these cells.
     row = rules.set_index("group").loc["10"]
-    gene, sign, threshold = row["rule"].split(" ")[:3]
-    assert gene in ace.get.panel_dict(cells)["10"]
-    above = cells[:, gene].X.toarray().ravel() > float(threshold)
-    chosen = above if sign == ">" else ~above
-    assert (cells.obs[GROUPBY] == "10")[chosen].mean() > 0.8
+    chosen = np.ones(cells.n_obs, dtype=bool)
+    for condition in row["rule"].split(" and "):
+        gene, sign, threshold = condition.split(" ")
+        assert gene in ace.get.panel_dict(cells)["10"]
+        above = cells[:, gene].X.toarray().ravel() > float(threshold)
+        chosen &= above if sign == ">" else ~above
+    assert (cells.obs[GROUPBY] == "10")[chosen].mean() > 0.9
     again = ace.get.rules_df(cells, ["10"])
     assert again["rule"].tolist() == [row["rule"]]
 

@@ -48,7 +48,7 @@ def panel_quality_df(
     ``auroc``, ``average_precision``
         Area under the ROC curve and average precision of the group against its reference.
     ``precision``, ``recall``, ``f_beta``
-        At the threshold with the best :math:`F_{{0.5}}` on the cells that the model was fitted to.
+        At the threshold with the best :math:`F_{0.5}` on the cells that the model was fitted to.
         F-measures with :math:`\beta = 0.5` count precision more than recall, as NS-Forest does.
     ``auroc_against``
         AUROC of the group against the nearest other group alone.

@@ -24,7 +24,7 @@ def rules_df(
 
     For gating, and to describe a group in a sentence. Conditions are added one at a time: of the
     first eight genes of the panel and all thresholds, the one with the largest
-    :math:`F_{{0.5}}`, until it increases by less than 0.01. Thresholds are in the units of the
+    :math:`F_{0.5}`, until it increases by less than 0.01. Thresholds are in the units of the
     values that were explained.
 
     Parameters
@@ -63,8 +63,9 @@ def rules_df(
     >>> import ace
     >>> adata = ace.datasets.pbmc68k_reduced()
     >>> ace.tl.explain(adata, groupby="louvain")
-    >>> ace.get.rules_df(adata, "10")[["group", "n_genes"]].values.tolist()
-    [['10', 1]]
+    >>> rules = ace.get.rules_df(adata, ["4", "10"])
+    >>> rules["group"].tolist()
+    ['4', '10']
     """
     annotated(adata, reads_matrix=False)
     stored = ExplanationKeys(key).read(adata)

@@ -88,7 +88,7 @@ def evaluate_panel(
     --------
     >>> import ace
     >>> adata = ace.datasets.pbmc68k_reduced()
-    >>> panels = {{"CD19+ B": ["CD79A", "MS4A1"], "CD56+ NK": ["GNLY"]}}
+    >>> panels = {"CD19+ B": ["CD79A", "MS4A1"], "CD56+ NK": ["GNLY"]}
     >>> df = ace.tl.evaluate_panel(adata, panels, groupby="bulk_labels")
     >>> df[["group", "n_genes"]].values.tolist()
     [['CD19+ B', 1], ['CD19+ B', 2], ['CD56+ NK', 1]]
