@@ -3,6 +3,7 @@
 from ace.pl._confidence import confidence
 from ace.pl._confusion import confusion
 from ace.pl._diagnostics import diagnostics
+from ace.pl._dotplot import dotplot
 from ace.pl._fssf import fssf
 from ace.pl._heatmap import heatmap
 from ace.pl._overlap import overlap
@@ -20,6 +21,7 @@ __all__ = [
     "confidence",
     "confusion",
     "diagnostics",
+    "dotplot",
     "fssf",
     "heatmap",
     "overlap",

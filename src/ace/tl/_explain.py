@@ -169,22 +169,23 @@ def explain(
         scanpy's ranking structure: records ``names``, ``scores`` (ordered by absolute value; the
         sign is the direction according to the method), ``logfoldchanges`` (by scanpy's formula;
         NaN unless the values are logarithms, to the base in ``uns["log1p"]`` if stated for ``X``),
-        ``pvals`` and ``pvals_adj`` (NaN: the methods give none), and in addition ``enriched``
-        (Boolean: the mean of the gene is higher in the group than in its reference), ``mixed``
-        (Boolean: clearly higher than in some groups of the reference and clearly lower than in
-        others), ``against`` (the group that the gene mainly separates the group from, ``""`` if
-        the gene is not part of the input), ``pct_in`` and ``pct_out`` (fraction of cells with a
-        value other than 0 in the group and in its reference), see :func:`ace.get.explain_df`;
-        ``params``, including ``fidelity`` (over all cells), ``n_prototypes``
-        (the number used), ``values`` (the kind of values) and ``values_total`` (the total that
-        cells were normalised to, if known); and ``diagnostics``, with a row per group:
+        ``pvals`` and ``pvals_adj`` (NaN, or those of the test ``pvals``), and in addition
+        ``enriched`` (Boolean: the mean of the gene is higher in the group than in its reference),
+        ``mixed`` (Boolean: clearly higher than in some groups of the reference and clearly lower
+        than in others), ``against`` (the group that the gene mainly separates the group from,
+        ``""`` if the gene is not part of the input), ``pct_in`` and ``pct_out`` (fraction of cells
+        with a value other than 0 in the group and in its reference), see
+        :func:`ace.get.explain_df`; ``params``, including ``fidelity`` (over all cells),
+        ``n_prototypes`` (the number used), ``n_eligible`` (number of genes that could be ranked:
+        those in ``mask_var`` that are part of the input or, for ``"panel"`` with principal
+        components, expressed), ``values`` (the kind of values) and ``values_total`` (the total
+        that cells were normalised to, if known); and ``diagnostics``, with a row per group:
         ``fidelity`` (share of the held-out cells of the group that the scorer assigns to it),
-        ``n_cells``,
-        ``n_reference``, ``panel_size`` (number of genes of the panel: the smallest whose AUROC on
+        ``n_cells``, ``n_reference``, ``panel_size`` (the smallest number of genes whose AUROC on
         held-out cells is within one standard error of the best, or 0 if no panel is better than
-        chance; NaN without ``quality``),
-        ``flip_rate``, ``l1`` and ``n_features`` (of perturbations), ``delta`` (relative error of
-        the sum of attributions, if it is known) and ``seconds``.
+        chance; NaN without ``quality``), ``flip_rate``, ``l1`` and ``n_features`` (of
+        perturbations), ``delta`` (relative error of the sum of attributions, if it is known) and
+        ``seconds``.
 
         scanpy's records cannot be stored for many groups (more than about 680 with names of 20
         characters) or, in Zarr format 2, with a colon in a name. In these cases the data frame
@@ -318,7 +319,11 @@ def explain(
             **found.tables,
         )
     n = len(found.tables["records"]["names"])
-    report(logger, "explained %d comparisons by %r; added %s", n, method, ", ".join(written))
+    report(
+        logger,
+        "explained %d comparisons by %r; %d of %d genes could be ranked; added %s",
+        *(n, method, found.params["n_eligible"], adata.n_vars, ", ".join(written)),
+    )
     return given.whole if copy else None
 
 
