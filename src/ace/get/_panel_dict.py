@@ -46,8 +46,8 @@ def panel_dict(
 
     Returns
     -------
-    Names of the genes of each group, best first. Genes with a score of 0 and groups without genes
-    are left out.
+    Names of the genes of each group, best first. Genes that are not ranked (score NaN or 0) are
+    left out, as are groups without genes, such as those with a ``panel_size`` of 0.
 
     Raises
     ------

@@ -38,7 +38,8 @@ def panel_quality_df(
 
     Returns
     -------
-    Frame with a row for each number of genes of each group, and the columns
+    Frame with a row for each group and each number of genes (1 to 6, 8, 10, 15 and 20), and the
+    columns
 
     ``group``
         Group (categorical, in the order of the rows). Groups of fewer than five cells have no

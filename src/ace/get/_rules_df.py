@@ -22,9 +22,10 @@ def rules_df(
 ) -> pd.DataFrame:
     """Get a rule for each group: thresholds on up to three genes of its panel.
 
-    For gating, and to describe a group in a sentence. Conditions are added one at a time: of the
-    first eight genes of the panel and all thresholds, the one with the largest
-    :math:`F_{0.5}`, until it increases by less than 0.01. Thresholds are in the units of the
+    For gating, and to describe a group in a sentence. Up to three conditions are added one at a
+    time. Each is the gene (of the first eight of the panel) and the threshold with the largest
+    :math:`F_{0.5}`; the thresholds of the other conditions are then chosen again. No condition is
+    added that increases :math:`F_{0.5}` by less than 0.01. Thresholds are in the units of the
     values that were explained.
 
     Parameters
@@ -47,7 +48,7 @@ def rules_df(
     ``precision``, ``recall``
         Share of the selected cells that are of the group, and share of the group that is selected:
         the means over five parts of the cells, for rules whose genes and thresholds were chosen on
-        the other parts.
+        the other parts (among the first eight genes, also if the panel is smaller).
     ``precision_se``, ``recall_se``
         Their standard errors.
 

@@ -68,7 +68,7 @@ def heatmap(
 
     The rows are the ``n_genes`` top genes of each group, one block per group, as in scanpy's
     plots; a gene that is in two blocks is drawn twice. Each block is outlined in the column of its
-    own group and labelled with the group's colour (scanpy's if stored). Genes with a score of 0
+    own group and labelled with the group's colour (scanpy's if stored). Genes that are not ranked
     are left out of the block of that group. Missing scores, of genes that
     :func:`scanpy.tl.filter_rank_genes_groups` removed, are grey.
 

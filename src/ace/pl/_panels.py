@@ -62,10 +62,10 @@ def panels(
     the group compared with its reference. The colours are distinguishable with colour vision
     deficiency. The two directions differ for some genes, above all for mixed ones, which are
     clearly higher than in some groups of the reference and clearly lower than in others; these are
-    marked by "±" (see :func:`ace.get.explain_df`). Genes with a score of 0 are not drawn, so a
-    group may have fewer than ``n_genes`` genes. If the quality of the panels is stored, the title
-    states the size of the panel and its AUROC on held-out cells, and a line separates the genes of
-    the panel from the others.
+    marked by "±" (see :func:`ace.get.explain_df`). Genes that are not ranked (score NaN or 0)
+    are not drawn, so a group may have fewer than ``n_genes`` genes. If the quality of the panels
+    is stored, the title states the size of the panel and its AUROC on held-out cells, and a dashed
+    line separates the genes of the panel from the others.
 
     Parameters
     ----------

@@ -71,8 +71,10 @@ def evaluate_panel(
 
     Returns
     -------
-    The columns of :func:`ace.get.panel_quality_df`, for each group of ``panels``. Groups of fewer
-    than five cells have no rows.
+    The columns of :func:`ace.get.panel_quality_df`, for each group of ``panels``: rows for the
+    first 1 to 6, 8, 10, 15 and 20 genes, if there are so many, and for all genes of the panel.
+    ``against`` is the group with the nearest centroid, by all given genes. Groups of fewer than
+    five cells have no rows.
 
     Raises
     ------

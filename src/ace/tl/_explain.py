@@ -152,8 +152,7 @@ def explain(
         clusters that were found on the same cells, they are far too small.
     per_cell
         Write the attributions of individual cells to a layer, and which cells were explained to
-        ``obs``.
-        Only for one reference, and without ``within``.
+        ``obs``. Not possible with ``reference="each"`` or ``within``.
     {key_added}
     {copy}
     {random_state}
@@ -183,9 +182,9 @@ def explain(
         ``fidelity`` (share of the held-out cells of the group that the scorer assigns to it),
         ``n_cells``, ``n_reference``, ``panel_size`` (the smallest number of genes whose AUROC on
         held-out cells is within one standard error of the best, or 0 if no panel is better than
-        chance; NaN without ``quality``), ``flip_rate``, ``l1`` and ``n_features`` (of
-        perturbations), ``delta`` (relative error of the sum of attributions, if it is known) and
-        ``seconds``.
+        chance; NaN without ``quality`` or for groups of fewer than 5 cells), ``flip_rate``, ``l1``
+        and ``n_features`` (of perturbations), ``delta`` (relative error of the sum of
+        attributions, if it is known) and ``seconds``.
 
         scanpy's records cannot be stored for many groups (more than about 680 with names of 20
         characters) or, in Zarr format 2, with a colon in a name. In these cases the data frame

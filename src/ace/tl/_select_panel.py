@@ -14,6 +14,7 @@ from ace._checks import _storable
 from ace._checks._objects import cells_of
 from ace._docs import doc_params
 from ace._keys import DEFAULT_PANEL_KEY, PanelKeys
+from ace._log import report
 from ace._matrix import read_rows
 from ace._threads import one_thread
 from ace.explain._joint_accuracy import cross_fitted
@@ -214,7 +215,8 @@ def select_panel(
                 },
             },
         )
-    logger.info("selected %d genes for %d groups; added %s", n_genes, len(groups), written)
+    added = ", ".join(written)
+    report(logger, "selected %d genes for %d groups; added %s", n_genes, len(groups), added)
     return given.whole if copy else None
 
 
