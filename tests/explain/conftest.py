@@ -40,7 +40,8 @@ def embedding_scorer(values: list[np.ndarray], names: list[str] | None = None) -
     _, _, vt = np.linalg.svd(x - mean, full_matrices=False)
     w = vt[:5].T
     clustering = fit_clustering((x - mean) @ w, codes, n_prototypes=2)
-    return EmbeddingScorer(LinearEmbedding(w, -mean @ w), clustering, ["a", "b", "c"], names)
+    embedding = LinearEmbedding(w, -mean @ w)
+    return EmbeddingScorer(embedding, clustering, ["a", "b", "c"], names, refits=True)
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from ace.explain import GroupedCells, Panel, fidelity, fit_clustering
+from ace.explain import EmbeddingScorer, GroupedCells, Panel, fidelity, fit_clustering
 from ace.explain._certificate import (
     SIZES,
     _area,
@@ -17,6 +17,7 @@ from ace.explain._certificate import (
     certify,
 )
 from ace.explain._folds import N_FOLDS, folds
+from ace.nn import NeuralizedClustering
 from explain.conftest import embedding_scorer
 
 
@@ -111,6 +112,15 @@ def test_prototypes_are_fitted_again(scorer, cells):
     expected = fit_clustering(np.concatenate(z), codes, n_prototypes=2)
     np.testing.assert_array_equal(fold.scorer.clustering.prototypes, expected.prototypes)
     assert fold.scorer.groups == scorer.groups
+
+
+def test_prototypes_that_were_not_fitted_to_the_groups_are_not_fitted_again(scorer, cells):
+    """A wrong scorer must not be judged by the prototypes that it should have."""
+    swapped = NeuralizedClustering(
+        scorer.clustering.prototypes, (scorer.clustering.group_of + 1) % 3, scorer.clustering.beta
+    )
+    wrong = EmbeddingScorer(scorer.embedding, swapped, scorer.groups)
+    assert fidelity(wrong, cells).max() < 0.1
 
 
 def test_other_scorers_are_judged_as_they_are(classifier, values):

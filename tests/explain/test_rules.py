@@ -7,6 +7,7 @@ import pytest
 
 from ace.explain._rules import (
     Condition,
+    _merged,
     fit_rule,
     in_words,
     precision_and_recall,
@@ -62,6 +63,13 @@ def test_the_threshold_has_the_best_f_measure():
         for above in (True, False)
     )
     assert f_measure(rule[:1]) == pytest.approx(best)
+
+
+def test_an_implied_condition_is_left_out():
+    first, last = Condition(1, 0.3, True), Condition(1, 0.9, True)
+    other = Condition(1, 2.0, False)
+    assert _merged([first, other, last]) == [other, last]
+    assert _merged([other, last]) == [other, last]
 
 
 def test_constant_genes_have_no_rule():

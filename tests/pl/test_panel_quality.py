@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
@@ -36,6 +38,16 @@ def test_one_axes_per_group_and_one_legend(adata):
     (legend,) = axes[0].figure.legends
     assert legend.get_texts()[0].get_text() == "AUROC"
     plt.close("all")
+
+
+def test_groups_of_few_cells_have_no_quality(adata):
+    few = adata[np.r_[0:4, 10:14]].copy()
+    few.obs["g"] = ["a"] * 4 + ["b"] * 4
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        ace.tl.explain(few, "g")
+    with pytest.raises(ValueError, match="five cells"):
+        ace.pl.panel_quality(few, show=False)
 
 
 def test_a_panel_without_quality_is_an_error(adata):

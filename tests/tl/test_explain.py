@@ -227,6 +227,29 @@ def test_only_masked_genes_are_ranked(cells):
         ace.tl.explain(cells, GROUPBY, mask_var="probes")
 
 
+def test_a_panel_has_only_genes_of_the_mask(cells):
+    """Also if there are fewer of them than panels could have."""
+    cells.var["probe"] = np.arange(cells.n_vars) < 7
+    ace.tl.explain(cells, GROUPBY, mask_var="probe")
+    probes = set(cells.var_names[:7])
+    assert ace.get.panel_quality_df(cells)["n_genes"].max() <= 7
+    assert ace.get.diagnostics_df(cells)["panel_size"].max() <= 7
+    assert all(set(genes) <= probes for genes in ace.get.panel_dict(cells).values())
+    for rule in ace.get.rules_df(cells)["rule"]:
+        assert {condition.split(" ")[0] for condition in rule.split(" and ")} <= probes
+
+
+def test_cells_have_attributions_for_genes_outside_the_components(cells):
+    ace.tl.explain(cells, GROUPBY, key_added="all", quality=False)
+    first = str(cells.uns["all"]["names"]["4"][0])
+    cells.var["highly_variable"] = cells.var_names != first
+    sc.pp.pca(cells, n_comps=20, mask_var="highly_variable")
+    ace.tl.explain(cells, GROUPBY, groups=["4"], per_cell=True, quality=False)
+    own = cells[cells.obs[GROUPBY] == "4", first].layers["ace_cells"]
+    mean = np.asarray(own.toarray() if sp.issparse(own) else own).mean()
+    assert mean * cells.varm["ace_scores"]["4"][first] > 0
+
+
 @pytest.mark.parametrize("method", ["panel", "saliency"])
 def test_genes_of_one_direction(cells, method):
     ace.tl.explain(cells, GROUPBY, method=method)

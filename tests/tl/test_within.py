@@ -219,3 +219,24 @@ def test_errors_change_nothing(arguments, error, message):
     with pytest.raises(error, match=message):
         ace.tl.explain(adata, "condition", **arguments)
     assert "ace" not in adata.uns
+
+
+def test_a_category_without_rules_can_be_stored(tmp_path):
+    """Labels of one category are random, so that it has no panel."""
+    adata = two_conditions()
+    rng = np.random.default_rng(0)
+    category = adata.obs["type"].cat.categories[0]
+    rows = np.flatnonzero(adata.obs["type"] == category)
+    labels = adata.obs["condition"].to_numpy(copy=True)
+    labels[rows] = rng.permutation(labels[rows])
+    adata.obs["condition"] = pd.Categorical(labels)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        ace.tl.explain(
+            adata, "condition", groups=["stim"], reference="ctrl", within="type", quality=True
+        )
+    rules = adata.uns["ace"]["rules"]
+    assert rules["n_genes"].dtype == np.int64
+    assert rules.index.is_unique
+    assert adata.uns["ace"]["quality"].index.is_unique
+    adata.write_h5ad(tmp_path / "cells.h5ad")

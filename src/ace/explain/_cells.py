@@ -112,11 +112,13 @@ class GroupedCells:
             and all(rows.is_bare_array for rows in self.groups)
         )
 
-    def subset(self, rows: Sequence[np.ndarray]) -> GroupedCells:
-        """Some cells of each group; their coordinates are not computed again."""
-        part = GroupedCells(
-            [g.subset(r) for g, r in zip(self.groups, rows, strict=True)], self.sizes
-        )
+    def subset(self, rows: Sequence[np.ndarray], *, alone: bool = False) -> GroupedCells:
+        """Some cells of each group; their coordinates are not computed again.
+
+        Columns are read from all cells, or with ``alone`` from a copy of these.
+        """
+        chosen = [group.subset(r, alone=alone) for group, r in zip(self.groups, rows, strict=True)]
+        part = GroupedCells(chosen, self.sizes)
         if self._coordinates is not None:
             embedding, z = self._coordinates
             part._coordinates = (embedding, [own[r] for own, r in zip(z, rows, strict=True)])

@@ -83,6 +83,7 @@ class _HeldOut:
     near_inverse: list[np.ndarray] = field(default_factory=list)
     by_fold: list[np.ndarray] = field(default_factory=list)  # the other measures
     rules: list[tuple[float, float]] = field(default_factory=list)  # precision and recall
+    n_ranked: list[int] = field(default_factory=list)  # number of genes that were ranked
 
 
 def certify(
@@ -128,10 +129,13 @@ def certify(
             genes = ranking(*pairs[i])[: n_genes[-1]]
             if len(genes):
                 _judge(found[i], fold, cells, pairs[i], genes, n_genes, against[i])
+                found[i].n_ranked.append(len(genes))
     qualities: list[Quality | None] = [None] * len(pairs)
     for i in judged:
         if found[i].placements:
-            qualities[i] = _summarised(found[i], n_genes, against[i])
+            # Fewer genes may be eligible than were to be judged.
+            some = n_genes <= max(min(found[i].n_ranked), n_genes[0])
+            qualities[i] = _summarised(found[i], n_genes, some, against[i])
     return qualities
 
 
@@ -140,12 +144,15 @@ def _thinned(cells: GroupedCells, random_state: int) -> GroupedCells:
     counts = np.array([len(rows) for rows in cells.groups])
     if counts.sum() <= MAX_CELLS:
         return cells
-    # The largest number per group with which they are not more.
-    limit = max(n for n in range(counts.max()) if np.minimum(counts, n).sum() <= MAX_CELLS)
-    limit = max(limit, MIN_CELLS)
+    # The largest number per group with which they are not more, between these two.
+    limit, too_many = MIN_CELLS, int(counts.max())
+    while too_many - limit > 1:
+        middle = (limit + too_many) // 2
+        fits = np.minimum(counts, middle).sum() <= MAX_CELLS
+        limit, too_many = (middle, too_many) if fits else (limit, middle)
     rng = np.random.default_rng([random_state, 4])
     kept = [np.sort(rng.permutation(n)[:limit]) for n in counts]
-    return cells.subset(kept)
+    return cells.subset(kept, alone=True)
 
 
 def _enough_cells(cells: GroupedCells, pair: Pair) -> bool:
@@ -273,7 +280,8 @@ def _at_threshold(
     return precision, true / positives, _f_beta(true, false, positives)
 
 
-def _summarised(found: _HeldOut, sizes: np.ndarray, against: int) -> Quality:
+def _summarised(found: _HeldOut, sizes: np.ndarray, some: np.ndarray, against: int) -> Quality:
+    """Quality for some of the sizes."""
     auroc, error = _area(found.placements, found.inverse, np.concatenate(found.weights))
     measures = {"auroc": auroc, "auroc_se": error}
     by_fold = np.stack(found.by_fold)
@@ -293,7 +301,12 @@ def _summarised(found: _HeldOut, sizes: np.ndarray, against: int) -> Quality:
     rule: dict[str, float] = {}
     for i, name in enumerate(("precision", "recall")):
         rule |= {name: float(rules[:, i].mean()), f"{name}_se": float(error_of[i])}
-    return Quality(sizes, measures, rule, against, _panel_size(sizes, auroc, error))
+    measures = {name: values[some] for name, values in measures.items()}
+    n_own, n_rest = (sum(len(p) for p in part) for part in (found.placements, found.inverse))
+    # Without a single error, the standard error would be 0.
+    least = 0.5 / min(n_own, n_rest)
+    size = _panel_size(sizes[some], auroc[some], np.maximum(error[some], least))
+    return Quality(sizes[some], measures, rule, against, size)
 
 
 def _area(

@@ -37,6 +37,9 @@ class EmbeddingScorer(GroupScorer):
         Name of each group of ``clustering``.
     feature_names
         Name of each input feature.
+    refits
+        Whether the prototypes were fitted to the groups of the cells, so that cross-fitting fits
+        them again to a part of the cells. Otherwise the scorer is judged as it is.
 
     Raises
     ------
@@ -50,6 +53,8 @@ class EmbeddingScorer(GroupScorer):
         clustering: NeuralizedClustering,
         groups: Sequence[str],
         feature_names: Sequence[str] | None = None,
+        *,
+        refits: bool = False,
     ) -> None:
         super().__init__(groups, feature_names)
         if clustering.n_groups != len(self.groups):
@@ -59,6 +64,7 @@ class EmbeddingScorer(GroupScorer):
             )
         self.embedding = embedding
         self.clustering = clustering
+        self.refits = refits
 
     @property
     def n_prototypes(self) -> int:
@@ -80,8 +86,8 @@ class EmbeddingScorer(GroupScorer):
         ]
 
     def refitted(self, cells: GroupedCells) -> GroupScorer:
-        """The same embedding, with as many prototypes of these cells."""
-        if not self._is_plain:
+        """The same embedding, with as many prototypes of these cells, if they were fitted."""
+        if not self.refits or not self._is_plain:
             return self
         z = cells.coordinates(self.embedding)
         codes = np.repeat(np.arange(len(z)), [len(own) for own in z])

@@ -25,8 +25,8 @@ class LinearEmbedding(nn.Module):
         Array :math:`b` of shape ``(n_latent,)``: for centred data, minus the projection of the
         mean.
     attributed
-        Loadings that path attributions are computed with, by default :math:`W`. They may differ
-        from 0 for features that do not contribute to the embedding but vary with it.
+        Loadings that gradients are computed with, by default :math:`W`. They may differ from 0 for
+        features that do not contribute to the embedding but vary with it.
     """
 
     loadings: Tensor
@@ -39,12 +39,17 @@ class LinearEmbedding(nn.Module):
         super().__init__()
         self.register_buffer("loadings", torch.tensor(loadings, dtype=torch.float32))
         self.register_buffer("offset", torch.tensor(offset, dtype=torch.float32))
+        self._is_exact = attributed is None or attributed is loadings
         same = self.loadings if attributed is None else torch.tensor(attributed)
         self.register_buffer("attributed", same.float())
 
     def forward(self, x: Tensor) -> Tensor:
         """Shape ``(n_cells, n_features)`` → ``(n_cells, n_latent)``."""
-        return x @ self.loadings + self.offset
+        z = x @ self.loadings + self.offset
+        if self._is_exact:
+            return z
+        along = x @ self.attributed  # its gradient, with the value of z
+        return along + (z - along).detach()
 
 
 def sum_through_linear_embedding(

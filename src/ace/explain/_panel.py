@@ -101,7 +101,7 @@ class Panel(Method):
     max_candidates
         Largest number of candidates per group.
     n_joint
-        Largest number of genes that are chosen jointly.
+        Largest number of genes that are chosen jointly, after those in ``include``.
     include
         Names of genes that enter first, in this order; the others complement them.
 
@@ -208,7 +208,7 @@ class Panel(Method):
         prior = np.where(enough, relevance, 0) if enough.any() else relevance
         first = [int(np.flatnonzero(candidates == gene)[0]) for gene in self._include]
         found = moments(x, weights, target)
-        n_joint = max(self.n_joint, len(first))
+        n_joint = self.n_joint + len(first)
         chosen, entry = enter(found, prior, n_joint, first=first, sign=sign)
         # Partial gains may increase when a suppressor enters, but scores must not.
         entry[: len(first)] = entry.max(initial=1e-30)

@@ -43,9 +43,10 @@ class Rows:
     """
 
     def __init__(self, matrix: Any, context: np.ndarray | Tensor | None = None) -> None:
-        self._matrix = matrix.tocsr() if sp.issparse(matrix) else matrix
+        self._own: Any = matrix.tocsr() if sp.issparse(matrix) else matrix
         self._context = None if context is None else torch.as_tensor(context).float()
-        # Columns of a subset are read from the whole matrix, which is stored by columns once.
+        # For a subset: all rows, and which of them. Columns are read from all rows, which are
+        # stored by columns once.
         self._whole: tuple[Rows, np.ndarray] | None = None
         if self._context is not None and len(self._context) != len(self):
             raise ValueError(
@@ -53,13 +54,20 @@ class Rows:
                 f"{len(self._context)} rows."
             )
 
+    @property
+    def _matrix(self) -> Any:
+        if self._own is None and self._whole is not None:
+            rows, of_whole = self._whole
+            self._own = rows._matrix[of_whole]
+        return self._own
+
     def __len__(self) -> int:
-        return self._matrix.shape[0]
+        return self._own.shape[0] if self._whole is None else len(self._whole[1])
 
     @property
     def n_features(self) -> int:
         """Number of columns."""
-        return self._matrix.shape[1]
+        return self._own.shape[1] if self._whole is None else self._whole[0].n_features
 
     def __getitem__(self, index: np.ndarray | slice) -> Tensor:
         rows = self._matrix[index]
@@ -68,11 +76,14 @@ class Rows:
         dense = rows.toarray() if sp.issparse(rows) else np.asarray(rows)
         return torch.from_numpy(np.ascontiguousarray(dense, dtype=np.float32))
 
-    def subset(self, index: np.ndarray) -> Rows:
-        """Some of the rows, with their context."""
+    def subset(self, index: np.ndarray, *, alone: bool = False) -> Rows:
+        """Some of the rows, with their context; a copy of them with ``alone``."""
         context = None if self._context is None else self._context[index]
-        part = Rows(self._matrix[index], context)
-        part._whole = (self, index)
+        if alone:
+            return Rows(self._matrix[index], context)
+        part = Rows(self._matrix[:0], None if context is None else context[:0])
+        # The values are copied when they are needed.
+        part._own, part._whole, part._context = None, (self, index), context
         return part
 
     @cached_property
@@ -126,7 +137,8 @@ class Rows:
     @property
     def is_bare_array(self) -> bool:
         """Whether products can be taken directly: a NumPy or SciPy matrix without context."""
-        is_array = sp.issparse(self._matrix) or isinstance(self._matrix, np.ndarray)
+        matrix = self._own if self._whole is None else self._whole[0]._matrix
+        is_array = sp.issparse(matrix) or isinstance(matrix, np.ndarray)
         return is_array and self._context is None
 
     def batches(self, batch_size: int = BATCH_SIZE) -> Iterator[Tensor]:

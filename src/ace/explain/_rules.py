@@ -47,19 +47,27 @@ def fit_rule(x: np.ndarray, weights: np.ndarray, source: np.ndarray) -> list[Con
     rule: list[Condition] = []
     selected = np.ones(len(x), dtype=bool)
     positives, reached = float(weights[source].sum()), 0.0
-    while len(rule) < MAX_CONDITIONS:
+    for _ in range(2 * MAX_CONDITIONS):
+        if len(rule) == MAX_CONDITIONS:
+            break
         found = [
             _best_threshold(x[selected, gene], weights[selected], source[selected], positives)
             for gene in range(x.shape[1])
         ]
         gene = int(np.argmax([measure for measure, _, _ in found]))
         measure, threshold, above = found[gene]
-        if measure < reached + MIN_GAIN:
+        if measure < reached + (MIN_GAIN if rule else 1e-12):
             break
         rule.append(Condition(gene, threshold, above))
-        rule, reached = _refined(rule, x, weights, source, measure)
+        rule, reached = _refined(_merged(rule), x, weights, source, measure)
         selected = selects(rule, x)
     return rule
+
+
+def _merged(rule: list[Condition]) -> list[Condition]:
+    """Leave out a condition that a later one on the same gene implies."""
+    last = rule[-1]
+    return [c for c in rule[:-1] if (c.gene, c.above) != (last.gene, last.above)] + [last]
 
 
 def _refined(

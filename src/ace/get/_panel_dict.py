@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+import numpy as np
+
 from ace._checks import one_of, positive
 from ace._docs import doc_params
 from ace._keys import DEFAULT_KEY, ExplanationKeys
@@ -73,10 +75,12 @@ def panel_dict(
     df = df[df["score"].abs() > 0]
     if direction is not None:
         df = df[df["enriched"] == (direction == "enriched")]
-    size_of = ExplanationKeys(key).read(adata).diagnostics["panel_size"].fillna(N_GENES)
+    stored = ExplanationKeys(key).read(adata)
     panels = {}
     for group, own in df.groupby("group", sort=False, observed=True):
-        n = int(size_of[group]) if n_genes is None else n_genes
+        size = stored.panel_size(str(group))
+        own_size = N_GENES if np.isnan(size) else int(size)
+        n = own_size if n_genes is None else n_genes
         if n:
             panels[str(group)] = own["gene" if gene_symbols is None else "symbol"][:n].tolist()
     return panels

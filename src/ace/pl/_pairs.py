@@ -76,8 +76,8 @@ def pairs(
     A cell lists the ``n_genes`` genes with the largest absolute scores for the group of its row
     against the group of its column, coloured by whether they are enriched or depleted in the group
     of the row (in the data; the sign of a score may differ). If an explanation is symmetric, the
-    cell across the diagonal lists the same genes in the other colour. Genes that are not ranked are
-    not drawn.
+    cell across the diagonal lists the same genes in the other colour. Genes that are not
+    ranked are not drawn.
 
     Parameters
     ----------

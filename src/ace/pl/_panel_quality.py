@@ -71,7 +71,8 @@ def panel_quality(
     KeyError
         If the explanation or a group does not exist, or it was made with ``quality=False``.
     ValueError
-        If ``ncols`` is not positive, or the number of axes differs from the number of groups.
+        If no group has values, ``ncols`` is not positive, or the number of axes differs from the
+        number of groups.
 
     Examples
     --------
@@ -85,6 +86,11 @@ def panel_quality(
     df = panel_quality_df(adata, groups, key=key)
     stored = ExplanationKeys(key).read(adata)
     names = list(df["group"].cat.categories)
+    if df.empty:
+        raise ValueError(
+            f"no group of the explanation {key!r} has the five cells that are needed to judge a "
+            "panel."
+        )
     if ax is None:
         names = [name for name in names if (df["group"] == name).any()]
         fig, axes = grid_of_axes(len(names), ncols=ncols, panel_size=(2.5, 2.1), margin=(0.2, 0.5))

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from ace.explain._certificate import Quality
     from ace.explain._folds import Fold
 
+#: Largest number of genes of a panel.
+MAX_GENES = 500
+
 
 @doc_params(
     groupby=_texts.GROUPBY,
@@ -83,8 +86,8 @@ def evaluate_panel(
     TypeError
         If genes are not given by name.
     ValueError
-        If genes are missing in ``adata``, a panel is empty, a group or number is invalid, or a
-        cell has no group.
+        If genes are missing in ``adata``, a panel is empty or has more than 500 genes, a group or
+        number is invalid, or a cell has no group.
 
     Examples
     --------
@@ -138,6 +141,11 @@ def _positions(panels: Any, names: list[str], adata: AnnData) -> dict[str, np.nd
         own = genes if isinstance(genes, str) else list(genes)
         _checks.known_genes(own, adata.var_names, "adata")
         found[group] = adata.var_names.get_indexer(list(dict.fromkeys(own)))
+        if len(found[group]) > MAX_GENES:
+            raise ValueError(
+                f"the panel of {group!r} has {len(found[group])} genes, but at most {MAX_GENES} "
+                "are judged. Pass the first ones."
+            )
     return found
 
 

@@ -82,10 +82,8 @@ def explain_cells(
         quality = dict(zip(comparisons.fields, found, strict=True))
         frame, panel_sizes = quality_frame(quality, scored.scorer.groups)
         parts["frames"]["quality"] = frame
-        genes = adata.var_names[scored.columns]
-        positions = {str(gene): i for i, gene in enumerate(genes)}
         parts["frames"]["rules"] = rules_frame(
-            quality, parts["records"], sample, comparisons, positions
+            quality, parts["scores"], sample, comparisons, scored.columns
         )
         parts["frames"]["diagnostics"]["panel_size"] = pd.Series(panel_sizes)
     if settings.pvals is not None:

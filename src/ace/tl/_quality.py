@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 #: Columns of the table, one row per number of genes of each group.
 COLUMNS = ("group", "n_genes", *MEASURES, "against")
+#: Columns of the table of rules, one row per group.
+RULE_COLUMNS = ("group", "rule", "n_genes", "precision", "precision_se", "recall", "recall_se")
 
 
 def quality_frame(
@@ -42,17 +44,17 @@ def quality_frame(
         for field, quality in found.items()
         if quality is not None
     ]
-    frame = pd.concat(parts, ignore_index=True) if parts else _empty()
+    frame = pd.concat(parts, ignore_index=True) if parts else _empty(COLUMNS)
     sizes = {f: np.nan if q is None else float(q.panel_size) for f, q in found.items()}
     return frame[list(COLUMNS)], sizes
 
 
 def rules_frame(
     found: Mapping[str, Quality | None],
-    records: Mapping[str, Mapping[str, np.ndarray]],
+    scores: pd.DataFrame,
     sample: Sample,
     comparisons: Comparisons,
-    columns: Mapping[str, int],
+    columns: np.ndarray,
 ) -> pd.DataFrame:
     """Rule of each panel, with its precision and recall on held-out cells.
 
@@ -60,12 +62,12 @@ def rules_frame(
     ----------
     found
         Quality of each field; fields without one, or with an empty panel, have no rule.
-    records
-        The ranking: names and scores of the genes of each field.
+    scores
+        Signed scores, all genes × fields.
     sample, comparisons
         The cells, and what is compared.
     columns
-        Position of each gene among the features of the cells.
+        Rows of ``scores`` that are the features of the cells.
     """
     cells, rows = sample.cells, []
     share = cells.sizes / np.array([len(part) for part in cells.groups])
@@ -74,10 +76,11 @@ def rules_frame(
         quality = found[field]
         if quality is None or quality.panel_size == 0:
             continue
-        ranked = records["names"][field][: min(quality.panel_size, N_GENES)]
-        genes = [str(name) for name in ranked if name in columns]
+        size = np.nan_to_num(np.abs(scores[field].to_numpy()[columns]), nan=-1)
+        index = np.argsort(-size, kind="stable")[:N_GENES]
+        index = index[size[index] >= 0]
+        genes = [str(gene) for gene in scores.index[columns[index]]]
         groups = [source, *cells.others(source, reference)]
-        index = np.array([columns[gene] for gene in genes])
         x = np.concatenate([cells[group].columns(index) for group in groups])
         code = np.repeat(groups, [len(cells[group]) for group in groups])
         rule = fit_rule(x, share[code], code == source)
@@ -86,11 +89,12 @@ def rules_frame(
             {"group": field, "rule": in_words(rule, genes), "n_genes": len(set(used))}
             | quality.rule
         )
-    names = ["group", "rule", "n_genes", "precision", "precision_se", "recall", "recall_se"]
-    return pd.DataFrame(rows, columns=names)
+    return pd.DataFrame(rows) if rows else _empty(RULE_COLUMNS)
 
 
-def _empty() -> pd.DataFrame:
-    text: dict[str, Any] = dict.fromkeys(("group", "against"), object)
-    types = dict.fromkeys(COLUMNS, float) | text | {"n_genes": int}
+def _empty(columns: Sequence[str]) -> pd.DataFrame:
+    """A table without rows, with the types that it would have."""
+    types: dict[str, Any] = dict.fromkeys(columns, float)
+    types |= {name: object for name in ("group", "against", "rule") if name in types}
+    types["n_genes"] = int
     return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in types.items()})

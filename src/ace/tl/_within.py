@@ -111,7 +111,7 @@ def _joined(found: list[Explained]) -> Explained:
         name: {field: values for t in tables for field, values in t["records"][name].items()}
         for name in tables[0]["records"]
     }
-    frames = {name: pd.concat([t["frames"][name] for t in tables]) for name in tables[0]["frames"]}
+    frames = {name: _stacked([t["frames"][name] for t in tables]) for name in tables[0]["frames"]}
     n_cells = [each.n_cells for each in found]
     used = [each.params["n_prototypes"] for each in found]
     fidelity = np.average([each.params["fidelity"] for each in found], weights=n_cells)
@@ -128,3 +128,10 @@ def _joined(found: list[Explained]) -> Explained:
         },
         sum(n_cells),
     )
+
+
+def _stacked(frames: list[pd.DataFrame]) -> pd.DataFrame:
+    """Rows of several tables; those without rows would change the types of columns."""
+    filled = [frame for frame in frames if len(frame)] or frames[:1]
+    numbered = isinstance(filled[0].index, pd.RangeIndex)
+    return pd.concat(filled, ignore_index=numbered)

@@ -261,7 +261,7 @@ class GeneModel(BaseModelClass):
             n_prototypes=n_prototypes,
             random_state=random_state,
         )
-        return embedding_scorer(self, clustering, names)
+        return embedding_scorer(self, clustering, names, refits=True)
 
     def _own_scorer(
         self, adata: AnnData | MuData | None, groupby: str | None, batch_size: int | None

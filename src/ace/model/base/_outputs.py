@@ -118,11 +118,20 @@ class Part(torch.nn.Module):
 
 
 def embedding_scorer(
-    model: GeneModel, clustering: NeuralizedClustering, names: Sequence[str]
+    model: GeneModel,
+    clustering: NeuralizedClustering,
+    names: Sequence[str],
+    *,
+    refits: bool = False,
 ) -> EmbeddingScorer:
-    """Return a scorer that applies a clustering to a copy of the model's encoder."""
+    """Return a scorer that applies a clustering to a copy of the model's encoder.
+
+    ``refits`` says that the clustering was fitted to the groups: see
+    :class:`~ace.explain.EmbeddingScorer`.
+    """
     network = copy.deepcopy(model.module).eval()
-    scorer = EmbeddingScorer(Part(network, "embed"), clustering, names, model._feature_names)
+    genes = model._feature_names
+    scorer = EmbeddingScorer(Part(network, "embed"), clustering, names, genes, refits=refits)
     return scorer.to(model.device).eval().requires_grad_(False)
 
 

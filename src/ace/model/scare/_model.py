@@ -563,7 +563,7 @@ class SCARE(RNASeqMixin, VAEMixin, ArchesMixin, GeneModel, BaseMinifiedModeModel
             means, codes, n_prototypes=n_prototypes, random_state=random_state
         )
         embedding = LatentSpaceAdapter(self, self.adata if adata is None else adata).embedding
-        scorer = EmbeddingScorer(embedding, clustering, names, self._feature_names)
+        scorer = EmbeddingScorer(embedding, clustering, names, self._feature_names, refits=True)
         return scorer.to(self.device).eval().requires_grad_(False)
 
     # -- saved models and queries --------------------------------------------------------------

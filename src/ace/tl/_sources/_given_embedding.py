@@ -65,7 +65,7 @@ class GivenEmbedding:
             random_state=random_state,
         ).to(device_of(module))
         genes = self._adata.var_names[columns]
-        scorer = EmbeddingScorer(module, clustering, groups.names, genes)
+        scorer = EmbeddingScorer(module, clustering, groups.names, genes, refits=True)
         return Scored(scorer, columns, used_prototypes(scorer, n_prototypes))
 
     def _embed(self, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:

@@ -54,6 +54,8 @@ class LatentSpace:
             n_prototypes=n_prototypes,
             random_state=random_state,
         )
-        scorer = EmbeddingScorer(model.embedding, clustering, groups.names, model.genes)
+        scorer = EmbeddingScorer(
+            model.embedding, clustering, groups.names, model.genes, refits=True
+        )
         n_used = used_prototypes(scorer, n_prototypes)
         return Scored(scorer.to(model.device), model.columns, n_used, model.context)

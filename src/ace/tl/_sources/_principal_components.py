@@ -28,6 +28,8 @@ logger = logging.getLogger(__name__)
 #: Largest number of cells that new principal components are fitted to.
 N_CELLS_PCA = 20_000
 N_COMPONENTS = 50
+#: Number of cells that are read at a time to find the loadings of other genes.
+N_CELLS_READ = 2000
 #: Number of cells on which stored principal components are compared with the matrix.
 N_CELLS_COMPARED = 100
 
@@ -84,7 +86,9 @@ class PrincipalComponents:
         if self._unseen and len(columns) < adata.n_vars:
             loadings, attributed, columns = _with_unseen(matrix, fit, z, loadings, columns)
         embedding = LinearEmbedding(loadings, offset, attributed)
-        scorer = EmbeddingScorer(embedding, clustering, groups.names, adata.var_names[columns])
+        scorer = EmbeddingScorer(
+            embedding, clustering, groups.names, adata.var_names[columns], refits=True
+        )
         return Scored(scorer, columns, used_prototypes(scorer, n_prototypes))
 
 
@@ -160,9 +164,13 @@ def _with_unseen(
     centered = np.asarray(z, dtype=np.float64) - np.mean(z, axis=0)
     # Coordinates of a subset of the cells are correlated.
     solved = centered @ np.linalg.pinv(centered.T @ centered)
-    part = read_rows(matrix, cells, unseen)
-    coefficients = np.asarray(part.T @ solved)
-    expressed = np.asarray(abs(part).sum(0)).ravel() > 0
+    coefficients = np.zeros((len(unseen), z.shape[1]))
+    expressed = np.zeros(len(unseen), dtype=bool)
+    for start in range(0, len(cells), N_CELLS_READ):
+        chunk = slice(start, start + N_CELLS_READ)
+        part = read_rows(matrix, cells[chunk], unseen)
+        coefficients += np.asarray(part.T @ solved[chunk])
+        expressed |= np.asarray((part != 0).sum(0)).ravel() > 0
     attributed = np.zeros((n_genes, loadings.shape[1]))
     attributed[columns], attributed[unseen[expressed]] = loadings, coefficients[expressed]
     seen = np.zeros_like(attributed)
