@@ -9,6 +9,9 @@ from tests.tl.test_within import two_conditions
 
 import ace
 
+# anndata and scanpy set options that pandas 3 deprecates.
+pytestmark = pytest.mark.filterwarnings("ignore:The .* option is deprecated")
+
 
 @pytest.mark.parametrize("test", ["wilcoxon", "t-test"])
 @pytest.mark.parametrize("reference", ["rest", "1", "each"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import anndata as ad
 import mudata as md
 import numpy as np
@@ -142,8 +144,10 @@ def test_seed_and_copy(cells):
 
 
 def test_modality(cells):
-    with md.set_options(pull_on_update=True):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # columns of obs may be copied from modalities
         mdata = md.MuData({"rna": cells})
+    mdata.obs["rna:type"] = cells.obs["type"]
     ace.tl.select_panel(mdata, "rna:type", 5, modality="rna")
     assert mdata.mod["rna"].var["ace_panel"].sum() == 5
 

@@ -13,6 +13,9 @@ import scanpy as sc
 import ace
 from ace.tl._within import MIN_CELLS
 
+# anndata and scanpy set options that pandas 3 deprecates.
+pytestmark = pytest.mark.filterwarnings("ignore:The .* option is deprecated")
+
 
 def two_conditions(n: int = 30) -> ad.AnnData:
     """Three types; the condition changes ``g0`` in all, ``g1`` in "B" only, none in "C"."""

@@ -82,6 +82,6 @@ def panel_quality_df(
         raise KeyError(
             f"the explanation {key!r} has no quality. Run ace.tl.explain(..., quality=True)."
         )
-    columns = frame.assign(group=pd.Categorical(frame["group"].astype(str), categories=groups))
-    kept = columns[columns["group"].notna()]
+    kept = frame[frame["group"].isin(groups)]
+    kept = kept.assign(group=pd.Categorical(kept["group"], categories=groups))
     return kept.sort_values("group", kind="stable").reset_index(drop=True)

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 def rules_df(
     adata: AnnData, groups: str | Iterable[str] | None = None, *, key: str = DEFAULT_KEY
 ) -> pd.DataFrame:
-    """Get a rule for each group: thresholds on up to three genes of its panel.
+    """Get a rule for each group: thresholds on up to three genes.
 
     For gating, and to describe a group in a sentence. Up to three conditions are added one at a
-    time. Each is the gene (of the first eight of the panel) and the threshold with the largest
+    time. Each is the gene (of the first eight of the ranking) and the threshold with the largest
     :math:`F_{0.5}`; the thresholds of the other conditions are then chosen again. No condition is
     added that increases :math:`F_{0.5}` by less than 0.01. Thresholds are in the units of the
     values that were explained.
@@ -48,7 +48,7 @@ def rules_df(
     ``precision``, ``recall``
         Share of the selected cells that are of the group, and share of the group that is selected:
         the means over five parts of the cells, for rules whose genes and thresholds were chosen on
-        the other parts (among the first eight genes, also if the panel is smaller).
+        the other parts.
     ``precision_se``, ``recall_se``
         Their standard errors.
 
@@ -76,6 +76,6 @@ def rules_df(
         raise KeyError(
             f"the explanation {key!r} has no rules. Run ace.tl.explain(..., quality=True)."
         )
-    columns = frame.assign(group=pd.Categorical(frame["group"].astype(str), categories=groups))
-    kept = columns[columns["group"].notna()]
+    kept = frame[frame["group"].isin(groups)]
+    kept = kept.assign(group=pd.Categorical(kept["group"], categories=groups))
     return kept.sort_values("group", kind="stable").reset_index(drop=True)

@@ -93,7 +93,7 @@ def explain_within(
     for rows, comparisons in tracked(parts, progress):
         cells = adata[rows].to_memory() if adata.isbacked else adata[rows].copy()
         with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
+            warnings.simplefilter("always", UserWarning)
             found.append(explain(cells, comparisons))
         for warning in caught:
             concerned = messages.setdefault((warning.category, str(warning.message)), [])
