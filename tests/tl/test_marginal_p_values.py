@@ -9,8 +9,11 @@ from tests.tl.test_within import two_conditions
 
 import ace
 
-# anndata and scanpy set options that pandas 3 deprecates.
-pytestmark = pytest.mark.filterwarnings("ignore:The .* option is deprecated")
+# anndata and scanpy use what pandas 3 deprecates.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:The .* option is deprecated"),
+    pytest.mark.filterwarnings("ignore:The inplace keyword in"),
+]
 
 
 @pytest.mark.parametrize("test", ["wilcoxon", "t-test"])
