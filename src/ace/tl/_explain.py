@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import logging
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal
 
 from ace import _checks
 from ace._checks import _storable
@@ -14,14 +14,12 @@ from ace._keys import DEFAULT_KEY, ExplanationKeys
 from ace._log import report
 from ace._threads import one_thread
 from ace.explain import Method
-from ace.explain._method import Direction
 from ace.explain._methods import options_of
 from ace.tl import _texts
 from ace.tl._comparisons import resolve
 from ace.tl._copying import require_copyable
 from ace.tl._explain_cells import explain_cells
-from ace.tl._explained import Settings
-from ace.tl._marginal_tests import TESTS
+from ace.tl._explained import Explained, Settings
 from ace.tl._sources import source_of
 from ace.tl._tables import scanpy_params
 from ace.tl._within import comparisons_within, explain_within
@@ -33,6 +31,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from mudata import MuData
 
+    from ace.tl._comparisons import Comparisons
 
 logger = logging.getLogger(__name__)
 
@@ -248,26 +247,6 @@ def explain(
         given = cells_of(adata, modality, model=model)
         adata, groupby = given.adata, given.column(groupby)
         options = _checked_options(adata, method, method_options)
-        numbers = {"n_cells": n_cells, "n_prototypes": n_prototypes, "n_genes": n_genes}
-        for name, number in numbers.items():
-            _checks.positive(number, name)
-        _checks.seed(random_state)
-        _checks.unique_genes(adata)
-        keys = ExplanationKeys(_storable.key(key_added))
-        keys.require_free(adata)
-        require_copyable(given, copy)
-        _checks.one_of(direction, "direction", get_args(Direction))
-        if pvals is not None:
-            _checks.one_of(pvals, "pvals", TESTS)
-        if per_cell and (within is not None or str(reference) == "each"):
-            raise ValueError(
-                "per_cell=True needs a single reference, 'rest' or groups, and no within."
-            )
-
-        unseen = Method.registry[method].info.ranks_unseen
-        source = source_of(model, adata, layer, unseen=unseen)
-        left_out = source.unlabelled(groupby)
-        comparisons = resolve(adata, groupby, groups, reference, leave_out=left_out)
         settings = Settings(
             method=method,
             options=method_options,
@@ -281,48 +260,46 @@ def explain(
             per_cell=per_cell,
             random_state=random_state,
         )
+        _checks.unique_genes(adata)
+        keys = ExplanationKeys(_storable.key(key_added))
+        keys.require_free(adata)
+        require_copyable(given, copy)
+        if per_cell and (within is not None or str(reference) == "each"):
+            raise ValueError("per_cell=True needs a single reference and no within.")
+        unseen = Method.registry[method].info.ranks_unseen
+        source = source_of(model, adata, layer, unseen=unseen)
+        unlabelled = source.unlabelled(groupby)
+        comparisons = resolve(adata, groupby, groups, reference, leave_out=unlabelled)
+
+        def explain_part(cells: AnnData, compared: Comparisons) -> Explained:
+            own = source_of(model, cells, layer, unseen=unseen)
+            return explain_cells(cells, own, compared, settings, progress=False)
+
         if within is None:
             found = explain_cells(adata, source, comparisons, settings, progress)
         else:
             within = given.column(within)
-            found = explain_within(
-                adata,
-                comparisons_within(adata, within, comparisons),
-                lambda cells, compared: explain_cells(
-                    cells,
-                    source_of(model, cells, layer, unseen=unseen),
-                    compared,
-                    settings,
-                    progress=False,
-                ),
-                progress,
-            )
+            parts = comparisons_within(adata, within, comparisons)
+            found = explain_within(adata, parts, explain_part, progress)
         given = given.copied() if copy else given
         written = keys.write(
             given.written,
             params=scanpy_params(groupby, comparisons.reference, method, source.layer)
             | found.params
+            | settings.params
             | {
                 "options": options,
                 "embedding": source.name,
                 "sets": comparisons.groups.sets,
                 "within": within,
-                "direction": direction,
                 "mask_var": mask_var if isinstance(mask_var, str) else None,
-                "pvals": pvals,
-                "n_cells": n_cells,
-                "n_genes": n_genes,
-                "random_state": random_state,
             },
             per_cell=found.per_cell,
             **found.tables,
         )
-    n = len(found.tables["records"]["names"])
-    report(
-        logger,
-        "explained %d comparisons by %r; %d of %d genes could be ranked; added %s",
-        *(n, method, found.params["n_eligible"], adata.n_vars, ", ".join(written)),
-    )
+    n, n_ranked = len(found.tables["records"]["names"]), found.params["n_eligible"]
+    text = "explained %d comparisons by %r; %d of %d genes could be ranked; added %s"
+    report(logger, text, n, method, n_ranked, adata.n_vars, ", ".join(written))
     return given.whole if copy else None
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
+
+from ace import _checks
+from ace.explain._method import Direction
+from ace.tl._marginal_tests import TESTS
 
 if TYPE_CHECKING:
     import numpy as np
-
-    from ace.explain._method import Direction
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,21 @@ class Settings:
     pvals: str | None
     per_cell: bool
     random_state: int
+
+    def __post_init__(self) -> None:
+        """Raise unless all values are valid."""
+        for name in ("n_cells", "n_prototypes", "n_genes"):
+            _checks.positive(getattr(self, name), name)
+        _checks.seed(self.random_state)
+        _checks.one_of(self.direction, "direction", get_args(Direction))
+        if self.pvals is not None:
+            _checks.one_of(self.pvals, "pvals", TESTS)
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """Those that are stored with the result as they are."""
+        names = ("direction", "pvals", "n_cells", "n_genes", "random_state")
+        return {name: getattr(self, name) for name in names}
 
 
 @dataclass(frozen=True)

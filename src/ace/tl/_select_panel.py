@@ -188,17 +188,14 @@ def select_panel(
         panel = joint_panel(x, codes, n_genes, genes.eligible, genes.forced)
         rng = np.random.default_rng([random_state, 1])
         predicted = cross_fitted(x, codes, n_genes, genes.eligible, genes.forced, rng)
-        tables = {
-            "genes": _genes(panel, adata.var_names, groups.names),
-            "quality": _quality(predicted, codes, groups.names),
-            "confusion": _confusion(predicted[n_genes], codes, groups.names),
-        }
         given = given.copied() if copy else given
         written = keys.write(
             given.written,
             ranked=panel.genes,
-            about=tables
-            | {
+            about={
+                "genes": _genes(panel, adata.var_names, groups.names),
+                "quality": _quality(predicted, codes, groups.names),
+                "confusion": _confusion(predicted[n_genes], codes, groups.names),
                 "params": {
                     "groupby": groupby,
                     "n_genes": int(n_genes),
