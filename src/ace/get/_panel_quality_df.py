@@ -2,17 +2,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import pandas as pd
-
 from ace._checks._objects import annotated
 from ace._docs import doc_params
 from ace._keys import DEFAULT_KEY, ExplanationKeys
 from ace.get import _texts
-from ace.get._selected import explained_groups
+from ace.get._selected import explained_groups, rows_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    import pandas as pd
     from anndata import AnnData
 
 
@@ -77,11 +76,4 @@ def panel_quality_df(
     annotated(adata, reads_matrix=False)
     stored = ExplanationKeys(key).read(adata)
     groups = explained_groups(groups, stored.fields, key)
-    frame = stored.quality
-    if frame is None:
-        raise KeyError(
-            f"the explanation {key!r} has no quality. Run ace.tl.explain(..., quality=True)."
-        )
-    kept = frame[frame["group"].isin(groups)]
-    kept = kept.assign(group=pd.Categorical(kept["group"], categories=groups))
-    return kept.sort_values("group", kind="stable").reset_index(drop=True)
+    return rows_of(stored.quality, groups, f"the explanation {key!r} has no quality")
