@@ -127,9 +127,9 @@ def explain(
         or the genes of a probe set. ``None`` for all.
     quality
         Judge panels on cells that had no part in their choice, by five-fold cross-fitting, for up
-        to 20 genes: see :func:`ace.get.panel_quality_df`. This takes about as long as the
-        explanation with ``method="panel"``, and five times as long with the others. ``None`` only
-        for ``"panel"``.
+        to 20 genes: see :func:`ace.get.panel_quality_df`. This takes one to three times as long
+        as the explanation with ``method="panel"``, and about five times as long with the others.
+        ``None`` only for ``"panel"``.
     layer
         Layer to read instead of ``adata.X``. A trained model reads the layer that it was set up
         with, so ``layer`` can be left out.
